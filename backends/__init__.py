@@ -1,0 +1,1 @@
+"""How each framework trains: one file a framework behind the interface in `backends.contract`."""

@@ -1,0 +1,193 @@
+"""JAX: pure functions of parameters and data, differentiated and compiled by XLA.
+
+Modes:
+    jit     one compiled step, called from a Python loop; the state stays on the device and its memory is reused
+    scan    `lax.scan` over all steps of a pass, compiled as one program: what JAX's own examples do where they can
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from backends.contract import SGD, Adam, Array, Bags, EmbeddingSum, Inputs, Layer, LayerParams, Momentum, Optimizer
+from backends.contract import Params, Placement, Problem, Unsupported, WordCounts
+
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "identity": lambda z: z,
+    "sigmoid": jax.nn.sigmoid,
+    "tanh": jnp.tanh,
+    "relu": jax.nn.relu,
+}
+
+
+def _cross_entropy(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+    at_class = jnp.take_along_axis(outputs, targets[:, None], axis=1)[:, 0]
+    return jnp.mean(jax.nn.logsumexp(outputs, axis=1) - at_class)
+
+
+LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
+    "mse": lambda outputs, targets: jnp.mean(jnp.square(outputs - targets)),
+    "half_mse": lambda outputs, targets: jnp.mean(jnp.square(outputs - targets)) / 2,
+    "softmax_cross_entropy": _cross_entropy,
+}
+
+Batch = jax.Array | Bags
+
+
+class State(NamedTuple):
+    """What a step takes and gives."""
+
+    params: Params
+    slots: tuple[Params, ...]  # the optimizer's: none for SGD, v for Momentum, m and v for Adam
+    taken: jax.Array  # steps so far
+
+
+def open_trainer(problem: Problem, placement: Placement) -> JaxTrainer:
+    """Put the data on the device. Raises `Unsupported` without a GPU build and a GPU for a GPU."""
+    # JAX has no setting for its number of threads on the CPU: it takes the cores that the process may run on.
+    jax.config.update("jax_enable_x64", placement.precision == "float64")
+    jax.config.update("jax_default_matmul_precision", "highest")  # no TF32
+    try:
+        device = jax.devices(placement.device)[0]
+    except RuntimeError as error:
+        raise Unsupported(f"JAX {jax.__version__} finds no {placement.device.upper()} device") from error
+    return (JitTrainer if placement.mode == "jit" else ScanTrainer)(problem, device)
+
+
+def forward(layers: tuple[Layer, ...], params: Params, flow: Batch, rows: int) -> jax.Array:
+    """Return the outputs [rows, outputs] for a batch of `rows` rows."""
+    for layer, (weights, bias) in zip(layers, params, strict=True):
+        if isinstance(layer, EmbeddingSum):
+            embeddings = flow.counts[:, None] * weights[flow.words]
+            product = jax.ops.segment_sum(embeddings, flow.documents, rows, indices_are_sorted=True)
+        else:
+            product = flow @ weights
+        flow = ACTIVATIONS[layer.activation](product + bias)
+    return flow
+
+
+def update(optimizer: Optimizer, state: State, gradients: Params) -> State:
+    """Return the state after one step of the optimizer."""
+    params, slots, taken = state
+    taken = taken + 1
+    match optimizer:
+        case SGD(rate):
+            params = jax.tree.map(lambda p, g: p - rate * g, params, gradients)
+        case Momentum(rate, momentum):
+            (v,) = slots
+            v = jax.tree.map(lambda v, g: momentum * v + g, v, gradients)
+            params = jax.tree.map(lambda p, v: p - rate * v, params, v)
+            slots = (v,)
+        case Adam(rate, beta1, beta2, epsilon):
+            m, v = slots
+            m = jax.tree.map(lambda m, g: beta1 * m + (1 - beta1) * g, m, gradients)
+            v = jax.tree.map(lambda v, g: beta2 * v + (1 - beta2) * g * g, v, gradients)
+            # 1 - beta^t loses five digits in float32 when beta^t is near 1; expm1 loses none.
+            rate = rate / -jnp.expm1(taken * np.log(beta1))
+            correction = -jnp.expm1(taken * np.log(beta2))
+            params = jax.tree.map(lambda p, m, v: p - rate * m / (jnp.sqrt(v / correction) + epsilon), params, m, v)
+            slots = (m, v)
+    return State(params, slots, taken)
+
+
+class JaxTrainer:
+    """Data and state on one device; the subclasses take the steps."""
+
+    def __init__(self, problem: Problem, device: Any) -> None:
+        self.problem = problem
+        self.device = device
+        self.words = problem.inputs if isinstance(problem.inputs, WordCounts) else None
+        self.capacity = self.words.capacity(problem.batch_size) if self.words else 0
+        # Words are gathered on the host, where each step's number of them is known, and padded to one shape.
+        self.inputs = None if self.words and not problem.full_batch else self.put(problem.inputs)
+        self.targets = jax.device_put(problem.targets, device)
+
+    def put(self, inputs: Inputs) -> Batch:
+        """Copy inputs to the device."""
+        batch = inputs.bags(np.arange(len(inputs))) if isinstance(inputs, WordCounts) else inputs
+        return jax.device_put(batch, self.device)
+
+    def reset(self, params: Params) -> None:
+        """Copy `params` in and clear the optimizer's state; compiled functions know only the shapes, which stay."""
+        slots = {SGD: 0, Momentum: 1, Adam: 2}[type(self.problem.optimizer)]
+        zeros = jax.tree.map(np.zeros_like, params)
+        taken = np.zeros((), params[0].bias.dtype)
+        self.state: State = jax.device_put(State(params, (zeros,) * slots, taken), self.device)
+
+    def step(self, data: tuple[Any, jax.Array], state: State, batch: tuple[jax.Array, Any]) -> tuple[State, jax.Array]:
+        """Return the state after a step, and the loss before it. Pure."""
+        inputs, targets = data
+        rows, words = batch
+        if not self.problem.full_batch:
+            inputs = words if self.words else inputs[rows]
+            targets = targets[rows]
+
+        def loss_of(params: Params) -> jax.Array:
+            outputs = forward(self.problem.layers, params, inputs, self.problem.batch_size)
+            return LOSSES[self.problem.loss](outputs, targets)
+
+        loss, gradients = jax.value_and_grad(loss_of)(state.params)
+        return update(self.problem.optimizer, state, gradients), loss
+
+    def train(self, order: Array) -> Array:
+        """Take the steps of `order` [steps, batch]; return their losses [steps]."""
+        gathers_words = self.words and not self.problem.full_batch
+        words = self.words.padded_bags(order, self.capacity) if gathers_words else None
+        batches = jax.device_put((self.problem.gathered(order), words), self.device)
+        self.state, losses = self.steps((self.inputs, self.targets), self.state, batches)
+        jax.block_until_ready(self.state)  # JAX returns before the work is done, on the CPU too
+        return np.asarray(losses)
+
+    def steps(self, data: Any, state: State, batches: Any) -> tuple[State, jax.Array]:
+        """Return the state after all steps, and their losses [steps]."""
+        raise NotImplementedError
+
+    def predict(self, inputs: Inputs) -> Array:
+        """Return the outputs [rows, outputs]."""
+        return np.asarray(self.outputs(self.state.params, self.put(inputs), len(inputs)))
+
+    @functools.partial(jax.jit, static_argnums=(0, 3))
+    def outputs(self, params: Params, batch: Batch, rows: int) -> jax.Array:
+        """Return the outputs [rows, outputs]. Pure."""
+        return forward(self.problem.layers, params, batch, rows)
+
+    def params(self) -> Params:
+        """Return copies of weights and biases."""
+        return tuple(LayerParams(*(np.array(part) for part in layer)) for layer in self.state.params)
+
+
+class JitTrainer(JaxTrainer):
+    """A Python loop over a compiled step."""
+
+    def __init__(self, problem: Problem, device: Any) -> None:
+        super().__init__(problem, device)
+        self.jitted_step = jax.jit(self.step, donate_argnums=1)  # the new state takes the old one's memory
+
+    def steps(self, data: Any, state: State, batches: Any) -> tuple[State, jax.Array]:
+        losses = []
+        for i in range(len(batches[0])):
+            state, loss = self.jitted_step(data, state, jax.tree.map(lambda each: each[i], batches))
+            losses.append(loss)
+        return state, jnp.stack(losses)
+
+
+class ScanTrainer(JaxTrainer):
+    """A whole pass as one program."""
+
+    def __init__(self, problem: Problem, device: Any) -> None:
+        super().__init__(problem, device)
+        self.jitted_scan = jax.jit(self.scan, donate_argnums=1)
+
+    def scan(self, data: Any, state: State, batches: Any) -> tuple[State, jax.Array]:
+        """Return the state after all steps, and their losses [steps]. Pure."""
+        return lax.scan(functools.partial(self.step, data), state, batches)
+
+    def steps(self, data: Any, state: State, batches: Any) -> tuple[State, jax.Array]:
+        return self.jitted_scan(data, state, batches)

@@ -1,0 +1,97 @@
+"""NumPy: every gradient written by hand; the reference that the other backends are held against.
+
+Mode:
+    loop    a Python loop over steps, each step a few calls into BLAS and NumPy, all into arrays made once: what a
+            careful NumPy user writes. All parameters lie in one vector, so that an optimizer is a few operations on it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backends.contract import Array, Inputs, LayerParams, Params, Placement, Problem, Unsupported, WordCounts
+from backends.numpy_layers import LOSSES, Batch, NumpyLayer, make_update, take
+
+PREDICT_ROWS = 1024  # rows predicted at once; bounds the memory
+
+
+def open_trainer(problem: Problem, placement: Placement) -> NumpyTrainer:
+    """Allocate everything that training needs. Raises `Unsupported` for any device but the CPU."""
+    if placement.device != "cpu":
+        raise Unsupported("NumPy computes on the CPU only")
+    return NumpyTrainer(problem, placement)
+
+
+class NumpyTrainer:
+    """A stack of layers that know their gradients, a loss that knows its own, and an update rule."""
+
+    def __init__(self, problem: Problem, placement: Placement) -> None:
+        self.problem = problem
+        sizes = [(layer.inputs + 1) * layer.outputs for layer in problem.layers]
+        self.values = np.zeros(sum(sizes), placement.dtype)
+        self.gradients = np.zeros_like(self.values)
+        ends = np.cumsum(sizes)[:-1]
+        views = zip(problem.layers, np.split(self.values, ends), np.split(self.gradients, ends), strict=True)
+        self.layers = [NumpyLayer(layer, values, gradients, problem.batch_size) for layer, values, gradients in views]
+        self.outputs_gradient = np.empty_like(self.layers[-1].outputs)
+        self.loss = LOSSES[problem.loss]
+        self.update = make_update(problem.optimizer, self.values, self.gradients)
+        self.whole = take(problem.inputs, np.arange(problem.batch_size)) if problem.full_batch else None
+        if not isinstance(problem.inputs, WordCounts):
+            self.buffer: Array | None = np.empty((problem.batch_size, *problem.inputs.shape[1:]), placement.dtype)
+        else:
+            self.buffer = None
+
+    def reset(self, params: Params) -> None:
+        """Copy `params` in and start the optimizer afresh."""
+        for layer, (weights, bias) in zip(self.layers, params, strict=True):
+            layer.weights[...] = weights
+            layer.bias[...] = bias
+        self.update = make_update(self.problem.optimizer, self.values, self.gradients)
+
+    def train(self, order: Array) -> Array:
+        """Take the steps of `order` [steps, batch]; return their losses [steps]."""
+        losses = np.empty(len(order), self.values.dtype)
+        for step, rows in enumerate(order):
+            losses[step] = self.step(*self.batch(rows))
+        return losses
+
+    def batch(self, rows: Array) -> tuple[Batch, Array]:
+        """Return inputs and targets of the rows [batch]."""
+        if self.whole is not None:
+            return self.whole, self.problem.targets
+        return take(self.problem.inputs, rows, self.buffer), self.problem.targets[rows]
+
+    def step(self, inputs: Batch, targets: Array) -> float:
+        """Go forward, back, and one step down; return the loss before it."""
+        flow = [inputs]
+        for layer in self.layers:
+            flow.append(layer.forward(flow[-1], layer.outputs))
+        gradient = self.outputs_gradient
+        loss = self.loss(self.layers[-1].outputs, targets, gradient)
+        for i in reversed(range(len(self.layers))):
+            self.layers[i].backward(flow[i], gradient)
+            if i > 0:  # nobody needs the gradient by the data
+                gradient = self.layers[i].gradient_by_inputs(gradient)
+        self.update()
+        return loss
+
+    def predict(self, inputs: Inputs) -> Array:
+        """Return the outputs [rows, outputs]."""
+        return np.concatenate(
+            [
+                self.forward(take(inputs, np.arange(start, min(start + PREDICT_ROWS, len(inputs)))))
+                for start in range(0, len(inputs), PREDICT_ROWS)
+            ]
+        )
+
+    def forward(self, batch: Batch) -> Array:
+        """Return the outputs for a batch of any size, in new arrays."""
+        flow = batch
+        for layer in self.layers:
+            flow = layer.forward(flow)
+        return np.asarray(flow)
+
+    def params(self) -> Params:
+        """Return copies of weights and biases."""
+        return tuple(LayerParams(layer.weights.copy(), layer.bias.copy()) for layer in self.layers)

@@ -1,0 +1,228 @@
+"""Layers, losses and optimizers in NumPy, each with its gradient written out, all computing into arrays made once.
+
+Every activation here has a derivative that can be told from its output alone, so no layer keeps what it had before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from backends.contract import SGD, Adam, Array, Inputs, Layer, Momentum, Optimizer, WordCounts
+
+
+BLOCK = 32_768  # numbers of a vector that are worked on at a time: five such blocks fit into a core's cache
+
+
+class LocalCounts(NamedTuple):
+    """Word counts of a batch over the words that occur in it, so that BLAS can multiply them."""
+
+    present: Array  # ascending numbers of the words that occur in the batch [present]
+    counts: Array  # [batch, present]
+
+
+Batch = Array | LocalCounts
+
+
+def take(inputs: Inputs, rows: Array, out: Array | None = None) -> Batch:
+    """Return the rows `rows` [batch] of `inputs`, arrays into `out` [batch, features] where given."""
+    if isinstance(inputs, WordCounts):
+        bags = inputs.bags(rows)
+        present, columns = np.unique(bags.words, return_inverse=True)
+        counts = np.zeros((len(rows), len(present)), bags.counts.dtype)
+        counts[bags.documents, columns] = bags.counts
+        return LocalCounts(present, counts)
+    return np.take(inputs, rows, axis=0, out=out, mode="clip")  # the mode that needs no copy to check first
+
+
+def _identity(_: Array) -> None:
+    pass
+
+
+def _sigmoid(z: Array) -> None:
+    # 1 / (1 + exp(-z)) overflows for large negative z; tanh does not, and the two are the same function.
+    z *= 0.5
+    np.tanh(z, out=z)
+    z += 1
+    z *= 0.5
+
+
+def _tanh(z: Array) -> None:
+    np.tanh(z, out=z)
+
+
+def _relu(z: Array) -> None:
+    np.maximum(z, 0, out=z)
+
+
+ACTIVATE: dict[str, Callable[[Array], None]] = {  # pre-activation [batch, outputs] -> output, in place
+    "identity": _identity,
+    "sigmoid": _sigmoid,
+    "tanh": _tanh,
+    "relu": _relu,
+}
+
+
+def _through_identity(_: Array, __: Array) -> None:
+    pass
+
+
+def _through_sigmoid(gradient: Array, outputs: Array) -> None:
+    gradient *= outputs * (1 - outputs)
+
+
+def _through_tanh(gradient: Array, outputs: Array) -> None:
+    gradient *= 1 - outputs * outputs
+
+
+def _through_relu(gradient: Array, outputs: Array) -> None:
+    gradient *= outputs > 0
+
+
+BACK_THROUGH: dict[str, Callable[[Array, Array], None]] = {  # gradient by output -> by pre-activation, in place
+    "identity": _through_identity,
+    "sigmoid": _through_sigmoid,
+    "tanh": _through_tanh,
+    "relu": _through_relu,
+}
+
+
+class NumpyLayer:
+    """One layer with its parameters, their gradients and its outputs, for batches of one size."""
+
+    def __init__(self, layer: Layer, values: Array, gradients: Array, batch_size: int) -> None:
+        """Keep weights and bias, and their gradients, as views of `values` and `gradients` [(inputs + 1) outputs]."""
+        shape, split = (layer.inputs, layer.outputs), layer.inputs * layer.outputs
+        self.weights, self.bias = values[:split].reshape(shape), values[split:]
+        self.weights_gradient, self.bias_gradient = gradients[:split].reshape(shape), gradients[split:]
+        self.outputs = np.empty((batch_size, layer.outputs), values.dtype)
+        self.inputs_gradient = np.empty((batch_size, layer.inputs), values.dtype)
+        self.activate = ACTIVATE[layer.activation]
+        self.back_through = BACK_THROUGH[layer.activation]
+
+    def forward(self, inputs: Batch, out: Array | None = None) -> Array:
+        """Return the outputs [batch, outputs]; they live in `out` where given."""
+        if isinstance(inputs, LocalCounts):
+            outputs = np.matmul(inputs.counts, self.weights[inputs.present], out=out)
+        else:
+            outputs = np.matmul(inputs, self.weights, out=out)
+        outputs += self.bias
+        self.activate(outputs)
+        return outputs
+
+    def backward(self, inputs: Batch, gradient: Array) -> None:
+        """Turn the gradient by the outputs [batch, outputs], in place, into those by pre-activation, weights, bias."""
+        self.back_through(gradient, self.outputs)
+        np.sum(gradient, axis=0, out=self.bias_gradient)
+        if isinstance(inputs, LocalCounts):
+            self.weights_gradient.fill(0)
+            self.weights_gradient[inputs.present] = inputs.counts.T @ gradient
+        else:
+            np.matmul(inputs.T, gradient, out=self.weights_gradient)
+
+    def gradient_by_inputs(self, gradient: Array) -> Array:
+        """Return the gradient by the inputs [batch, inputs], from that by the pre-activation."""
+        return np.matmul(gradient, self.weights.T, out=self.inputs_gradient)
+
+
+def mse(outputs: Array, targets: Array, gradient: Array) -> float:
+    """Return the mean squared error; write its gradient by the outputs [batch, outputs]."""
+    np.subtract(outputs, targets, out=gradient)
+    loss = float(np.vdot(gradient, gradient)) / gradient.size
+    gradient *= 2 / gradient.size
+    return loss
+
+
+def half_mse(outputs: Array, targets: Array, gradient: Array) -> float:
+    """Return half the mean squared error; write its gradient by the outputs [batch, outputs]."""
+    np.subtract(outputs, targets, out=gradient)
+    loss = float(np.vdot(gradient, gradient)) / (2 * gradient.size)
+    gradient *= 1 / gradient.size
+    return loss
+
+
+def softmax_cross_entropy(outputs: Array, targets: Array, gradient: Array) -> float:
+    """Return the mean of log(sum(exp(z))) - z[class]; write its gradient, softmax(z) less one at the class, over batch."""
+    batch = np.arange(len(targets))
+    np.subtract(outputs, outputs.max(axis=1, keepdims=True), out=gradient)  # exp cannot overflow; the loss is the same
+    at_class = gradient[batch, targets]
+    np.exp(gradient, out=gradient)
+    sums = gradient.sum(axis=1, keepdims=True)
+    loss = float(np.mean(np.log(sums[:, 0]) - at_class))
+    gradient /= sums
+    gradient[batch, targets] -= 1
+    gradient *= 1 / len(targets)
+    return loss
+
+
+LOSSES: dict[str, Callable[[Array, Array, Array], float]] = {
+    "mse": mse,
+    "half_mse": half_mse,
+    "softmax_cross_entropy": softmax_cross_entropy,
+}
+
+
+def make_update(optimizer: Optimizer, p: Array, g: Array) -> Callable[[], None]:
+    """Return a function that takes one step on the parameters `p`, given that `g` holds their gradient; state at zero."""
+    match optimizer:
+        case SGD(rate):
+            return _sgd(rate, p, g)
+        case Momentum(rate, momentum):
+            return _momentum(rate, momentum, p, g)
+        case Adam():
+            return _adam(optimizer, p, g)
+
+
+def _sgd(rate: float, p: Array, g: Array) -> Callable[[], None]:
+    def update() -> None:
+        np.multiply(g, rate, out=g)
+        np.subtract(p, g, out=p)
+
+    return update
+
+
+def _momentum(rate: float, momentum: float, p: Array, g: Array) -> Callable[[], None]:
+    v, scratch = np.zeros_like(p), np.empty_like(p)
+
+    def update() -> None:
+        np.multiply(v, momentum, out=v)
+        np.add(v, g, out=v)
+        np.multiply(v, rate, out=scratch)
+        np.subtract(p, scratch, out=p)
+
+    return update
+
+
+def _adam(adam: Adam, p: Array, g: Array) -> Callable[[], None]:
+    m, v, scratch, t = np.zeros_like(p), np.zeros_like(p), np.empty_like(p[:BLOCK]), 0
+    # A dozen operations over a long vector would fetch it from memory a dozen times; over a block, from the cache.
+    blocks = [tuple(whole[i : i + BLOCK] for whole in (p, g, m, v)) for i in range(0, len(p), BLOCK)]
+
+    def update() -> None:
+        nonlocal t
+        t += 1
+        rate, correction = adam.learning_rate / (1 - adam.beta1**t), 1 / (1 - adam.beta2**t)
+        for block in blocks:
+            _adam_block(adam, *block, scratch[: len(block[0])], rate, correction)
+
+    return update
+
+
+def _adam_block(
+    adam: Adam, p: Array, g: Array, m: Array, v: Array, scratch: Array, rate: float, correction: float
+) -> None:
+    np.multiply(g, 1 - adam.beta1, out=scratch)
+    np.multiply(m, adam.beta1, out=m)
+    np.add(m, scratch, out=m)
+    np.multiply(g, g, out=scratch)
+    np.multiply(scratch, 1 - adam.beta2, out=scratch)
+    np.multiply(v, adam.beta2, out=v)
+    np.add(v, scratch, out=v)
+    np.multiply(v, correction, out=scratch)
+    np.sqrt(scratch, out=scratch)
+    np.add(scratch, adam.epsilon, out=scratch)
+    np.divide(m, scratch, out=scratch)
+    np.multiply(scratch, rate, out=scratch)
+    np.subtract(p, scratch, out=p)

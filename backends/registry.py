@@ -1,0 +1,77 @@
+"""The names of the backends and where their code is; importing this loads no framework."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from importlib import metadata
+from typing import cast
+
+from backends.contract import Backend
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What can be said of a backend without importing its framework."""
+
+    name: str
+    module: str  # defines open_trainer(problem, placement)
+    modes: tuple[str, ...]  # the plain mode first
+    framework: str  # import name of the framework
+    distributions: tuple[str, ...]  # names under which the framework may be installed
+    install: str  # what to type when it is missing
+
+    def version(self) -> str | None:
+        """Return the version of the installed framework, None where there is none."""
+        if importlib.util.find_spec(self.framework) is None:
+            return None
+        for name in self.distributions:
+            try:
+                return metadata.version(name)
+            except metadata.PackageNotFoundError:
+                continue
+        return "unknown"
+
+    def load(self) -> Backend:
+        """Import the backend, and with it its framework."""
+        return cast(Backend, importlib.import_module(self.module))
+
+
+BACKENDS = {
+    entry.name: entry
+    for entry in (
+        Entry(
+            name="numpy",
+            module="backends.numpy_backend",
+            modes=("loop",),
+            framework="numpy",
+            distributions=("numpy",),
+            install="pip install numpy",
+        ),
+        Entry(
+            name="torch",
+            module="backends.torch_backend",
+            modes=("eager", "compile"),
+            framework="torch",
+            distributions=("torch",),
+            install="pip install 'levelfield[torch]'",
+        ),
+        Entry(
+            name="tensorflow",
+            module="backends.tensorflow_backend",
+            modes=("eager", "graph", "xla"),
+            framework="tensorflow",
+            distributions=("tensorflow", "tensorflow-cpu"),
+            install="pip install 'levelfield[tensorflow]'",
+        ),
+        Entry(
+            name="jax",
+            module="backends.jax_backend",
+            modes=("jit", "scan"),
+            framework="jax",
+            distributions=("jax",),
+            install="pip install 'levelfield[jax]'",
+        ),
+    )
+}

@@ -1,0 +1,268 @@
+"""PyTorch: a module, automatic gradients and `torch.optim`, or one compiled function.
+
+Modes:
+    eager     the loop that PyTorch's tutorials teach: forward, loss, `backward`, `optimizer.step`, one operation at a
+              time, with the data on the device and gathered there
+    compile   a whole step, forward, gradients and update together, as one function through `torch.compile`
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from backends.contract import SGD, Adam, Array, EmbeddingSum, Inputs, Layer, LayerParams, Momentum, Optimizer, Params
+from backends.contract import Placement, Problem, Unsupported, WordCounts
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "identity": lambda z: z,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+}
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": F.mse_loss,
+    "half_mse": lambda outputs, targets: F.mse_loss(outputs, targets) / 2,
+    "softmax_cross_entropy": F.cross_entropy,
+}
+
+
+def open_trainer(problem: Problem, placement: Placement) -> TorchTrainer:
+    """Put model and data on the device. Raises `Unsupported` without CUDA for a GPU."""
+    if placement.device == "gpu" and not torch.cuda.is_available():
+        raise Unsupported(f"PyTorch {torch.__version__} finds no CUDA device")
+    torch.set_num_threads(placement.threads)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    return EagerTrainer(problem, placement) if placement.mode == "eager" else CompiledTrainer(problem, placement)
+
+
+class Words(NamedTuple):
+    """Documents as `F.embedding_bag` takes them."""
+
+    words: Tensor  # [entries]
+    starts: Tensor  # where each document begins, and where the last one ends [documents + 1]
+    counts: Tensor  # [entries]
+
+
+Batch = Tensor | Words
+
+
+class EmbeddingSumLayer(nn.Module):
+    """A sum of word embeddings, each times its count, and a bias."""
+
+    def __init__(self, vocabulary: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(vocabulary, outputs))
+        self.bias = nn.Parameter(torch.empty(outputs))
+
+    def forward(self, batch: Words) -> Tensor:
+        """Return [documents, outputs]."""
+        words, starts, counts = batch
+        sums = F.embedding_bag(
+            words, self.weight, starts, mode="sum", per_sample_weights=counts, include_last_offset=True
+        )
+        return sums + self.bias
+
+
+class Network(nn.Module):
+    """The stack of layers, not yet initialised."""
+
+    def __init__(self, layers: tuple[Layer, ...]) -> None:
+        super().__init__()
+        self.linear = nn.ModuleList(
+            EmbeddingSumLayer(layer.inputs, layer.outputs)
+            if isinstance(layer, EmbeddingSum)
+            else nn.Linear(layer.inputs, layer.outputs)
+            for layer in layers
+        )
+        self.activations = [ACTIVATIONS[layer.activation] for layer in layers]
+
+    def forward(self, flow: Batch) -> Tensor:
+        """Return the outputs [batch, outputs]."""
+        for linear, activation in zip(self.linear, self.activations, strict=True):
+            flow = activation(linear(flow))
+        return flow
+
+    def matrices(self) -> list[tuple[Tensor, Tensor]]:
+        """Return weights [inputs, outputs] and bias of each layer, sharing the parameters' memory."""
+        # nn.Linear keeps its weights as [outputs, inputs].
+        return [
+            (layer.weight.detach().T if isinstance(layer, nn.Linear) else layer.weight.detach(), layer.bias.detach())
+            for layer in self.linear
+        ]
+
+
+class TorchTrainer:
+    """Model and data on one device; the subclasses take the steps."""
+
+    def __init__(self, problem: Problem, placement: Placement) -> None:
+        self.problem = problem
+        self.device = torch.device("cuda" if placement.device == "gpu" else "cpu")
+        self.model = Network(problem.layers).to(self.device, getattr(torch, placement.precision))
+        self.loss = LOSSES[problem.loss]
+        self.inputs = self.put(problem.inputs)
+        targets = torch.tensor(problem.targets)
+        # F.cross_entropy wants class numbers as int64.
+        self.targets = (targets if targets.is_floating_point() else targets.long()).to(self.device)
+
+    def put(self, inputs: Inputs) -> Batch:
+        """Copy inputs to the device."""
+        if isinstance(inputs, WordCounts):
+            arrays = inputs.words, inputs.starts.astype(np.int32), inputs.counts
+            return Words(*(torch.tensor(array).to(self.device) for array in arrays))
+        return torch.tensor(inputs).to(self.device)
+
+    def batch(self, rows: Tensor) -> tuple[Batch, Tensor]:
+        """Return inputs and targets of the rows [batch]."""
+        if self.problem.full_batch:
+            return self.inputs, self.targets
+        if isinstance(self.inputs, Words):
+            return take_words(self.inputs, rows), self.targets[rows]
+        return self.inputs[rows], self.targets[rows]
+
+    def train(self, order: Array) -> Array:
+        """Take the steps of `order` [steps, batch]; return their losses [steps]."""
+        losses = self.steps(torch.tensor(self.problem.gathered(order)).to(self.device))
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()  # the losses may be there before the last update is done
+        return torch.stack(losses).cpu().numpy()
+
+    def steps(self, order: Tensor) -> list[Tensor]:
+        """Take the steps; return their losses, still on the device."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def predict(self, inputs: Inputs) -> Array:
+        """Return the outputs [rows, outputs]."""
+        outputs: Array = self.model(self.put(inputs)).cpu().numpy()
+        return outputs
+
+    def params(self) -> Params:
+        """Return copies of weights [inputs, outputs] and biases."""
+        return tuple(LayerParams(*(part.cpu().numpy().copy() for part in pair)) for pair in self.model.matrices())
+
+    def load(self, params: Params) -> None:
+        """Copy `params` into the model, in place."""
+        for target, source in zip(self.model.matrices(), params, strict=True):
+            for part, array in zip(target, source, strict=True):
+                part.copy_(torch.tensor(array))
+
+
+def take_words(documents: Words, rows: Tensor) -> Words:
+    """Return the documents `rows` [batch], on their device."""
+    begins = documents.starts[rows]
+    lengths = documents.starts[rows + 1] - begins
+    starts = F.pad(lengths.cumsum(0, dtype=torch.int32), (1, 0))
+    # Entry i of the batch is entry i - (begin of its document in the batch) + (its begin in the whole).
+    shifts = torch.repeat_interleave(begins - starts[:-1], lengths)
+    entries = torch.arange(len(shifts), device=rows.device) + shifts
+    return Words(documents.words[entries], starts, documents.counts[entries])
+
+
+class EagerTrainer(TorchTrainer):
+    """One operation at a time, with `torch.optim`."""
+
+    def reset(self, params: Params) -> None:
+        """Copy `params` in and start the optimizer afresh."""
+        self.load(params)
+        self.optimizer = make_optimizer(self.problem.optimizer, self.model)
+
+    def steps(self, order: Tensor) -> list[Tensor]:
+        losses = []
+        for rows in order:
+            inputs, targets = self.batch(rows)
+            self.optimizer.zero_grad()
+            loss = self.loss(self.model(inputs), targets)
+            loss.backward()
+            self.optimizer.step()
+            losses.append(loss.detach())
+        return losses
+
+
+def make_optimizer(optimizer: Optimizer, model: nn.Module) -> torch.optim.Optimizer:
+    """Return PyTorch's own optimizer of the same semantics."""
+    parameters = model.parameters()
+    match optimizer:
+        case SGD(rate):
+            return torch.optim.SGD(parameters, lr=rate)
+        case Momentum(rate, momentum):
+            return torch.optim.SGD(parameters, lr=rate, momentum=momentum)
+        case Adam(rate, beta1, beta2, epsilon):
+            return torch.optim.Adam(parameters, lr=rate, betas=(beta1, beta2), eps=epsilon)
+
+
+class CompiledTrainer(TorchTrainer):
+    """A step as one compiled function that updates parameters and optimizer state in place."""
+
+    def __init__(self, problem: Problem, placement: Placement) -> None:
+        super().__init__(problem, placement)
+        self.parameters = {name: parameter.detach() for name, parameter in self.model.named_parameters()}
+        slots = {SGD: 0, Momentum: 1, Adam: 2}[type(problem.optimizer)]
+        self.slots = [{n: torch.zeros_like(p) for n, p in self.parameters.items()} for _ in range(slots)]
+        self.taken = 0
+        torch.compiler.reset()  # an earlier trainer's compilations would count against the limit of this one's
+        self.step = torch.compile(self.plain_step, fullgraph=True, dynamic=False)
+
+    def reset(self, params: Params) -> None:
+        """Copy `params` in and clear the optimizer's state; the compiled function goes on with the same tensors."""
+        self.load(params)
+        for slot in self.slots:
+            for state in slot.values():
+                state.zero_()
+        self.taken = 0
+
+    def plain_step(self, inputs: Batch, targets: Tensor, rates: Tensor) -> Tensor:
+        """Take one step; return the loss before it."""
+
+        def loss_of(parameters: dict[str, Tensor]) -> Tensor:
+            return self.loss(torch.func.functional_call(self.model, parameters, (inputs,)), targets)
+
+        gradients, loss = torch.func.grad_and_value(loss_of)(self.parameters)
+        for name, parameter in self.parameters.items():
+            update(self.problem.optimizer, parameter, gradients[name], [slot[name] for slot in self.slots], rates)
+        return loss
+
+    @torch.no_grad()
+    def steps(self, order: Tensor) -> list[Tensor]:
+        rates = self.rates(len(order))
+        losses = []
+        for rows, rate in zip(order, rates, strict=True):
+            inputs, targets = self.batch(rows)
+            if isinstance(inputs, Words):  # as many entries as the batch has words: compile for any number of them
+                torch._dynamo.mark_dynamic(inputs.words, 0)
+                torch._dynamo.mark_dynamic(inputs.counts, 0)
+            losses.append(self.step(inputs, targets, rate))
+        self.taken += len(order)
+        return losses
+
+    def rates(self, steps: int) -> Tensor:
+        """Return what changes from step to step [steps, 2]: Adam's rate and the correction of its second moment."""
+        optimizer = self.problem.optimizer
+        rates = np.full((steps, 2), optimizer.learning_rate)
+        if isinstance(optimizer, Adam):
+            t = self.taken + 1 + np.arange(steps)
+            rates[:, 0] = optimizer.learning_rate / (1 - optimizer.beta1**t)
+            rates[:, 1] = 1 / (1 - optimizer.beta2**t)
+        return torch.tensor(rates).to(self.device, self.targets.dtype if self.targets.is_floating_point() else None)
+
+
+def update(optimizer: Optimizer, p: Tensor, g: Tensor, state: list[Tensor], rates: Tensor) -> None:
+    """Take one step on one parameter, in place."""
+    match optimizer:
+        case SGD(rate):
+            p.sub_(rate * g)
+        case Momentum(rate, momentum):
+            (v,) = state
+            v.mul_(momentum).add_(g)
+            p.sub_(rate * v)
+        case Adam(_, beta1, beta2, epsilon):
+            m, v = state
+            m.mul_(beta1).add_((1 - beta1) * g)
+            v.mul_(beta2).add_((1 - beta2) * g * g)
+            p.sub_(rates[0] * m / ((v * rates[1]).sqrt() + epsilon))

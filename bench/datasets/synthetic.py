@@ -1,0 +1,50 @@
+"""Data that are drawn from a formula: planes and curves with noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from backends.contract import Array
+from bench.datasets.base import Dataset, Find, untested
+from bench.kinds import Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plane:
+    """y = weights · x + bias + U(-noise, noise) with each x ~ U(-spread, spread)."""
+
+    collection = None
+    weights: tuple[float, ...]
+    bias: float
+    rows: Count = 1000
+    noise: float = 0.1
+    spread: float = 10.0
+
+    def load(self, rng: np.random.Generator, find: Find) -> Dataset:
+        """Draw inputs [rows, len(weights)] and targets [rows, 1]."""
+        x = rng.uniform(-self.spread, self.spread, (self.rows, len(self.weights)))
+        y = x @ np.array(self.weights) + self.bias + rng.uniform(-self.noise, self.noise, self.rows)
+        return untested(x, y[:, None], truth=(*self.weights, self.bias))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """y = f(x) + U(0, noise) with x ~ U(0, 1), f either sin(x) x^3 + 3x or x^4."""
+
+    collection = None
+    formula: Literal["sine_cube_line", "fourth_power"]
+    noise: float
+    rows: Count = 100
+
+    def load(self, rng: np.random.Generator, find: Find) -> Dataset:
+        """Draw inputs [rows, 1] and targets [rows, 1]."""
+        x = rng.uniform(0, 1, (self.rows, 1))
+        return untested(x, self.value(x) + rng.uniform(0, self.noise, x.shape))
+
+    def value(self, x: Array) -> Array:
+        """Return the curve without its noise."""
+        y: Array = np.sin(x) * x**3 + 3 * x if self.formula == "sine_cube_line" else x**4
+        return y

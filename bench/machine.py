@@ -1,0 +1,87 @@
+"""The machine, the versions and the commit of a run."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+
+from backends.registry import BACKENDS
+from bench.records import Machine
+
+PACKAGES = ("levelfield", "numpy", "torch", "tensorflow", "tensorflow-cpu", "jax", "jaxlib", "keras", "scikit-learn")
+
+
+def usable_cores() -> tuple[int, ...]:
+    """Return the numbers of the cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):  # Linux alone has it
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
+
+
+def gpu_names() -> tuple[str, ...]:
+    """Return the names of the NVIDIA GPUs, as the driver's own tool tells them; none without that tool."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return ()
+    listing = subprocess.run(
+        [tool, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=30, check=False
+    )
+    return tuple(line.strip() for line in listing.stdout.splitlines()) if listing.returncode == 0 else ()
+
+
+def this_machine() -> Machine:
+    """Return what this machine is."""
+    import cpuinfo
+
+    return Machine(
+        system=f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
+        cpu=cpuinfo.get_cpu_info().get("brand_raw", "unknown"),
+        cores=len(usable_cores()),
+        memory_bytes=psutil.virtual_memory().total,
+        governor=_governor(),
+        gpus=gpu_names(),
+        load=round(psutil.getloadavg()[0], 2),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what is installed of this suite and the frameworks."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def framework_versions() -> dict[str, str | None]:
+    """Return each backend's framework version, None where it is not installed."""
+    return {name: entry.version() for name, entry in BACKENDS.items()}
+
+
+def commit() -> str:
+    """Return the commit of the checkout that this code is in, with + where files were changed; unknown outside one."""
+    here = Path(__file__).resolve().parent
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
+            cwd=here, capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return described.stdout.strip()
+
+
+def _governor() -> str:
+    path = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return "unknown"

@@ -1,0 +1,48 @@
+"""All randomness: data, initial weights and batch order, each drawn from a stream of its own, in NumPy, for everybody."""
+
+from __future__ import annotations
+
+from typing import Literal
+from zlib import crc32
+
+import numpy as np
+
+from backends.contract import Array, Layer, LayerParams, Params
+from bench.tasks.definition import Start
+
+Purpose = Literal["data", "weights", "order"]
+
+
+def stream(seed: int, purpose: Purpose, index: int = 0) -> np.random.Generator:
+    """Return a generator that is independent of those for other purposes and indices."""
+    return np.random.default_rng([seed, crc32(purpose.encode()), index])
+
+
+def initial_params(layers: tuple[Layer, ...], start: Start, seed: int) -> Params:
+    """Return weights [inputs, outputs] and biases in float64, drawn layer by layer, weights first."""
+    rng = stream(seed, "weights")
+    return tuple(_initial_layer(layer, start, rng) for layer in layers)
+
+
+def _initial_layer(layer: Layer, start: Start, rng: np.random.Generator) -> LayerParams:
+    shape = (layer.inputs, layer.outputs)
+    match start:
+        case "uniform":
+            bound = 1 / np.sqrt(layer.inputs)
+            return LayerParams(rng.uniform(-bound, bound, shape), rng.uniform(-bound, bound, layer.outputs))
+        case "gaussian":
+            return LayerParams(rng.standard_normal(shape), rng.standard_normal(layer.outputs))
+        case "one_zero":
+            return LayerParams(np.ones(shape), np.zeros(layer.outputs))
+
+
+def epoch_order(rows: int, batch_size: int, seed: int, epoch: int) -> Array:
+    """Return the row ids of one shuffled epoch, int32 [steps, batch]; rows that fill no last batch are left out."""
+    steps = rows // batch_size
+    shuffled = stream(seed, "order", epoch).permutation(rows).astype(np.int32)
+    return shuffled[: steps * batch_size].reshape(steps, batch_size)
+
+
+def full_order(rows: int, steps: int) -> Array:
+    """Return the row ids of steps that take all rows as they stand, int32 [steps, rows], in the memory of one."""
+    return np.broadcast_to(np.arange(rows, dtype=np.int32), (steps, rows))

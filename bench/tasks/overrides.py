@@ -1,0 +1,108 @@
+"""Settings of a task by name: `optimizer.learning_rate=0.1`, from the command line or from Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from backends.contract import SGD, Adam, Momentum, Optimizer
+from bench.tasks.definition import Task
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "momentum": Momentum, "adam": Adam}
+FIXED = ("name", "summary")  # what a task is called is no setting
+
+Value = str | int | float | list[Any] | tuple[Any, ...]
+
+
+class BadSetting(ValueError):
+    """Raised for a setting that a task has not, or a value that is none; the message names the choices."""
+
+
+def settings(task: Task) -> dict[str, Any]:
+    """Return every setting of a task, by its dotted name."""
+    flat: dict[str, Any] = {}
+    for name, value in _fields(task).items():
+        if name == "optimizer":
+            flat[name] = next(key for key, kind in OPTIMIZERS.items() if isinstance(value, kind))
+        if is_dataclass(value):
+            flat |= {f"{name}.{key}": part for key, part in _fields(value).items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def override(task: Task, changes: Mapping[str, Value]) -> Task:
+    """Return the task with some settings changed; texts are read as the setting's kind wants. Raises `BadSetting`."""
+    # Another optimizer comes first: it decides which optimizer settings there are.
+    for key in sorted(changes, key=lambda key: key != "optimizer"):
+        task = _with(task, key, changes[key])
+    return _checked(task)
+
+
+def _with(task: Task, key: str, value: Value) -> Task:
+    if key not in settings(task):
+        raise BadSetting(f"{task.name} has no setting {key!r}; choose from {', '.join(settings(task))}")
+    if key == "optimizer":
+        if value not in OPTIMIZERS:
+            raise BadSetting(f"optimizer cannot be {value!r}; choose from {', '.join(OPTIMIZERS)}")
+        return replace(task, optimizer=OPTIMIZERS[str(value)](task.optimizer.learning_rate))
+    group, _, name = key.rpartition(".")
+    owner = getattr(task, group) if group else task
+    wanted = get_type_hints(type(owner), include_extras=True)[name]
+    changed = replace(owner, **{name: _convert(key, value, wanted)})
+    return replace(task, **{group: changed}) if group else changed
+
+
+def _convert(key: str, value: Value, wanted: Any) -> Any:
+    parsed = _parse(value, wanted) if isinstance(value, str) else value
+    if get_origin(wanted) is tuple and not isinstance(parsed, list | tuple):
+        parsed = [parsed]
+    try:
+        return msgspec.convert(parsed, wanted)
+    except msgspec.ValidationError as error:
+        raise BadSetting(f"{key} cannot be {value!r}; it takes {describe(wanted)}") from error
+
+
+def _parse(text: str, wanted: Any) -> Any:
+    if get_origin(wanted) is tuple:
+        return [_scalar(part) for part in text.split(",")] if text not in ("", "none") else []
+    return _scalar(text)
+
+
+def _scalar(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        return text
+    return value if isinstance(value, int | float) else text
+
+
+def describe(wanted: Any) -> str:
+    """Return a type in words, for people."""
+    origin, arguments = get_origin(wanted), get_args(wanted)
+    if origin is Annotated:
+        return f"{describe(arguments[0])} of at least {arguments[1].ge}"
+    if origin is Literal:
+        return " or ".join(", ".join(map(str, arguments)).rsplit(", ", 1))
+    if origin is tuple:
+        return f"{describe(arguments[0])}, or several with commas between, or none"
+    if origin in (Union, UnionType):
+        return " or ".join(map(describe, arguments))
+    return {int: "a whole number", float: "a number", str: "a text"}[wanted]
+
+
+def _fields(owner: Any) -> dict[str, Any]:
+    return {field.name: getattr(owner, field.name) for field in fields(owner) if field.name not in FIXED}
+
+
+def _checked(task: Task) -> Task:
+    """Return the task if its settings go together."""
+    classifies = task.loss == "softmax_cross_entropy"
+    if classifies != (task.metric == "accuracy"):
+        raise BadSetting(f"loss {task.loss} and metric {task.metric} do not go together")
+    return task
