@@ -28,8 +28,9 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 
 
 def _cross_entropy(outputs: jax.Array, targets: jax.Array) -> jax.Array:
-    at_class = jnp.take_along_axis(outputs, targets[:, None], axis=1)[:, 0]
-    return jnp.mean(jax.nn.logsumexp(outputs, axis=1) - at_class)
+    # log_softmax subtracts the largest output first: logsumexp less the output at the class would lose, in a confident
+    # prediction, the digits that its gradient is made of.
+    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(outputs), targets[:, None], axis=1))
 
 
 LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
@@ -140,8 +141,8 @@ class JaxTrainer:
         """Take the steps of `order` [steps, batch]; return their losses [steps]."""
         gathers_words = self.words and not self.problem.full_batch
         words = self.words.padded_bags(order, self.capacity) if gathers_words else None
-        batches = jax.device_put((self.problem.gathered(order), words), self.device)
-        self.state, losses = self.steps((self.inputs, self.targets), self.state, batches)
+        # State and data are committed to the device: what a compiled function is given beside them follows.
+        self.state, losses = self.steps((self.inputs, self.targets), self.state, (self.problem.gathered(order), words))
         jax.block_until_ready(self.state)  # JAX returns before the work is done, on the CPU too
         return np.asarray(losses)
 

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -19,7 +20,7 @@ PACKAGES = ("levelfield", "numpy", "torch", "tensorflow", "tensorflow-cpu", "jax
 
 def usable_cores() -> tuple[int, ...]:
     """Return the numbers of the cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):  # Linux alone has it
+    if sys.platform == "linux":  # macOS cannot pin a process
         return tuple(sorted(os.sched_getaffinity(0)))
     return tuple(range(os.cpu_count() or 1))
 

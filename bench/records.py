@@ -39,6 +39,15 @@ class Job(Struct, frozen=True, kw_only=True):
     settings: dict[str, Any] = {}  # the task's settings that were changed
 
 
+class Request(Struct, frozen=True, kw_only=True):
+    """What a worker is asked to do with a job: time it, or compute in float64 what parity compares."""
+
+    kind: Literal["time", "trace", "reference"]
+    job: Job
+    spawned: float = 0.0  # when its process was started, seconds since the epoch
+    trace_path: str = ""  # where a trace or a reference is to be written
+
+
 class Timing(Struct, frozen=True, kw_only=True):
     """What one worker's clock saw, from the start of its process to the end of its evaluation."""
 
@@ -100,7 +109,8 @@ class Verdict(Struct, frozen=True, kw_only=True, tag="verdict"):
 
     row: Row
     settings: dict[str, Any] = {}
-    agrees: bool | None  # None where it could not be told, as for a backend that is not installed
+    status: Status  # of the float64 check
+    agrees: bool | None = None  # None where it could not be told
     reason: str = ""
     gradient: float | None = None  # first batch, float64: largest over weights and biases
     losses: float | None = None  # float64: largest over the steps

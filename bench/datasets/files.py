@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from bench.errors import UserError
+
 DATA_DIR = "BENCH_DATA_DIR"
 DATA_SOURCES = "BENCH_DATA_SOURCES"
 PACKAGE_TIMEOUT_S = 600
@@ -154,11 +156,11 @@ def data_folders(environment: Mapping[str, str], data_dir: Path | None = None) -
 
 
 def allowed_kinds(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return which kinds of source may be asked. Raises ValueError for a kind that there is not."""
+    """Return which kinds of source may be asked. Raises `UserError` for a kind that there is not."""
     kinds = ("mirrors", "packages")
     chosen = tuple(filter(None, environment.get(DATA_SOURCES, "").split(",")))
     if unknown := [kind for kind in chosen if kind not in kinds]:
-        raise ValueError(f"unknown kind of source {unknown[0]!r} in {DATA_SOURCES}; choose from {', '.join(kinds)}")
+        raise UserError(f"unknown kind of source {unknown[0]!r} in {DATA_SOURCES}; choose from {', '.join(kinds)}")
     return chosen or kinds
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from backends.contract import WordCounts
 from bench.datasets.base import Dataset, Find, Split
 from bench.datasets.files import Collection, Wheel
+from bench.errors import UserError
 
 HEADER_LINES = 3
 COLLECTION = Collection(
@@ -46,7 +47,7 @@ class Newsgroups:
 
 
 def read_documents(path: Path, categories: tuple[str, ...]) -> Documents:
-    """Return category and words of each document of the chosen categories. Raises ValueError for one it has not."""
+    """Return category and words of each document of the chosen categories. Raises `UserError` for one it has not."""
     documents, seen = [], set()
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines):
@@ -57,7 +58,7 @@ def read_documents(path: Path, categories: tuple[str, ...]) -> Documents:
             if category in categories:
                 documents.append((category, text.split()))
     if unknown := [category for category in categories if category not in seen]:
-        raise ValueError(f"unknown category {unknown[0]!r}; choose from {', '.join(sorted(seen))}")
+        raise UserError(f"unknown category {unknown[0]!r}; choose from {', '.join(sorted(seen))}")
     return documents
 
 

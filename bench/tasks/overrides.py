@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import msgspec
 
 from backends.contract import SGD, Adam, Momentum, Optimizer
+from bench.errors import UserError
 from bench.tasks.definition import Task
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "momentum": Momentum, "adam": Adam}
@@ -19,7 +20,7 @@ FIXED = ("name", "summary")  # what a task is called is no setting
 Value = str | int | float | list[Any] | tuple[Any, ...]
 
 
-class BadSetting(ValueError):
+class BadSetting(UserError):
     """Raised for a setting that a task has not, or a value that is none; the message names the choices."""
 
 

@@ -17,6 +17,9 @@ TEXT_CLASSIFIER = Task(
     epochs=10,
     metric="accuracy",
     check_epochs=10,
+    # A start from which the loss falls smoothly. From most others it jumps back up now and then, and each jump amplifies
+    # rounding: of 14 seeds, float64 trajectories of two right backends parted by 1e-12 (this one) to 1e-5 (seed 13).
+    seed=7,
 )
 
 TEXT_CLASSIFIER_DENSE = replace(

@@ -1,0 +1,178 @@
+"""The child process: requests in by standard input, one JSON line each, replies out by a private pipe.
+
+Only here is a framework loaded. What frameworks print goes to standard output and error, which nobody parses.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from backends.contract import Placement, Unsupported
+from backends.registry import BACKENDS
+from bench.datasets.base import Find
+from bench.datasets.files import DataMissing, data_folders, find
+from bench.errors import UserError
+from bench.machine import usable_cores
+from bench.measure import Measured, measure
+from bench.records import Job, Quality, Record, Request, Resources, Timing
+from bench.tasks import TASKS, Task
+from bench.tasks.overrides import override
+from bench.traces import reference, save_reference, save_trace, trace
+from bench.training import Training, evaluate, make_training
+
+SHOWN_PARAMETERS = 20  # models with more than that do not have them in their records
+
+
+def main() -> None:
+    """Answer requests until there are no more. Arguments: the pipe's descriptor, and the cores to run on."""
+    first_line = time.time()
+    pipe, cores = int(sys.argv[1]), [int(core) for core in sys.argv[2].split(",")]
+    if sys.platform == "linux":  # macOS cannot pin a process
+        os.sched_setaffinity(0, cores)
+    with os.fdopen(pipe, "wb") as replies:
+        for line in sys.stdin.buffer:
+            request = msgspec.json.decode(line, type=Request)
+            record = answer(request, first_line)
+            replies.write(msgspec.json.encode(record) + b"\n")
+            replies.flush()
+
+
+def answer(request: Request, first_line: float) -> Record:
+    """Do what is asked; return its record, whatever comes of it."""
+    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    work = {"time": time_job, "trace": trace_job, "reference": trace_job}[request.kind]
+    try:
+        record = work(request, first_line)
+    except Unsupported as error:
+        record = Record(job=request.job, status="unsupported", reason=str(error))
+    except DataMissing as error:
+        record = Record(job=request.job, status="no data", reason=str(error))
+    except (UserError, MemoryError) as error:
+        record = Record(job=request.job, status="failed", reason=str(error) or "out of memory")
+    except Exception as error:  # a backend may raise anything, and it must cost no other row
+        traceback.print_exc()
+        record = Record(job=request.job, status="failed", reason=f"{type(error).__name__}: {error}"[:500])
+    return msgspec.structs.replace(record, started=started)
+
+
+class Stopwatch:
+    """Tells the time since it was last asked."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.last = clock()
+
+    def lap(self) -> float:
+        """Return the seconds since the last lap."""
+        before, self.last = self.last, self.clock()
+        return self.last - before
+
+
+def time_job(request: Request, first_line: float) -> Record:
+    """Train a task and time it."""
+    job, watch = request.job, Stopwatch(time.perf_counter)
+    backend = BACKENDS[job.row.backend].load()
+    import_s = watch.lap()
+    training = make_training(task_of(job), job.row.precision, find_data())
+    data_s = watch.lap()
+    trainer = backend.open_trainer(training.problem, placement_of(job))
+    trainer.reset(training.initial)
+    setup_s = watch.lap()
+    measured = measure(trainer, training, time.perf_counter, time.process_time)
+    timing = Timing(
+        start_s=first_line - request.spawned,
+        import_s=import_s,
+        data_s=data_s,
+        setup_s=setup_s,
+        passes_s=measured.passes_s,
+        resets_s=measured.resets_s,
+        evaluation_s=measured.evaluation_s,
+        wall_s=time.time() - request.spawned,
+        steps_per_pass=training.steps_per_pass,
+        rows_per_step=training.problem.batch_size,
+        passes_cpu_s=measured.passes_cpu_s,
+        peak_memory_bytes=peak_memory_bytes(),
+    )
+    resources = resources_of(job, str(trainer.params()[0].weights.dtype))
+    if resources.dtype != job.row.precision:
+        reason = f"trained in {resources.dtype} instead of {job.row.precision}"
+        return Record(job=job, status="failed", reason=reason, timing=timing, resources=resources)
+    quality = quality_of(training, measured)
+    return Record(job=job, status="ok", timing=timing, quality=quality, resources=resources)
+
+
+def trace_job(request: Request, first_line: float) -> Record:
+    """Train a task in float64 for parity; the arrays go to the file that the request names."""
+    job, task = request.job, task_of(request.job)
+    backend = BACKENDS[job.row.backend].load()
+    training = make_training(task, job.row.precision, find_data())
+    path, placement = Path(request.trace_path), placement_of(job)
+    if request.kind == "reference":
+        save_reference(path, reference(backend, placement, training, task.check_epochs))
+    else:
+        save_trace(path, trace(backend, placement, training, task.check_epochs))
+    return Record(job=job, status="ok")
+
+
+def task_of(job: Job) -> Task:
+    """Return the task with the job's settings."""
+    return override(TASKS[job.row.task], job.settings)
+
+
+def placement_of(job: Job) -> Placement:
+    """Return where and how the job trains."""
+    return Placement(mode=job.row.mode, device=job.row.device, precision=job.row.precision, threads=job.threads)
+
+
+def find_data() -> Find:
+    """Return the function that finds data files; the parent has fetched them."""
+    return functools.partial(find, folders=data_folders(os.environ))
+
+
+def quality_of(training: Training, measured: Measured) -> Quality:
+    """Return what the first training came to."""
+    params = measured.params
+    small = len(params) == 1 and params[0].weights.size < SHOWN_PARAMETERS
+    return Quality(
+        losses=tuple(map(finite, measured.losses)),
+        metric=training.metric,
+        value=finite(evaluate(training.metric, measured.outputs, training.test.targets)),
+        parameters=tuple(map(float, (*params[0].weights.ravel(), *params[0].bias))) if small else None,
+        truth=training.truth,
+    )
+
+
+def resources_of(job: Job, dtype: str) -> Resources:
+    """Return what this process had."""
+    return Resources(
+        cores=len(usable_cores()), dtype=dtype, framework=BACKENDS[job.row.backend].version() or "unknown"
+    )
+
+
+def finite(number: float) -> float | None:
+    """Return the number with as many digits as its type holds, None where it is not finite."""
+    return float(str(number)) if math.isfinite(number) else None
+
+
+def peak_memory_bytes() -> int:
+    """Return the largest resident set of this process so far."""
+    if sys.platform == "linux":
+        # getrusage would count what the parent had when it forked.
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+if __name__ == "__main__":
+    main()
