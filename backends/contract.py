@@ -1,6 +1,6 @@
 """What a backend is given and what it must do: data types and protocols, NumPy only.
 
-The semantics below are the only definition of each layer, loss and optimizer. Every backend keeps them, in its own idiom.
+What follows is the only definition of each layer, loss and optimizer. Every backend keeps it, in its own idiom.
 
 Layers, for inputs x [batch, inputs], weights W [inputs, outputs], bias b [outputs]:
     y = activation(x W + b). `Dense` takes x as an array; `EmbeddingSum` takes x as word counts and sums the rows of W
@@ -170,7 +170,7 @@ class Trainer(Protocol):
         """Copy `params` in and clear all optimizer state, in place: nothing is compiled anew."""
 
     def train(self, order: Array) -> Array:
-        """Take one step for each row of `order`, int32 [steps, batch]; return the losses [steps], each before its update.
+        """Take one step for each row of `order`, int32 [steps, batch]; return the loss before each of them, [steps].
 
         Returns when the last update is finished on the device. For a full-batch problem every row of `order` is
         0, 1, ..., rows - 1, and only the number of steps matters.

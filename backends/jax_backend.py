@@ -16,8 +16,23 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from backends.contract import SGD, Adam, Array, Bags, EmbeddingSum, Inputs, Layer, LayerParams, Momentum, Optimizer
-from backends.contract import Params, Placement, Problem, Unsupported, WordCounts
+from backends.contract import (
+    SGD,
+    Adam,
+    Array,
+    Bags,
+    EmbeddingSum,
+    Inputs,
+    Layer,
+    LayerParams,
+    Momentum,
+    Optimizer,
+    Params,
+    Placement,
+    Problem,
+    Unsupported,
+    WordCounts,
+)
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "identity": lambda z: z,
@@ -39,7 +54,8 @@ LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
     "softmax_cross_entropy": _cross_entropy,
 }
 
-Batch = jax.Array | Bags
+Data = tuple[Any, jax.Array]  # inputs as an array or as bags of words, and targets
+Batches = tuple[Any, Bags | None]  # row ids, and the words of those rows; of one step, or of all with an axis more
 
 
 class State(NamedTuple):
@@ -59,11 +75,11 @@ def open_trainer(problem: Problem, placement: Placement) -> JaxTrainer:
         device = jax.devices(placement.device)[0]
     except RuntimeError as error:
         raise Unsupported(f"JAX {jax.__version__} finds no {placement.device.upper()} device") from error
-    return (JitTrainer if placement.mode == "jit" else ScanTrainer)(problem, device)
+    return JaxTrainer(problem, placement.mode, device)
 
 
-def forward(layers: tuple[Layer, ...], params: Params, flow: Batch, rows: int) -> jax.Array:
-    """Return the outputs [rows, outputs] for a batch of `rows` rows."""
+def forward(layers: tuple[Layer, ...], params: Params, flow: Any, rows: int) -> jax.Array:
+    """Return the outputs [rows, outputs] for a batch of `rows` rows, an array or bags of words."""
     for layer, (weights, bias) in zip(layers, params, strict=True):
         if isinstance(layer, EmbeddingSum):
             embeddings = flow.counts[:, None] * weights[flow.words]
@@ -79,7 +95,7 @@ def update(optimizer: Optimizer, state: State, gradients: Params) -> State:
     params, slots, taken = state
     taken = taken + 1
     match optimizer:
-        case SGD(rate):
+        case SGD(learning_rate=rate):
             params = jax.tree.map(lambda p, g: p - rate * g, params, gradients)
         case Momentum(rate, momentum):
             (v,) = slots
@@ -99,9 +115,9 @@ def update(optimizer: Optimizer, state: State, gradients: Params) -> State:
 
 
 class JaxTrainer:
-    """Data and state on one device; the subclasses take the steps."""
+    """Data and state on one device, and a compiled function that takes a step, or all steps of a pass."""
 
-    def __init__(self, problem: Problem, device: Any) -> None:
+    def __init__(self, problem: Problem, mode: str, device: Any) -> None:
         self.problem = problem
         self.device = device
         self.words = problem.inputs if isinstance(problem.inputs, WordCounts) else None
@@ -109,9 +125,12 @@ class JaxTrainer:
         # Words are gathered on the host, where each step's number of them is known, and padded to one shape.
         self.inputs = None if self.words and not problem.full_batch else self.put(problem.inputs)
         self.targets = jax.device_put(problem.targets, device)
+        # The state that goes in is never used again: the one that comes out takes its memory.
+        self.jitted_step = jax.jit(self.step, donate_argnums=1)
+        self.steps = self.loop if mode == "jit" else jax.jit(self.scan, donate_argnums=1)
 
-    def put(self, inputs: Inputs) -> Batch:
-        """Copy inputs to the device."""
+    def put(self, inputs: Inputs) -> Any:
+        """Copy inputs to the device, word counts as flat arrays."""
         batch = inputs.bags(np.arange(len(inputs))) if isinstance(inputs, WordCounts) else inputs
         return jax.device_put(batch, self.device)
 
@@ -122,7 +141,7 @@ class JaxTrainer:
         taken = np.zeros((), params[0].bias.dtype)
         self.state: State = jax.device_put(State(params, (zeros,) * slots, taken), self.device)
 
-    def step(self, data: tuple[Any, jax.Array], state: State, batch: tuple[jax.Array, Any]) -> tuple[State, jax.Array]:
+    def step(self, data: Data, state: State, batch: Batches) -> tuple[State, jax.Array]:
         """Return the state after a step, and the loss before it. Pure."""
         inputs, targets = data
         rows, words = batch
@@ -139,56 +158,37 @@ class JaxTrainer:
 
     def train(self, order: Array) -> Array:
         """Take the steps of `order` [steps, batch]; return their losses [steps]."""
-        gathers_words = self.words and not self.problem.full_batch
-        words = self.words.padded_bags(order, self.capacity) if gathers_words else None
+        words = None
+        if self.words and not self.problem.full_batch:
+            words = self.words.padded_bags(order, self.capacity)
         # State and data are committed to the device: what a compiled function is given beside them follows.
         self.state, losses = self.steps((self.inputs, self.targets), self.state, (self.problem.gathered(order), words))
         jax.block_until_ready(self.state)  # JAX returns before the work is done, on the CPU too
         return np.asarray(losses)
 
-    def steps(self, data: Any, state: State, batches: Any) -> tuple[State, jax.Array]:
-        """Return the state after all steps, and their losses [steps]."""
-        raise NotImplementedError
+    def loop(self, data: Data, state: State, batches: Batches) -> tuple[State, jax.Array]:
+        """Return the state after all steps, and their losses [steps], by a compiled step in a Python loop."""
+        order, words = batches
+        losses = []
+        for i, rows in enumerate(order):
+            batch = rows, None if words is None else Bags(*(part[i] for part in words))
+            state, loss = self.jitted_step(data, state, batch)
+            losses.append(loss)
+        return state, jnp.stack(losses)
+
+    def scan(self, data: Data, state: State, batches: Batches) -> tuple[State, jax.Array]:
+        """Return the state after all steps, and their losses [steps]. Pure."""
+        return lax.scan(functools.partial(self.step, data), state, batches)
 
     def predict(self, inputs: Inputs) -> Array:
         """Return the outputs [rows, outputs]."""
         return np.asarray(self.outputs(self.state.params, self.put(inputs), len(inputs)))
 
     @functools.partial(jax.jit, static_argnums=(0, 3))
-    def outputs(self, params: Params, batch: Batch, rows: int) -> jax.Array:
+    def outputs(self, params: Params, batch: Any, rows: int) -> jax.Array:
         """Return the outputs [rows, outputs]. Pure."""
         return forward(self.problem.layers, params, batch, rows)
 
     def params(self) -> Params:
         """Return copies of weights and biases."""
         return tuple(LayerParams(*(np.array(part) for part in layer)) for layer in self.state.params)
-
-
-class JitTrainer(JaxTrainer):
-    """A Python loop over a compiled step."""
-
-    def __init__(self, problem: Problem, device: Any) -> None:
-        super().__init__(problem, device)
-        self.jitted_step = jax.jit(self.step, donate_argnums=1)  # the new state takes the old one's memory
-
-    def steps(self, data: Any, state: State, batches: Any) -> tuple[State, jax.Array]:
-        losses = []
-        for i in range(len(batches[0])):
-            state, loss = self.jitted_step(data, state, jax.tree.map(lambda each: each[i], batches))
-            losses.append(loss)
-        return state, jnp.stack(losses)
-
-
-class ScanTrainer(JaxTrainer):
-    """A whole pass as one program."""
-
-    def __init__(self, problem: Problem, device: Any) -> None:
-        super().__init__(problem, device)
-        self.jitted_scan = jax.jit(self.scan, donate_argnums=1)
-
-    def scan(self, data: Any, state: State, batches: Any) -> tuple[State, jax.Array]:
-        """Return the state after all steps, and their losses [steps]. Pure."""
-        return lax.scan(functools.partial(self.step, data), state, batches)
-
-    def steps(self, data: Any, state: State, batches: Any) -> tuple[State, jax.Array]:
-        return self.jitted_scan(data, state, batches)

@@ -12,7 +12,6 @@ import numpy as np
 
 from backends.contract import SGD, Adam, Array, Inputs, Layer, Momentum, Optimizer, WordCounts
 
-
 BLOCK = 32_768  # numbers of a vector that are worked on at a time: five such blocks fit into a core's cache
 
 
@@ -144,7 +143,7 @@ def half_mse(outputs: Array, targets: Array, gradient: Array) -> float:
 
 
 def softmax_cross_entropy(outputs: Array, targets: Array, gradient: Array) -> float:
-    """Return the mean of log(sum(exp(z))) - z[class]; write its gradient, softmax(z) less one at the class, over batch."""
+    """Return the mean of log(sum(exp(z))) - z[class]; write its gradient: softmax(z) less 1 at the class."""
     batch = np.arange(len(targets))
     np.subtract(outputs, outputs.max(axis=1, keepdims=True), out=gradient)  # exp cannot overflow; the loss is the same
     at_class = gradient[batch, targets]
@@ -165,7 +164,7 @@ LOSSES: dict[str, Callable[[Array, Array, Array], float]] = {
 
 
 def make_update(optimizer: Optimizer, p: Array, g: Array) -> Callable[[], None]:
-    """Return a function that takes one step on the parameters `p`, given that `g` holds their gradient; state at zero."""
+    """Return a function that takes one step on the parameters `p` by the gradient in `g`; its state starts at zero."""
     match optimizer:
         case SGD(rate):
             return _sgd(rate, p, g)
@@ -205,14 +204,13 @@ def _adam(adam: Adam, p: Array, g: Array) -> Callable[[], None]:
         t += 1
         rate, correction = adam.learning_rate / (1 - adam.beta1**t), 1 / (1 - adam.beta2**t)
         for block in blocks:
-            _adam_block(adam, *block, scratch[: len(block[0])], rate, correction)
+            _adam_block(adam, block, scratch[: len(block[0])], rate, correction)
 
     return update
 
 
-def _adam_block(
-    adam: Adam, p: Array, g: Array, m: Array, v: Array, scratch: Array, rate: float, correction: float
-) -> None:
+def _adam_block(adam: Adam, block: tuple[Array, ...], scratch: Array, rate: float, correction: float) -> None:
+    p, g, m, v = block
     np.multiply(g, 1 - adam.beta1, out=scratch)
     np.multiply(m, adam.beta1, out=m)
     np.add(m, scratch, out=m)

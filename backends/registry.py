@@ -1,4 +1,8 @@
-"""The names of the backends and where their code is; importing this loads no framework."""
+"""The names of the backends and where their code is; importing this loads no framework.
+
+A package outside this one adds a backend by an entry point of the group `bench.backends`: its name, and an `Entry`
+that stands in a module which imports no framework.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ from importlib import metadata
 from typing import cast
 
 from backends.contract import Backend
+
+GROUP = "bench.backends"
 
 
 @dataclass(frozen=True)
@@ -21,11 +27,12 @@ class Entry:
     framework: str  # import name of the framework
     distributions: tuple[str, ...]  # names under which the framework may be installed
     install: str  # what to type when it is missing
+    fault: str = ""  # why the entry itself could not be loaded
 
     def version(self) -> str | None:
         """Return the version of the installed framework, None where there is none."""
         if importlib.util.find_spec(self.framework) is None:
-            return None
+            return None  # find_spec looks for the package's folder and imports nothing
         for name in self.distributions:
             try:
                 return metadata.version(name)
@@ -38,7 +45,22 @@ class Entry:
         return cast(Backend, importlib.import_module(self.module))
 
 
-BACKENDS = {
+def third_party() -> dict[str, Entry]:
+    """Return the backends that installed packages bring; one that cannot be loaded costs only itself."""
+    found = {}
+    for point in metadata.entry_points(group=GROUP):
+        try:
+            entry = point.load()
+            if not isinstance(entry, Entry):
+                raise TypeError(f"{point.value} is no backends.registry.Entry")
+        except Exception as error:  # it is somebody else's code
+            fault = f"entry point {point.value}: {type(error).__name__}: {error}"
+            entry = Entry(point.name, "", ("unknown",), "backends", (), "", fault)
+        found[point.name] = entry
+    return found
+
+
+BUILT_IN = {
     entry.name: entry
     for entry in (
         Entry(
@@ -75,3 +97,5 @@ BACKENDS = {
         ),
     )
 }
+
+BACKENDS = third_party() | BUILT_IN

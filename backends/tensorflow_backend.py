@@ -14,8 +14,22 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from backends.contract import SGD, Adam, Array, Bags, EmbeddingSum, Inputs, LayerParams, Momentum, Optimizer, Params
-from backends.contract import Placement, Problem, Unsupported, WordCounts
+from backends.contract import (
+    SGD,
+    Adam,
+    Array,
+    Bags,
+    EmbeddingSum,
+    Inputs,
+    LayerParams,
+    Momentum,
+    Optimizer,
+    Params,
+    Placement,
+    Problem,
+    Unsupported,
+    WordCounts,
+)
 
 ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
     "identity": tf.identity,
@@ -34,8 +48,6 @@ LOSSES: dict[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
     "half_mse": lambda outputs, targets: tf.reduce_mean(tf.math.squared_difference(outputs, targets)) / 2,
     "softmax_cross_entropy": _cross_entropy,
 }
-
-Batch = tf.Tensor | Bags
 
 
 def open_trainer(problem: Problem, placement: Placement) -> TensorflowTrainer:
@@ -91,15 +103,16 @@ class TensorflowTrainer:
 
     def train(self, order: Array) -> Array:
         """Take the steps of `order` [steps, batch]; return their losses [steps]."""
-        gathers_words = self.words and not self.problem.full_batch
         with tf.device(self.device):
-            words = put(self.words.padded_bags(order, self.capacity)) if gathers_words else None
+            words = None
+            if self.words and not self.problem.full_batch:
+                words = put(self.words.padded_bags(order, self.capacity))
             losses: Array = self.run(put(self.problem.gathered(order)), words).numpy()
             if "GPU" in self.device:
                 tf.experimental.sync_devices()  # the losses may be there before the last update is done
         return losses
 
-    def batch(self, rows: tf.Tensor, words: Bags | None, step: Any) -> tuple[Batch, tf.Tensor]:
+    def batch(self, rows: tf.Tensor, words: Bags | None, step: Any) -> tuple[Any, tf.Tensor]:
         """Return inputs and targets of the rows [batch], or of the words of that step."""
         if self.problem.full_batch:
             return self.inputs, self.targets
@@ -117,7 +130,7 @@ class TensorflowTrainer:
             losses = losses.write(step, self.step(*self.batch(order[step], words, step)))
         return losses.stack()
 
-    def step(self, inputs: Batch, targets: tf.Tensor) -> tf.Tensor:
+    def step(self, inputs: Any, targets: tf.Tensor) -> tf.Tensor:
         """Take one step; return the loss before it."""
         with tf.GradientTape() as tape:
             loss = LOSSES[self.problem.loss](self.forward(inputs, self.problem.batch_size), targets)
@@ -126,7 +139,7 @@ class TensorflowTrainer:
         update(self.problem.optimizer, self.variables, gradients, self.slots, self.taken)
         return loss
 
-    def forward(self, flow: Batch, rows: int) -> tf.Tensor:
+    def forward(self, flow: Any, rows: int) -> tf.Tensor:
         """Return the outputs [rows, outputs] for a batch of `rows` rows."""
         pairs = zip(self.variables[::2], self.variables[1::2], strict=True)
         for layer, (weights, bias) in zip(self.problem.layers, pairs, strict=True):
@@ -150,8 +163,8 @@ class TensorflowTrainer:
         return tuple(LayerParams(*pair) for pair in zip(arrays[::2], arrays[1::2], strict=True))
 
 
-def put(inputs: Inputs | Bags) -> Batch:
-    """Copy inputs to the device that `tf.device` names."""
+def put(inputs: Inputs | Bags) -> Any:
+    """Copy inputs to the device that `tf.device` names, word counts as flat arrays."""
     if isinstance(inputs, WordCounts):
         inputs = inputs.bags(np.arange(len(inputs)))
     return Bags(*map(tf.constant, inputs)) if isinstance(inputs, Bags) else tf.constant(inputs)

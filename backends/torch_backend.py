@@ -8,17 +8,31 @@ Modes:
 
 from __future__ import annotations
 
-import functools
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812 - as all of PyTorch's users write it
 
-from backends.contract import SGD, Adam, Array, EmbeddingSum, Inputs, Layer, LayerParams, Momentum, Optimizer, Params
-from backends.contract import Placement, Problem, Unsupported, WordCounts
+from backends.contract import (
+    SGD,
+    Adam,
+    Array,
+    EmbeddingSum,
+    Inputs,
+    Layer,
+    LayerParams,
+    Momentum,
+    Optimizer,
+    Params,
+    Placement,
+    Problem,
+    Unsupported,
+    WordCounts,
+)
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda z: z,
@@ -50,7 +64,7 @@ class Words(NamedTuple):
     counts: Tensor  # [entries]
 
 
-Batch = Tensor | Words
+Batch: TypeAlias = "Tensor | Words"
 
 
 class EmbeddingSumLayer(nn.Module):
@@ -98,7 +112,7 @@ class Network(nn.Module):
         ]
 
 
-class TorchTrainer:
+class TorchTrainer(ABC):
     """Model and data on one device; the subclasses take the steps."""
 
     def __init__(self, problem: Problem, placement: Placement) -> None:
@@ -133,9 +147,13 @@ class TorchTrainer:
             torch.cuda.synchronize()  # the losses may be there before the last update is done
         return torch.stack(losses).cpu().numpy()
 
+    @abstractmethod
+    def reset(self, params: Params) -> None:
+        """Copy `params` in and clear the optimizer's state."""
+
+    @abstractmethod
     def steps(self, order: Tensor) -> list[Tensor]:
-        """Take the steps; return their losses, still on the device."""
-        raise NotImplementedError
+        """Take the steps of `order` [steps, batch]; return their losses, still on the device."""
 
     @torch.no_grad()
     def predict(self, inputs: Inputs) -> Array:
@@ -174,6 +192,7 @@ class EagerTrainer(TorchTrainer):
         self.optimizer = make_optimizer(self.problem.optimizer, self.model)
 
     def steps(self, order: Tensor) -> list[Tensor]:
+        """Take the steps one by one."""
         losses = []
         for rows in order:
             inputs, targets = self.batch(rows)
@@ -230,6 +249,7 @@ class CompiledTrainer(TorchTrainer):
 
     @torch.no_grad()
     def steps(self, order: Tensor) -> list[Tensor]:
+        """Call the compiled step for each."""
         rates = self.rates(len(order))
         losses = []
         for rows, rate in zip(order, rates, strict=True):

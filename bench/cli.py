@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -17,20 +16,17 @@ from bench import screen
 from bench.datasets.files import Collection, DataMissing, allowed_kinds, data_folders, fetch
 from bench.errors import UserError
 from bench.kinds import Format
-from bench.machine import commit, gpu_names, this_machine, versions
-from bench.plan import SCHEDULE_SEED, BadChoice, Choice, choose_rows, resolved, schedule
+from bench.machine import gpu_names
+from bench.plan import DEFAULT_WORKERS, BadChoice, Choice, choose_rows, schedule
 from bench.progress import TerminalWatcher
-from bench.records import FAILURES, SCHEMA, Header, Job, Record, Verdict
+from bench.records import FAILURES, Job, Record, Verdict
 from bench.runner import TIME_LIMIT_S, Setup, check_parity, fetch_data, impossible, make_setup, run_jobs
-from bench.store import NotARunFile, Run, RunFile, read_run, read_runs
+from bench.session import NotComparable, begin, default_path, go_on
+from bench.store import Run, RunFile, read_run, read_runs
 from bench.tasks import TASKS
 from bench.tasks.overrides import BadSetting
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 GOOD, FAILED, WRONG_USE, PARITY_FAILED, NOT_COMPARABLE, INTERRUPTED = 0, 1, 2, 3, 5, 130
-DEFAULT_WORKERS = 2
 
 app = typer.Typer(
     help="The same task, defined once, trained by PyTorch, TensorFlow, JAX and NumPy: checked, then timed.",
@@ -61,6 +57,8 @@ def main() -> None:
     """Run the command line; turn what the user can cause into one line and an exit code."""
     try:
         app()
+    except NotComparable as error:
+        _fail(str(error), NOT_COMPARABLE)
     except UserError as error:
         _fail(str(error))
 
@@ -124,7 +122,7 @@ def run(
     if resume is not None:
         if tasks or backend or mode or settings or epochs or out:
             raise BadChoice("--resume goes on with a run as it was begun; give no tasks or choices beside it")
-        jobs, run_file = _resumed(read_run(resume), setup)
+        jobs, run_file = go_on(read_run(resume), setup.threads)
     else:
         changes = _changes(settings, epochs)
         choice = Choice(
@@ -137,7 +135,7 @@ def run(
         )
         rows = choose_rows(choice, has_gpu=bool(gpu_names()))
         jobs = schedule(rows, workers=1 if quick else workers, threads=setup.threads, settings=changes)
-        run_file = _created(out, jobs, resolved(rows, changes))
+        run_file = begin(out or default_path(), jobs, changes, shlex.join(["bench", *sys.argv[1:]]))
     code = _carry_out(jobs, setup, run_file)
     raise typer.Exit(code)
 
@@ -219,43 +217,6 @@ def _changes(settings: Iterable[str] | None, epochs: int | None) -> dict[str, An
             raise BadSetting(f"--set wants KEY=VALUE, got {setting!r}")
         changes[key.strip()] = value.strip()
     return changes if epochs is None else {**changes, "epochs": epochs}
-
-
-def _created(out: Path | None, jobs: tuple[Job, ...], tasks: dict[str, dict[str, Any]]) -> RunFile:
-    path = out or Path("results") / f"run-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.jsonl"
-    header = Header(
-        schema=SCHEMA,
-        created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        command=shlex.join(["bench", *sys.argv[1:]]),
-        machine=this_machine(),
-        versions=versions(),
-        commit=commit(),
-        workers=1 + max((job.block for job in jobs), default=0),
-        threads=jobs[0].threads if jobs else 0,
-        schedule_seed=SCHEDULE_SEED,
-        tasks=tasks,
-        jobs=jobs,
-    )
-    try:
-        return RunFile.create(path, header)
-    except FileExistsError:
-        _fail(f"{path} exists already; name another --out, or go on with it: --resume {path}")
-    except OSError as error:
-        _fail(f"cannot write {path}: {error.strerror}")
-
-
-def _resumed(earlier: Run, setup: Setup) -> tuple[tuple[Job, ...], RunFile]:
-    """Return the jobs that a run still owes, and its file, open again."""
-    if earlier.header.versions != versions() or earlier.header.machine.cpu != this_machine().cpu:
-        _fail(f"{earlier.path} was begun with other versions or on another machine; begin a new run", NOT_COMPARABLE)
-    if earlier.header.threads != setup.threads:
-        _fail(f"{earlier.path} was begun with {earlier.header.threads} threads: --threads {earlier.header.threads}")
-    done = {(record.job.row, record.job.block) for record in earlier.records if record.status == "ok"}
-    jobs = tuple(job for job in earlier.header.jobs if (job.row, job.block) not in done)
-    try:
-        return jobs, RunFile.resume(earlier)
-    except OSError as error:
-        _fail(f"cannot write {earlier.path}: {error.strerror}")
 
 
 def _carry_out(jobs: tuple[Job, ...], setup: Setup, run_file: RunFile) -> int:

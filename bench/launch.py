@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Self, cast
 
 import msgspec
 
@@ -65,11 +65,10 @@ class Worker:
         try:
             record = self.child.ask(request, time_limit_s)
         except ChildDied as death:
-            child, self.child = self.child, None
-            child.end()
-            return Record(
-                job=request.job, status=death.status, reason=str(death), started=started, output=child.output()
-            )
+            output = self.child.output()
+            self.child.end()
+            self.child = None
+            return Record(job=request.job, status=death.status, reason=str(death), started=started, output=output)
         except BaseException:  # the user interrupts
             self.child.kill()
             raise
@@ -91,7 +90,7 @@ class Child:
 
     def __init__(self, cores: tuple[int, ...], environment: Mapping[str, str]) -> None:
         self.replies, to_parent = os.pipe()
-        self.log: IO[bytes] = tempfile.TemporaryFile()
+        self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         packages = str(Path(__file__).resolve().parent.parent)
         self.spawned = time.time()
         self.process = subprocess.Popen(
@@ -104,14 +103,14 @@ class Child:
             start_new_session=True,
         )
         os.close(to_parent)
+        self.requests = cast(IO[bytes], self.process.stdin)
 
     def ask(self, request: Request, time_limit_s: float) -> Record:
         """Return the child's reply. Raises `ChildDied`, after killing it where it exceeded the limit."""
-        assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # then there will be no reply, and that is dealt with below
             line = msgspec.json.encode(msgspec.structs.replace(request, spawned=self.spawned))
-            self.process.stdin.write(line + b"\n")
-            self.process.stdin.flush()
+            self.requests.write(line + b"\n")
+            self.requests.flush()
         reply = self._read_line(time.monotonic() + time_limit_s)
         if reply is None:
             self.kill()
@@ -122,14 +121,14 @@ class Child:
 
     def end(self) -> None:
         """Let the child end by itself, as it does when there are no more requests; kill it where it does not."""
-        assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
+            self.requests.close()
         try:
             self.process.wait(timeout=CLOSING_S)
         except subprocess.TimeoutExpired:
             self.kill()
         os.close(self.replies)
+        self.log.close()
 
     def kill(self) -> None:
         """Kill the child and its children."""

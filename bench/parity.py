@@ -1,8 +1,8 @@
 """Whether a backend computes what the task defines: pure comparisons with the NumPy reference in float64.
 
 Two tiers are exact but for rounding, in float64: the gradient of the first batch, and the trajectory of losses and
-parameters. The third looks at the timed run itself: the losses of its first steps, before rounding is amplified, and the
-metric at its end.
+parameters. The third looks at the timed run itself: the losses of its first steps, before rounding is amplified, and
+the metric at its end.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from bench.tasks import HEADLINE, TASKS, Task
 from bench.tasks.overrides import override, settings
 
 SCHEDULE_SEED = 0
+DEFAULT_WORKERS = 2
 
 
 class BadChoice(UserError):
@@ -75,17 +76,19 @@ def schedule(
 ) -> tuple[Job, ...]:
     """Return `workers` blocks of jobs, each with every row once.
 
-    Within a block the tasks follow each other, and the rows of a task come in an order drawn anew: what is compared runs
-    close together, and no row is always the first.
+    Within a block the tasks follow each other, and the rows of a task come in an order drawn anew: what is compared
+    runs close together, and no row is always the first.
     """
     rng = np.random.default_rng(seed)
     tasks = dict.fromkeys(row.task for row in rows)
-    jobs = []
+    jobs: list[Job] = []
     for block in range(workers):
         for task in tasks:
             contenders = [row for row in rows if row.task == task]
-            for i in rng.permutation(len(contenders)):
-                jobs.append(Job(row=contenders[i], threads=threads, block=block, settings=dict(settings)))
+            jobs += [
+                Job(row=contenders[i], threads=threads, block=block, settings=dict(settings))
+                for i in rng.permutation(len(contenders))
+            ]
     return tuple(jobs)
 
 

@@ -22,7 +22,7 @@ from bench.errors import UserError
 from bench.launch import Worker, worker_environment
 from bench.machine import usable_cores
 from bench.parity import Reference, compare_gradients, compare_losses, compare_params, compare_timed, first_fault
-from bench.records import Job, Record, Request, Row, Verdict
+from bench.records import Job, Record, Request, Row, Status, Verdict
 from bench.tasks import TASKS
 from bench.traces import load_reference, load_trace
 
@@ -61,9 +61,7 @@ class Setup:
 
     def worker(self, compile_cache: Path) -> Worker:
         """Return a worker, not yet started; compiled code is looked up in and kept under `compile_cache`."""
-        return Worker(
-            cores=self.cores, environment=worker_environment(self.environment, self.threads, compile_cache)
-        )
+        return Worker(cores=self.cores, environment=worker_environment(self.environment, self.threads, compile_cache))
 
 
 def make_setup(threads: int | None, time_limit_s: float, data_dir: Path | None) -> Setup:
@@ -96,12 +94,14 @@ def fetch_data(tasks: Iterable[str], setup: Setup, reporter: Reporter) -> dict[s
     return lost
 
 
-def impossible(rows: Iterable[Row], lost: Mapping[str, str]) -> dict[Row, tuple[str, str]]:
+def impossible(rows: Iterable[Row], lost: Mapping[str, str]) -> dict[Row, tuple[Status, str]]:
     """Return status and reason of each row that need not be tried: no framework, or no data."""
-    verdicts: dict[Row, tuple[str, str]] = {}
+    verdicts: dict[Row, tuple[Status, str]] = {}
     for row in rows:
         entry = BACKENDS[row.backend]
-        if entry.version() is None:
+        if entry.fault:
+            verdicts[row] = ("failed", entry.fault)
+        elif entry.version() is None:
             verdicts[row] = ("unsupported", f"{entry.framework} is not installed: {entry.install}")
         elif row.task in lost:
             verdicts[row] = ("no data", lost[row.task])
@@ -268,7 +268,10 @@ def time_jobs(jobs: Sequence[Job], setup: Setup, watcher: Watcher) -> Iterator[R
         if job.row in hopeless:
             continue
         watcher.begins(f"{job.row} #{job.block + 1}")
-        with tempfile.TemporaryDirectory(prefix="levelfield-") as compile_cache, setup.worker(Path(compile_cache)) as worker:
+        with (
+            tempfile.TemporaryDirectory(prefix="levelfield-") as compile_cache,
+            setup.worker(Path(compile_cache)) as worker,
+        ):
             record = worker.run(Request(kind="time", job=job), setup.time_limit_s)
         watcher.ended(f"{job.row} #{job.block + 1}", record.status)
         if record.status in ("unsupported", "timeout"):  # another block would end alike

@@ -32,8 +32,10 @@ def print_list(console: Console, gpus: tuple[str, ...]) -> None:
     backends = _table("backend", "modes", "framework")
     for name, entry in BACKENDS.items():
         version = entry.version()
-        state = f"{entry.framework} {version}" if version else f"missing: {entry.install}"
-        backends.add_row(name, ", ".join(entry.modes), Text(state, style="" if version else "yellow"))
+        state = entry.fault or (f"{entry.framework} {version}" if version else f"missing: {entry.install}")
+        backends.add_row(
+            name, ", ".join(entry.modes), Text(state, style="" if version and not entry.fault else "yellow")
+        )
     console.print(backends)
     console.print(f"devices: cpu{''.join(f', gpu ({name})' for name in gpus) or ' (no NVIDIA GPU found)'}")
 

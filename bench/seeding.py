@@ -1,4 +1,4 @@
-"""All randomness: data, initial weights and batch order, each drawn from a stream of its own, in NumPy, for everybody."""
+"""All randomness: data, initial weights and batch order, each from a stream of its own, the same for every backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run files: JSON Lines, the header first, one record or verdict a line, each on the disk before the next job starts."""
+"""Run files: JSON Lines, the header first, a record or verdict a line, each on the disk before the next job starts."""
 
 from __future__ import annotations
 
@@ -99,6 +99,7 @@ def read_runs(paths: Iterable[Path]) -> tuple[Run, ...]:
 
 def _parse(line: bytes, path: Path, number: int) -> Line:
     try:
-        return msgspec.json.decode(line, type=Line)
+        parsed: Line = msgspec.json.decode(line, type=Line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise NotARunFile(f"{path} is not a run file: line {number}: {error}") from error
+    return parsed

@@ -44,7 +44,7 @@ def reference(backend: Backend, placement: Placement, training: Training, epochs
 
 def save_trace(path: Path, trace: Trace) -> None:
     """Write a trace to a .npz file."""
-    np.savez(path, **_arrays(trace))
+    np.savez(path, allow_pickle=False, **_arrays(trace))
 
 
 def load_trace(path: Path) -> Trace:
@@ -55,7 +55,8 @@ def load_trace(path: Path) -> Trace:
 
 def save_reference(path: Path, reference: Reference) -> None:
     """Write a reference to a .npz file."""
-    np.savez(path, **_arrays(reference.trace), all_losses=reference.losses, metric=reference.metric)
+    arrays = _arrays(reference.trace)
+    np.savez(path, allow_pickle=False, **arrays, all_losses=reference.losses, metric=np.array(reference.metric))
 
 
 def load_reference(path: Path) -> Reference:

@@ -38,7 +38,7 @@ class Training:
 
 
 def make_training(task: Task, precision: Precision, find: Find) -> Training:
-    """Load the data, draw weights and orders, cast all to `precision`. Raises `BadSetting` where settings do not fit."""
+    """Load the data, draw weights and orders, cast all to `precision`. Raises `BadSetting` where settings clash."""
     dataset = task.data.load(stream(task.seed, "data"), find)
     train, test = (_prepared(split, task, np.dtype(precision)) for split in (dataset.train, dataset.test))
     rows = len(train.inputs)
@@ -62,12 +62,16 @@ def make_training(task: Task, precision: Precision, find: Find) -> Training:
 
 
 def evaluate(metric: Metric, outputs: Array, targets: Array) -> float:
-    """Return root mean squared error, or share of rows whose largest output is at the class, or on the right side of 0.5.
+    """Return how good `outputs` [rows, outputs] are; NaN where they are not finite.
 
-    In float64; NaN where the outputs are.
+    rmse                 root of the mean squared difference
+    accuracy             share of rows whose largest output is at their class
+    threshold_accuracy   share of rows on their side of the middle between the two targets
     """
+    if not np.isfinite(outputs).all():
+        return float("nan")
     if metric == "accuracy":
-        return float(np.mean(outputs.argmax(axis=1) == targets)) if np.isfinite(outputs).all() else float("nan")
+        return float(np.mean(outputs.argmax(axis=1) == targets))
     outputs = outputs.astype(np.float64)
     if metric == "threshold_accuracy":
         middle = (targets.min() + targets.max()) / 2

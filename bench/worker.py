@@ -30,29 +30,29 @@ from bench.tasks.overrides import override
 from bench.traces import reference, save_reference, save_trace, trace
 from bench.training import Training, evaluate, make_training
 
+FIRST_LINE = time.time()  # Python and this suite are loaded; seconds since the epoch
 SHOWN_PARAMETERS = 20  # models with more than that do not have them in their records
 
 
 def main() -> None:
     """Answer requests until there are no more. Arguments: the pipe's descriptor, and the cores to run on."""
-    first_line = time.time()
     pipe, cores = int(sys.argv[1]), [int(core) for core in sys.argv[2].split(",")]
     if sys.platform == "linux":  # macOS cannot pin a process
         os.sched_setaffinity(0, cores)
     with os.fdopen(pipe, "wb") as replies:
         for line in sys.stdin.buffer:
             request = msgspec.json.decode(line, type=Request)
-            record = answer(request, first_line)
+            record = answer(request)
             replies.write(msgspec.json.encode(record) + b"\n")
             replies.flush()
 
 
-def answer(request: Request, first_line: float) -> Record:
+def answer(request: Request) -> Record:
     """Do what is asked; return its record, whatever comes of it."""
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     work = {"time": time_job, "trace": trace_job, "reference": trace_job}[request.kind]
     try:
-        record = work(request, first_line)
+        record = work(request)
     except Unsupported as error:
         record = Record(job=request.job, status="unsupported", reason=str(error))
     except DataMissing as error:
@@ -78,7 +78,7 @@ class Stopwatch:
         return self.last - before
 
 
-def time_job(request: Request, first_line: float) -> Record:
+def time_job(request: Request) -> Record:
     """Train a task and time it."""
     job, watch = request.job, Stopwatch(time.perf_counter)
     backend = BACKENDS[job.row.backend].load()
@@ -90,7 +90,7 @@ def time_job(request: Request, first_line: float) -> Record:
     setup_s = watch.lap()
     measured = measure(trainer, training, time.perf_counter, time.process_time)
     timing = Timing(
-        start_s=first_line - request.spawned,
+        start_s=FIRST_LINE - request.spawned,
         import_s=import_s,
         data_s=data_s,
         setup_s=setup_s,
@@ -111,7 +111,7 @@ def time_job(request: Request, first_line: float) -> Record:
     return Record(job=job, status="ok", timing=timing, quality=quality, resources=resources)
 
 
-def trace_job(request: Request, first_line: float) -> Record:
+def trace_job(request: Request) -> Record:
     """Train a task in float64 for parity; the arrays go to the file that the request names."""
     job, task = request.job, task_of(request.job)
     backend = BACKENDS[job.row.backend].load()
@@ -154,9 +154,7 @@ def quality_of(training: Training, measured: Measured) -> Quality:
 
 def resources_of(job: Job, dtype: str) -> Resources:
     """Return what this process had."""
-    return Resources(
-        cores=len(usable_cores()), dtype=dtype, framework=BACKENDS[job.row.backend].version() or "unknown"
-    )
+    return Resources(cores=len(usable_cores()), dtype=dtype, framework=BACKENDS[job.row.backend].version() or "unknown")
 
 
 def finite(number: float) -> float | None:

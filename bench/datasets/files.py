@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -37,9 +36,14 @@ class Bar(Protocol):
 
     total: int
 
-    def update(self, count: int) -> None: ...
-    def reset(self) -> None: ...
-    def close(self) -> None: ...
+    def update(self, count: int) -> None:
+        """Count so many bytes more."""
+
+    def reset(self) -> None:
+        """Count from zero again."""
+
+    def close(self) -> None:
+        """Take the bar away."""
 
 
 class Reporter(Protocol):
@@ -189,9 +193,7 @@ def find(collection: Collection, folders: Iterable[Path]) -> dict[str, Path]:
     return found
 
 
-def fetch(
-    collection: Collection, folders: Iterable[Path], kinds: Iterable[str], reporter: Reporter
-) -> dict[str, Path]:
+def fetch(collection: Collection, folders: Iterable[Path], kinds: Iterable[str], reporter: Reporter) -> dict[str, Path]:
     """Return the path of each file, by name, asking the sources in turn for those that no folder has undamaged.
 
     Raises `DataMissing` where no source gives them.
@@ -218,7 +220,8 @@ def fetch(
 
 def _search(collection: Collection, folders: tuple[Path, ...]) -> tuple[dict[str, Path], dict[str, str]]:
     """Return the good files, and for each file that is only there damaged a sentence that says so."""
-    found, faults = {}, {}
+    found: dict[str, Path] = {}
+    faults: dict[str, str] = {}
     for name, sha256 in collection.sha256.items():
         for path in (folder / name for folder in folders):
             if not path.is_file():
@@ -243,7 +246,7 @@ def _fetch_from(
                 fetched = Path(scratch) / name
                 if sha256_of(fetched) != collection.sha256[name]:
                     raise SourceFailed(f"{name} came damaged (wrong SHA-256)")
-                os.replace(fetched, folder / name)
+                fetched.replace(folder / name)
     except OSError as error:
         raise SourceFailed(f"cannot write to {folder}: {error.strerror or error}") from error
     return {name: folder / name for name in names}

@@ -29,7 +29,7 @@ Documents = list[tuple[str, list[str]]]  # category and words of each
 
 @dataclass(frozen=True, kw_only=True)
 class Newsgroups:
-    """Word counts over the vocabulary of the training documents; words that only the test documents hold are dropped."""
+    """Word counts over the vocabulary of the training documents; words that are only in test documents are dropped."""
 
     collection = COLLECTION
     categories: tuple[str, ...] = ("comp.graphics", "rec.sport.baseball", "sci.space")
@@ -70,6 +70,4 @@ def count_words(texts: Iterable[list[str]], numbers: dict[str, int]) -> WordCoun
         words += [word for word, _ in entries]
         counts += [count for _, count in entries]
         starts.append(len(words))
-    return WordCounts(
-        np.array(starts, np.int64), np.array(words, np.int32), np.array(counts, np.float64), len(numbers)
-    )
+    return WordCounts(np.array(starts, np.int64), np.array(words, np.int32), np.array(counts, np.float64), len(numbers))

@@ -32,10 +32,10 @@ class Model:
         sizes = (inputs, *self.hidden, outputs)
         activations = (self.activation,) * len(self.hidden) + (self.output_activation,)
         first = EmbeddingSum if self.first_layer == "embedding_sum" else Dense
-        kinds = (first,) + (Dense,) * len(self.hidden)
+        kinds = (first, *(Dense for _ in self.hidden))
         return tuple(
-            kind(*shape, activation)
-            for kind, *shape, activation in zip(kinds, sizes[:-1], sizes[1:], activations, strict=True)
+            kind(before, after, activation)
+            for kind, before, after, activation in zip(kinds, sizes[:-1], sizes[1:], activations, strict=True)
         )
 
 

@@ -53,10 +53,11 @@ def _with(task: Task, key: str, value: Value) -> Task:
             raise BadSetting(f"optimizer cannot be {value!r}; choose from {', '.join(OPTIMIZERS)}")
         return replace(task, optimizer=OPTIMIZERS[str(value)](task.optimizer.learning_rate))
     group, _, name = key.rpartition(".")
-    owner = getattr(task, group) if group else task
+    owner: Any = getattr(task, group) if group else task
     wanted = get_type_hints(type(owner), include_extras=True)[name]
-    changed = replace(owner, **{name: _convert(key, value, wanted)})
-    return replace(task, **{group: changed}) if group else changed
+    changed: Any = replace(owner, **{name: _convert(key, value, wanted)})
+    changes: dict[str, Any] = {group: changed}
+    return replace(task, **changes) if group else changed
 
 
 def _convert(key: str, value: Value, wanted: Any) -> Any:

@@ -1,0 +1,98 @@
+"""The front door `pytest bench`: every task, backend and mode as a benchmark of pytest-benchmark.
+
+Nothing is timed here. The jobs of the selected tests run first, interleaved, each in a process of its own, as
+`bench run` runs them. Then each test plays its samples back to pytest-benchmark on a clock that tells what was
+measured: one round for each process, of the length of its median steady pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bench.machine import gpu_names
+from bench.plan import Choice, choose_rows
+from bench.records import FAILURES, Record, Row, Verdict
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+    from bench.store import Run
+
+
+class VirtualClock:
+    """A clock that stands still but for what it is told."""
+
+    __name__ = "virtual_clock"  # pytest-benchmark writes its timer's name into its files
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        """Return the seconds that have passed so far."""
+        return self.now_s
+
+
+CLOCK = VirtualClock()
+ROWS = choose_rows(Choice(tasks=("all",)), has_gpu=bool(gpu_names()))
+
+
+class RowFailed(Exception):
+    """Raised inside the benchmark, where it keeps the row out of pytest-benchmark's tables and files."""
+
+
+@pytest.fixture
+def samples(row: Row, finished: Run) -> list[Record]:
+    """Return the row's records; skip where it cannot run here."""
+    records = [record for record in finished.records if record.job.row == row]
+    if all(record.status == "unsupported" for record in records):
+        pytest.skip(records[0].reason)
+    return records
+
+
+@pytest.mark.benchmark(timer=CLOCK)
+@pytest.mark.parametrize(
+    "row", [pytest.param(row, id=f"{row.task}-{row.backend}-{row.mode}-{row.device}") for row in ROWS]
+)
+def test_training(row: Row, samples: list[Record], finished: Run, benchmark: BenchmarkFixture) -> None:
+    """Give the row's samples to pytest-benchmark; fail where it did not run or computes something else."""
+    verdict = next((verdict for verdict in reversed(finished.verdicts) if verdict.row == row), None)
+    benchmark.group = f"{row.task}, {row.precision}: one pass"
+    benchmark.extra_info.update(extra_info(samples, verdict))
+    benchmark.pedantic(play, args=(replay(samples, verdict),), rounds=len(samples))
+
+
+def play(rounds: Iterator[float]) -> None:
+    """Let the time of one round pass."""
+    CLOCK.now_s += next(rounds)
+
+
+def replay(samples: list[Record], verdict: Verdict | None) -> Iterator[float]:
+    """Yield the median steady pass of each process, in seconds. Raises `RowFailed` first where anything was wrong."""
+    for record in samples:
+        if record.status in FAILURES:
+            raise RowFailed(f"{record.status}: {record.reason}")
+    if verdict is None or verdict.agrees is not True:
+        raise RowFailed(f"parity: {verdict.reason if verdict else 'no verdict'}")
+    for record in samples:
+        if record.timing is not None:
+            yield median(record.timing.steady_s)
+
+
+def extra_info(samples: list[Record], verdict: Verdict | None) -> dict[str, Any]:
+    """Return what pytest-benchmark has no field for, in types that its files can hold."""
+    timings = [record.timing for record in samples if record.timing]
+    qualities = [record.quality for record in samples if record.quality]
+    return {
+        "framework": next((record.resources.framework for record in samples if record.resources), None),
+        "agrees": verdict.agrees if verdict else None,
+        "passes_s": [list(timing.passes_s) for timing in timings],
+        "import_s": [timing.import_s for timing in timings],
+        "setup_s": [timing.setup_s for timing in timings],
+        "peak_memory_bytes": [timing.peak_memory_bytes for timing in timings],
+        "metric": qualities[0].metric if qualities else None,
+        "value": [quality.value for quality in qualities],
+    }

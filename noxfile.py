@@ -1,0 +1,45 @@
+"""Sessions: `tests`, `bench`, `lint`, `report`. Each installs what it needs into an environment of its own."""
+
+from __future__ import annotations
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.sessions = ["tests"]
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+
+CONSTRAINTS = "--constraint=constraints.txt"  # versions that were tested together
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests; further arguments go to pytest, as in `nox -s tests -- -m "not slow"`."""
+    session.install("--editable", ".[all,test]", CONSTRAINTS)
+    session.run("bench", "data")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Check and time the headline tasks on every backend and mode; further arguments go to `bench run`."""
+    session.install("--editable", ".[all]", CONSTRAINTS)
+    session.run("bench", "run", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and types."""
+    session.install("--editable", ".[lint]", "nox", CONSTRAINTS)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+
+
+@nox.session
+def report(session: nox.Session) -> None:
+    """Make the reference results of this machine anew: the run file, its table as markdown and as csv."""
+    session.install("--editable", ".[all]", CONSTRAINTS)
+    session.run("bench", "run", "--out", "results/reference.jsonl", *session.posargs)
+    for name in ("reference.md", "reference.csv"):
+        session.run("bench", "table", "results/reference.jsonl", "--out", f"results/{name}")
