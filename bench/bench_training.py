@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from backends.contract import Device
 from bench.machine import gpu_names
 from bench.plan import Choice, choose_rows
 from bench.records import FAILURES, Record, Row, Verdict
@@ -45,6 +46,12 @@ class RowFailed(Exception):
 
 
 @pytest.fixture
+def row(task: str, backend: str, mode: str, device: Device) -> Row:
+    """Return the row that a test is for; its parameters are texts, since pytest-benchmark stores no others."""
+    return Row(task=task, backend=backend, mode=mode, device=device, precision="float32")
+
+
+@pytest.fixture
 def samples(row: Row, finished: Run) -> list[Record]:
     """Return the row's records; skip where it cannot run here."""
     records = [record for record in finished.records if record.job.row == row]
@@ -55,8 +62,15 @@ def samples(row: Row, finished: Run) -> list[Record]:
 
 @pytest.mark.benchmark(timer=CLOCK)
 @pytest.mark.parametrize(
-    "row", [pytest.param(row, id=f"{row.task}-{row.backend}-{row.mode}-{row.device}") for row in ROWS]
+    ("task", "backend", "mode", "device"),
+    [
+        pytest.param(
+            row.task, row.backend, row.mode, row.device, id=f"{row.task}-{row.backend}-{row.mode}-{row.device}"
+        )
+        for row in ROWS
+    ],
 )
+@pytest.mark.usefixtures("task", "backend", "mode", "device")
 def test_training(row: Row, samples: list[Record], finished: Run, benchmark: BenchmarkFixture) -> None:
     """Give the row's samples to pytest-benchmark; fail where it did not run or computes something else."""
     verdict = next((verdict for verdict in reversed(finished.verdicts) if verdict.row == row), None)

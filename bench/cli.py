@@ -244,7 +244,7 @@ def _show(runs: tuple[Run, ...]) -> None:
     if summary.empty:
         return
     screen.print_summary(console, tables.readable(summary))
-    for sentence in tables.learned(summary):
+    for sentence in (*tables.learned(summary), *tables.long_reasons(summary)):
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 

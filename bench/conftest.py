@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from rich.console import Console
@@ -30,7 +30,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def finished(request: pytest.FixtureRequest) -> Run:
     """Run the jobs of all selected tests, interleaved, into a run file; return what is in it."""
     rows = [
-        _row(item) for item in request.session.items if isinstance(item, pytest.Function) and "row" in item.fixturenames
+        _row(item)
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and "finished" in item.fixturenames
     ]
     setup = make_setup(None, TIME_LIMIT_S, None)
     jobs = schedule(rows, workers=DEFAULT_WORKERS, threads=setup.threads, settings={})
@@ -48,4 +50,5 @@ def finished(request: pytest.FixtureRequest) -> Run:
 
 
 def _row(item: pytest.Function) -> Row:
-    return cast(Row, item.callspec.params["row"])
+    chosen = {name: cast(Any, item.callspec.params[name]) for name in ("task", "backend", "mode", "device")}
+    return Row(**chosen, precision="float32")

@@ -76,7 +76,7 @@ class Quality(Struct, frozen=True, kw_only=True):
     losses: tuple[float | None, ...]  # of each step, before its update
     metric: str
     value: float | None
-    parameters: tuple[float, ...] | None  # weights, then bias, where the model is a single small layer
+    parameters: tuple[float | None, ...] | None  # weights, then bias, where the model is a single small layer
     truth: tuple[float, ...]  # those that the data were made with, where they were
 
 

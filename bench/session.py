@@ -39,9 +39,9 @@ def begin(path: Path, jobs: tuple[Job, ...], changes: Mapping[str, Any], command
     )
     try:
         return RunFile.create(path, header)
-    except FileExistsError as error:
-        raise UserError(f"{path} exists already; name another, or go on with it by --resume {path}") from error
     except OSError as error:
+        if path.is_file():
+            raise UserError(f"{path} exists already; name another, or go on with it by --resume {path}") from error
         raise UserError(f"cannot write {path}: {error.strerror}") from error
 
 

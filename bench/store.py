@@ -77,11 +77,10 @@ def read_run(path: Path) -> Run:
     *lines, rest = content.split(b"\n")
     if not lines:
         raise NotARunFile(f"{path} is not a run file: it has no whole line")
+    _check_schema(lines[0], path)
     header = _parse(lines[0], path, 1)
     if not isinstance(header, Header):
         raise NotARunFile(f"{path} is not a run file: its first line is no header")
-    if header.schema != SCHEMA:
-        raise NotARunFile(f"{path} has schema {header.schema}; this version reads schema {SCHEMA}")
     parsed = [_parse(line, path, number) for number, line in enumerate(lines[1:], start=2)]
     return Run(
         path=path,
@@ -95,6 +94,21 @@ def read_run(path: Path) -> Run:
 def read_runs(paths: Iterable[Path]) -> tuple[Run, ...]:
     """Read several run files. Raises `NotARunFile`."""
     return tuple(read_run(path) for path in paths)
+
+
+class _AnyHeader(msgspec.Struct):
+    """As much of a header as every schema has."""
+
+    schema: int
+
+
+def _check_schema(line: bytes, path: Path) -> None:
+    try:
+        schema = msgspec.json.decode(line, type=_AnyHeader).schema
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NotARunFile(f"{path} is not a run file: line 1: {error}") from error
+    if schema != SCHEMA:
+        raise NotARunFile(f"{path} has schema {schema}; this version reads schema {SCHEMA}")
 
 
 def _parse(line: bytes, path: Path, number: int) -> Line:

@@ -59,13 +59,22 @@ def learned(summary: pd.DataFrame) -> list[str]:
     """Return a sentence for each set of parameters that was learned of data made with known ones, and by whom."""
     learners: dict[tuple[str, str, str], list[str]] = {}
     for _, line in summary.iterrows():
-        if line["truth"] and line["parameters"]:
+        if line["truth"] and line["parameters"] and None not in line["parameters"]:
             key = line["task"], _numbers(line["parameters"]), _numbers(line["truth"])
             learners.setdefault(key, []).append(f"{line['backend']} {line['mode']}")
     return [
         f"{task}: the data were made with {truth}; learned: {numbers} ({', '.join(names)})"
         for (task, numbers, truth), names in learners.items()
     ]
+
+
+def long_reasons(summary: pd.DataFrame) -> list[str]:
+    """Return, whole, each reason that the table has only the first line of, and whose it is."""
+    tasks: dict[str, list[str]] = {}
+    for _, line in summary.iterrows():
+        if "\n" in line["reason"] and line["task"] not in tasks.setdefault(line["reason"], []):
+            tasks[line["reason"]].append(line["task"])
+    return [f"{', '.join(names)}: {reason}" for reason, names in tasks.items()]
 
 
 def _numbers(numbers: tuple[float, ...]) -> str:

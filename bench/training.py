@@ -45,6 +45,9 @@ def make_training(task: Task, precision: Precision, find: Find) -> Training:
     batch_size = rows if task.batch_size == "all" else task.batch_size
     if batch_size > rows:
         raise BadSetting(f"batch_size {batch_size} is more than the {rows} rows of {task.name}; all takes every row")
+    if (train.targets.dtype.kind == "i") != (task.loss == "softmax_cross_entropy"):
+        kind = "classes" if train.targets.dtype.kind == "i" else "numbers"
+        raise BadSetting(f"loss {task.loss} does not go with the data of {task.name}, whose targets are {kind}")
     layers = task.model.layers(_features(train.inputs), dataset.outputs)
     initial = initial_params(layers, task.model.start, task.seed)
     if batch_size == rows:
@@ -86,6 +89,9 @@ def _prepared(split: Split, task: Task, dtype: np.dtype[Any]) -> Split:
         inputs = inputs.astype(dtype)
         if task.model.first_layer == "dense":
             inputs = _frozen(inputs.dense())
+        else:
+            for part in (inputs.starts, inputs.words, inputs.counts):
+                _frozen(part)
     elif task.model.first_layer == "embedding_sum":
         raise BadSetting(f"model.first_layer embedding_sum takes word counts, and the data of {task.name} are none")
     else:

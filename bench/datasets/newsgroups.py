@@ -37,7 +37,7 @@ class Newsgroups:
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
         """Return word counts of [documents, vocabulary] and the number of each document's category [documents]."""
         paths = find(COLLECTION)
-        train, test = (read_documents(path, self.categories) for path in paths.values())
+        train, test = (read_documents(paths[name], self.categories) for name in COLLECTION.sha256)
         numbers = {word: i for i, word in enumerate(sorted({word for _, words in train for word in words}))}
         return Dataset(self._split(train, numbers), self._split(test, numbers), outputs=len(self.categories))
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from msgspec import Meta
 
 from backends.contract import Array
 from bench.datasets.base import Dataset, Find, untested
-from bench.kinds import Count
+from bench.kinds import Count, NotNegative
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,11 +18,11 @@ class Plane:
     """y = weights · x + bias + U(-noise, noise) with each x ~ U(-spread, spread)."""
 
     collection = None
-    weights: tuple[float, ...]
+    weights: Annotated[tuple[float, ...], Meta(min_length=1)]
     bias: float
     rows: Count = 1000
-    noise: float = 0.1
-    spread: float = 10.0
+    noise: NotNegative = 0.1
+    spread: NotNegative = 10.0
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
         """Draw inputs [rows, len(weights)] and targets [rows, 1]."""
@@ -36,7 +37,7 @@ class Curve:
 
     collection = None
     formula: Literal["sine_cube_line", "fourth_power"]
-    noise: float
+    noise: NotNegative
     rows: Count = 100
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:

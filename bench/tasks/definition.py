@@ -54,8 +54,3 @@ class Task:
     metric: Metric
     check_epochs: Count  # how many of them parity follows in float64
     seed: Seed = 0
-
-    @property
-    def passes(self) -> int:
-        """How many calls train it: one an epoch, or one for all epochs where an epoch is a single step."""
-        return 1 if self.batch_size == "all" else self.epochs

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
+import numpy as np
 
 from backends.contract import SGD, Adam, Momentum, Optimizer
 from bench.errors import UserError
@@ -49,9 +51,9 @@ def _with(task: Task, key: str, value: Value) -> Task:
     if key not in settings(task):
         raise BadSetting(f"{task.name} has no setting {key!r}; choose from {', '.join(settings(task))}")
     if key == "optimizer":
-        if value not in OPTIMIZERS:
+        if not isinstance(value, str) or value not in OPTIMIZERS:
             raise BadSetting(f"optimizer cannot be {value!r}; choose from {', '.join(OPTIMIZERS)}")
-        return replace(task, optimizer=OPTIMIZERS[str(value)](task.optimizer.learning_rate))
+        return replace(task, optimizer=OPTIMIZERS[value](task.optimizer.learning_rate))
     group, _, name = key.rpartition(".")
     owner: Any = getattr(task, group) if group else task
     wanted = get_type_hints(type(owner), include_extras=True)[name]
@@ -62,24 +64,35 @@ def _with(task: Task, key: str, value: Value) -> Task:
 
 def _convert(key: str, value: Value, wanted: Any) -> Any:
     parsed = _parse(value, wanted) if isinstance(value, str) else value
-    if get_origin(wanted) is tuple and not isinstance(parsed, list | tuple):
+    if isinstance(parsed, np.generic):
+        parsed = parsed.item()
+    if _is_tuple(wanted) and not isinstance(parsed, list | tuple):
         parsed = [parsed]
+    refusal = BadSetting(f"{key} cannot be {value!r}; it takes {describe(wanted)}")
     try:
-        return msgspec.convert(parsed, wanted)
+        converted = msgspec.convert(parsed, wanted)
     except msgspec.ValidationError as error:
-        raise BadSetting(f"{key} cannot be {value!r}; it takes {describe(wanted)}") from error
+        raise refusal from error
+    numbers = converted if isinstance(converted, tuple) else (converted,)
+    if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
+        raise refusal
+    return converted
 
 
 def _parse(text: str, wanted: Any) -> Any:
-    if get_origin(wanted) is tuple:
+    if _is_tuple(wanted):
         return [_scalar(part) for part in text.split(",")] if text not in ("", "none") else []
     return _scalar(text)
+
+
+def _is_tuple(wanted: Any) -> bool:
+    return get_origin(get_args(wanted)[0] if get_origin(wanted) is Annotated else wanted) is tuple
 
 
 def _scalar(text: str) -> Any:
     try:
         value = json.loads(text)
-    except json.JSONDecodeError:
+    except ValueError:  # no JSON, or a number of thousands of digits
         return text
     return value if isinstance(value, int | float) else text
 
@@ -88,7 +101,8 @@ def describe(wanted: Any) -> str:
     """Return a type in words, for people."""
     origin, arguments = get_origin(wanted), get_args(wanted)
     if origin is Annotated:
-        return f"{describe(arguments[0])} of at least {arguments[1].ge}"
+        bounds = arguments[1]
+        return describe(arguments[0]) + (f" of at least {bounds.ge}" if bounds.ge is not None else "")
     if origin is Literal:
         return " or ".join(", ".join(map(str, arguments)).rsplit(", ", 1))
     if origin is tuple:

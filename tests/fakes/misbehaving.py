@@ -1,0 +1,75 @@
+"""A backend of another package, right but for one fault, which its mode names. Put this folder on PYTHONPATH."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from backends.contract import Array, Placement, Problem, Unsupported
+from backends.numpy_backend import NumpyTrainer
+from backends.registry import Entry
+
+MODES = (
+    "right",
+    "hangs",
+    "exits",
+    "killed",
+    "raises",
+    "talks",
+    "nan",
+    "too_fast",
+    "single",
+    "unsupported",
+    "fails_at_open",
+)
+ENTRY = Entry(
+    name="misbehaving",
+    module="misbehaving",
+    modes=MODES,
+    framework="numpy",
+    distributions=("numpy",),
+    install="",
+)
+
+
+class Misbehaving(NumpyTrainer):
+    """Trains as NumPy does, with a fault."""
+
+    def __init__(self, problem: Problem, placement: Placement) -> None:
+        super().__init__(problem, placement)
+        self.mode = placement.mode
+
+    def train(self, order: Array) -> Array:
+        match self.mode:
+            case "hangs":
+                time.sleep(1000)
+            case "exits":
+                os._exit(7)
+            case "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "raises":
+                raise ZeroDivisionError("nobody divides by zero")
+            case "talks":
+                print(json.dumps({"type": "record", "status": "ok"}), flush=True)
+                print("to standard error", file=sys.stderr, flush=True)
+        losses = super().train(order)
+        return np.full_like(losses, np.nan) if self.mode == "nan" else losses
+
+
+def open_trainer(problem: Problem, placement: Placement) -> Misbehaving:
+    if placement.mode == "unsupported":
+        raise Unsupported("this one never works")
+    if placement.mode == "fails_at_open":
+        raise RuntimeError("no room left")
+    if placement.mode == "too_fast":
+        faster = replace(problem.optimizer, learning_rate=problem.optimizer.learning_rate * 1.01)
+        problem = replace(problem, optimizer=faster)
+    if placement.mode == "single":
+        placement = replace(placement, precision="float32")
+    return Misbehaving(problem, placement)

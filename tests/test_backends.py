@@ -1,0 +1,130 @@
+"""Every backend and mode, on every task, against the NumPy reference; by the frameworks themselves.
+
+The rows that the tests of this file select are all computed by one call of the parity check, as `bench parity` does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from support import KINDS, Tracer, a_row, require
+
+from bench.machine import gpu_names
+from bench.plan import Choice, choose_rows
+from bench.records import Row, Verdict
+from bench.runner import check_parity, make_setup
+from bench.tasks import TASKS
+
+ROWS = choose_rows(Choice(tasks=("all",), device="cpu", precision="float64"), has_gpu=False)
+GPU_ROWS = choose_rows(Choice(tasks=("all",), device="gpu", precision="float64"), has_gpu=True)
+SLOW = {"mnist_3v7", "mnist_mlp", "text_classifier", "text_classifier_dense"}
+
+
+def params_of(rows: tuple[Row, ...], *marks: pytest.MarkDecorator) -> list[object]:
+    slow = {True: [pytest.mark.slow], False: []}
+    return [pytest.param(row, id=str(row), marks=[*marks, *slow[row.task in SLOW]]) for row in rows]
+
+
+class QuietWatcher:
+    """Looks away."""
+
+    def stage(self, label: str, total: int) -> None:
+        pass
+
+    def begins(self, label: str) -> None:
+        pass
+
+    def ended(self, label: str, outcome: str) -> None:
+        pass
+
+    def bar(self, label: str) -> None:
+        raise AssertionError("nothing is fetched here")
+
+
+@pytest.fixture(scope="module")
+def verdicts(request: pytest.FixtureRequest) -> dict[Row, Verdict]:
+    """Check the rows of all selected tests at once."""
+    items = [item for item in request.session.items if "checked_row" in getattr(item, "fixturenames", ())]
+    rows = []
+    for item in items:
+        try:
+            require(item.callspec.params["checked_row"])
+        except pytest.skip.Exception:
+            continue
+        rows.append(item.callspec.params["checked_row"])
+    return {verdict.row: verdict for verdict in check_parity(rows, make_setup(None, 600, None), {}, QuietWatcher())}
+
+
+@pytest.mark.parametrize(
+    "checked_row",
+    [
+        *params_of(ROWS),
+        *params_of(
+            GPU_ROWS, pytest.mark.gpu, pytest.mark.skipif(not gpu_names(), reason="no NVIDIA GPU on this machine")
+        ),
+    ],
+)
+def test_a_row_follows_the_reference(checked_row: Row, verdicts: dict[Row, Verdict]) -> None:
+    require(checked_row)
+    verdict = verdicts[checked_row]
+    if verdict.status == "unsupported" and checked_row.device == "gpu":
+        pytest.skip(verdict.reason)
+    assert verdict.status == "ok", verdict.reason
+    assert verdict.agrees, verdict.reason
+    assert verdict.gradient <= 1e-10
+    assert verdict.parameters <= 1e-9
+
+
+VARIANTS = {
+    "identity": {"model.activation": "identity"},
+    "tanh": {"model.activation": "tanh"},
+    "sigmoid": {"model.activation": "sigmoid"},
+    "no hidden layer": {"model.hidden": ()},
+    "two hidden layers, Adam": {"model.hidden": (7, 5), "optimizer": "adam", "optimizer.learning_rate": 0.01},
+    "SGD": {"optimizer": "sgd", "optimizer.learning_rate": 0.1},
+    "one row a step": {"batch_size": 1, "optimizer.learning_rate": 0.005, "epochs": 3},
+    "all rows in every step": {"batch_size": "all", "optimizer": "adam", "optimizer.learning_rate": 0.01},
+    "another Adam": {"optimizer": "adam", "optimizer.beta1": 0.8, "optimizer.beta2": 0.95, "optimizer.epsilon": 1e-4},
+}
+
+
+@pytest.mark.parametrize(("backend", "mode"), KINDS)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_setting_means_the_same_everywhere(variant: str, backend: str, mode: str, tracer: Tracer) -> None:
+    row = a_row("iris_mlp", backend, mode, precision="float64")
+    require(row)
+    settings = {"epochs": 5, **VARIANTS[variant]}
+    mine = tracer.trace(row, settings)
+    right = tracer.trace(a_row("iris_mlp", precision="float64"), settings)
+    np.testing.assert_allclose(mine.losses, right.losses, rtol=1e-10)
+    for layer, reference in zip(mine.params, right.params, strict=True):
+        np.testing.assert_allclose(layer.weights, reference.weights, rtol=1e-8, atol=1e-12)
+        np.testing.assert_allclose(layer.bias, reference.bias, rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize(("backend", "mode"), KINDS)
+def test_training_again_from_the_same_start_gives_the_same_losses_bit_for_bit(
+    backend: str, mode: str, tracer: Tracer
+) -> None:
+    row = a_row("linear_fit_minibatch", backend, mode)
+    require(row)
+    whole = tracer.train(row, {"epochs": 3})
+    np.testing.assert_array_equal(whole.losses, tracer.train(row, {"epochs": 3}).losses)
+    np.testing.assert_array_equal(whole.losses, whole.trace.losses)
+
+
+@pytest.mark.parametrize(("backend", "mode"), KINDS)
+def test_a_gpu_without_one_is_unsupported_with_a_reason(backend: str, mode: str, tracer: Tracer) -> None:
+    if gpu_names() and backend != "numpy":
+        pytest.skip("there is a GPU")
+    row = a_row("linear_fit", backend, mode, device="gpu")
+    require(row)
+    with pytest.raises(AssertionError, match=r"CPU only|finds no (CUDA|GPU) device"):
+        tracer.trace(row)
+
+
+def test_every_task_of_the_table_is_there() -> None:
+    assert len(TASKS) == 13
+    assert all(dataclasses.is_dataclass(task) for task in TASKS.values())

@@ -1,0 +1,97 @@
+"""The layers of the code: who may import whom, and that nobody but a worker imports a framework."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import ROOT
+
+# Each may import from those on its left; those of one group may import each other.
+LAYERS = [
+    {"backends.words", "backends.contract"},
+    {"backends", "backends.registry", "backends.numpy_layers"}
+    | {f"backends.{name}_backend" for name in ("numpy", "torch", "tensorflow", "jax")},
+    {"bench.errors", "bench.kinds", "bench.records"},
+    {"bench.datasets", "bench.tasks", "bench.seeding", "bench.training"},
+    {"bench.plan", "bench.measure", "bench.parity", "bench.traces", "bench.machine"},
+    {"bench.worker", "bench.launch", "bench.store", "bench.runner", "bench.session"},
+    {"bench.frames", "bench", "bench.tables", "bench.screen", "bench.progress"},
+    {"bench.cli", "bench.__main__", "bench.bench_training", "bench.conftest"},
+]
+FRAMEWORKS = {"torch", "tensorflow", "jax", "keras", "sklearn"}
+LOADERS = {f"backends.{name}_backend" for name in ("torch", "tensorflow", "jax")}
+MODULES = sorted(path for package in ("backends", "bench") for path in (ROOT / package).rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def layer_of(module: str) -> int:
+    """Return the layer of a module, or of the package that it is in."""
+    for number, layer in enumerate(LAYERS):
+        if module in layer:
+            return number
+    parent = module.rpartition(".")[0]
+    assert parent not in ("", "bench", "backends"), f"{module} stands in no layer"
+    return layer_of(parent)
+
+
+def imports_of(source: str) -> set[str]:
+    """Return the modules that a source imports, wherever in it, type checking aside."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            if node.module in ("bench", "backends"):
+                found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def breaches(module: str, source: str) -> list[str]:
+    """Return what a module imports and should not."""
+    ours = {name for name in imports_of(source) if name.partition(".")[0] in ("bench", "backends")}
+    upward = [name for name in ours if layer_of(name) > layer_of(module)]
+    frameworks = {name.partition(".")[0] for name in imports_of(source)} & FRAMEWORKS
+    return sorted([*upward, *(frameworks if module not in LOADERS else ())])
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_imports_only_from_its_own_layer_and_those_below(path: Path) -> None:
+    assert breaches(name_of(path), path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "breach"),
+    [
+        ("backends.contract", "from bench.records import Job", "bench.records"),
+        ("bench.tasks.linear", "import bench.runner", "bench.runner"),
+        ("bench.parity", "def late():\n    from bench import cli", "bench.cli"),
+        ("bench.worker", "import torch.nn", "torch"),
+    ],
+)
+def test_a_breach_is_seen(module: str, source: str, breach: str) -> None:
+    assert breach in breaches(module, source)
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(result.stdout.split())
+
+
+@pytest.mark.parametrize("module", ["bench", "bench.cli", "bench.runner", "bench.bench_training"])
+def test_importing_the_front_doors_loads_no_framework_and_no_pandas(module: str) -> None:
+    heavy = FRAMEWORKS | {"scipy"} | ({"pandas"} if module != "bench.bench_training" else set())
+    assert loaded_by(f"import {module}") & heavy == set()
+
+
+def test_that_check_can_fail() -> None:
+    assert "pandas" in loaded_by("import bench.frames")

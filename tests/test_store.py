@@ -1,0 +1,339 @@
+"""Run files: what is written is read back, what was cut off is told and mended, and what is no run file is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from bench.errors import UserError
+from bench.records import SCHEMA, Header, Job, Machine, Quality, Record, Resources, Row, Timing, Verdict
+from bench.store import NotARunFile, RunFile, read_run, read_runs
+
+NOT_FINITE = [float("nan"), float("inf"), float("-inf")]
+ROW = Row(task="linear_fit", backend="numpy", mode="loop", device="cpu", precision="float32")
+JOB = Job(row=ROW, threads=2, block=1, settings={"epochs": "5", "optimizer.learning_rate": 0.1})
+TIMING = Timing(
+    start_s=0.1,
+    import_s=0.2,
+    data_s=1 / 3,
+    setup_s=1e-7,
+    passes_s=(0.5, 0.1, 0.30000000000000004),
+    resets_s=0.0,
+    evaluation_s=0.01,
+    wall_s=2.5,
+    steps_per_pass=31,
+    rows_per_step=32,
+    passes_cpu_s=0.9,
+    peak_memory_bytes=10**10,
+)
+QUALITY = Quality(
+    losses=(1.5, 0.1, None), metric="rmse", value=0.057, parameters=(3.0, -4.0, 5.0), truth=(3.0, -4.0, 5.0)
+)
+RECORD = Record(
+    job=JOB,
+    status="ok",
+    started="2025-01-01T00:00:00Z",
+    timing=TIMING,
+    quality=QUALITY,
+    resources=Resources(cores=2, dtype="float32", framework="2.3.5"),
+)
+FAILED = Record(
+    job=JOB, status="crashed", reason='killed by "signal" 9', output="line one\nline two\t– ünïcödé ☃\n\x1b[0m"
+)
+VERDICT = Verdict(
+    row=ROW, status="ok", agrees=True, gradient=1e-16, losses=2e-12, parameters=0.0, early_losses=1e-7, metric=-1e-9
+)
+HEADER = Header(
+    created="2025-01-01T00:00:00Z",
+    command="bench run 'linear fit'",
+    machine=Machine(
+        system="Linux", cpu="unknown", cores=4, memory_bytes=2**35, governor="unknown", gpus=("H200",), load=0.5
+    ),
+    versions={"numpy": "2.3.5"},
+    commit="abc",
+    workers=3,
+    threads=2,
+    schedule_seed=0,
+    tasks={"linear_fit": {"epochs": 5, "data.weights": [3.0, -4.0], "batch_size": "all"}},
+    jobs=(JOB,),
+)
+
+
+def write(path: Path, *lines: Any) -> Path:
+    with RunFile.create(path, HEADER) as run_file:
+        for line in lines:
+            run_file.append(line)
+    return path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run.jsonl"
+
+
+# What is written is read
+
+
+def test_header_records_and_verdicts_are_read_as_they_were_written(path: Path) -> None:
+    run = read_run(write(path, RECORD, VERDICT, FAILED))
+    assert run.path == path
+    assert run.header == HEADER
+    assert run.records == (RECORD, FAILED)
+    assert run.verdicts == (VERDICT,)
+    assert run.torn == ""
+
+
+def test_a_run_file_of_a_header_alone_is_one(path: Path) -> None:
+    run = read_run(write(path))
+    assert (run.header, run.records, run.verdicts, run.torn) == (HEADER, (), (), "")
+
+
+@pytest.mark.parametrize("status", ["unsupported", "no data", "failed", "crashed", "timeout"])
+def test_a_record_of_every_outcome_is_read_as_it_was_written(path: Path, status: Any) -> None:
+    record = Record(job=JOB, status=status, reason="why")
+    assert read_run(write(path, record)).records == (record,)
+
+
+def test_every_line_is_json_of_its_own_and_says_what_it_is(path: Path) -> None:
+    lines = write(path, RECORD, FAILED, VERDICT).read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["type"] for line in lines] == ["header", "record", "record", "verdict"]
+
+
+def test_the_schema_stands_in_the_header(path: Path) -> None:
+    assert json.loads(write(path).read_text())["schema"] == SCHEMA
+
+
+def test_several_runs_are_read_in_their_order(tmp_path: Path) -> None:
+    paths = [write(tmp_path / name, RECORD) for name in ("b", "a")]
+    assert [run.path for run in read_runs(paths)] == paths
+
+
+def test_floats_keep_every_digit(path: Path) -> None:
+    (record,) = read_run(write(path, RECORD)).records
+    assert record.timing is not None
+    assert record.timing.data_s == 1 / 3
+    assert record.timing.passes_s == (0.5, 0.1, 0.30000000000000004)
+
+
+def test_the_steady_passes_are_those_after_the_first() -> None:
+    assert TIMING.steady_s == (0.1, 0.30000000000000004)
+
+
+def test_a_row_is_shown_by_all_that_it_is() -> None:
+    assert str(ROW) == "linear_fit numpy loop cpu float32"
+
+
+# Numbers that are not finite
+
+
+@pytest.mark.parametrize("number", NOT_FINITE)
+def test_a_number_that_is_not_finite_becomes_null(path: Path, number: float) -> None:
+    quality = msgspec.structs.replace(QUALITY, losses=(1.0, number), value=number)
+    verdict = msgspec.structs.replace(VERDICT, gradient=number, losses=number, early_losses=number, metric=number)
+    content = write(path, msgspec.structs.replace(RECORD, quality=quality), verdict).read_text()
+    for line in content.splitlines():
+        json.loads(line, parse_constant=lambda constant: pytest.fail(f"{constant} is not JSON"))
+    run = read_run(path)
+    assert run.records[0].quality is not None
+    assert run.records[0].quality.losses == (1.0, None)
+    assert run.records[0].quality.value is None
+    (read,) = run.verdicts
+    assert (read.gradient, read.losses, read.early_losses, read.metric) == (None, None, None, None)
+    assert read.parameters == 0.0
+
+
+@pytest.mark.parametrize("number", NOT_FINITE)
+def test_the_parameters_of_a_model_that_diverged_are_read_back(path: Path, number: float) -> None:
+    quality = msgspec.structs.replace(QUALITY, parameters=(number, 1.0))
+    (record,) = read_run(write(path, msgspec.structs.replace(RECORD, quality=quality))).records
+    assert record.quality is not None
+    assert record.quality.parameters == (None, 1.0)
+
+
+@pytest.mark.parametrize("number", NOT_FINITE)
+def test_a_setting_that_is_not_finite_is_read_back(path: Path, number: float) -> None:
+    job = msgspec.structs.replace(JOB, settings={"optimizer.learning_rate": number})
+    (record,) = read_run(write(path, msgspec.structs.replace(FAILED, job=job))).records
+    assert record.job.settings == {"optimizer.learning_rate": None}
+
+
+# While it is written
+
+
+def test_a_line_is_in_the_file_before_append_returns(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = []
+    monkeypatch.setattr("bench.store.os.fsync", lambda file: synced.append(os.fstat(file).st_size))
+    with RunFile.create(path, HEADER) as run_file:
+        for count, line in enumerate((RECORD, VERDICT), start=2):
+            run_file.append(line)
+            assert len(path.read_bytes().splitlines()) == count
+            assert len(synced) == count
+            assert synced[-1] == path.stat().st_size
+
+
+def test_the_folder_of_a_new_file_is_made(tmp_path: Path) -> None:
+    path = write(tmp_path / "results" / "new" / "run.jsonl")
+    assert read_run(path).header == HEADER
+
+
+@pytest.mark.parametrize("content", [b"", b"precious\n"])
+def test_create_refuses_an_existing_file_and_leaves_it_alone(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(FileExistsError):
+        RunFile.create(path, HEADER)
+    assert path.read_bytes() == content
+
+
+def test_create_refuses_a_place_where_no_file_can_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError, match="file"):
+        RunFile.create(tmp_path / "file" / "run.jsonl", HEADER)
+
+
+def test_a_file_is_closed_even_after_an_error(path: Path) -> None:
+    run_file = RunFile.create(path, HEADER)
+    with pytest.raises(RuntimeError, match="interrupted"), run_file:
+        raise RuntimeError("interrupted")
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(run_file.file)
+
+
+# Going on
+
+
+def test_a_resumed_file_goes_on_after_its_last_line(path: Path) -> None:
+    run = read_run(write(path, RECORD))
+    with RunFile.resume(run) as run_file:
+        run_file.append(VERDICT)
+    again = read_run(path)
+    assert (again.header, again.records, again.verdicts) == (HEADER, (RECORD,), (VERDICT,))
+
+
+FULL_LINE = msgspec.json.encode(FAILED)
+
+
+@pytest.mark.parametrize("length", [1, 20, FULL_LINE.index("☃".encode()) + 1, len(FULL_LINE) - 1, len(FULL_LINE)])
+def test_a_torn_last_line_is_reported_and_left_out(path: Path, length: int) -> None:
+    whole = write(path, RECORD, VERDICT).read_bytes()
+    path.write_bytes(whole + FULL_LINE[:length])
+    run = read_run(path)
+    assert (run.header, run.records, run.verdicts) == (HEADER, (RECORD,), (VERDICT,))
+    assert run.torn.startswith(f"{path}: line 4 was cut off")
+    assert path.read_bytes() == whole + FULL_LINE[:length]  # reading changes nothing
+
+
+@pytest.mark.parametrize("length", [1, 20, len(FULL_LINE)])
+def test_a_torn_last_line_is_cut_on_resume(path: Path, length: int) -> None:
+    whole = write(path, RECORD).read_bytes()
+    path.write_bytes(whole + FULL_LINE[:length])
+    with RunFile.resume(read_run(path)) as run_file:
+        assert path.read_bytes() == whole
+        run_file.append(VERDICT)
+    again = read_run(path)
+    assert (again.records, again.verdicts, again.torn) == ((RECORD,), (VERDICT,), "")
+
+
+def test_a_whole_file_loses_nothing_on_resume(path: Path) -> None:
+    whole = write(path, RECORD, FAILED).read_bytes()
+    with RunFile.resume(read_run(path)):
+        pass
+    assert path.read_bytes() == whole
+
+
+def test_a_torn_line_after_the_header_leaves_the_header(path: Path) -> None:
+    whole = write(path).read_bytes()
+    path.write_bytes(whole + b"{")
+    assert read_run(path).torn.startswith(f"{path}: line 2 was cut off")
+
+
+# What is no run file
+
+RECORD_LINE = msgspec.json.encode(RECORD) + b"\n"
+HEADER_LINE = msgspec.json.encode(HEADER) + b"\n"
+FOREIGN = {
+    "empty": b"",
+    "blank": b"\n",
+    "text": b"Dear reader,\nthis is a letter.\n",
+    "text of one line": b"no end",
+    "a number": b"42\n",
+    "a list": b"[1, 2]\n",
+    "JSON of another kind": b'{"name": "levelfield", "version": 1}\n',
+    "tagged JSON of another kind": b'{"type": "invoice"}\n',
+    "JSON on many lines": json.dumps({"a": 1}, indent=2).encode() + b"\n",
+    "a header that lacks everything": b'{"type": "header", "schema": 1}\n',
+    "binary": bytes(range(256)) * 4,
+    "invalid UTF-8 in a text": b'{"type": "header", "commit": "\xff\xfe"}\n',
+    "zeros": bytes(1000) + b"\n",
+    "UTF-16": "{}\n".encode("utf-16"),
+    "a record first": RECORD_LINE + HEADER_LINE,
+    "a torn header": HEADER_LINE[:-30],
+    "deep nesting": b"[" * 100_000 + b"\n",
+}
+
+
+@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
+def test_what_is_no_run_file_is_refused_with_a_reason_in_one_line(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(NotARunFile) as caught:
+        read_run(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path} is not a run file: ")
+    assert len(message) > len(f"{path} is not a run file: ")
+    assert len(message.splitlines()) == 1
+    assert path.read_bytes() == content
+
+
+def test_a_directory_is_no_run_file(tmp_path: Path) -> None:
+    with pytest.raises(NotARunFile) as caught:
+        read_run(tmp_path)
+    assert str(caught.value) == f"cannot read {tmp_path}: Is a directory"
+
+
+def test_a_missing_file_is_no_run_file(path: Path) -> None:
+    with pytest.raises(NotARunFile) as caught:
+        read_run(path)
+    assert str(caught.value) == f"cannot read {path}: No such file or directory"
+
+
+def test_that_a_file_is_none_is_the_users_to_mend() -> None:
+    assert issubclass(NotARunFile, UserError)
+
+
+def test_one_bad_file_among_several_is_named(tmp_path: Path) -> None:
+    good, bad = write(tmp_path / "good"), tmp_path / "bad"
+    bad.write_text("text\n")
+    with pytest.raises(NotARunFile, match=f"{bad} is not a run file"):
+        read_runs([good, bad])
+
+
+@pytest.mark.parametrize(
+    "line", [b"damaged", b"", b'{"type":"record"}', b'{"type":"chapter"}', RECORD_LINE[:50], b"\xff\xfe", b"null"]
+)
+def test_a_damaged_line_in_the_middle_is_refused_by_its_number(path: Path, line: bytes) -> None:
+    path.write_bytes(HEADER_LINE + RECORD_LINE + line + b"\n" + RECORD_LINE)
+    with pytest.raises(NotARunFile, match="line 3: ") as caught:
+        read_run(path)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("schema", [SCHEMA + 1, 99])
+def test_a_newer_schema_is_refused_and_both_are_named(path: Path, schema: int) -> None:
+    newer = json.loads(HEADER_LINE) | {"schema": schema, "surprise": {"new": [1]}}
+    path.write_text(json.dumps(newer) + '\n{"type":"chapter"}\n')
+    with pytest.raises(NotARunFile) as caught:
+        read_run(path)
+    assert str(caught.value) == f"{path} has schema {schema}; this version reads schema {SCHEMA}"
+
+
+@pytest.mark.parametrize("changes", [{"jobs": "renamed"}, {"machine": None}, {"tasks": []}])
+def test_a_newer_schema_is_refused_as_such_where_its_header_is_of_another_form(
+    path: Path, changes: dict[str, Any]
+) -> None:
+    path.write_text(json.dumps(json.loads(HEADER_LINE) | {"schema": SCHEMA + 1} | changes) + "\n")
+    with pytest.raises(NotARunFile, match=f"has schema {SCHEMA + 1}"):
+        read_run(path)
