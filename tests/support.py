@@ -17,7 +17,7 @@ from bench.datasets.files import Collection, DataMissing, data_folders, find
 from bench.launch import Worker, worker_environment
 from bench.machine import usable_cores
 from bench.parity import Reference, Trace
-from bench.records import Job, Record, Request, Row
+from bench.records import Job, Quality, Record, Request, Row
 from bench.tasks import TASKS
 from bench.traces import load_reference, load_trace
 
@@ -84,6 +84,12 @@ class Tracer:
     def trace(self, row: Row, settings: Any = NO_SETTINGS) -> Trace:
         """Return the gradient of the first batch, the losses, and the parameters at the end."""
         return load_trace(self.ask("trace", row, settings)[1])
+
+    def time(self, row: Row) -> Quality:
+        """Return what a timed run of the task comes to."""
+        quality = self.ask("time", row, NO_SETTINGS)[0].quality
+        assert quality is not None
+        return quality
 
     def train(self, row: Row, settings: Any = NO_SETTINGS) -> Reference:
         """Return the same, and all losses and the metric of the whole task."""
