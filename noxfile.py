@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nox
 
 nox.needs_version = ">=2024.10.9"
@@ -9,6 +11,7 @@ nox.options.sessions = ["tests"]
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 
+README_COLUMNS = ("task", "backend", "mode", "pass", "range", "× fastest", "first call", "result", "agrees")
 CONSTRAINTS = "--constraint=constraints.txt"  # versions that were tested together
 
 
@@ -40,6 +43,20 @@ def lint(session: nox.Session) -> None:
 def report(session: nox.Session) -> None:
     """Make the reference results of this machine anew: the run file, its table as markdown and as csv."""
     session.install("--editable", ".[all]", CONSTRAINTS)
+    Path("results/reference.jsonl").unlink(missing_ok=True)
     session.run("bench", "run", "--out", "results/reference.jsonl", *session.posargs)
     for name in ("reference.md", "reference.csv"):
         session.run("bench", "table", "results/reference.jsonl", "--out", f"results/{name}")
+    show_in_readme(Path("results/reference.md").read_text(), Path("README.md"))
+
+
+def show_in_readme(results: str, readme: Path) -> None:
+    """Put the main columns of a markdown table, and what stands below it, between the README's markers."""
+    table, _, below = results.partition("\n\n")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    kept = [i for i, name in enumerate(rows[0]) if name in README_COLUMNS]
+    rows[1] = ["---"] * len(rows[0])
+    lines = ["| " + " | ".join(row[i] for i in kept) + " |" for row in rows]
+    before, start, rest = readme.read_text().partition("<!-- results -->\n")
+    _, end, after = rest.partition("<!-- /results -->\n")
+    readme.write_text("".join([before, start, "\n".join(lines), "\n\n", below.strip(), "\n", end, after]))

@@ -192,6 +192,8 @@ def table(
         frame = frames.summary(frame)
         frame = frame if style in ("csv", "json", "parquet") else tables.readable(frame)
     text = tables.render(frame, style)
+    if style == "markdown" and isinstance(text, str):
+        text = "\n\n".join([text, *(tables.caption(run.header) for run in read)]) + "\n"
     if out is not None:
         try:
             out.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -200,7 +202,7 @@ def table(
     elif isinstance(text, bytes):
         _fail(f"{style} is not text; name a file with --out")
     else:
-        print(text)
+        print(text.rstrip("\n"))
 
 
 def _console() -> Console:
@@ -244,7 +246,8 @@ def _show(runs: tuple[Run, ...]) -> None:
     if summary.empty:
         return
     screen.print_summary(console, tables.readable(summary))
-    for sentence in (*tables.learned(summary), *tables.long_reasons(summary)):
+    captions = (tables.caption(run.header) for run in runs)
+    for sentence in (*tables.learned(summary), *tables.long_reasons(summary), *captions):
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 

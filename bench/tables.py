@@ -11,6 +11,7 @@ import pandas as pd
 
 from bench.errors import UserError
 from bench.kinds import Format
+from bench.records import Header
 
 METRICS = {"accuracy": "accuracy", "threshold_accuracy": "accuracy", "rmse": "RMSE"}
 
@@ -66,6 +67,18 @@ def learned(summary: pd.DataFrame) -> list[str]:
         f"{task}: the data were made with {truth}; learned: {numbers} ({', '.join(names)})"
         for (task, numbers, truth), names in learners.items()
     ]
+
+
+def caption(header: Header) -> str:
+    """Return a sentence on where and when a run was made."""
+    machine = header.machine
+    versions = ", ".join(f"{name} {version}" for name, version in header.versions.items())
+    return (
+        f"{header.created}: {machine.cpu}, {machine.cores} cores, {machine.memory_bytes / 2**30:.0f} GiB, "
+        f"{', '.join(machine.gpus) or 'no GPU'}, governor {machine.governor}, load {machine.load} before the run; "
+        f"{machine.system}; {header.threads} threads a process, {header.workers} processes a row; "
+        f"{versions}; commit {header.commit}."
+    )
 
 
 def long_reasons(summary: pd.DataFrame) -> list[str]:

@@ -9,10 +9,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from rich.console import Console
 from support import KINDS, Tracer, a_row, require
 
 from bench.machine import gpu_names
 from bench.plan import Choice, choose_rows
+from bench.progress import TerminalWatcher
 from bench.records import Row, Verdict
 from bench.runner import check_parity, make_setup
 from bench.tasks import TASKS
@@ -27,22 +29,6 @@ def params_of(rows: tuple[Row, ...], *marks: pytest.MarkDecorator) -> list[objec
     return [pytest.param(row, id=str(row), marks=[*marks, *slow[row.task in SLOW]]) for row in rows]
 
 
-class QuietWatcher:
-    """Looks away."""
-
-    def stage(self, label: str, total: int) -> None:
-        pass
-
-    def begins(self, label: str) -> None:
-        pass
-
-    def ended(self, label: str, outcome: str) -> None:
-        pass
-
-    def bar(self, label: str) -> None:
-        raise AssertionError("nothing is fetched here")
-
-
 @pytest.fixture(scope="module")
 def verdicts(request: pytest.FixtureRequest) -> dict[Row, Verdict]:
     """Check the rows of all selected tests at once."""
@@ -54,7 +40,10 @@ def verdicts(request: pytest.FixtureRequest) -> dict[Row, Verdict]:
         except pytest.skip.Exception:
             continue
         rows.append(item.callspec.params["checked_row"])
-    return {verdict.row: verdict for verdict in check_parity(rows, make_setup(None, 600, None), {}, QuietWatcher())}
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled(), TerminalWatcher(Console(stderr=True)) as watcher:
+        print()  # what follows takes minutes, and says how far it is
+        return {verdict.row: verdict for verdict in check_parity(rows, make_setup(None, 600, None), {}, watcher)}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,56 @@
+"""Backends by name: what is missing says how to install it, and another package's fault costs only its own rows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from support import FAKES, ROOT, a_row
+
+from backends import registry
+from backends.registry import BUILT_IN, Entry
+from bench.runner import impossible
+
+MISSING = Entry("absent", "absent", ("loop",), "no_such_framework", ("no-such",), "pip install no-such")
+
+
+def test_a_framework_that_is_not_installed_has_no_version() -> None:
+    assert MISSING.version() is None
+    assert BUILT_IN["numpy"].version() is not None
+
+
+def test_rows_of_a_missing_framework_are_unsupported_and_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry.BACKENDS, "absent", MISSING)
+    here, gone = a_row("line_fit"), a_row("line_fit", "absent")
+    found = impossible([here, gone], {})
+    assert found == {gone: ("unsupported", "no_such_framework is not installed: pip install no-such")}
+
+
+def test_rows_without_data_say_why_whatever_their_backend() -> None:
+    row, other = a_row("mnist_mlp"), a_row("line_fit")
+    assert impossible([row, other], {"mnist_mlp": "no source gave it"}) == {row: ("no data", "no source gave it")}
+
+
+def test_an_entry_that_could_not_be_loaded_is_a_failure_of_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry.BACKENDS, "absent", replace(MISSING, fault="entry point absent: SyntaxError: no"))
+    row = a_row("line_fit", "absent")
+    assert impossible([row], {}) == {row: ("failed", "entry point absent: SyntaxError: no")}
+
+
+def test_other_packages_add_backends_and_cannot_replace_ours() -> None:
+    code = "from backends.registry import BACKENDS; print(*BACKENDS); print(BACKENDS['broken'].fault)"
+    environment = {"PYTHONPATH": f"{ROOT}:{FAKES}"}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    names, fault = result.stdout.splitlines()
+    assert set(names.split()) == {"misbehaving", "broken", *BUILT_IN}
+    assert fault.startswith("entry point misbehaving:NOWHERE: AttributeError")
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_mode_is_explained_in_its_backends_docstring(name: str) -> None:
+    source = (ROOT / BUILT_IN[name].module.replace(".", "/")).with_suffix(".py").read_text()
+    docstring = source.split('"""')[1]
+    for mode in BUILT_IN[name].modes:
+        assert f"\n    {mode} " in docstring
