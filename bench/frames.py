@@ -111,11 +111,11 @@ def _summarise(group: pd.DataFrame) -> dict[str, Any]:
     bad = group[group["status"] != "ok"]
     line = {key: first[key] for key in KEYS}
     line |= {"status": "ok" if bad.empty else bad.iloc[0]["status"], "samples": len(good)}
-    line |= {"ranked": bool(len(good)) and first["agrees"] is True, "agrees": first["agrees"]}
+    line |= {"ranked": bool(len(good)) and pd.notna(first["agrees"]) and bool(first["agrees"])}
     line |= {"reason": bad.iloc[0]["reason"] if len(bad) else first["parity_reason"]}
     line |= {"pass_s": good["pass_s"].median(), "pass_min_s": good["pass_s"].min(), "pass_max_s": good["pass_s"].max()}
     medians = ("first_call_s", "samples_per_s", "import_s", "setup_s", "evaluation_s", "wall_s", "cpu_per_wall")
     line |= {name: good[name].median() for name in medians}
     line |= {"peak_memory_bytes": good["peak_memory_bytes"].max()}
-    kept = ("metric", "value", "parameters", "truth", "framework", "gradient_departure", "losses_departure")
+    kept = ("agrees", "metric", "value", "parameters", "truth", "framework", "gradient_departure", "losses_departure")
     return line | {name: first[name] for name in kept}

@@ -41,7 +41,7 @@ def _readable(line: pd.Series[Any]) -> dict[str, str]:
         "memory": "" if pd.isna(line["peak_memory_bytes"]) else f"{line['peak_memory_bytes'] / 1e6:,.0f} MB",
         "result": value,
         "agrees": {True: "yes", False: "NO"}.get(line["agrees"], ""),
-        "note": "" if line["status"] == "ok" and line["agrees"] is True else _note(line),
+        "note": "" if line["status"] == "ok" and line["ranked"] else _note(line),
     }
 
 

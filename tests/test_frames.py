@@ -108,6 +108,17 @@ def test_rows_that_agree_are_ranked_and_the_others_are_shown_below(run_path: Pat
     assert pd.isna(lines.loc["wrong", "ratio"])  # it would be ten times as fast as the fastest
 
 
+def test_rows_are_ranked_where_all_of_them_agree(tmp_path: Path) -> None:
+    with RunFile.create(tmp_path / "run.jsonl", header()) as run_file:
+        for row, time_s in ((SLOW, 0.5), (FAST, 0.25)):
+            run_file.append(record(row, 0, 1.0, time_s))
+            run_file.append(Verdict(row=row, status="ok", agrees=True))
+    table = readable(summary(bench.load(tmp_path / "run.jsonl")))
+    assert list(table["× fastest"]) == ["1.00", "2.00"]
+    assert list(table["agrees"]) == ["yes", "yes"]
+    assert list(table["note"]) == ["", ""]
+
+
 def test_the_last_verdict_on_a_row_counts(run_path: Path) -> None:
     assert lines_of(run_path).loc["fast", "agrees"]
 
