@@ -68,8 +68,11 @@ def test_published_numbers_in_float64(golden: Golden, backend: str, mode: str, t
             assert numbers(trace.gradient) == pytest.approx(golden.gradient, abs=5.1e-5)
 
 
+PRINTED = [golden for golden in GOLDEN if golden.task != "thermometer"]  # in float32, by the lesson
+
+
 @pytest.mark.parametrize(("backend", "mode"), KINDS)
-@pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: f"{golden.task}-{golden.epoch}")
+@pytest.mark.parametrize("golden", PRINTED, ids=lambda golden: f"{golden.task}-{golden.epoch}")
 def test_published_losses_in_float32(golden: Golden, backend: str, mode: str, tracer: Tracer) -> None:
     row = a_row(golden.task, backend, mode)
     require(row)
