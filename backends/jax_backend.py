@@ -90,6 +90,9 @@ def forward(layers: tuple[Layer, ...], params: Params, flow: Any, rows: int) -> 
     return flow
 
 
+jitted_forward = jax.jit(forward, static_argnums=(0, 3))
+
+
 def update(optimizer: Optimizer, state: State, gradients: Params) -> State:
     """Return the state after one step of the optimizer."""
     params, slots, taken = state
@@ -182,12 +185,7 @@ class JaxTrainer:
 
     def predict(self, inputs: Inputs) -> Array:
         """Return the outputs [rows, outputs]."""
-        return np.asarray(self.outputs(self.state.params, self.put(inputs), len(inputs)))
-
-    @functools.partial(jax.jit, static_argnums=(0, 3))
-    def outputs(self, params: Params, batch: Any, rows: int) -> jax.Array:
-        """Return the outputs [rows, outputs]. Pure."""
-        return forward(self.problem.layers, params, batch, rows)
+        return np.asarray(jitted_forward(self.problem.layers, self.state.params, self.put(inputs), len(inputs)))
 
     def params(self) -> Params:
         """Return copies of weights and biases."""

@@ -53,6 +53,8 @@ def third_party() -> dict[str, Entry]:
             entry = point.load()
             if not isinstance(entry, Entry):
                 raise TypeError(f"{point.value} is no backends.registry.Entry")
+            if entry.name != point.name:
+                raise ValueError(f"its name is {entry.name!r}, that of the entry point {point.name!r}")
         except Exception as error:  # it is somebody else's code
             fault = f"entry point {point.value}: {type(error).__name__}: {error}"
             entry = Entry(point.name, "", ("unknown",), "backends", (), "", fault)

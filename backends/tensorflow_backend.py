@@ -105,7 +105,7 @@ class TensorflowTrainer:
         """Take the steps of `order` [steps, batch]; return their losses [steps]."""
         with tf.device(self.device):
             words = None
-            if self.words and not self.problem.full_batch:
+            if self.words and not self.problem.full_batch and self.run != self.loop:
                 words = put(self.words.padded_bags(order, self.capacity))
             losses: Array = self.run(put(self.problem.gathered(order)), words).numpy()
             if "GPU" in self.device:
@@ -113,11 +113,15 @@ class TensorflowTrainer:
         return losses
 
     def batch(self, rows: tf.Tensor, words: Bags | None, step: Any) -> tuple[Any, tf.Tensor]:
-        """Return inputs and targets of the rows [batch], or of the words of that step."""
+        """Return inputs and targets of the rows [batch]; words come from the padded ones of that step where given."""
         if self.problem.full_batch:
             return self.inputs, self.targets
-        inputs = Bags(*(part[step] for part in words)) if words else tf.gather(self.inputs, rows)
-        return inputs, tf.gather(self.targets, rows)
+        targets = tf.gather(self.targets, rows)
+        if words:
+            return Bags(*(part[step] for part in words)), targets
+        if self.words:
+            return put(self.words.bags(rows.numpy())), targets
+        return tf.gather(self.inputs, rows), targets
 
     def loop(self, order: tf.Tensor, words: Bags | None) -> tf.Tensor:
         """Take the steps one by one; return their losses [steps]."""

@@ -3,7 +3,8 @@
 Modes:
     eager     the loop that PyTorch's tutorials teach: forward, loss, `backward`, `optimizer.step`, one operation at a
               time, with the data on the device and gathered there
-    compile   a whole step, forward, gradients and update together, as one function through `torch.compile`
+    compile   a whole step, gathering (but of words), forward, gradients and update, as one function through
+              `torch.compile`
 """
 
 from __future__ import annotations
@@ -118,7 +119,8 @@ class TorchTrainer(ABC):
     def __init__(self, problem: Problem, placement: Placement) -> None:
         self.problem = problem
         self.device = torch.device("cuda" if placement.device == "gpu" else "cpu")
-        self.model = Network(problem.layers).to(self.device, getattr(torch, placement.precision))
+        self.dtype: torch.dtype = getattr(torch, placement.precision)
+        self.model = Network(problem.layers).to(self.device, self.dtype)
         self.loss = LOSSES[problem.loss]
         self.inputs = self.put(problem.inputs)
         targets = torch.tensor(problem.targets)
@@ -236,8 +238,9 @@ class CompiledTrainer(TorchTrainer):
                 state.zero_()
         self.taken = 0
 
-    def plain_step(self, inputs: Batch, targets: Tensor, rates: Tensor) -> Tensor:
-        """Take one step; return the loss before it."""
+    def plain_step(self, rows: Tensor, words: Words | None, rates: Tensor) -> Tensor:
+        """Take one step on the rows [batch], whose words are given where there are any; return the loss before it."""
+        inputs, targets = self.batch(rows) if words is None else (words, self.targets[rows])
 
         def loss_of(parameters: dict[str, Tensor]) -> Tensor:
             return self.loss(torch.func.functional_call(self.model, parameters, (inputs,)), targets)
@@ -253,11 +256,12 @@ class CompiledTrainer(TorchTrainer):
         rates = self.rates(len(order))
         losses = []
         for rows, rate in zip(order, rates, strict=True):
-            inputs, targets = self.batch(rows)
-            if isinstance(inputs, Words):  # as many entries as the batch has words: compile for any number of them
-                torch._dynamo.mark_dynamic(inputs.words, 0)
-                torch._dynamo.mark_dynamic(inputs.counts, 0)
-            losses.append(self.step(inputs, targets, rate))
+            words = None
+            if isinstance(self.inputs, Words) and not self.problem.full_batch:
+                words = take_words(self.inputs, rows)
+                torch._dynamo.mark_dynamic(words.words, 0)  # each batch has another number of words: one compilation
+                torch._dynamo.mark_dynamic(words.counts, 0)
+            losses.append(self.step(rows, words, rate))
         self.taken += len(order)
         return losses
 
@@ -269,7 +273,7 @@ class CompiledTrainer(TorchTrainer):
             t = self.taken + 1 + np.arange(steps)
             rates[:, 0] = optimizer.learning_rate / (1 - optimizer.beta1**t)
             rates[:, 1] = 1 / (1 - optimizer.beta2**t)
-        return torch.tensor(rates).to(self.device, self.targets.dtype if self.targets.is_floating_point() else None)
+        return torch.tensor(rates).to(self.device, self.dtype)
 
 
 def update(optimizer: Optimizer, p: Tensor, g: Tensor, state: list[Tensor], rates: Tensor) -> None:

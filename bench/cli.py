@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -32,6 +33,7 @@ app = typer.Typer(
     help="The same task, defined once, trained by PyTorch, TensorFlow, JAX and NumPy: checked, then timed.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
@@ -55,6 +57,8 @@ TimeLimit = Annotated[float, typer.Option("--time-limit", min=1, help="Seconds a
 
 def main() -> None:
     """Run the command line; turn what the user can cause into one line and an exit code."""
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.default_int_handler)  # a closed terminal leaves no worker behind either
     try:
         app()
     except NotComparable as error:
@@ -102,6 +106,7 @@ def data(
 
 @app.command()
 def run(
+    context: typer.Context,
     tasks: Tasks = None,
     backend: Backends = None,
     mode: Modes = None,
@@ -118,12 +123,14 @@ def run(
     resume: Annotated[Path | None, typer.Option("--resume", help="Run file to go on with, as it was begun.")] = None,
 ) -> None:
     """Check and time tasks on every backend and mode, interleaved, and write a run file."""
-    setup = make_setup(threads, time_limit, data_dir)
     if resume is not None:
-        if tasks or backend or mode or settings or epochs or out:
-            raise BadChoice("--resume goes on with a run as it was begun; give no tasks or choices beside it")
-        jobs, run_file = go_on(read_run(resume), setup.threads)
+        _refuse_choices_beside_resume(context)
+        earlier = read_run(resume)
+        jobs, run_file = go_on(earlier, threads)
+        setup = make_setup(earlier.header.threads, time_limit, data_dir)
+        records = earlier.outcomes
     else:
+        setup, records = make_setup(threads, time_limit, data_dir), ()
         changes = _changes(settings, epochs)
         choice = Choice(
             tasks=tuple(tasks or ()),
@@ -136,7 +143,7 @@ def run(
         rows = choose_rows(choice, has_gpu=bool(gpu_names()))
         jobs = schedule(rows, workers=1 if quick else workers, threads=setup.threads, settings=changes)
         run_file = begin(out or default_path(), jobs, changes, shlex.join(["bench", *sys.argv[1:]]))
-    code = _carry_out(jobs, setup, run_file)
+    code = _carry_out(jobs, setup, run_file, records)
     raise typer.Exit(code)
 
 
@@ -221,12 +228,20 @@ def _changes(settings: Iterable[str] | None, epochs: int | None) -> dict[str, An
     return changes if epochs is None else {**changes, "epochs": epochs}
 
 
-def _carry_out(jobs: tuple[Job, ...], setup: Setup, run_file: RunFile) -> int:
+def _refuse_choices_beside_resume(context: typer.Context) -> None:
+    free = ("resume", "threads", "data_dir", "time_limit")
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in free and source is not None and source.name == "COMMANDLINE":
+            raise BadChoice("--resume goes on with a run as it was begun; give no tasks or choices beside it")
+
+
+def _carry_out(jobs: tuple[Job, ...], setup: Setup, run_file: RunFile, earlier: tuple[Record, ...]) -> int:
     """Run the jobs into the file; print what came of them; return the exit code."""
     interrupted = False
     with run_file, TerminalWatcher(Console(stderr=True)) as watcher:
         try:
-            run_jobs(jobs, setup, watcher, run_file.append)
+            run_jobs(jobs, setup, watcher, run_file.append, earlier)
         except KeyboardInterrupt:
             interrupted = True
     done = read_run(run_file.path)
@@ -235,7 +250,7 @@ def _carry_out(jobs: tuple[Job, ...], setup: Setup, run_file: RunFile) -> int:
         print(f"interrupted; what was finished is kept. Go on with: bench run --resume {run_file.path}")
         return INTERRUPTED
     print(f"run file: {run_file.path}")
-    return _exit_code([record.status for record in _latest(done)], done.verdicts)
+    return _exit_code([record.status for record in done.outcomes], done.verdicts)
 
 
 def _show(runs: tuple[Run, ...]) -> None:
@@ -257,11 +272,6 @@ def _read(paths: Iterable[Path]) -> tuple[Run, ...]:
         if run.torn:
             print(f"warning: {run.torn}", file=sys.stderr)
     return runs
-
-
-def _latest(run: Run) -> Iterable[Record]:
-    """Return the last record of each job: an earlier one may have been tried again."""
-    return {(record.job.row, record.job.block): record for record in run.records}.values()
 
 
 def _exit_code(statuses: Iterable[str], verdicts: Iterable[Verdict]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 import pytest
 from rich.console import Console
@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Keep the headline tasks where the user selects nothing; -k, -m and the names of tests select among all."""
     if config.option.keyword or config.option.markexpr or any("::" in argument for argument in config.args):
         return
-    left_out = [item for item in items if isinstance(item, pytest.Function) and _row(item).task not in HEADLINE]
+    left_out = [item for item in items if _is_ours(item) and _row(item).task not in HEADLINE]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 
@@ -29,11 +29,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def finished(request: pytest.FixtureRequest) -> Run:
     """Run the jobs of all selected tests, interleaved, into a run file; return what is in it."""
-    rows = [
-        _row(item)
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and "finished" in item.fixturenames
-    ]
+    rows = [_row(item) for item in request.session.items if _is_ours(item)]
     setup = make_setup(None, TIME_LIMIT_S, None)
     jobs = schedule(rows, workers=DEFAULT_WORKERS, threads=setup.threads, settings={})
     capture = request.config.pluginmanager.getplugin("capturemanager")
@@ -47,6 +43,10 @@ def finished(request: pytest.FixtureRequest) -> Run:
             run_jobs(jobs, setup, watcher, run_file.append)
         console.print(f"run file: {run_file.path}", markup=False, highlight=False)
     return read_run(run_file.path)
+
+
+def _is_ours(item: pytest.Item) -> TypeGuard[pytest.Function]:
+    return isinstance(item, pytest.Function) and "finished" in item.fixturenames
 
 
 def _row(item: pytest.Function) -> Row:

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import msgspec
 import pandas as pd
 
 from bench.records import Record, Verdict
@@ -29,20 +30,20 @@ def samples(runs: Iterable[Run]) -> pd.DataFrame:
     lines = []
     for run in runs:
         verdicts = {verdict.row: verdict for verdict in run.verdicts}  # a later one replaces an earlier one
-        lines += [_sample(run, record, verdicts.get(record.job.row)) for record in run.records]
+        lines += [_sample(run, record, verdicts.get(record.job.row)) for record in run.outcomes]
     return pd.DataFrame(lines)
 
 
 def _sample(run: Run, record: Record, verdict: Verdict | None) -> dict[str, Any]:
     job = record.job
     return {
-        "run": run.path.name,
+        "run": str(run.path),
         "task": job.row.task,
         "backend": job.row.backend,
         "mode": job.row.mode,
         "device": job.row.device,
         "precision": job.row.precision,
-        "settings": job.settings,
+        "settings": msgspec.json.encode(job.settings).decode(),
         "threads": job.threads,
         "block": job.block,
         "status": record.status,
@@ -111,7 +112,7 @@ def _summarise(group: pd.DataFrame) -> dict[str, Any]:
     bad = group[group["status"] != "ok"]
     line = {key: first[key] for key in KEYS}
     line |= {"status": "ok" if bad.empty else bad.iloc[0]["status"], "samples": len(good)}
-    line |= {"ranked": bool(len(good)) and pd.notna(first["agrees"]) and bool(first["agrees"])}
+    line |= {"ranked": bad.empty and pd.notna(first["agrees"]) and bool(first["agrees"])}
     line |= {"reason": bad.iloc[0]["reason"] if len(bad) else first["parity_reason"]}
     line |= {"pass_s": good["pass_s"].median(), "pass_min_s": good["pass_s"].min(), "pass_max_s": good["pass_s"].max()}
     medians = ("first_call_s", "samples_per_s", "import_s", "setup_s", "evaluation_s", "wall_s", "cpu_per_wall")

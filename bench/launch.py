@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,13 +22,20 @@ from bench.records import FAILURES, Record, Request, Status
 OUTPUT_LINES = 30
 CLOSING_S = 10  # a worker without further requests must have ended by then
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+CACHE_VARIABLES = ("JAX_COMPILATION_CACHE_DIR",)  # with which a first call would compile nothing
 
 
 def worker_environment(environment: Mapping[str, str], threads: int, compile_cache: Path) -> dict[str, str]:
     """Return the environment of a worker: every library that reads a number of threads before import gets the same."""
     return {
-        **environment,
+        **{name: value for name, value in environment.items() if name not in CACHE_VARIABLES},
         **dict.fromkeys(THREAD_VARIABLES, str(threads)),
         "TF_CPP_MIN_LOG_LEVEL": "2",  # TensorFlow's greetings would push an error out of the kept lines
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # JAX would take most of a GPU's memory whatever it needs
@@ -44,30 +52,40 @@ class Worker:
         self.cores = cores
         self.environment = environment
         self.child: Child | None = None
+        self.killed = False
+        self.lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.child is not None:
-            self.child.end()
-            self.child = None
+        self._let_go()
+
+    def _let_go(self) -> None:
+        with self.lock:
+            if self.child is not None:
+                self.child.end()
+                self.child = None
 
     def kill(self) -> None:
-        """Kill the child, from another thread than the one that waits for it."""
-        if self.child is not None:
-            self.child.kill()
+        """Kill the child, from another thread than the one that waits for it; there will be no other."""
+        with self.lock:
+            self.killed = True
+            if self.child is not None:
+                self.child.kill()
 
     def run(self, request: Request, time_limit_s: float) -> Record:
         """Return the record of a request: the worker's own, or one that says how it died over it."""
         started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        self.child = self.child or Child(self.cores, self.environment)
+        with self.lock:
+            if self.killed:
+                return Record(job=request.job, status="crashed", reason="the worker was stopped", started=started)
+            self.child = self.child or Child(self.cores, self.environment)
         try:
             record = self.child.ask(request, time_limit_s)
         except ChildDied as death:
             output = self.child.output()
-            self.child.end()
-            self.child = None
+            self._let_go()
             return Record(job=request.job, status=death.status, reason=str(death), started=started, output=output)
         except BaseException:  # the user interrupts
             self.child.kill()
@@ -116,7 +134,7 @@ class Child:
             self.kill()
             raise ChildDied("timeout", f"no result within {time_limit_s:g} s; stopped")
         if not reply.endswith(b"\n"):
-            raise ChildDied("crashed", f"the worker {_how_it_ended(self.process.wait())}")
+            raise ChildDied("crashed", f"the worker {self._how_it_ended()}")
         return msgspec.json.decode(reply, type=Record)
 
     def end(self) -> None:
@@ -155,8 +173,17 @@ class Child:
                 received += chunk
         return received
 
+    def _how_it_ended(self) -> str:
+        try:
+            status = self.process.wait(timeout=CLOSING_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return "closed its pipe without a result and did not end; stopped"
+        self.kill()  # what it started may have outlived it
+        return _describe(status)
 
-def _how_it_ended(status: int) -> str:
+
+def _describe(status: int) -> str:
     if status >= 0:
         return f"ended with exit status {status} and no result"
     name = signal.Signals(-status).name

@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -15,7 +16,8 @@ import psutil
 from backends.registry import BACKENDS
 from bench.records import Machine
 
-PACKAGES = ("levelfield", "numpy", "torch", "tensorflow", "tensorflow-cpu", "jax", "jaxlib", "keras", "scikit-learn")
+FRAMEWORK_PREFIXES = ("CUDA_", "JAX_", "KMP_", "MKL_", "OMP_", "OPENBLAS_", "PYTORCH_", "TF_", "TORCH", "XLA_")
+PACKAGES = ("levelfield", "jaxlib")  # beside those of the backends
 
 
 def usable_cores() -> tuple[int, ...]:
@@ -30,10 +32,12 @@ def gpu_names() -> tuple[str, ...]:
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ()
-    listing = subprocess.run(
-        [tool, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=30, check=False
-    )
-    return tuple(line.strip() for line in listing.stdout.splitlines()) if listing.returncode == 0 else ()
+    command = [tool, "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        listing = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return tuple(line.strip() for line in listing.stdout.splitlines())
 
 
 def this_machine() -> Machine:
@@ -54,7 +58,7 @@ def this_machine() -> Machine:
 def versions() -> dict[str, str]:
     """Return the versions of what is installed of this suite and the frameworks."""
     found = {}
-    for package in PACKAGES:
+    for package in dict.fromkeys((*PACKAGES, *(name for entry in BACKENDS.values() for name in entry.distributions))):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
@@ -62,9 +66,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def framework_versions() -> dict[str, str | None]:
-    """Return each backend's framework version, None where it is not installed."""
-    return {name: entry.version() for name, entry in BACKENDS.items()}
+def settings_of_frameworks(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables by which the user has set frameworks or thread libraries: all workers inherit them."""
+    return {name: value for name, value in sorted(environment.items()) if name.startswith(FRAMEWORK_PREFIXES)}
 
 
 def commit() -> str:

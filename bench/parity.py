@@ -23,6 +23,9 @@ EARLY_STEPS = 10
 EARLY_RELATIVE: dict[Precision, float] = {"float32": 1e-5, "float64": 1e-9}
 ACCURACY_DEPARTURE = 0.005  # share of rows
 RMSE_RELATIVE = 0.01
+RMSE_FLOOR = 1e-5  # times the root of the largest loss, for errors that vanish but for float32
+DIVERGED = 1e6  # of a loss
+ROUNDING = 1e-14  # of the norm of all layers together: what a gradient that ought to be zero may come to
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,10 @@ def compare_losses(candidate: Array, reference: Array, relative: float = TRAJECT
     """Compare losses [steps] one by one; the fault names the first step that departs."""
     if candidate.shape != reference.shape:
         return Departure(np.inf, f"{candidate.size} losses for {reference.size} steps")
-    off = np.abs(candidate - reference)
-    allowed = relative * np.abs(reference) + LOSS_FLOOR
-    size = float(np.max(off / np.maximum(np.abs(reference), LOSS_FLOOR / relative)))
+    off = _differences(candidate, reference)
+    finite = np.where(np.isfinite(reference), np.abs(reference), 0)
+    allowed = relative * finite + LOSS_FLOOR
+    size = float(np.max(off / np.maximum(finite, LOSS_FLOOR / relative), initial=0))
     wrong = np.flatnonzero(~(off <= allowed))  # NaN is wrong too
     if wrong.size == 0:
         return Departure(size)
@@ -79,12 +83,29 @@ def compare_losses(candidate: Array, reference: Array, relative: float = TRAJECT
 def compare_timed(quality: Quality, precision: Precision, reference: Reference) -> tuple[Departure, Departure]:
     """Compare the first losses and the metric of a timed run."""
     early = _early_losses(quality.losses, reference.losses, precision)
-    if quality.value is None:
-        return early, Departure(np.inf, f"{quality.metric} is not a number")
+    if quality.value is None or not np.isfinite(reference.metric):
+        # A training that diverges leaves float32 long before float64, where its numbers have been compared.
+        diverged = not np.max(np.abs(reference.losses)) < DIVERGED
+        return early, Departure(0.0 if diverged else np.inf, "" if diverged else f"{quality.metric} is not a number")
     off = quality.value - reference.metric
-    allowed = RMSE_RELATIVE * reference.metric if quality.metric == "rmse" else ACCURACY_DEPARTURE
+    rmse_allowed = RMSE_RELATIVE * reference.metric + RMSE_FLOOR * np.sqrt(np.max(reference.losses))
+    allowed = rmse_allowed if quality.metric == "rmse" else ACCURACY_DEPARTURE
     fault = f"{quality.metric} {quality.value:.4g} where the reference has {reference.metric:.4g}"
     return early, Departure(off, "" if abs(off) <= allowed else fault)
+
+
+def _relative(differences: Array, scale: float) -> float:
+    """Return the norm of differences over a scale; where that is not finite, 1 or 0 for whether there are any."""
+    if not np.isfinite(scale):
+        return float(np.any(differences != 0))
+    return float(np.linalg.norm(differences) / max(scale, np.finfo(float).tiny))
+
+
+def _differences(candidate: Array, reference: Array) -> Array:
+    """Return |candidate - reference|, 0 where both are the same infinity or both no number."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        same = (candidate == reference) | (np.isnan(candidate) & np.isnan(reference))
+        return np.where(same, 0.0, np.abs(candidate - reference))
 
 
 def first_fault(departures: Iterable[Departure]) -> str:
@@ -103,12 +124,13 @@ def _compare_params(candidate: Params, reference: Params, what: str, allowed: fl
     if len(candidate) != len(reference):
         return Departure(np.inf, f"{what}: {len(candidate)} layers instead of {len(reference)}")
     worst = Departure(0.0)
+    whole = np.sqrt(sum(np.sum(np.square(part)) for layer in reference for part in layer))
     for number, (mine, right) in enumerate(zip(candidate, reference, strict=True), start=1):
         for name, a, b in zip(right._fields, mine, right, strict=True):
             where = f"{what}: {name} of layer {number}"
             if a.shape != b.shape:
                 return Departure(np.inf, f"{where} have shape {a.shape} instead of {b.shape}")
-            size = float(np.linalg.norm(a - b) / max(np.linalg.norm(b), np.finfo(float).tiny))
+            size = _relative(_differences(a, b), max(np.linalg.norm(b), ROUNDING / allowed * whole))
             fault = "" if size <= allowed else f"{where} off by {size:.1e}, more than {allowed:g} relative"
             if not size <= worst.size:  # NaN is worst
                 worst = Departure(size, fault)

@@ -98,6 +98,13 @@ def resolved(rows: Iterable[Row], changes: Mapping[str, Any]) -> dict[str, dict[
     return {name: settings(override(TASKS[name], changes)) for name in names}
 
 
+def require_row(row: Row) -> None:
+    """Raise `BadChoice` where there is no such task, backend or mode any more."""
+    _require(row.task, TASKS, "task")
+    _require(row.backend, BACKENDS, "backend")
+    _require(row.mode, BACKENDS[row.backend].modes, "mode")
+
+
 def _require(name: str, known: Iterable[str], kind: str) -> None:
     known = list(dict.fromkeys(known))
     if name not in known:

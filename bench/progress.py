@@ -65,7 +65,13 @@ class TerminalWatcher:
         self.console = console
         self.live = console.is_terminal
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        self.progress = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
+        self.progress = Progress(
+            *columns,
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            refresh_per_second=1,  # what is timed runs on the same cores
+        )
         self.label, self.total, self.done = "", 0, 0
         self.began: dict[str, float] = {}  # jobs that are under way
         self.task = self.progress.add_task("", total=None, visible=False)

@@ -140,6 +140,7 @@ class Header(Struct, frozen=True, kw_only=True, tag="header"):
     machine: Machine
     versions: dict[str, str]
     commit: str
+    environment: dict[str, str] = {}  # variables by which the user has set frameworks or thread libraries
     workers: int
     threads: int
     schedule_seed: int

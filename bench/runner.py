@@ -6,9 +6,8 @@ import itertools
 import os
 import queue
 import tempfile
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -70,6 +69,7 @@ def make_setup(threads: int | None, time_limit_s: float, data_dir: Path | None) 
     if threads is not None and threads > len(cores):
         raise UserError(f"{threads} threads on {len(cores)} cores; choose 1 to {len(cores)}")
     environment = dict(os.environ)
+    allowed_kinds(environment)  # refused here, before anything is begun
     if data_dir is not None:
         environment["BENCH_DATA_DIR"] = str(data_dir.resolve())
     return Setup(cores=cores[:threads], environment=environment, time_limit_s=time_limit_s)
@@ -143,24 +143,31 @@ class Parity:
         cores: queue.SimpleQueue[int] = queue.SimpleQueue()
         for core in self.setup.cores:
             cores.put(core)
+        results: queue.SimpleQueue[U | BaseException] = queue.SimpleQueue()
         workers: list[Worker] = []
-        stopping = threading.Event()
 
-        def do(group: list[T]) -> list[U]:
+        def do(group: list[T]) -> None:
             core = cores.get()
             try:
                 with replace(self.setup, cores=(core,)).worker(self.scratch) as worker:
                     workers.append(worker)
-                    return [work(item, worker) for item in group if not stopping.is_set()]
+                    for item in group:
+                        results.put(work(item, worker))
+            except BaseException as error:  # for the thread that waits for results
+                results.put(error)
             finally:
                 cores.put(core)
 
         with ThreadPoolExecutor(len(self.setup.cores)) as pool:
+            for group in groups:
+                pool.submit(do, group)
             try:
-                for future in as_completed([pool.submit(do, group) for group in groups]):
-                    yield from future.result()
+                for _ in itertools.chain.from_iterable(groups):
+                    result = results.get()
+                    if isinstance(result, BaseException):
+                        raise result
+                    yield result
             except BaseException:  # the user interrupts: nobody waits for the rest
-                stopping.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 for worker in workers:
                     worker.kill()
@@ -230,10 +237,11 @@ def check_parity(rows: Sequence[Row], setup: Setup, settings: Mapping[str, Any],
         yield from parity.check(rows)
 
 
-def run_jobs(jobs: Sequence[Job], setup: Setup, watcher: Watcher, write: Write) -> None:
+def run_jobs(jobs: Sequence[Job], setup: Setup, watcher: Watcher, write: Write, earlier: Iterable[Record] = ()) -> None:
     """Check and time all jobs, in their order; every record and verdict is written when it is known.
 
-    A later verdict on a row replaces an earlier one.
+    A later verdict on a row replaces an earlier one. The records `earlier` of the same rows, of a run that is gone on
+    with, are judged again with them.
     """
     rows = list(dict.fromkeys(job.row for job in jobs))
     settings = jobs[0].settings if jobs else {}
@@ -251,8 +259,8 @@ def run_jobs(jobs: Sequence[Job], setup: Setup, watcher: Watcher, write: Write) 
         for verdict in parity.check(possible):
             verdicts[verdict.row] = verdict
             write(verdict)
-        for record in time_jobs(todo, setup, watcher):
-            write(record)
+        kept = [record for record in earlier if record.job.row in verdicts]
+        for record in itertools.chain(kept, _written(time_jobs(todo, setup, watcher), write)):
             row = record.job.row
             judged = judge_timed(verdicts[row], record, parity.references.get(row.task))
             if judged != verdicts[row]:
@@ -260,12 +268,19 @@ def run_jobs(jobs: Sequence[Job], setup: Setup, watcher: Watcher, write: Write) 
                 write(judged)
 
 
+def _written(records: Iterable[Record], write: Write) -> Iterator[Record]:
+    for record in records:
+        write(record)
+        yield record
+
+
 def time_jobs(jobs: Sequence[Job], setup: Setup, watcher: Watcher) -> Iterator[Record]:
     """Yield the record of each job, each timed by a process of its own, with nothing compiled in advance."""
     watcher.stage("timing", len(jobs))
-    hopeless: set[Row] = set()
+    hopeless: dict[Row, Record] = {}
     for job in jobs:
         if job.row in hopeless:
+            yield msgspec.structs.replace(hopeless[job.row], job=job)
             continue
         watcher.begins(f"{job.row} #{job.block + 1}")
         with (
@@ -275,5 +290,5 @@ def time_jobs(jobs: Sequence[Job], setup: Setup, watcher: Watcher) -> Iterator[R
             record = worker.run(Request(kind="time", job=job), setup.time_limit_s)
         watcher.ended(f"{job.row} #{job.block + 1}", record.status)
         if record.status in ("unsupported", "timeout"):  # another block would end alike
-            hopeless.add(job.row)
+            hopeless[job.row] = record
         yield record

@@ -29,6 +29,11 @@ class Run:
     verdicts: tuple[Verdict, ...]
     torn: str = ""  # a sentence, where the last line was cut off while it was written
 
+    @property
+    def outcomes(self) -> tuple[Record, ...]:
+        """The last record of each job: where a job was tried again, what was before it no longer counts."""
+        return tuple({(record.job.row, record.job.block): record for record in self.records}.values())
+
 
 class RunFile:
     """A run file that is being written."""
@@ -55,9 +60,15 @@ class RunFile:
         return cls(run.path)
 
     def append(self, line: Line) -> None:
-        """Add a line by a single write, and wait until it is on the disk."""
-        os.write(self.file, msgspec.json.encode(line) + b"\n")
-        os.fsync(self.file)
+        """Add a line by a single write, and wait until it is on the disk. Raises `UserError` where the disk is full."""
+        whole = msgspec.json.encode(line) + b"\n"
+        try:
+            written = os.write(self.file, whole)
+            os.fsync(self.file)
+        except OSError as error:
+            raise UserError(f"cannot write {self.path}: {error.strerror}") from error
+        if written < len(whole):
+            raise UserError(f"cannot write {self.path}: the disk took a part of the last line; it is probably full")
 
     def __enter__(self) -> Self:
         return self

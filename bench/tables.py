@@ -22,11 +22,16 @@ class CannotRender(UserError):
 
 def readable(summary: pd.DataFrame) -> pd.DataFrame:
     """Return the summary in words and units, one text a cell, the columns that a person reads."""
-    return pd.DataFrame([_readable(line) for _, line in summary.iterrows()], dtype=str)
+    table = pd.DataFrame([_readable(line) for _, line in summary.iterrows()], dtype=str)
+    if summary["run"].nunique() > 1:
+        table.insert(0, "run", list(summary["run"]))
+    return table
 
 
 def _readable(line: pd.Series[Any]) -> dict[str, str]:
-    value = "" if pd.isna(line["value"]) else f"{line['value']:.4g} {METRICS[line['metric']]}"
+    value = "" if not line["samples"] else "diverged"
+    if pd.notna(line["value"]):
+        value = f"{line['value']:.4g} {METRICS[line['metric']]}"
     return {
         "task": line["task"],
         "backend": line["backend"],

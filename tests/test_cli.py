@@ -222,3 +222,66 @@ def test_a_torn_last_line_is_reported_and_left_out(tmp_path: Path) -> None:
     result = run_bench("table", "a.jsonl", cwd=tmp_path)
     assert result.returncode == 0
     assert "was cut off while it was written" in result.stderr
+
+
+def test_with_numpy_and_torch_alone_their_rows_run_and_the_others_say_what_to_install(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    hide = (
+        "import importlib.util as util, sys\n"
+        "real = util.find_spec\n"
+        "util.find_spec = lambda name, *rest: None if name in ('tensorflow', 'jax') else real(name, *rest)\n"
+        "sys.argv = ['bench', 'run', 'thermometer_raw', '--workers', '1', '--out', 'run.jsonl']\n"
+        "from bench.cli import main\n"
+        "main()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    result = subprocess.run(
+        [sys.executable, "-c", hide], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    statuses = bench.load(tmp_path / "run.jsonl").groupby("backend")["status"].unique()
+    assert {name: list(each) for name, each in statuses.items()} == {
+        "numpy": ["ok"],
+        "torch": ["ok"],
+        "tensorflow": ["unsupported"],
+        "jax": ["unsupported"],
+    }
+    assert "unsupported: jax is not installed: pip install 'levelfield[jax]'" in result.stdout
+
+
+def test_a_training_that_diverges_is_shown_and_no_fault_of_the_backend(tmp_path: Path) -> None:
+    changes = ("--set", "optimizer.learning_rate=0.01", "--epochs", "200", "--out", "run.jsonl")
+    result = run_bench("run", *FAST, *changes, cwd=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    frame = bench.load(tmp_path / "run.jsonl")
+    assert "diverged" in result.stdout
+    assert frame["losses"][0][-1] is None
+    assert frame["agrees"][0]
+
+
+def test_a_resumed_run_keeps_the_verdict_on_what_was_timed_before(tmp_path: Path) -> None:
+    arguments = ("--backend", "misbehaving", "--mode", "nan", "--mode", "raises", "--workers", "1", "--out", "r.jsonl")
+    assert run_bench("run", "thermometer_raw", *arguments, cwd=tmp_path).returncode == 3
+    assert run_bench("run", "--resume", "r.jsonl", cwd=tmp_path).returncode == 3
+
+
+@pytest.mark.parametrize("choice", [("--quick",), ("--device", "cpu"), ("--epochs", "0"), ("line_fit",)])
+def test_choices_beside_resume_are_refused(choice: tuple[str, ...], tmp_path: Path) -> None:
+    result = run_bench("run", "--resume", "r.jsonl", *choice, cwd=tmp_path)
+    assert result.returncode == 2
+    assert "--resume goes on with a run as it was begun" in result.stderr
+
+
+def test_a_run_of_a_backend_that_is_gone_is_not_gone_on_with(tmp_path: Path) -> None:
+    arguments = ("--backend", "misbehaving", "--mode", "raises", "--workers", "1", "--out", "r.jsonl")
+    run_bench("run", "thermometer_raw", *arguments, cwd=tmp_path)
+    result = run_bench("run", "--resume", "r.jsonl", cwd=tmp_path, PYTHONPATH=str(ROOT))
+    assert result.returncode == 2
+    assert "unknown backend 'misbehaving'" in result.stderr
+
+
+def test_an_unknown_kind_of_source_is_refused_before_a_run_file_is_made(tmp_path: Path) -> None:
+    result = run_bench("run", *FAST, "--out", "r.jsonl", cwd=tmp_path, BENCH_DATA_SOURCES="ftp")
+    assert result.returncode == 2
+    assert "unknown kind of source 'ftp'" in result.stderr
+    assert not (tmp_path / "r.jsonl").exists()

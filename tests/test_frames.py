@@ -161,3 +161,39 @@ def test_tables_for_programs_can_be_read_back(style: str, run_path: Path, tmp_pa
     read = {"csv": pd.read_csv, "json": pd.read_json, "parquet": pd.read_parquet}[style](path)
     assert list(read["backend"]) == list(frame["backend"])
     assert read["pass_s"][0] == pytest.approx(frame["pass_s"][0])
+
+
+def test_a_job_that_was_tried_again_counts_as_it_ended_last(tmp_path: Path) -> None:
+    with RunFile.create(tmp_path / "run.jsonl", header()) as run_file:
+        run_file.append(Record(job=Job(row=FAST, threads=2, block=0), status="timeout", reason="too slow"))
+        run_file.append(record(FAST, 0, 1.0, 0.25))
+        run_file.append(Verdict(row=FAST, status="ok", agrees=True))
+    (line,) = bench.load(tmp_path / "run.jsonl").to_dict("records")
+    assert line["status"] == "ok"
+    assert line["pass_s"] == 0.25
+
+
+def test_a_row_of_which_a_sample_failed_is_not_ranked(tmp_path: Path) -> None:
+    with RunFile.create(tmp_path / "run.jsonl", header()) as run_file:
+        run_file.append(record(FAST, 0, 1.0, 0.25))
+        run_file.append(Record(job=Job(row=FAST, threads=2, block=1), status="crashed", reason="was killed"))
+        run_file.append(Verdict(row=FAST, status="ok", agrees=True))
+    table = readable(summary(bench.load(tmp_path / "run.jsonl")))
+    assert table["× fastest"][0] == ""
+    assert table["note"][0] == "crashed: was killed"
+
+
+def test_runs_of_the_same_name_are_kept_apart(tmp_path: Path) -> None:
+    paths = []
+    for folder, time_s in (("x", 1.0), ("y", 9.0)):
+        paths.append(tmp_path / folder / "run.jsonl")
+        with RunFile.create(paths[-1], header()) as run_file:
+            run_file.append(record(FAST, 0, 1.0, time_s))
+    lines = summary(bench.load(paths))
+    assert list(lines["pass_s"]) == [1.0, 9.0]
+    assert list(readable(lines)["run"]) == [str(path) for path in paths]
+
+
+def test_samples_can_be_written_as_parquet(run_path: Path, tmp_path: Path) -> None:
+    (tmp_path / "samples").write_bytes(render(bench.load(run_path), "parquet"))
+    assert list(pd.read_parquet(tmp_path / "samples")["settings"].unique()) == ["{}"]

@@ -9,6 +9,7 @@ import psutil
 import pytest
 from support import FAKES, ROOT, a_row
 
+from bench import launch
 from bench.launch import THREAD_VARIABLES, Worker, worker_environment
 from bench.machine import usable_cores
 from bench.records import Job, Record, Request
@@ -111,3 +112,18 @@ def test_training_in_another_precision_than_asked_is_a_failure(tmp_path: Path) -
     with start_worker(tmp_path) as worker:
         record = worker.run(Request(kind="time", job=Job(row=row, threads=1, block=0)), 60)
     assert (record.status, record.reason) == ("failed", "trained in float32 instead of float64")
+
+
+def test_a_worker_that_closes_its_pipe_and_does_not_end_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "CLOSING_S", 1)
+    record = run("lingers", tmp_path)
+    assert record.status == "crashed"
+    assert "closed its pipe without a result and did not end; stopped" in record.reason
+
+
+def test_caches_of_compiled_code_are_not_handed_on() -> None:
+    environment = worker_environment({"JAX_COMPILATION_CACHE_DIR": "/warm"}, 2, Path("cold"))
+    assert "JAX_COMPILATION_CACHE_DIR" not in environment
+    assert environment["TORCHINDUCTOR_CACHE_DIR"] == "cold"

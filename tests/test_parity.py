@@ -26,7 +26,7 @@ from bench.traces import load_reference, load_trace, reference, save_reference, 
 from bench.training import make_training
 
 CPU = Placement(mode="loop", device="cpu", precision="float64", threads=1)
-PARAMS = (LayerParams(np.array([[3.0], [-4.0]]), np.array([5.0])), LayerParams(np.array([[1.0]]), np.array([1e-8])))
+PARAMS = (LayerParams(np.array([[3.0], [-4.0]]), np.array([5.0])), LayerParams(np.array([[1.0]]), np.array([0.01])))
 
 
 def scaled(params: Params, layer: int, name: str, factor: float) -> Params:
@@ -246,3 +246,35 @@ def test_traces_and_references_survive_their_files(tmp_path) -> None:  # type: i
         assert compare_params(part.params, whole.trace.params).size == 0
         assert compare_gradients(part.gradient, whole.trace.gradient).size == 0
         np.testing.assert_array_equal(part.losses, whole.trace.losses)
+
+
+def test_a_training_that_diverges_everywhere_alike_is_no_fault() -> None:
+    right = np.array([1.0, 1e200, np.inf, np.nan, np.nan])
+    assert compare_losses(right.copy(), right).fault == ""
+    assert "at step 2" in compare_losses(np.array([1.0, 1e200, 1e300, np.nan, np.nan]), right).fault
+    diverged = (LayerParams(np.array([[np.nan]]), np.array([np.inf])),)
+    assert compare_params(diverged, diverged).fault == ""
+    assert compare_params((LayerParams(np.array([[np.nan]]), np.array([1.0])),), diverged).fault
+
+
+def test_a_metric_that_is_no_number_is_a_fault_only_where_the_reference_stays_small() -> None:
+    early = np.ones(30)
+    small = Reference(Trace((), np.ones(0), ()), early, 0.9)
+    large = Reference(Trace((), np.ones(0), ()), np.append(early[:-1], 1e30), 1e15)
+    assert first_fault(compare_timed(timed(early, None), "float32", small))
+    assert first_fault(compare_timed(timed(early, None), "float32", large)) == ""
+
+
+def test_a_gradient_that_ought_to_be_zero_may_be_rounded() -> None:
+    right = (LayerParams(np.ones((3, 2)), np.array([1e-17, -2e-17])),)
+    rounded = (LayerParams(np.ones((3, 2)), np.array([-1e-17, 0.0])),)
+    wrong = (LayerParams(np.ones((3, 2)), np.array([1e-9, 0.0])),)
+    assert compare_gradients(rounded, right).fault == ""
+    assert "bias of layer 1" in compare_gradients(wrong, right).fault
+
+
+def test_an_error_that_vanishes_but_for_float32_is_no_fault() -> None:
+    right = Reference(Trace((), np.ones(0), ()), np.linspace(400, 1e-20, 30), 1e-13)
+    losses = np.linspace(400, 1e-20, 30)
+    assert first_fault(compare_timed(timed(losses, 2e-5, "rmse"), "float32", right)) == ""
+    assert "rmse 0.002" in first_fault(compare_timed(timed(losses, 0.002, "rmse"), "float32", right))

@@ -228,9 +228,14 @@ def _search(collection: Collection, folders: tuple[Path, ...]) -> tuple[dict[str
     faults: dict[str, str] = {}
     for name, sha256 in collection.sha256.items():
         for path in (folder / name for folder in folders):
-            if not path.is_file():
+            try:
+                if not path.is_file():
+                    continue
+                whole = sha256_of(path) == sha256
+            except OSError as error:
+                faults[name] = f"{path}: cannot be read ({error.strerror})"
                 continue
-            if sha256_of(path) == sha256:
+            if whole:
                 found[name] = path
                 faults.pop(name, None)
                 break

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from dataclasses import replace
 
@@ -27,6 +28,7 @@ MODES = (
     "single",
     "unsupported",
     "fails_at_open",
+    "lingers",
 )
 ENTRY = Entry(
     name="misbehaving",
@@ -49,6 +51,9 @@ class Misbehaving(NumpyTrainer):
         match self.mode:
             case "hangs":
                 time.sleep(1000)
+            case "lingers":
+                threading.Thread(target=time.sleep, args=(1000,)).start()
+                sys.exit(3)
             case "exits":
                 os._exit(7)
             case "killed":
