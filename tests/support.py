@@ -15,7 +15,7 @@ import pytest
 from backends.registry import BUILT_IN
 from bench.datasets.files import Collection, DataMissing, data_folders, find
 from bench.launch import Worker, worker_environment
-from bench.machine import usable_cores
+from bench.machine import gpu_names, usable_cores
 from bench.parity import Reference, Trace
 from bench.records import Job, Quality, Record, Request, Row
 from bench.tasks import TASKS
@@ -33,7 +33,9 @@ def a_row(task: str, backend: str = "numpy", mode: str = "loop", **other: Any) -
 
 
 def require(row: Row) -> None:
-    """Skip the test where the row's framework or data are not there."""
+    """Skip the test where the row's framework, device or data are not there."""
+    if row.device == "gpu" and not gpu_names():
+        pytest.skip("no NVIDIA GPU on this machine")
     entry = BUILT_IN[row.backend]
     if entry.version() is None:
         pytest.skip(f"{entry.framework} is not installed: {entry.install}")
