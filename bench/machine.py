@@ -16,7 +16,11 @@ import psutil
 from backends.registry import BACKENDS
 from bench.records import Machine
 
-FRAMEWORK_PREFIXES = ("CUDA_", "JAX_", "KMP_", "MKL_", "OMP_", "OPENBLAS_", "PYTORCH_", "TF_", "TORCH", "XLA_")
+# Not TF_ alone: other tools, Terraform among them, begin their variables so.
+FRAMEWORK_PREFIXES = (
+    *("CUDA_", "JAX_", "KMP_", "MKL_", "OMP_", "OPENBLAS_", "PYTORCH_", "TORCH", "XLA_"),
+    *("TF_CPU_", "TF_CUDNN_", "TF_DETERMINISTIC_", "TF_ENABLE_", "TF_FORCE_", "TF_GPU_", "TF_NUM_", "TF_XLA_"),
+)
 PACKAGES = ("levelfield", "jaxlib")  # beside those of the backends
 
 

@@ -65,15 +65,22 @@ def test_a_row_follows_the_reference(checked_row: Row, verdicts: dict[Row, Verdi
 
 
 VARIANTS = {
-    "identity": {"model.activation": "identity"},
-    "tanh": {"model.activation": "tanh"},
-    "sigmoid": {"model.activation": "sigmoid"},
-    "no hidden layer": {"model.hidden": ()},
+    "identity, another Adam": {
+        "model.activation": "identity",
+        "optimizer": "adam",
+        "optimizer.beta1": 0.8,
+        "optimizer.beta2": 0.95,
+        "optimizer.epsilon": 1e-4,
+    },
+    "tanh, SGD": {"model.activation": "tanh", "optimizer": "sgd", "optimizer.learning_rate": 0.1},
+    "sigmoid, one row a step": {
+        "model.activation": "sigmoid",
+        "batch_size": 1,
+        "optimizer.learning_rate": 0.005,
+        "epochs": 3,
+    },
+    "no hidden layer, all rows in every step": {"model.hidden": (), "batch_size": "all"},
     "two hidden layers, Adam": {"model.hidden": (7, 5), "optimizer": "adam", "optimizer.learning_rate": 0.01},
-    "SGD": {"optimizer": "sgd", "optimizer.learning_rate": 0.1},
-    "one row a step": {"batch_size": 1, "optimizer.learning_rate": 0.005, "epochs": 3},
-    "all rows in every step": {"batch_size": "all", "optimizer": "adam", "optimizer.learning_rate": 0.01},
-    "another Adam": {"optimizer": "adam", "optimizer.beta1": 0.8, "optimizer.beta2": 0.95, "optimizer.epsilon": 1e-4},
 }
 
 
