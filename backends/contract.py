@@ -22,7 +22,7 @@ Optimizers, for parameter p with gradient g, at step t = 1, 2, ...; all state st
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -96,6 +96,7 @@ Params = tuple[LayerParams, ...]
 class SGD:
     """Plain gradient descent."""
 
+    slots: ClassVar[int] = 0  # numbers of state that it keeps for each parameter
     learning_rate: float
 
 
@@ -103,6 +104,7 @@ class SGD:
 class Momentum:
     """Gradient descent along a decaying sum of gradients."""
 
+    slots: ClassVar[int] = 1  # v
     learning_rate: float
     momentum: float = 0.9
 
@@ -111,6 +113,7 @@ class Momentum:
 class Adam:
     """Adam with bias correction."""
 
+    slots: ClassVar[int] = 2  # m and v
     learning_rate: float
     beta1: float = 0.9
     beta2: float = 0.999

@@ -139,10 +139,9 @@ class JaxTrainer:
 
     def reset(self, params: Params) -> None:
         """Copy `params` in and clear the optimizer's state; compiled functions know only the shapes, which stay."""
-        slots = {SGD: 0, Momentum: 1, Adam: 2}[type(self.problem.optimizer)]
         zeros = jax.tree.map(np.zeros_like, params)
         taken = np.zeros((), params[0].bias.dtype)
-        self.state: State = jax.device_put(State(params, (zeros,) * slots, taken), self.device)
+        self.state: State = jax.device_put(State(params, (zeros,) * self.problem.optimizer.slots, taken), self.device)
 
     def step(self, data: Data, state: State, batch: Batches) -> tuple[State, jax.Array]:
         """Return the state after a step, and the loss before it. Pure."""

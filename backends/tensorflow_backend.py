@@ -83,8 +83,10 @@ class TensorflowTrainer:
             for layer in problem.layers
             for shape in ((layer.inputs, layer.outputs), (layer.outputs,))
         ]
-        slots = {SGD: 0, Momentum: 1, Adam: 2}[type(problem.optimizer)]
-        self.slots = [[tf.Variable(tf.zeros_like(variable)) for variable in self.variables] for _ in range(slots)]
+        self.slots = [
+            [tf.Variable(tf.zeros_like(variable)) for variable in self.variables]
+            for _ in range(problem.optimizer.slots)
+        ]
         self.taken = tf.Variable(tf.zeros((), placement.precision))
         self.run: Any = {
             "eager": self.loop,

@@ -224,8 +224,9 @@ class CompiledTrainer(TorchTrainer):
     def __init__(self, problem: Problem, placement: Placement) -> None:
         super().__init__(problem, placement)
         self.parameters = {name: parameter.detach() for name, parameter in self.model.named_parameters()}
-        slots = {SGD: 0, Momentum: 1, Adam: 2}[type(problem.optimizer)]
-        self.slots = [{n: torch.zeros_like(p) for n, p in self.parameters.items()} for _ in range(slots)]
+        self.slots = [
+            {n: torch.zeros_like(p) for n, p in self.parameters.items()} for _ in range(problem.optimizer.slots)
+        ]
         self.taken = 0
         torch.compiler.reset()  # an earlier trainer's compilations would count against the limit of this one's
         self.step = torch.compile(self.plain_step, fullgraph=True, dynamic=False)

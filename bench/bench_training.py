@@ -73,7 +73,7 @@ def samples(row: Row, finished: Run) -> list[Record]:
 @pytest.mark.usefixtures("task", "backend", "mode", "device")
 def test_training(row: Row, samples: list[Record], finished: Run, benchmark: BenchmarkFixture) -> None:
     """Give the row's samples to pytest-benchmark; fail where it did not run or computes something else."""
-    verdict = next((verdict for verdict in reversed(finished.verdicts) if verdict.row == row), None)
+    verdict = finished.rulings.get(row)
     benchmark.group = f"{row.task}, {row.precision}: one pass"
     benchmark.extra_info.update(extra_info(samples, verdict))
     benchmark.pedantic(play, args=(replay(samples, verdict),), rounds=len(samples))

@@ -18,10 +18,10 @@ from bench.datasets.files import Collection, DataMissing, allowed_kinds, data_fo
 from bench.errors import UserError
 from bench.kinds import Format
 from bench.machine import gpu_names
-from bench.plan import DEFAULT_WORKERS, BadChoice, Choice, choose_rows, schedule
+from bench.plan import DEFAULT_WORKERS, BadChoice, Choice, choose_rows, require_name, schedule
 from bench.progress import TerminalWatcher
-from bench.records import FAILURES, Job, Record, Verdict
-from bench.runner import TIME_LIMIT_S, Setup, check_parity, fetch_data, impossible, make_setup, run_jobs
+from bench.records import FAILURES, Job, Record, Row, Verdict
+from bench.runner import TIME_LIMIT_S, Setup, check_parity, make_setup, run_jobs
 from bench.session import NotComparable, begin, default_path, go_on
 from bench.store import Run, RunFile, read_run, read_runs
 from bench.tasks import TASKS
@@ -87,8 +87,7 @@ def data(
     tasks = (task.data.collection for task in TASKS.values())
     known: dict[str, Collection] = {collection.name: collection for collection in tasks if collection}
     for name in names or ():
-        if name not in known:
-            raise BadChoice(f"unknown data {name!r}; choose from {', '.join(sorted(known))}")
+        require_name(name, known, "data")
     folders, kinds = data_folders(os.environ, data_dir), allowed_kinds(os.environ)
     missing = False
     for name in names or known:
@@ -132,15 +131,7 @@ def run(
     else:
         setup, records = make_setup(threads, time_limit, data_dir), ()
         changes = _changes(settings, epochs)
-        choice = Choice(
-            tasks=tuple(tasks or ()),
-            backends=tuple(backend or ()),
-            modes=tuple(mode or ()),
-            device=device,
-            precision=precision,
-            settings=changes,
-        )
-        rows = choose_rows(choice, has_gpu=bool(gpu_names()))
+        rows = _rows(tasks, backend, mode, device, precision, changes)
         jobs = schedule(rows, workers=1 if quick else workers, threads=setup.threads, settings=changes)
         run_file = begin(out or default_path(), jobs, changes, shlex.join(["bench", *sys.argv[1:]]))
     code = _carry_out(jobs, setup, run_file, records)
@@ -160,24 +151,10 @@ def parity(
 ) -> None:
     """Check in float64 that every backend and mode computes what each task defines. No task named means all."""
     changes = _changes(settings, epochs)
-    choice = Choice(
-        tasks=tuple(tasks or ("all",)),
-        backends=tuple(backend or ()),
-        modes=tuple(mode or ()),
-        device=device,
-        precision="float64",
-        settings=changes,
-    )
-    rows = choose_rows(choice, has_gpu=bool(gpu_names()))
+    rows = _rows(tasks or ["all"], backend, mode, device, "float64", changes)
     setup = make_setup(None, time_limit, data_dir)
     with TerminalWatcher(Console(stderr=True)) as watcher:
-        lost = fetch_data(dict.fromkeys(row.task for row in rows), setup, watcher)
-        verdicts = [
-            Verdict(row=row, status=status, reason=reason) for row, (status, reason) in impossible(rows, lost).items()
-        ]
-        skipped = {verdict.row for verdict in verdicts}
-        possible = [row for row in rows if row not in skipped]
-        verdicts = [*check_parity(possible, setup, changes, watcher), *verdicts]
+        verdicts = list(check_parity(rows, setup, changes, watcher))
     screen.print_verdicts(_console(), sorted(verdicts, key=lambda verdict: rows.index(verdict.row)))
     raise typer.Exit(_exit_code([verdict.status for verdict in verdicts], verdicts))
 
@@ -218,6 +195,20 @@ def _console() -> Console:
     return console if console.is_terminal else Console(width=200)
 
 
+def _rows(
+    tasks: Tasks, backends: Backends, modes: Modes, device: Devices, precision: Precisions, changes: dict[str, Any]
+) -> tuple[Row, ...]:
+    choice = Choice(
+        tasks=tuple(tasks or ()),
+        backends=tuple(backends or ()),
+        modes=tuple(modes or ()),
+        device=device,
+        precision=precision,
+        settings=changes,
+    )
+    return choose_rows(choice, has_gpu=bool(gpu_names()))
+
+
 def _changes(settings: Iterable[str] | None, epochs: int | None) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for setting in settings or ():
@@ -250,7 +241,7 @@ def _carry_out(jobs: tuple[Job, ...], setup: Setup, run_file: RunFile, earlier: 
         print(f"interrupted; what was finished is kept. Go on with: bench run --resume {run_file.path}")
         return INTERRUPTED
     print(f"run file: {run_file.path}")
-    return _exit_code([record.status for record in done.outcomes], done.verdicts)
+    return _exit_code([record.status for record in done.outcomes], done.rulings.values())
 
 
 def _show(runs: tuple[Run, ...]) -> None:
@@ -276,9 +267,8 @@ def _read(paths: Iterable[Path]) -> tuple[Run, ...]:
 
 def _exit_code(statuses: Iterable[str], verdicts: Iterable[Verdict]) -> int:
     """Return the code that says the worst: a wrong number, then a failure, then that nothing at all could run."""
-    statuses = list(statuses)
-    last = {verdict.row: verdict for verdict in verdicts}.values()
-    if any(verdict.agrees is False for verdict in last):
+    statuses, verdicts = list(statuses), list(verdicts)
+    if any(verdict.agrees is False for verdict in verdicts):
         return PARITY_FAILED
-    failed = any(status in FAILURES for status in (*statuses, *(verdict.status for verdict in last)))
+    failed = any(status in FAILURES for status in (*statuses, *(verdict.status for verdict in verdicts)))
     return FAILED if failed or "ok" not in statuses else GOOD

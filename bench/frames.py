@@ -29,8 +29,8 @@ def samples(runs: Iterable[Run]) -> pd.DataFrame:
     """Return one line per sample."""
     lines = []
     for run in runs:
-        verdicts = {verdict.row: verdict for verdict in run.verdicts}  # a later one replaces an earlier one
-        lines += [_sample(run, record, verdicts.get(record.job.row)) for record in run.outcomes]
+        rulings = run.rulings
+        lines += [_sample(run, record, rulings.get(record.job.row)) for record in run.outcomes]
     return pd.DataFrame(lines)
 
 

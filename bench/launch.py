@@ -17,6 +17,7 @@ from typing import IO, Self, cast
 
 import msgspec
 
+from bench.machine import utc_now
 from bench.records import FAILURES, Record, Request, Status
 
 OUTPUT_LINES = 30
@@ -76,7 +77,7 @@ class Worker:
 
     def run(self, request: Request, time_limit_s: float) -> Record:
         """Return the record of a request: the worker's own, or one that says how it died over it."""
-        started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        started = utc_now()
         with self.lock:
             if self.killed:
                 return Record(job=request.job, status="crashed", reason="the worker was stopped", started=started)

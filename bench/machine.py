@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +23,11 @@ FRAMEWORK_PREFIXES = (
     *("TF_CPU_", "TF_CUDNN_", "TF_DETERMINISTIC_", "TF_ENABLE_", "TF_FORCE_", "TF_GPU_", "TF_NUM_", "TF_XLA_"),
 )
 PACKAGES = ("levelfield", "jaxlib")  # beside those of the backends
+
+
+def utc_now() -> str:
+    """Return date and time in UTC, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def usable_cores() -> tuple[int, ...]:

@@ -41,7 +41,7 @@ def choose_tasks(names: Iterable[str]) -> tuple[Task, ...]:
     if chosen == ("all",):
         chosen = tuple(TASKS)
     for name in chosen:
-        _require(name, TASKS, "task")
+        require_name(name, TASKS, "task")
     return tuple(TASKS[name] for name in chosen)
 
 
@@ -51,11 +51,11 @@ def choose_rows(choice: Choice, *, has_gpu: bool) -> tuple[Row, ...]:
     for task in tasks:
         override(task, choice.settings)
     for name in choice.backends:
-        _require(name, BACKENDS, "backend")
+        require_name(name, BACKENDS, "backend")
     backends = [BACKENDS[name] for name in dict.fromkeys(choice.backends)] or list(BACKENDS.values())
     modes = [mode for entry in backends for mode in entry.modes]
     for mode in choice.modes:
-        _require(mode, modes, "mode")
+        require_name(mode, modes, "mode")
     devices: dict[str, tuple[Device, ...]] = {
         "cpu": ("cpu",),
         "gpu": ("gpu",),
@@ -100,12 +100,13 @@ def resolved(rows: Iterable[Row], changes: Mapping[str, Any]) -> dict[str, dict[
 
 def require_row(row: Row) -> None:
     """Raise `BadChoice` where there is no such task, backend or mode any more."""
-    _require(row.task, TASKS, "task")
-    _require(row.backend, BACKENDS, "backend")
-    _require(row.mode, BACKENDS[row.backend].modes, "mode")
+    require_name(row.task, TASKS, "task")
+    require_name(row.backend, BACKENDS, "backend")
+    require_name(row.mode, BACKENDS[row.backend].modes, "mode")
 
 
-def _require(name: str, known: Iterable[str], kind: str) -> None:
+def require_name(name: str, known: Iterable[str], kind: str) -> None:
+    """Raise `BadChoice`, with the choices, where a name is not among those known."""
     known = list(dict.fromkeys(known))
     if name not in known:
         raise BadChoice(f"unknown {kind} {name!r}; choose from {', '.join(sorted(known))}")

@@ -16,7 +16,7 @@ import msgspec
 
 from backends.contract import Device
 from backends.registry import BACKENDS
-from bench.datasets.files import DataMissing, Reporter, allowed_kinds, data_folders, fetch
+from bench.datasets.files import DATA_DIR, DataMissing, Reporter, allowed_kinds, data_folders, fetch
 from bench.errors import UserError
 from bench.launch import Worker, worker_environment
 from bench.machine import usable_cores
@@ -71,7 +71,7 @@ def make_setup(threads: int | None, time_limit_s: float, data_dir: Path | None) 
     environment = dict(os.environ)
     allowed_kinds(environment)  # refused here, before anything is begun
     if data_dir is not None:
-        environment["BENCH_DATA_DIR"] = str(data_dir.resolve())
+        environment[DATA_DIR] = str(data_dir.resolve())
     return Setup(cores=cores[:threads], environment=environment, time_limit_s=time_limit_s)
 
 
@@ -230,11 +230,15 @@ def judge_timed(verdict: Verdict, record: Record, reference: Reference | None) -
 
 
 def check_parity(rows: Sequence[Row], setup: Setup, settings: Mapping[str, Any], watcher: Watcher) -> Iterator[Verdict]:
-    """Yield the verdict on every row that can run, of the float64 tiers alone."""
+    """Yield the verdict on every row, of the float64 tiers alone; those that cannot run come first."""
+    skipped = impossible(rows, fetch_data(dict.fromkeys(row.task for row in rows), setup, watcher))
+    for row, (status, reason) in skipped.items():
+        yield Verdict(row=row, settings=dict(settings), status=status, reason=reason)
+    possible = [row for row in rows if row not in skipped]
     with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
         parity = Parity(setup, Path(scratch), settings, watcher)
-        parity.refer(dict.fromkeys(row.task for row in rows))
-        yield from parity.check(rows)
+        parity.refer(dict.fromkeys(row.task for row in possible))
+        yield from parity.check(possible)
 
 
 def run_jobs(jobs: Sequence[Job], setup: Setup, watcher: Watcher, write: Write, earlier: Iterable[Record] = ()) -> None:

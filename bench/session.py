@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.machine import commit, settings_of_frameworks, this_machine, versions
+from bench.machine import commit, settings_of_frameworks, this_machine, utc_now, versions
 from bench.plan import SCHEDULE_SEED, require_row, resolved
 from bench.records import Header, Job
 from bench.store import Run, RunFile
@@ -27,7 +27,7 @@ def default_path() -> Path:
 def begin(path: Path, jobs: tuple[Job, ...], changes: Mapping[str, Any], command: str) -> RunFile:
     """Return a new run file with its header in it. Raises `UserError` where it cannot be written."""
     header = Header(
-        created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        created=utc_now(),
         command=command,
         machine=this_machine(),
         versions=versions(),

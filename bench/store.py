@@ -12,7 +12,7 @@ from typing import Self
 import msgspec
 
 from bench.errors import UserError
-from bench.records import SCHEMA, Header, Line, Record, Verdict
+from bench.records import SCHEMA, Header, Line, Record, Row, Verdict
 
 
 class NotARunFile(UserError):
@@ -33,6 +33,11 @@ class Run:
     def outcomes(self) -> tuple[Record, ...]:
         """The last record of each job: where a job was tried again, what was before it no longer counts."""
         return tuple({(record.job.row, record.job.block): record for record in self.records}.values())
+
+    @property
+    def rulings(self) -> dict[Row, Verdict]:
+        """The last verdict on each row, which replaces those before it."""
+        return {verdict.row: verdict for verdict in self.verdicts}
 
 
 class RunFile:

@@ -22,7 +22,7 @@ from backends.registry import BACKENDS
 from bench.datasets.base import Find
 from bench.datasets.files import DataMissing, data_folders, find
 from bench.errors import UserError
-from bench.machine import usable_cores
+from bench.machine import usable_cores, utc_now
 from bench.measure import Measured, measure
 from bench.records import Job, Quality, Record, Request, Resources, Timing
 from bench.tasks import TASKS, Task
@@ -49,7 +49,7 @@ def main() -> None:
 
 def answer(request: Request) -> Record:
     """Do what is asked; return its record, whatever comes of it."""
-    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    started = utc_now()
     work = {"time": time_job, "trace": trace_job, "reference": trace_job}[request.kind]
     try:
         record = work(request)
