@@ -21,6 +21,7 @@ Optimizers, for parameter p with gradient g, at step t = 1, 2, ...; all state st
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
@@ -185,9 +186,19 @@ class Trainer(Protocol):
     def params(self) -> Params:
         """Return copies of the parameters in host memory."""
 
+    def peak_device_memory_bytes(self) -> int | None:
+        """Return the most memory that has been in use on a GPU, by the framework's own account; None on the CPU."""
+
 
 class Backend(Protocol):
-    """A module that holds this function is a backend."""
+    """A module that holds these functions is a backend."""
 
     def open_trainer(self, problem: Problem, placement: Placement) -> Trainer:
         """Put model and data on the device. Raises `Unsupported`."""
+
+    def open_product(self, size: int, placement: Placement) -> Callable[[], None]:
+        """Return a function that multiplies two matrices [size, size] and returns when that is done.
+
+        What it takes bounds how fast the framework can train on this device: nearly all of a large model's time goes
+        into matrix products. It is called after `open_trainer`, in the same process.
+        """

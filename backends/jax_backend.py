@@ -78,6 +78,17 @@ def open_trainer(problem: Problem, placement: Placement) -> JaxTrainer:
     return JaxTrainer(problem, placement.mode, device)
 
 
+def open_product(size: int, placement: Placement) -> Callable[[], None]:
+    """Return a function that multiplies two matrices [size, size]."""
+    matrix = jax.device_put(np.ones((size, size), placement.dtype), jax.devices(placement.device)[0])
+    multiply = jax.jit(jnp.matmul)
+
+    def product() -> None:
+        jax.block_until_ready(multiply(matrix, matrix))
+
+    return product
+
+
 def forward(layers: tuple[Layer, ...], params: Params, flow: Any, rows: int) -> jax.Array:
     """Return the outputs [rows, outputs] for a batch of `rows` rows, an array or bags of words."""
     for layer, (weights, bias) in zip(layers, params, strict=True):
@@ -189,3 +200,7 @@ class JaxTrainer:
     def params(self) -> Params:
         """Return copies of weights and biases."""
         return tuple(LayerParams(*(np.array(part) for part in layer)) for layer in self.state.params)
+
+    def peak_device_memory_bytes(self) -> int | None:
+        """Return the most memory that arrays have taken on a GPU."""
+        return self.device.memory_stats()["peak_bytes_in_use"] if self.device.platform == "gpu" else None

@@ -7,6 +7,8 @@ Mode:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from backends.contract import Array, Inputs, LayerParams, Params, Placement, Problem, Unsupported, WordCounts
@@ -20,6 +22,17 @@ def open_trainer(problem: Problem, placement: Placement) -> NumpyTrainer:
     if placement.device != "cpu":
         raise Unsupported("NumPy computes on the CPU only")
     return NumpyTrainer(problem, placement)
+
+
+def open_product(size: int, placement: Placement) -> Callable[[], None]:
+    """Return a function that multiplies two matrices [size, size]."""
+    matrix = np.ones((size, size), placement.dtype)
+    out = np.empty_like(matrix)
+
+    def multiply() -> None:
+        np.matmul(matrix, matrix, out=out)
+
+    return multiply
 
 
 class NumpyTrainer:
@@ -95,3 +108,7 @@ class NumpyTrainer:
     def params(self) -> Params:
         """Return copies of weights and biases."""
         return tuple(LayerParams(layer.weights.copy(), layer.bias.copy()) for layer in self.layers)
+
+    def peak_device_memory_bytes(self) -> int | None:
+        """Return None: there is no device but the CPU."""
+        return None

@@ -60,6 +60,20 @@ def open_trainer(problem: Problem, placement: Placement) -> TensorflowTrainer:
         return TensorflowTrainer(problem, placement)
 
 
+def open_product(size: int, placement: Placement) -> Callable[[], None]:
+    """Return a function that multiplies two matrices [size, size], by XLA where that is how the mode trains."""
+    with tf.device("/GPU:0" if placement.device == "gpu" else "/CPU:0"):
+        matrix = tf.ones((size, size), placement.precision)
+    multiply = tf.function(tf.matmul, jit_compile=placement.mode == "xla")
+
+    def product() -> None:
+        multiply(matrix, matrix)
+        if placement.device == "gpu":
+            tf.experimental.sync_devices()
+
+    return product
+
+
 def set_threads(threads: int) -> None:
     """Let one operation use `threads` threads. TensorFlow takes this only once, before its first operation."""
     if tf.config.threading.get_intra_op_parallelism_threads() != threads:
@@ -167,6 +181,10 @@ class TensorflowTrainer:
         """Return copies of weights and biases."""
         arrays = [variable.numpy() for variable in self.variables]
         return tuple(LayerParams(*pair) for pair in zip(arrays[::2], arrays[1::2], strict=True))
+
+    def peak_device_memory_bytes(self) -> int | None:
+        """Return the most memory that tensors have taken on a GPU."""
+        return tf.config.experimental.get_memory_info("GPU:0")["peak"] if "GPU" in self.device else None
 
 
 def put(inputs: Inputs | Bags) -> Any:

@@ -57,6 +57,20 @@ def open_trainer(problem: Problem, placement: Placement) -> TorchTrainer:
     return EagerTrainer(problem, placement) if placement.mode == "eager" else CompiledTrainer(problem, placement)
 
 
+def open_product(size: int, placement: Placement) -> Callable[[], None]:
+    """Return a function that multiplies two matrices [size, size]."""
+    device = torch.device("cuda" if placement.device == "gpu" else "cpu")
+    matrix = torch.ones(size, size, dtype=getattr(torch, placement.precision), device=device)
+    out = torch.empty_like(matrix)
+
+    def multiply() -> None:
+        torch.mm(matrix, matrix, out=out)
+        if placement.device == "gpu":
+            torch.cuda.synchronize()
+
+    return multiply
+
+
 class Words(NamedTuple):
     """Documents as `F.embedding_bag` takes them."""
 
@@ -166,6 +180,10 @@ class TorchTrainer(ABC):
     def params(self) -> Params:
         """Return copies of weights [inputs, outputs] and biases."""
         return tuple(LayerParams(*(part.cpu().numpy().copy() for part in pair)) for pair in self.model.matrices())
+
+    def peak_device_memory_bytes(self) -> int | None:
+        """Return the most memory that tensors have taken on a GPU."""
+        return torch.cuda.max_memory_allocated() if self.device.type == "cuda" else None
 
     def load(self, params: Params) -> None:
         """Copy `params` into the model, in place."""
