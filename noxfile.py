@@ -1,4 +1,4 @@
-"""Sessions: `tests`, `bench`, `lint`, `report`. Each installs what it needs into an environment of its own."""
+"""Sessions: `tests`, `bench`, `lint`, `report`, `selftest`. Each installs what it needs into its own environment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ nox.options.sessions = ["tests"]
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 
-README_COLUMNS = ("task", "backend", "mode", "pass", "range", "× fastest", "first call", "result", "agrees")
+README_COLUMNS = (
+    *("task", "backend", "mode", "pass", "× fastest", "verdict", "first call", "of bound", "cores", "result", "agrees"),
+)
 CONSTRAINTS = "--constraint=constraints.txt"  # versions that were tested together
 
 
@@ -37,6 +39,13 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
+
+
+@nox.session
+def selftest(session: nox.Session) -> None:
+    """Hold the suite's own claims against samples of known truth, on this machine; the result is kept in results/."""
+    session.install("--editable", ".", CONSTRAINTS)
+    session.run("bench", "selftest", *session.posargs)
 
 
 @nox.session

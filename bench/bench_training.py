@@ -7,6 +7,7 @@ measured: one round for each process, of the length of its median steady pass.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backends.contract import Device
+from bench.flags import flags_of
 from bench.machine import gpu_names
 from bench.plan import Choice, choose_rows
 from bench.records import FAILURES, Record, Row, Verdict
@@ -38,6 +40,10 @@ class VirtualClock:
 
 
 CLOCK = VirtualClock()
+COMPARED = (  # of a line of the result table
+    *("ratio", "ratio_low", "ratio_high", "verdict", "fastest", "detectable", "flags", "noisy_blocks"),
+    *("cores_busy", "flops_per_s", "flops_share"),
+)
 ROWS = choose_rows(Choice(tasks=("all",)), has_gpu=bool(gpu_names()))
 
 
@@ -60,6 +66,15 @@ def samples(row: Row, finished: Run) -> list[Record]:
     return records
 
 
+@pytest.fixture(scope="session")
+def compared(finished: Run) -> dict[Row, dict[str, Any]]:
+    """Return, for each row, its line of the result table."""
+    from bench import frames  # pandas and scipy: not while tests are only collected
+
+    summary = frames.summary(frames.samples((finished,)))
+    return {frames.row_of(line): dict(line) for _, line in summary.iterrows()}
+
+
 @pytest.mark.benchmark(timer=CLOCK)
 @pytest.mark.parametrize(
     ("task", "backend", "mode", "device"),
@@ -71,12 +86,15 @@ def samples(row: Row, finished: Run) -> list[Record]:
     ],
 )
 @pytest.mark.usefixtures("task", "backend", "mode", "device")
-def test_training(row: Row, samples: list[Record], finished: Run, benchmark: BenchmarkFixture) -> None:
-    """Give the row's samples to pytest-benchmark; fail where it did not run or computes something else."""
-    verdict = finished.rulings.get(row)
+def test_training(
+    row: Row, samples: list[Record], finished: Run, compared: dict[Row, dict[str, Any]], benchmark: BenchmarkFixture
+) -> None:
+    """Give the row's samples to pytest-benchmark; fail where it did not run or where its times would mislead."""
+    verdict, line = finished.rulings.get(row), compared[row]
     benchmark.group = f"{row.task}, {row.precision}: one pass"
-    benchmark.extra_info.update(extra_info(samples, verdict))
-    benchmark.pedantic(play, args=(replay(samples, verdict),), rounds=len(samples))
+    benchmark.extra_info.update(extra_info(samples, verdict) | {name: plain(line[name]) for name in COMPARED})
+    unfair = [flag.sentence for flag in flags_of(finished.outcomes).get(row, ()) if flag.unfair]
+    benchmark.pedantic(play, args=(replay(samples, verdict, unfair),), rounds=len(samples))
 
 
 def play(rounds: Iterator[float]) -> None:
@@ -84,13 +102,15 @@ def play(rounds: Iterator[float]) -> None:
     CLOCK.now_s += next(rounds)
 
 
-def replay(samples: list[Record], verdict: Verdict | None) -> Iterator[float]:
+def replay(samples: list[Record], verdict: Verdict | None, unfair: list[str]) -> Iterator[float]:
     """Yield the median steady pass of each process, in seconds. Raises `RowFailed` first where anything was wrong."""
     for record in samples:
         if record.status in FAILURES:
             raise RowFailed(f"{record.status}: {record.reason}")
     if verdict is None or verdict.agrees is not True:
         raise RowFailed(f"parity: {verdict.reason if verdict else 'no verdict'}")
+    if unfair:
+        raise RowFailed(f"its times are not to be compared: {'; '.join(unfair)}")
     for record in samples:
         if record.timing is not None:
             yield median(record.timing.steady_s)
@@ -101,6 +121,7 @@ def extra_info(samples: list[Record], verdict: Verdict | None) -> dict[str, Any]
     timings = [record.timing for record in samples if record.timing]
     qualities = [record.quality for record in samples if record.quality]
     return {
+        "blocks": [record.job.block for record in samples if record.timing],
         "framework": next((record.resources.framework for record in samples if record.resources), None),
         "agrees": verdict.agrees if verdict else None,
         "passes_s": [list(timing.passes_s) for timing in timings],
@@ -110,3 +131,10 @@ def extra_info(samples: list[Record], verdict: Verdict | None) -> dict[str, Any]
         "metric": qualities[0].metric if qualities else None,
         "value": [quality.value for quality in qualities],
     }
+
+
+def plain(value: Any) -> Any:
+    """Return a number as JSON knows it: None for one that is not finite."""
+    if isinstance(value, str):
+        return value
+    return float(value) if value is not None and math.isfinite(value) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shlex
 import signal
@@ -16,18 +17,36 @@ from rich.console import Console
 from bench import screen
 from bench.datasets.files import Collection, DataMissing, allowed_kinds, data_folders, fetch
 from bench.errors import UserError
+from bench.facts import differences
 from bench.kinds import Format
-from bench.machine import gpu_names
-from bench.plan import DEFAULT_WORKERS, BadChoice, Choice, choose_rows, require_name, schedule
+from bench.machine import commit, gpu_names, this_machine, utc_now, versions
+from bench.plan import (
+    EFFECT,
+    MAX_MINUTES,
+    TIME_S,
+    BadChoice,
+    Choice,
+    Plan,
+    choose_rows,
+    percent,
+    random_seed,
+    require_baseline,
+    require_name,
+)
 from bench.progress import TerminalWatcher
-from bench.records import FAILURES, Job, Record, Row, Verdict
-from bench.runner import TIME_LIMIT_S, Setup, check_parity, make_setup, run_jobs
+from bench.records import FAILURES, Goal, Record, Row, Verdict
+from bench.runner import run_plan
 from bench.session import NotComparable, begin, default_path, go_on
+from bench.setup import TIME_LIMIT_S, Setup, make_setup
+from bench.stand import calibrate_machine
 from bench.store import Run, RunFile, read_run, read_runs
 from bench.tasks import TASKS
 from bench.tasks.overrides import BadSetting
+from bench.verify import check_parity
 
-GOOD, FAILED, WRONG_USE, PARITY_FAILED, NOT_COMPARABLE, INTERRUPTED = 0, 1, 2, 3, 5, 130
+GOOD, FAILED, WRONG_USE, PARITY_FAILED, TOO_SLOW, NOT_COMPARABLE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+ALLOWABLE = ("machine", "versions", "settings")
+DOCTOR_CALIBRATIONS, DOCTOR_PAUSE_S = 5, 1.0
 
 app = typer.Typer(
     help="The same task, defined once, trained by PyTorch, TensorFlow, JAX and NumPy: checked, then timed.",
@@ -48,6 +67,9 @@ Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Cores, an
 Epochs = Annotated[int | None, typer.Option("--epochs", help="The same as --set epochs=N.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
+]
+Baseline = Annotated[
+    str, typer.Option("--baseline", metavar="BACKEND[:MODE]", help="Compare with this row, beside the fastest.")
 ]
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="Folder of data files; also the variable BENCH_DATA_DIR.")
@@ -112,7 +134,20 @@ def run(
     device: Devices = "auto",
     precision: Precisions = "float32",
     threads: Threads = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes a row, one a block.")] = DEFAULT_WORKERS,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="So many processes a row, whatever they can tell.")
+    ] = None,
+    detect: Annotated[
+        str, typer.Option("--detect", metavar="PERCENT", help="Go on until a difference of this size would be seen.")
+    ] = f"{EFFECT:.0%}",
+    minutes: Annotated[
+        float,
+        typer.Option("--minutes", min=0, max=MAX_MINUTES, help="But begin no block that would end after that."),
+    ] = TIME_S / 60,
+    schedule_seed: Annotated[
+        int | None, typer.Option("--schedule-seed", min=0, help="Run in the order of the run that had this one.")
+    ] = None,
+    baseline: Baseline = "",
     epochs: Epochs = None,
     quick: Annotated[bool, typer.Option("--quick", help="The same as --workers 1.")] = False,
     settings: Settings = None,
@@ -125,17 +160,24 @@ def run(
     if resume is not None:
         _refuse_choices_beside_resume(context)
         earlier = read_run(resume)
-        jobs, run_file = go_on(earlier, threads)
-        setup = make_setup(earlier.header.threads, time_limit, data_dir)
+        require_baseline(baseline, earlier.header.rows)
+        plan, run_file = go_on(earlier, threads, minutes * 60 if _given(context, "minutes") else None)
+        setup = make_setup(plan.threads, time_limit, data_dir)
         records = earlier.outcomes
     else:
         setup, records = make_setup(threads, time_limit, data_dir), ()
         changes = _changes(settings, epochs)
         rows = _rows(tasks, backend, mode, device, precision, changes)
-        jobs = schedule(rows, workers=1 if quick else workers, threads=setup.threads, settings=changes)
-        run_file = begin(out or default_path(), jobs, changes, shlex.join(["bench", *sys.argv[1:]]))
-    code = _carry_out(jobs, setup, run_file, records)
-    raise typer.Exit(code)
+        require_baseline(baseline, rows)
+        plan = Plan(
+            rows=rows,
+            threads=setup.threads,
+            settings=changes,
+            goal=Goal(workers=1 if quick else workers, effect=percent(detect), time_s=minutes * 60),
+            seed=random_seed() if schedule_seed is None else schedule_seed,
+        )
+        run_file = begin(out or default_path(), plan, shlex.join(["bench", *sys.argv[1:]]))
+    raise typer.Exit(_carry_out(plan, setup, run_file, records, baseline))
 
 
 @app.command()
@@ -163,6 +205,7 @@ def parity(
 def table(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN ...", help="Run files.")],
     style: Annotated[Format | None, typer.Option("--format", help="Told by the name of --out where not given.")] = None,
+    baseline: Baseline = "",
     samples: Annotated[bool, typer.Option("--samples", help="Every sample instead of a line a row.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write instead of printing.")] = None,
 ) -> None:
@@ -172,12 +215,13 @@ def table(
     read = _read(runs)
     style = style or tables.default_format(out)
     frame = frames.samples(read)
+    summary = frames.summary(frame, baseline)
     if not samples:
-        frame = frames.summary(frame)
-        frame = frame if style in ("csv", "json", "parquet") else tables.readable(frame)
+        frame = summary if style in ("csv", "json", "parquet") else tables.readable(summary)
     text = tables.render(frame, style)
     if style == "markdown" and isinstance(text, str):
-        text = "\n\n".join([text, *(tables.caption(run.header) for run in read)]) + "\n"
+        notes = [] if samples else [*tables.told(summary), *tables.disturbed(read)]
+        text = "\n\n".join([text, *notes, *(tables.caption(run.header) for run in read)]) + "\n"
     if out is not None:
         try:
             out.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -187,6 +231,88 @@ def table(
         _fail(f"{style} is not text; name a file with --out")
     else:
         print(text.rstrip("\n"))
+
+
+@app.command()
+def compare(
+    then: Annotated[Path, typer.Argument(metavar="RUN_A", help="Run file.")],
+    now: Annotated[Path, typer.Argument(metavar="RUN_B", help="Run file to hold against it.")],
+    fail_on: Annotated[
+        str | None,
+        typer.Option("--fail-on", metavar="PERCENT", help="Exit 4 where a row got slower by more, 5 if it may have."),
+    ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option("--allow", metavar="machine|versions|settings", help="Compare though these differ; repeatable."),
+    ] = None,
+) -> None:
+    """Show which rows got slower or faster from one run to another, are equivalent, cannot be told, missing or new."""
+    from bench import changes
+
+    for kind in allow or ():
+        require_name(kind, ALLOWABLE, "kind of difference")
+    a, b = _read((then, now))
+    limit = None if fail_on is None else percent(fail_on)
+    differing = differences(a.header, b.header)
+    refused = [fact for fact in differing if fact.kind not in ("code", *(allow or ()))]
+    if refused:
+        kinds = " ".join(f"--allow {kind}" for kind in dict.fromkeys(fact.kind for fact in refused))
+        told = "; ".join(map(str, refused))
+        raise NotComparable(f"{now} cannot be compared with {then}. {told}. To compare all the same: {kinds}")
+    effect = b.header.goal.effect if limit is None else limit
+    found = changes.changes(a, b, effect)
+    screen.print_changes(_console(), found, differing, changes.speed_change(a, b), effect)
+    if any(change.kind == "wrong" for change in found):
+        raise typer.Exit(PARITY_FAILED)
+    if limit is not None and changes.too_slow(found, limit):
+        raise typer.Exit(TOO_SLOW)
+    open_rows = changes.untold(found, limit) if limit is not None else []
+    raise typer.Exit(NOT_COMPARABLE if open_rows or any(change.kind == "missing" for change in found) else GOOD)
+
+
+@app.command()
+def doctor(threads: Threads = None) -> None:
+    """Tell whether this machine is fit to measure on, and what to do about it."""
+    from bench import doctor as doctors
+    from bench.examination import examine
+
+    setup = make_setup(threads, TIME_LIMIT_S, None)
+    with Console(stderr=True).status("examining the machine"):
+        calibrations = calibrate_machine(setup, DOCTOR_CALIBRATIONS, DOCTOR_PAUSE_S)
+        findings = doctors.findings(examine(calibrations=calibrations, environment=setup.environment))
+    screen.print_findings(_console(), findings)
+    raise typer.Exit(NOT_COMPARABLE if doctors.worst(findings) == "bad" else GOOD)
+
+
+@app.command()
+def selftest(
+    repetitions: Annotated[int, typer.Option("--repetitions", min=1, help="Runs of known truth.")] = 40,
+    threads: Threads = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for selftest.md and selftest.csv.")] = Path("results"),
+) -> None:
+    """Hold the suite's own claims against samples of known truth, on this machine; takes about half an hour."""
+    from bench import tables
+    from bench.selftest.run import selftest as hold
+
+    setup, seed = make_setup(threads, TIME_LIMIT_S, None), random_seed()
+    about = tables.where(this_machine(), setup.threads, versions(), commit(), utc_now())
+    with TerminalWatcher(Console(stderr=True)) as watcher:
+        outcome = hold(setup, watcher, repetitions, seed)
+    lines = [(claim.name, claim.wanted, claim.got, "yes" if claim.holds else "NO") for claim in outcome.claims]
+    screen.print_claims(_console(), lines)
+    text = tables.claims(lines, f"{about}; seed {seed}")
+    _write(out / "selftest.md", text)
+    _write(out / "selftest.csv", outcome.samples_csv)
+    print(f"written: {out / 'selftest.md'}, {out / 'selftest.csv'}")
+    raise typer.Exit(GOOD if all(claim.holds for claim in outcome.claims) else FAILED)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    except OSError as error:
+        _fail(f"cannot write {path}: {error.strerror}")
 
 
 def _console() -> Console:
@@ -220,41 +346,50 @@ def _changes(settings: Iterable[str] | None, epochs: int | None) -> dict[str, An
 
 
 def _refuse_choices_beside_resume(context: typer.Context) -> None:
-    free = ("resume", "threads", "data_dir", "time_limit")
+    free = ("resume", "threads", "data_dir", "time_limit", "minutes", "baseline")
     for name in context.params:
-        source = context.get_parameter_source(name)
-        if name not in free and source is not None and source.name == "COMMANDLINE":
+        if name not in free and _given(context, name):
             raise BadChoice("--resume goes on with a run as it was begun; give no tasks or choices beside it")
 
 
-def _carry_out(jobs: tuple[Job, ...], setup: Setup, run_file: RunFile, earlier: tuple[Record, ...]) -> int:
-    """Run the jobs into the file; print what came of them; return the exit code."""
+def _given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _carry_out(plan: Plan, setup: Setup, run_file: RunFile, earlier: tuple[Record, ...], baseline: str) -> int:
+    """Time the plan into the file; print what came of it; return the exit code."""
     interrupted = False
+    good = [record for record in earlier if record.status == "ok"]
     with run_file, TerminalWatcher(Console(stderr=True)) as watcher:
         try:
-            run_jobs(jobs, setup, watcher, run_file.append, earlier)
+            run_plan(plan, setup, watcher, run_file.append, good)
         except KeyboardInterrupt:
             interrupted = True
     done = read_run(run_file.path)
-    _show((done,))
+    unfair = _show((done,), baseline)
     if interrupted:
         print(f"interrupted; what was finished is kept. Go on with: bench run --resume {run_file.path}")
         return INTERRUPTED
     print(f"run file: {run_file.path}")
-    return _exit_code([record.status for record in done.outcomes], done.rulings.values())
+    code = _exit_code([record.status for record in done.outcomes], done.rulings.values())
+    return NOT_COMPARABLE if code == GOOD and unfair else code
 
 
-def _show(runs: tuple[Run, ...]) -> None:
+def _show(runs: tuple[Run, ...], baseline: str = "") -> bool:
+    """Print tables and sentences; return whether a row's times are not fair."""
     from bench import frames, tables
 
-    console = _console()
-    summary = frames.summary(frames.samples(runs))
+    console, frame = _console(), frames.samples(runs)
+    summary = frames.summary(frame, baseline)
     if summary.empty:
-        return
+        return False
     screen.print_summary(console, tables.readable(summary))
     captions = (tables.caption(run.header) for run in runs)
-    for sentence in (*tables.learned(summary), *tables.long_reasons(summary), *captions):
+    sentences = (tables.told(summary), tables.disturbed(runs), tables.learned(summary), tables.long_reasons(summary))
+    for sentence in itertools.chain(*sentences, captions):
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    return not bool(frame["fair"].all())
 
 
 def _read(paths: Iterable[Path]) -> tuple[Run, ...]:

@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from argparse import ArgumentTypeError
 from typing import Any, TypeGuard, cast
 
 import pytest
 from rich.console import Console
 
-from bench.plan import DEFAULT_WORKERS, schedule
+from bench.plan import EFFECT, MAX_MINUTES, TIME_S, Plan, percent, random_seed
 from bench.progress import TerminalWatcher
-from bench.records import Row
-from bench.runner import TIME_LIMIT_S, make_setup, run_jobs
+from bench.records import Goal, Row
+from bench.runner import run_plan
 from bench.session import begin, default_path
+from bench.setup import TIME_LIMIT_S, make_setup
 from bench.store import Run, read_run
 from bench.tasks import HEADLINE
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the user choose how long to measure, as in `bench run`."""
+    group = parser.getgroup("levelfield")
+    group.addoption("--workers", type=_workers, help="so many processes a row, whatever they can tell")
+    group.addoption("--detect", default=f"{EFFECT:.0%}", help="go on until a difference of this size would be seen")
+    group.addoption(
+        "--minutes", type=_minutes, default=TIME_S / 60, help="but begin no block that would end after that"
+    )
+
+
+def _workers(text: str) -> int:
+    if (workers := int(text)) < 1:
+        raise ArgumentTypeError(f"{workers} is not at least 1")
+    return workers
+
+
+def _minutes(text: str) -> float:
+    minutes = float(text)
+    if not 0 <= minutes <= MAX_MINUTES:
+        raise ArgumentTypeError(f"{text} is not between 0 and {MAX_MINUTES:,}")
+    return minutes
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -31,16 +57,18 @@ def finished(request: pytest.FixtureRequest) -> Run:
     """Run the jobs of all selected tests, interleaved, into a run file; return what is in it."""
     rows = [_row(item) for item in request.session.items if _is_ours(item)]
     setup = make_setup(None, TIME_LIMIT_S, None)
-    jobs = schedule(rows, workers=DEFAULT_WORKERS, threads=setup.threads, settings={})
+    option = request.config.getoption
+    goal = Goal(workers=option("--workers"), effect=percent(option("--detect")), time_s=option("--minutes") * 60)
+    plan = Plan(rows=tuple(rows), threads=setup.threads, settings={}, goal=goal, seed=random_seed())
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         console = Console(stderr=True)
         console.print()
         with (
-            begin(default_path(), jobs, {}, " ".join(["pytest", *sys.argv[1:]])) as run_file,
+            begin(default_path(), plan, shlex.join(["pytest", *sys.argv[1:]])) as run_file,
             TerminalWatcher(console) as watcher,
         ):
-            run_jobs(jobs, setup, watcher, run_file.append)
+            run_plan(plan, setup, watcher, run_file.append)
         console.print(f"run file: {run_file.path}", markup=False, highlight=False)
     return read_run(run_file.path)
 

@@ -111,7 +111,7 @@ class Child:
         self.replies, to_parent = os.pipe()
         self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         packages = str(Path(__file__).resolve().parent.parent)
-        self.spawned = time.time()
+        self.spawned_s = time.monotonic()
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "bench.worker", str(to_parent), ",".join(map(str, cores))],
             stdin=subprocess.PIPE,
@@ -127,7 +127,7 @@ class Child:
     def ask(self, request: Request, time_limit_s: float) -> Record:
         """Return the child's reply. Raises `ChildDied`, after killing it where it exceeded the limit."""
         with contextlib.suppress(BrokenPipeError):  # then there will be no reply, and that is dealt with below
-            line = msgspec.json.encode(msgspec.structs.replace(request, spawned=self.spawned))
+            line = msgspec.json.encode(msgspec.structs.replace(request, spawned_s=self.spawned_s))
             self.requests.write(line + b"\n")
             self.requests.flush()
         reply = self._read_line(time.monotonic() + time_limit_s)
@@ -136,7 +136,11 @@ class Child:
             raise ChildDied("timeout", f"no result within {time_limit_s:g} s; stopped")
         if not reply.endswith(b"\n"):
             raise ChildDied("crashed", f"the worker {self._how_it_ended()}")
-        return msgspec.json.decode(reply, type=Record)
+        wall_s = time.monotonic() - self.spawned_s
+        record = msgspec.json.decode(reply, type=Record)
+        if record.timing is None:
+            return record
+        return msgspec.structs.replace(record, timing=msgspec.structs.replace(record.timing, wall_s=wall_s))
 
     def end(self) -> None:
         """Let the child end by itself, as it does when there are no more requests; kill it where it does not."""

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import metadata
 from pathlib import Path
 
 import psutil
 
 from backends.registry import BACKENDS
-from bench.records import Machine
+from bench.records import CoreTimes, Machine
 
 # Not TF_ alone: other tools, Terraform among them, begin their variables so.
 FRAMEWORK_PREFIXES = (
@@ -35,6 +36,25 @@ def usable_cores() -> tuple[int, ...]:
     if sys.platform == "linux":  # macOS cannot pin a process
         return tuple(sorted(os.sched_getaffinity(0)))
     return tuple(range(os.cpu_count() or 1))
+
+
+def core_times(cores: Collection[int]) -> CoreTimes | None:
+    """Return the CPU time spent on these cores so far, and of that, what was ours; None where it is not told by core.
+
+    A child counts as ours when it has ended and was waited for.
+    """
+    if sys.platform != "linux":
+        return None
+    everyone = psutil.cpu_times(percpu=True)
+    if max(cores) >= len(everyone):  # some cores are switched off, and then they are not listed by their numbers
+        return None
+    times = [everyone[core] for core in cores]
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return CoreTimes(
+        busy_s=sum(each.user + each.nice + each.system + each.irq + each.softirq for each in times),
+        stolen_s=sum(each.steal for each in times),
+        own_s=sum(usage.ru_utime + usage.ru_stime for usage in usages),
+    )
 
 
 def gpu_names() -> tuple[str, ...]:

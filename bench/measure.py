@@ -1,4 +1,4 @@
-"""Times one trainer. The clocks are arguments, so that tests need not wait."""
+"""Times one trainer. The clock is an argument, so that tests need not wait."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from backends.contract import Array, Params, Trainer
+from bench.records import Steady
 from bench.training import Training
+from bench.usage import Usage, between
 
 Clock = Callable[[], float]
 
@@ -16,6 +18,12 @@ MIN_STEADY_PASSES = 4
 MIN_STEADY_S = 0.5
 MAX_PASSES = 200
 ENOUGH_S = 5.0  # of passes: no further training is begun after that, however few they were
+MAX_READINGS = 20  # of the parameters, after as many passes
+REREADINGS = 3
+
+BY_HAND_PASSES = 50
+PRODUCTS_S = 0.15
+MIN_PRODUCTS = 5
 
 
 @dataclass(frozen=True)
@@ -23,43 +31,116 @@ class Measured:
     """Raw times of one trainer in one process, and what it computed in its first training."""
 
     passes_s: tuple[float, ...]
-    passes_cpu_s: float
     resets_s: float
     evaluation_s: float
+    checks_s: float
+    read_s: tuple[float, ...]
+    steady: Steady
     losses: Array  # of the first training's steps
     outputs: Array  # for the rows to evaluate, after the first training
     params: Params  # after the first training
 
 
-def measure(trainer: Trainer, training: Training, clock: Clock, cpu_clock: Clock) -> Measured:
+class Stopwatch:
+    """Tells the time since it was last asked."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.last = clock()
+
+    def lap(self) -> float:
+        """Return the seconds since the last lap."""
+        before, self.last = self.last, self.clock()
+        return self.last - before
+
+
+def measure(trainer: Trainer, training: Training, clock: Clock, usage: Callable[[], Usage]) -> Measured:
     """Train, evaluate, and train again from the same start until there are enough steady passes.
 
-    The trainer has been reset. Only calls of `train` are timed as passes; each returns when its work is done.
+    The trainer has been reset. Only calls of `train` are timed as passes; each returns when its work is done. Whether
+    it does is looked at after each of the first ones: reading the parameters waits for what was left.
     """
+    watch = Stopwatch(clock)
     passes_s: list[float] = []
-    passes_cpu_s = resets_s = 0.0
+    read_s: list[float] = []
+    trainer.params()  # a first reading costs more
+    checks_s, resets_s = watch.lap(), 0.0
 
-    def train_once() -> list[Array]:
-        nonlocal passes_cpu_s
-        losses = []
-        for order in training.orders:
-            cpu_before, before = cpu_clock(), clock()
-            losses.append(trainer.train(order))
-            passes_s.append(clock() - before)
-            passes_cpu_s += cpu_clock() - cpu_before
+    def train_pass(order: Array) -> Array:
+        before = clock()
+        losses = trainer.train(order)
+        passes_s.append(clock() - before)
+        watch.lap()
+        if len(read_s) < MAX_READINGS:
+            trainer.params()
+            read_s.append(watch.lap())
         return losses
 
-    losses = np.concatenate(train_once())
-    before = clock()
-    outputs = trainer.predict(training.test.inputs)
-    evaluation_s = clock() - before
-    params = trainer.params()
+    losses = [train_pass(training.orders[0])]
+    begin = usage()
+    checks_s += watch.lap()
+    losses += [train_pass(order) for order in training.orders[1:]]
+    windows = [(begin, usage())]
+    checks_s += watch.lap()
+    outputs, params = trainer.predict(training.test.inputs), trainer.params()
+    evaluation_s = watch.lap()
+    begin = usage()
     while _wants_more(passes_s, len(training.orders)):
-        before = clock()
+        checks_s += watch.lap()
         trainer.reset(training.initial)
-        resets_s += clock() - before
-        train_once()
-    return Measured(tuple(passes_s), passes_cpu_s, resets_s, evaluation_s, losses, outputs, params)
+        resets_s += watch.lap()
+        for order in training.orders:
+            train_pass(order)
+    windows.append((begin, usage()))
+    return Measured(
+        passes_s=tuple(passes_s),
+        resets_s=resets_s,
+        evaluation_s=evaluation_s,
+        checks_s=checks_s + sum(read_s) + watch.lap(),
+        read_s=tuple(read_s),
+        steady=between(tuple(windows)),
+        losses=np.concatenate(losses),
+        outputs=outputs,
+        params=params,
+    )
+
+
+def measure_by_hand(trainer: Trainer, training: Training, clock: Clock, usage: Callable[[], Usage]) -> Measured:
+    """Time passes as anybody would without a harness: a loop between two looks at the clock."""
+    (order,) = training.orders[:1]
+    before = clock()
+    losses = trainer.train(order)
+    first_s = clock() - before
+    begin = usage()
+    before = clock()
+    for _ in range(BY_HAND_PASSES):
+        trainer.train(order)
+    pass_s = (clock() - before) / BY_HAND_PASSES
+    return Measured(
+        passes_s=(first_s, *(pass_s for _ in range(BY_HAND_PASSES))),
+        resets_s=0.0,
+        evaluation_s=0.0,
+        checks_s=0.0,
+        read_s=(0.0,),
+        steady=between(((begin, usage()),)),
+        losses=losses,
+        outputs=trainer.predict(training.test.inputs),
+        params=trainer.params(),
+    )
+
+
+def reread(trainer: Trainer, clock: Clock, settle: Callable[[], None]) -> tuple[float, ...]:
+    """Time reading the parameters when all is long finished; `settle` lets time pass and empties the caches.
+
+    Just after a pass they may not be in a cache either, and what comes from memory takes longer.
+    """
+    times_s = []
+    for _ in range(REREADINGS):
+        settle()
+        before = clock()
+        trainer.params()
+        times_s.append(clock() - before)
+    return tuple(times_s)
 
 
 def _wants_more(passes_s: list[float], passes_per_training: int) -> bool:
@@ -67,3 +148,15 @@ def _wants_more(passes_s: list[float], passes_per_training: int) -> bool:
     if len(passes_s) + passes_per_training > MAX_PASSES or sum(passes_s) > ENOUGH_S:
         return not steady_s  # one steady pass there must be
     return len(steady_s) < MIN_STEADY_PASSES or sum(steady_s) < MIN_STEADY_S
+
+
+def fastest_product_s(multiply: Callable[[], None], clock: Clock) -> float:
+    """Return the shortest of many calls: what the machine can do, not what it does on average."""
+    multiply()  # it may compile
+    begin = clock()
+    times_s: list[float] = []
+    while len(times_s) < MIN_PRODUCTS or clock() - begin < PRODUCTS_S:
+        before = clock()
+        multiply()
+        times_s.append(clock() - before)
+    return min(times_s)

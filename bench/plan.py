@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from zlib import crc32
 
 import numpy as np
 
 from backends.contract import Device, Precision
 from backends.registry import BACKENDS
 from bench.errors import UserError
-from bench.records import Job, Row
+from bench.records import Goal, Job, Row
 from bench.tasks import HEADLINE, TASKS, Task
 from bench.tasks.overrides import override, settings
 
-SCHEDULE_SEED = 0
-DEFAULT_WORKERS = 2
+EFFECT = 0.05  # a difference that matters
+TIME_S = 20 * 60.0
+MAX_MINUTES = 10**6
 
 
 class BadChoice(UserError):
@@ -71,25 +75,37 @@ def choose_rows(choice: Choice, *, has_gpu: bool) -> tuple[Row, ...]:
     )
 
 
-def schedule(
-    rows: Sequence[Row], *, workers: int, threads: int, settings: Mapping[str, Any], seed: int = SCHEDULE_SEED
-) -> tuple[Job, ...]:
-    """Return `workers` blocks of jobs, each with every row once.
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is to be timed, how, and until when."""
 
-    Within a block the tasks follow each other, and the rows of a task come in an order drawn anew: what is compared
-    runs close together, and no row is always the first.
+    rows: tuple[Row, ...]
+    threads: int
+    settings: Mapping[str, Any]
+    goal: Goal
+    seed: int
+
+    @property
+    def tasks(self) -> dict[str, tuple[Row, ...]]:
+        """The rows of each task, in their order."""
+        names = dict.fromkeys(row.task for row in self.rows)
+        return {name: tuple(row for row in self.rows if row.task == name) for name in names}
+
+    def job(self, row: Row, block: int) -> Job:
+        """Return the job of a row in a block."""
+        return Job(row=row, threads=self.threads, block=block, settings=dict(self.settings))
+
+
+def block_order(rows: Sequence[Row], *, seed: int, block: int) -> tuple[Row, ...]:
+    """Return the rows of one task in the order in which a block runs them, drawn anew for each block.
+
+    What is compared runs close together, and no row is always the first. The order of a block depends on nothing but
+    the seed, the block and the rows, whichever of them have told enough and are passed over.
     """
-    rng = np.random.default_rng(seed)
-    tasks = dict.fromkeys(row.task for row in rows)
-    jobs: list[Job] = []
-    for block in range(workers):
-        for task in tasks:
-            contenders = [row for row in rows if row.task == task]
-            jobs += [
-                Job(row=contenders[i], threads=threads, block=block, settings=dict(settings))
-                for i in rng.permutation(len(contenders))
-            ]
-    return tuple(jobs)
+    if not rows:
+        return ()
+    rng = np.random.default_rng([seed, crc32(rows[0].task.encode()), block])
+    return tuple(rows[i] for i in rng.permutation(len(rows)))
 
 
 def resolved(rows: Iterable[Row], changes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -98,11 +114,42 @@ def resolved(rows: Iterable[Row], changes: Mapping[str, Any]) -> dict[str, dict[
     return {name: settings(override(TASKS[name], changes)) for name in names}
 
 
+def percent(text: str) -> float:
+    """Return 0.05 for '5%', '5 %' or '5'. Raises `BadChoice` for anything but a number above 0."""
+    try:
+        share = float(text.strip().removesuffix("%")) / 100
+    except ValueError:
+        share = 0.0
+    if not 0 < share < math.inf:
+        raise BadChoice(f"cannot take {text!r} as a share; it takes a number of percent above 0, such as 5%")
+    return share
+
+
+def random_seed() -> int:
+    """Return a seed that no other run is likely to have."""
+    return secrets.randbelow(10**6)
+
+
 def require_row(row: Row) -> None:
     """Raise `BadChoice` where there is no such task, backend or mode any more."""
     require_name(row.task, TASKS, "task")
     require_name(row.backend, BACKENDS, "backend")
     require_name(row.mode, BACKENDS[row.backend].modes, "mode")
+
+
+def named(name: str, rows: Iterable[Row]) -> Row | None:
+    """Return the row of a backend:mode, or of a backend's plain mode, which is the first that it names."""
+    backend, _, mode = name.partition(":")
+    found = [row for row in rows if row.backend == backend and mode in ("", row.mode)]
+    modes = BACKENDS[backend].modes if backend in BACKENDS else ()
+    return min(found, key=lambda row: modes.index(row.mode) if row.mode in modes else len(modes), default=None)
+
+
+def require_baseline(name: str, rows: Sequence[Row]) -> None:
+    """Raise `BadChoice` where a baseline is named and none of the rows is it."""
+    if name and named(name, rows) is None:
+        known = ", ".join(sorted({f"{row.backend}:{row.mode}" for row in rows}))
+        raise BadChoice(f"no row of baseline {name!r}; choose from {known}")
 
 
 def require_name(name: str, known: Iterable[str], kind: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -16,7 +18,16 @@ from bench.tasks import HEADLINE, TASKS
 if TYPE_CHECKING:
     import pandas as pd
 
-RIGHT = ("pass", "range", "× fastest", "first call", "import", "samples/s", "memory")
+    from bench.changes import Change
+    from bench.doctor import Finding
+    from bench.facts import Difference
+    from bench.stats import Estimate
+
+RIGHT = (
+    *("then", "now", "now / then", "pass", "× fastest", "× baseline", "first call", "samples/s"),
+    *("GFLOP/s", "of bound", "cores", "memory", "blocks"),
+)
+LEFT_TO_FILES = ("device", "import", "samples/s", "GFLOP/s")  # a terminal is narrow; bench table has them
 
 
 def print_list(console: Console, gpus: tuple[str, ...]) -> None:
@@ -43,7 +54,8 @@ def print_list(console: Console, gpus: tuple[str, ...]) -> None:
 def print_summary(console: Console, readable: pd.DataFrame) -> None:
     """Print the result table, a part for each task."""
     for task, lines in readable.groupby("task", sort=False):
-        shown = lines.drop(columns="task")
+        hidden = [name for name in LEFT_TO_FILES if name != "device" or lines["device"].nunique() == 1]
+        shown = lines.drop(columns=["task", *hidden])
         shown = shown[[column for column in shown if shown[column].any()]]
         console.print(Text(f"{task}: {TASKS[str(task)].summary}", style="bold"))
         table = _table(*shown.columns)
@@ -67,6 +79,49 @@ def print_verdicts(console: Console, verdicts: Iterable[Verdict]) -> None:
     console.print(table)
 
 
+def print_changes(
+    console: Console, found: Sequence[Change], differing: Iterable[Difference], speed: Estimate, effect: float
+) -> None:
+    """Print what became of each row, and in which facts the runs differ."""
+    from bench.tables import bracketed, seconds
+
+    table = _table("task", "backend", "mode", "device", "then", "now", "now / then", "change", "note")
+    for change in found:
+        row = change.row
+        times = ("" if each is None else seconds(each) for each in (change.then_s, change.now_s))
+        ratio = bracketed(change.ratio, change.interval)
+        kind = Text(change.kind, style=_style("change", change.kind))
+        table.add_row(row.task, row.backend, row.mode, row.device, *times, ratio, kind, Text(change.reason))
+    console.print(table)
+    counts = Counter(change.kind for change in found)
+    lines = [", ".join(f"{count} {kind}" for kind, count in counts.items()) or "no rows"]
+    if math.isfinite(speed.mean):
+        lines.append(f"the calibration loop takes {speed.ratio:.3f} times as long now; intervals allow for that")
+    seen = [change.detectable for change in found if math.isfinite(change.detectable)]
+    if seen:
+        lines.append(f"a change of {max(seen):.1%} would have been seen in every row; less than {effect:.0%} is none")
+    for line in (*lines, *(f"differs: {fact}" for fact in differing)):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_findings(console: Console, findings: Iterable[Finding]) -> None:
+    """Print what was found out about the machine, and what to do about it."""
+    table = _table("", "what", "found", "what to do")
+    for finding in findings:
+        table.add_row(
+            Text(finding.level, style=_style("level", finding.level)), finding.name, finding.found, finding.advice
+        )
+    console.print(table)
+
+
+def print_claims(console: Console, lines: Iterable[tuple[str, str, str, str]]) -> None:
+    """Print claim, what it wants, what came of it, and whether it holds."""
+    table = _table("claim", "wanted", "got", "holds")
+    for name, wanted, got, holds in lines:
+        table.add_row(name, wanted, got, Text(holds, style=_style("agrees", holds)))
+    console.print(table)
+
+
 def _table(*columns: Any) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in columns:
@@ -75,5 +130,19 @@ def _table(*columns: Any) -> Table:
 
 
 def _style(column: Any, cell: str) -> str:
-    styles: Mapping[tuple[Any, str], str] = {("agrees", "NO"): "bold red", ("agrees", "yes"): "green"}
+    styles: Mapping[tuple[Any, str], str] = {
+        ("agrees", "NO"): "bold red",
+        ("agrees", "yes"): "green",
+        ("verdict", "fastest"): "green",
+        ("verdict", "among the fastest"): "green",
+        ("verdict", "inconclusive"): "yellow",
+        ("change", "slower"): "bold red",
+        ("change", "wrong"): "bold red",
+        ("change", "missing"): "red",
+        ("change", "faster"): "green",
+        ("change", "inconclusive"): "yellow",
+        ("level", "good"): "green",
+        ("level", "warning"): "yellow",
+        ("level", "bad"): "bold red",
+    }
     return styles.get((column, cell), "")

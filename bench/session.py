@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from bench.errors import UserError
+from bench.facts import differences
 from bench.machine import commit, settings_of_frameworks, this_machine, utc_now, versions
-from bench.plan import SCHEDULE_SEED, require_row, resolved
-from bench.records import Header, Job
+from bench.plan import Plan, require_row, resolved
+from bench.records import Header
 from bench.store import Run, RunFile
 
 
@@ -24,7 +25,7 @@ def default_path() -> Path:
     return Path("results") / f"run-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.jsonl"
 
 
-def begin(path: Path, jobs: tuple[Job, ...], changes: Mapping[str, Any], command: str) -> RunFile:
+def begin(path: Path, plan: Plan, command: str) -> RunFile:
     """Return a new run file with its header in it. Raises `UserError` where it cannot be written."""
     header = Header(
         created=utc_now(),
@@ -33,11 +34,12 @@ def begin(path: Path, jobs: tuple[Job, ...], changes: Mapping[str, Any], command
         versions=versions(),
         commit=commit(),
         environment=settings_of_frameworks(os.environ),
-        workers=1 + max((job.block for job in jobs), default=0),
-        threads=jobs[0].threads if jobs else 0,
-        schedule_seed=SCHEDULE_SEED,
-        tasks=resolved((job.row for job in jobs), changes),
-        jobs=jobs,
+        threads=plan.threads,
+        goal=plan.goal,
+        schedule_seed=plan.seed,
+        settings=dict(plan.settings),
+        tasks=resolved(plan.rows, plan.settings),
+        rows=plan.rows,
     )
     try:
         return RunFile.create(path, header)
@@ -47,28 +49,31 @@ def begin(path: Path, jobs: tuple[Job, ...], changes: Mapping[str, Any], command
         raise UserError(f"cannot write {path}: {error.strerror}") from error
 
 
-def go_on(earlier: Run, threads: int | None) -> tuple[tuple[Job, ...], RunFile]:
-    """Return the jobs that a run still owes, and its file, open again.
+def go_on(earlier: Run, threads: int | None, time_s: float | None) -> tuple[Plan, RunFile]:
+    """Return the plan of a run, with another limit of time where given, and its file, open again.
 
     Raises `NotComparable` on another machine, with other versions or other code, `UserError` for other threads.
     """
-    header, here = earlier.header, this_machine()
-    for job in header.jobs:
-        require_row(job.row)
-    facts = {
-        "versions": (header.versions, versions()),
-        "code": (header.commit, commit()),
-        "processor": (header.machine.cpu, here.cpu),
-        "cores": (header.machine.cores, here.cores),
-        "GPUs": (header.machine.gpus, here.gpus),
-    }
-    if differing := [name for name, (then, now) in facts.items() if then != now]:
-        raise NotComparable(f"{earlier.path} was begun with other {', '.join(differing)}; begin a new run")
+    header = earlier.header
+    for row in header.rows:
+        require_row(row)
+    here = msgspec.structs.replace(
+        header,
+        machine=this_machine(),
+        versions=versions(),
+        commit=commit(),
+        tasks=resolved(header.rows, header.settings),
+    )
+    if differing := differences(header, here):
+        told = "; ".join(map(str, differing))
+        raise NotComparable(f"{earlier.path} was begun elsewhere or otherwise: {told}; begin a new run")
     if threads not in (None, header.threads):
         raise UserError(f"{earlier.path} was begun with {header.threads} threads, and goes on with as many")
-    done = {(record.job.row, record.job.block) for record in earlier.records if record.status == "ok"}
-    owed = tuple(job for job in header.jobs if (job.row, job.block) not in done)
+    goal = header.goal if time_s is None else msgspec.structs.replace(header.goal, time_s=time_s)
+    plan = Plan(
+        rows=header.rows, threads=header.threads, settings=header.settings, goal=goal, seed=header.schedule_seed
+    )
     try:
-        return owed, RunFile.resume(earlier)
+        return plan, RunFile.resume(earlier)
     except OSError as error:
         raise UserError(f"cannot write {earlier.path}: {error.strerror}") from error

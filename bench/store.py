@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 import msgspec
 
 from bench.errors import UserError
-from bench.records import SCHEMA, Header, Line, Record, Row, Verdict
+from bench.records import SCHEMA, Block, Header, Line, Record, Row, Verdict
+
+Losses = tuple[float | None, ...]
+NO_LOSSES: Mapping[Row, Losses] = MappingProxyType({})
 
 
 class NotARunFile(UserError):
@@ -26,6 +29,7 @@ class Run:
     path: Path
     header: Header
     records: tuple[Record, ...]
+    blocks: tuple[Block, ...]
     verdicts: tuple[Verdict, ...]
     torn: str = ""  # a sentence, where the last line was cut off while it was written
 
@@ -43,8 +47,9 @@ class Run:
 class RunFile:
     """A run file that is being written."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, losses: Mapping[Row, Losses] = NO_LOSSES) -> None:
         self.path = path
+        self.losses = dict(losses)  # of the first good sample of each row
         self.file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
     @classmethod
@@ -62,10 +67,12 @@ class RunFile:
         if run.torn:
             whole = run.path.read_bytes()
             os.truncate(run.path, whole.rindex(b"\n") + 1)
-        return cls(run.path)
+        return cls(run.path, first_losses(run.records))
 
     def append(self, line: Line) -> None:
         """Add a line by a single write, and wait until it is on the disk. Raises `UserError` where the disk is full."""
+        if isinstance(line, Record):
+            line = self._without_repetition(line)
         whole = msgspec.json.encode(line) + b"\n"
         try:
             written = os.write(self.file, whole)
@@ -74,6 +81,14 @@ class RunFile:
             raise UserError(f"cannot write {self.path}: {error.strerror}") from error
         if written < len(whole):
             raise UserError(f"cannot write {self.path}: the disk took a part of the last line; it is probably full")
+
+    def _without_repetition(self, record: Record) -> Record:
+        """Return the record without its losses where they are, digit for digit, those of the row's first sample."""
+        if record.quality is None or not record.quality.losses:
+            return record
+        if self.losses.setdefault(record.job.row, record.quality.losses) is record.quality.losses:
+            return record
+        return _with_losses(record, ()) if self.losses[record.job.row] == record.quality.losses else record
 
     def __enter__(self) -> Self:
         return self
@@ -101,10 +116,34 @@ def read_run(path: Path) -> Run:
     return Run(
         path=path,
         header=header,
-        records=tuple(line for line in parsed if isinstance(line, Record)),
+        records=restored(tuple(line for line in parsed if isinstance(line, Record))),
+        blocks=tuple(line for line in parsed if isinstance(line, Block)),
         verdicts=tuple(line for line in parsed if isinstance(line, Verdict)),
         torn=f"{path}: line {len(lines) + 1} was cut off while it was written, and is left out" if rest else "",
     )
+
+
+def first_losses(records: Iterable[Record]) -> dict[Row, Losses]:
+    """Return the losses of the first sample of each row that has any."""
+    first: dict[Row, Losses] = {}
+    for record in records:
+        if record.quality is not None and record.quality.losses:
+            first.setdefault(record.job.row, record.quality.losses)
+    return first
+
+
+def restored(records: tuple[Record, ...]) -> tuple[Record, ...]:
+    """Return the records with the losses that were not written again."""
+    first = first_losses(records)
+    return tuple(
+        _with_losses(record, first.get(record.job.row, ())) if record.quality and not record.quality.losses else record
+        for record in records
+    )
+
+
+def _with_losses(record: Record, losses: Losses) -> Record:
+    assert record.quality is not None  # noqa: S101 - only what has losses is given others
+    return msgspec.structs.replace(record, quality=msgspec.structs.replace(record.quality, losses=losses))
 
 
 def read_runs(paths: Iterable[Path]) -> tuple[Run, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,12 @@ import pandas as pd
 
 from bench.errors import UserError
 from bench.kinds import Format
-from bench.records import Header
+from bench.noise import noise, usual_s
+from bench.records import Goal, Header, Machine
+from bench.stats import MIN_BLOCKS, Interval
+from bench.store import Run
 
+SHOWN_NOISE = 5
 METRICS = {"accuracy": "accuracy", "threshold_accuracy": "accuracy", "rmse": "RMSE"}
 
 
@@ -32,33 +36,111 @@ def _readable(line: pd.Series[Any]) -> dict[str, str]:
     value = "" if not line["samples"] else "diverged"
     if pd.notna(line["value"]):
         value = f"{line['value']:.4g} {METRICS[line['metric']]}"
+    against_baseline: dict[str, str] = {}
+    if "baseline_ratio" in line:
+        verdict = str(line["baseline_verdict"] or "")
+        against_baseline = {"× baseline": _ratio(line, "baseline_"), "to baseline": verdict}
     return {
         "task": line["task"],
         "backend": line["backend"],
         "mode": line["mode"],
         "device": line["device"],
         "pass": seconds(line["pass_s"]),
-        "range": _range(line),
-        "× fastest": "" if pd.isna(line["ratio"]) else f"{line['ratio']:.2f}",
+        "95 %": _spread(line),
+        "× fastest": _ratio(line, ""),
+        "verdict": str(line["verdict"] or ""),
+        **against_baseline,
         "first call": seconds(line["first_call_s"]),
         "import": seconds(line["import_s"]),
         "samples/s": "" if pd.isna(line["samples_per_s"]) else f"{line['samples_per_s']:,.0f}",
-        "memory": "" if pd.isna(line["peak_memory_bytes"]) else f"{line['peak_memory_bytes'] / 1e6:,.0f} MB",
+        "GFLOP/s": "" if pd.isna(line["flops_per_s"]) else f"{line['flops_per_s'] / 1e9:.3g}",
+        "of bound": "" if pd.isna(line["flops_share"]) else f"{line['flops_share']:.1%}",
+        "cores": "" if pd.isna(line["cores_busy"]) else f"{line['cores_busy']:.2f}",
+        "memory": _megabytes(line["peak_memory_bytes"]),
+        "device memory": _megabytes(line["peak_device_memory_bytes"]),
+        "blocks": str(line["samples"] or ""),
         "result": value,
         "agrees": {True: "yes", False: "NO"}.get(line["agrees"], ""),
-        "note": "" if line["status"] == "ok" and line["ranked"] else _note(line),
+        "note": _note(line),
     }
 
 
-def _range(line: pd.Series[Any]) -> str:
+def _megabytes(memory_bytes: float | None) -> str:
+    return "" if pd.isna(memory_bytes) else f"{memory_bytes / 1e6:,.0f} MB"
+
+
+def _spread(line: pd.Series[Any]) -> str:
+    """Return where the pass is, with 95 % confidence; in brackets the range, where there are too few for that."""
+    if pd.notna(line["pass_low_s"]):
+        return f"{seconds(line['pass_low_s'])} – {seconds(line['pass_high_s'])}"
     if line["samples"] < 2:
         return ""
-    return f"{seconds(line['pass_min_s'])} – {seconds(line['pass_max_s'])}"
+    return f"({seconds(line['pass_min_s'])} – {seconds(line['pass_max_s'])})"
+
+
+def _ratio(line: pd.Series[Any], prefix: str) -> str:
+    ratio, low, high = (line[f"{prefix}{name}"] for name in ("ratio", "ratio_low", "ratio_high"))
+    if pd.isna(ratio):
+        return ""
+    return bracketed(ratio, None if pd.isna(low) else Interval(low, high))
+
+
+def bracketed(ratio: float | None, interval: Interval | None) -> str:
+    """Return a ratio and its interval, empty for none."""
+    if ratio is None:
+        return ""
+    return f"{multiple(ratio)} [{multiple(interval.low)}, {multiple(interval.high)}]" if interval else multiple(ratio)
+
+
+def multiple(ratio: float) -> str:
+    """Return a ratio with two decimals, or with as many digits as a large one deserves."""
+    return f"{ratio:.2f}" if ratio < 100 else f"{ratio:,.0f}"
 
 
 def _note(line: pd.Series[Any]) -> str:
     first_line = str(line["reason"]).partition("\n")[0]
-    return first_line if line["status"] == "ok" else f"{line['status']}: {first_line}"
+    parts = [first_line if line["status"] == "ok" else f"{line['status']}: {first_line}", line["flags"]]
+    return "; ".join(part for part in parts if part)
+
+
+def told(summary: pd.DataFrame) -> list[str]:
+    """Return, for each task, what the run could have seen, and what it could not tell apart."""
+    sentences = []
+    for (_, task), lines in summary.groupby(["run", "task"], sort=False):
+        compared = lines[lines["detectable"].notna() & (lines["verdict"] != "too few blocks")]
+        if (lines["verdict"] == "too few blocks").any():
+            fewest = int(lines["shared_blocks"].min())
+            sentences.append(f"{task}: no intervals from {fewest} blocks; they begin at {MIN_BLOCKS}")
+        if compared.empty:
+            continue
+        seen = f"{task}: a difference of {compared['detectable'].median():.1%} would have been seen"
+        if compared["detectable"].max() > 1.2 * compared["detectable"].min():
+            seen += f" ({compared['detectable'].min():.1%} to {compared['detectable'].max():.1%}, by row)"
+        sentences.append(f"{seen}; less than {compared['effect'].iloc[0]:.0%} counts as none")
+        sentences += [_untold(line) for _, line in compared[compared["verdict"] == "inconclusive"].iterrows()]
+    return sentences
+
+
+def _untold(line: pd.Series[Any]) -> str:
+    needed = int(min(max(line["blocks_needed"], line["shared_blocks"] + 1), 9999))
+    return (
+        f"{line['task']}: cannot tell {line['backend']} {line['mode']} from {line['fastest']}: {_ratio(line, '')} "
+        f"times as long; about {needed} blocks would, this run has {int(line['shared_blocks'])}"
+    )
+
+
+def disturbed(runs: Iterable[Run]) -> list[str]:
+    """Return a sentence on the blocks of each run during which the machine was not quiet."""
+    sentences = []
+    for run in runs:
+        usual_loop_s = usual_s(run.blocks)
+        noisy = [(block, found) for block in run.blocks if (found := noise(block, usual_loop_s))]
+        if noisy:
+            examples = [f"{block.task} block {block.block + 1}: {found}" for block, found in noisy[:SHOWN_NOISE]]
+            more = [f"and {len(noisy) - SHOWN_NOISE} more"] if len(noisy) > SHOWN_NOISE else []
+            found = "; ".join(examples + more)
+            sentences.append(f"noisy: {len(noisy)} of {len(run.blocks)} blocks. {found}. None is left out.")
+    return sentences
 
 
 def learned(summary: pd.DataFrame) -> list[str]:
@@ -76,14 +158,31 @@ def learned(summary: pd.DataFrame) -> list[str]:
 
 def caption(header: Header) -> str:
     """Return a sentence on where and when a run was made."""
-    machine = header.machine
-    versions = ", ".join(f"{name} {version}" for name, version in header.versions.items())
+    place = where(header.machine, header.threads, header.versions, header.commit, header.created)
+    return f"{place}; {goal_in_words(header.goal)}, schedule seed {header.schedule_seed}."
+
+
+def where(machine: Machine, threads: int, versions: Mapping[str, str], commit: str, created: str) -> str:
+    """Return, without a full stop, a sentence on a machine and what is installed there."""
     return (
-        f"{header.created}: {machine.cpu}, {machine.cores} cores, {machine.memory_bytes / 2**30:.0f} GiB, "
+        f"{created}: {machine.cpu}, {machine.cores} cores, {machine.memory_bytes / 2**30:.0f} GiB, "
         f"{', '.join(machine.gpus) or 'no GPU'}, governor {machine.governor}, load {machine.load} before the run; "
-        f"{machine.system}; {header.threads} threads a process, {header.workers} processes a row; "
-        f"{versions}; commit {header.commit}."
+        f"{machine.system}; {threads} threads a process; "
+        f"{', '.join(f'{name} {version}' for name, version in versions.items())}; commit {commit}"
     )
+
+
+def claims(lines: Iterable[tuple[str, str, str, str]], about: str) -> str:
+    """Return the claims of a self-test as markdown."""
+    frame = pd.DataFrame(lines, columns=["claim", "wanted", "got", "holds"])
+    return f"{frame.to_markdown(index=False, disable_numparse=True)}\n\n{about}.\n"
+
+
+def goal_in_words(goal: Goal) -> str:
+    """Return until when a run goes on."""
+    if goal.workers is not None:
+        return f"{goal.workers} process{'es' if goal.workers > 1 else ''} a row"
+    return f"until a difference of {goal.effect:.0%} would be seen or {goal.time_s / 60:g} min are over"
 
 
 def long_reasons(summary: pd.DataFrame) -> list[str]:

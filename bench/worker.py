@@ -12,25 +12,29 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from backends.contract import Placement, Unsupported
-from backends.registry import BACKENDS
+from backends.contract import Device, Placement, Unsupported
+from backends.registry import BACKENDS, Entry
+from bench.calibration import calibrate
 from bench.datasets.base import Find
 from bench.datasets.files import DataMissing, data_folders, find
 from bench.errors import UserError
+from bench.flops import flops_per_pass
 from bench.machine import usable_cores, utc_now
-from bench.measure import Measured, measure
+from bench.measure import Measured, Stopwatch, fastest_product_s, measure, measure_by_hand, reread
 from bench.records import Job, Quality, Record, Request, Resources, Timing
+from bench.selftest import SELFTEST
 from bench.tasks import TASKS, Task
 from bench.tasks.overrides import override
 from bench.traces import reference, save_reference, save_trace, trace
 from bench.training import Training, evaluate, make_training
+from bench.usage import read_usage, total_cpu_s
 
-FIRST_LINE = time.time()  # Python and this suite are loaded; seconds since the epoch
+PRODUCT_SIZES: dict[Device, int] = {"cpu": 1024, "gpu": 4096}  # large enough to be as fast as any larger ones
+CACHE_BYTES = 64 * 2**20  # more than the caches of most processors
 SHOWN_PARAMETERS = 20  # models with more than that do not have them in their records
 
 
@@ -50,7 +54,13 @@ def main() -> None:
 def answer(request: Request) -> Record:
     """Do what is asked; return its record, whatever comes of it."""
     started = utc_now()
-    work = {"time": time_job, "trace": trace_job, "reference": trace_job}[request.kind]
+    work = {
+        "time": time_job,
+        "by_hand": time_job,
+        "trace": trace_job,
+        "reference": trace_job,
+        "calibrate": calibrate_job,
+    }[request.kind]
     try:
         record = work(request)
     except Unsupported as error:
@@ -65,56 +75,70 @@ def answer(request: Request) -> Record:
     return msgspec.structs.replace(record, started=started)
 
 
-class Stopwatch:
-    """Tells the time since it was last asked."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self.clock = clock
-        self.last = clock()
-
-    def lap(self) -> float:
-        """Return the seconds since the last lap."""
-        before, self.last = self.last, self.clock()
-        return self.last - before
-
-
 def time_job(request: Request) -> Record:
-    """Train a task and time it."""
-    job, watch = request.job, Stopwatch(time.perf_counter)
-    backend = BACKENDS[job.row.backend].load()
+    """Train a task and time it. The phases follow each other without a gap."""
+    job, watch = request.job, Stopwatch(time.monotonic)
+    start_s = watch.last - request.spawned_s
+    backend = entry_of(job).load()
     import_s = watch.lap()
     training = make_training(task_of(job), job.row.precision, find_data())
     data_s = watch.lap()
-    trainer = backend.open_trainer(training.problem, placement_of(job))
+    placement = placement_of(job)
+    trainer = backend.open_trainer(training.problem, placement)
     trainer.reset(training.initial)
     setup_s = watch.lap()
-    measured = measure(trainer, training, time.perf_counter, time.process_time)
+    measuring = measure_by_hand if request.kind == "by_hand" else measure
+    measured = measuring(trainer, training, time.perf_counter, read_usage)
+    watch.lap()
+    quality = quality_of(training, measured)
+    evaluation_s = measured.evaluation_s + watch.lap()
+    resources = resources_of(job, str(measured.params[0].weights.dtype))
+    if resources.dtype != job.row.precision:
+        reason = f"trained in {resources.dtype} instead of {job.row.precision}"
+        return Record(job=job, status="failed", reason=reason, resources=resources)
+    memory_bytes, device_memory_bytes = peak_memory_bytes(), trainer.peak_device_memory_bytes()
+    reread_s = reread(trainer, time.perf_counter, empty_caches)  # which takes memory: after its peak has been read
+    size = PRODUCT_SIZES[job.row.device]
+    product_s = fastest_product_s(backend.open_product(size, placement), time.perf_counter)
+    flops = flops_per_pass(training.problem, training.orders[0])
     timing = Timing(
-        start_s=FIRST_LINE - request.spawned,
+        start_s=start_s,
         import_s=import_s,
         data_s=data_s,
         setup_s=setup_s,
         passes_s=measured.passes_s,
+        evaluation_s=evaluation_s,
         resets_s=measured.resets_s,
-        evaluation_s=measured.evaluation_s,
-        wall_s=time.time() - request.spawned,
+        checks_s=measured.checks_s + watch.lap(),
+        wall_s=time.monotonic() - request.spawned_s,  # the parent puts its own in this one's place
+        cpu_s=total_cpu_s(),
         steps_per_pass=training.steps_per_pass,
         rows_per_step=training.problem.batch_size,
-        passes_cpu_s=measured.passes_cpu_s,
-        peak_memory_bytes=peak_memory_bytes(),
+        flops_per_pass=flops,
+        read_s=measured.read_s,
+        reread_s=reread_s,
+        steady=measured.steady,
+        peak_memory_bytes=memory_bytes,
+        peak_device_memory_bytes=device_memory_bytes,
+        product_flops_per_s=2 * size**3 / product_s,
     )
-    resources = resources_of(job, str(trainer.params()[0].weights.dtype))
-    if resources.dtype != job.row.precision:
-        reason = f"trained in {resources.dtype} instead of {job.row.precision}"
-        return Record(job=job, status="failed", reason=reason, timing=timing, resources=resources)
-    quality = quality_of(training, measured)
     return Record(job=job, status="ok", timing=timing, quality=quality, resources=resources)
+
+
+def empty_caches() -> None:
+    """Fill the caches with something else."""
+    bytearray(CACHE_BYTES)
+
+
+def calibrate_job(request: Request) -> Record:
+    """Tell how fast the machine is now."""
+    return Record(job=request.job, status="ok", calibration=calibrate(time.perf_counter))
 
 
 def trace_job(request: Request) -> Record:
     """Train a task in float64 for parity; the arrays go to the file that the request names."""
     job, task = request.job, task_of(request.job)
-    backend = BACKENDS[job.row.backend].load()
+    backend = entry_of(job).load()
     training = make_training(task, job.row.precision, find_data())
     path, placement = Path(request.trace_path), placement_of(job)
     if request.kind == "reference":
@@ -122,6 +146,11 @@ def trace_job(request: Request) -> Record:
     else:
         save_trace(path, trace(backend, placement, training, task.check_epochs))
     return Record(job=job, status="ok")
+
+
+def entry_of(job: Job) -> Entry:
+    """Return where the job's backend is."""
+    return SELFTEST if job.row.backend == SELFTEST.name else BACKENDS[job.row.backend]
 
 
 def task_of(job: Job) -> Task:
@@ -154,7 +183,7 @@ def quality_of(training: Training, measured: Measured) -> Quality:
 
 def resources_of(job: Job, dtype: str) -> Resources:
     """Return what this process had."""
-    return Resources(cores=len(usable_cores()), dtype=dtype, framework=BACKENDS[job.row.backend].version() or "unknown")
+    return Resources(cores=len(usable_cores()), dtype=dtype, framework=entry_of(job).version() or "unknown")
 
 
 def finite(number: float) -> float | None:

@@ -1,23 +1,44 @@
-"""What several tests need: rows, traces from worker processes, the command line, backends that misbehave."""
+"""What several tests need: lines of run files, traces from worker processes, the command line, backends that misbehave.
+
+The lines that are made up here are those of a run without a fault: they add up, and nothing in them raises a flag.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from backends.registry import BUILT_IN
 from bench.datasets.files import Collection, DataMissing, data_folders, find
 from bench.launch import Worker, worker_environment
 from bench.machine import gpu_names, usable_cores
 from bench.parity import Reference, Trace
-from bench.records import Job, Quality, Record, Request, Row
+from bench.records import (
+    Block,
+    Calibration,
+    Goal,
+    Header,
+    Job,
+    Line,
+    Machine,
+    Quality,
+    Record,
+    Request,
+    Resources,
+    Row,
+    Steady,
+    Timing,
+    Verdict,
+)
+from bench.store import RunFile
 from bench.tasks import TASKS
 from bench.traces import load_reference, load_trace
 
@@ -30,6 +51,112 @@ KINDS = [(entry.name, mode) for entry in BUILT_IN.values() for mode in entry.mod
 def a_row(task: str, backend: str = "numpy", mode: str = "loop", **other: Any) -> Row:
     """Return a row, on the CPU in float32 unless told otherwise."""
     return Row(**{"task": task, "backend": backend, "mode": mode, "device": "cpu", "precision": "float32", **other})
+
+
+def a_machine(**changes: Any) -> Machine:
+    """Return a machine."""
+    usual = {"system": "Linux", "cpu": "a CPU", "cores": 2, "memory_bytes": 8 * 2**30, "governor": "unknown"}
+    return Machine(**{**usual, "gpus": (), "load": 0.0, **changes})
+
+
+def a_header(*rows: Row, **changes: Any) -> Header:
+    """Return the header of a run of these rows."""
+    usual = {
+        "created": "2026-01-01T00:00:00Z",
+        "command": "bench run",
+        "machine": a_machine(),
+        "versions": {},
+        "commit": "unknown",
+        "threads": 2,
+        "goal": Goal(workers=None, effect=0.05, time_s=1200.0),
+        "schedule_seed": 0,
+        "settings": {},
+        "tasks": {},
+        "rows": rows,
+    }
+    return Header(**{**usual, **changes})
+
+
+def a_timing(*passes_s: float, **changes: Any) -> Timing:
+    """Return where the time of a process with these passes went; its wall time is what that adds up to."""
+    passes_s = passes_s or (1.0, 0.1, 0.1, 0.1, 0.1)
+    steady_s = sum(passes_s[1:])
+    usual = {
+        "start_s": 0.125,
+        "import_s": 1.0,
+        "data_s": 0.0625,
+        "setup_s": 0.5,
+        "passes_s": passes_s,
+        "evaluation_s": 0.25,
+        "resets_s": 0.03125,
+        "checks_s": 0.375,
+        "wall_s": 0.0,
+        "cpu_s": 2 * sum(passes_s),
+        "steps_per_pass": 100,
+        "rows_per_step": 32,
+        "flops_per_pass": 6400,
+        "read_s": (1e-5,) * len(passes_s),
+        "reread_s": (1e-5,) * 3,
+        "steady": Steady(window_s=steady_s, cpu_s=2 * steady_s, vanished_cpu_s=0.0, waited_s=0.0),
+        "peak_memory_bytes": 5_000_000,
+        "peak_device_memory_bytes": None,
+        "product_flops_per_s": 1e11,
+    }
+    timing = Timing(**{**usual, **changes})
+    return timing if "wall_s" in changes else replace(timing, wall_s=timing.phases_s)
+
+
+def a_quality(**changes: Any) -> Quality:
+    """Return what a training came to."""
+    usual = {"losses": (1.0, 0.5), "metric": "rmse", "value": 0.9, "parameters": None, "truth": ()}
+    return Quality(**{**usual, **changes})
+
+
+def a_record(
+    row: Row, block: int = 0, *passes_s: float, timing: Mapping[str, Any] = NO_SETTINGS, **changes: Any
+) -> Record:
+    """Return the record of a process with these passes; with another status than ok, one that has none."""
+    job = Job(row=row, threads=2, block=block)
+    if changes.get("status", "ok") != "ok":
+        return Record(**{"job": job, "reason": "no reason", **changes})
+    usual = {
+        "job": job,
+        "status": "ok",
+        "timing": a_timing(*passes_s, **timing),
+        "quality": a_quality(),
+        "resources": Resources(cores=2, dtype=row.precision, framework="1.0"),
+    }
+    return Record(**{**usual, **changes})
+
+
+def a_verdict(row: Row, *, agrees: bool | None = True, **changes: Any) -> Verdict:
+    """Return a verdict: the row is right, unless told otherwise."""
+    return Verdict(**{"row": row, "status": "ok", "agrees": agrees, **changes})
+
+
+def a_calibration(loop_s: float = 2e-3) -> Calibration:
+    """Return the loops of a machine that is as fast at every moment."""
+    return Calibration(loops_s=(loop_s,) * 10)
+
+
+def a_block(task: str, block: int = 0, loop_s: float = 2e-3, **changes: Any) -> Block:
+    """Return what a quiet machine did during a block; its calibration loop takes as long before as after."""
+    usual = {
+        "wall_s": 10.0,
+        "before": a_calibration(loop_s),
+        "after": a_calibration(loop_s),
+        "foreign_cores": 0.0,
+        "stolen_cores": 0.0,
+    }
+    return Block(**{"task": task, "block": block, **usual, **changes})
+
+
+def write_run(path: Path, header: Header, lines: Iterable[Line] = ()) -> Path:
+    """Write a run file; return its path."""
+    with RunFile.create(path, header) as run_file:
+        for line in lines:
+            run_file.append(line)
+    return path
 
 
 def require(row: Row) -> None:

@@ -10,14 +10,16 @@ import dataclasses
 import numpy as np
 import pytest
 from rich.console import Console
-from support import KINDS, Tracer, a_row, require
+from support import KINDS, NO_SETTINGS, Tracer, a_row, require
 
+from backends.contract import Precision
 from bench.machine import gpu_names
 from bench.plan import Choice, choose_rows
 from bench.progress import TerminalWatcher
 from bench.records import Row, Verdict
-from bench.runner import check_parity, make_setup
+from bench.setup import make_setup
 from bench.tasks import TASKS
+from bench.verify import check_parity
 
 ROWS = choose_rows(Choice(tasks=("all",), device="cpu", precision="float64"), has_gpu=False)
 GPU_ROWS = choose_rows(Choice(tasks=("all",), device="gpu", precision="float64"), has_gpu=True)
@@ -117,6 +119,20 @@ def test_a_gpu_without_one_is_unsupported_with_a_reason(backend: str, mode: str,
     require(a_row("linear_fit", backend, mode))
     with pytest.raises(AssertionError, match=r"CPU only|finds no (CUDA|GPU) device"):
         tracer.trace(row)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize(("backend", "mode"), KINDS)
+def test_every_mode_multiplies_matrices_after_it_has_trained_and_tells_of_no_memory_but_the_hosts(
+    backend: str, mode: str, precision: Precision, tracer: Tracer
+) -> None:
+    row = a_row("thermometer_raw", backend, mode, precision=precision)
+    require(row)
+    timing = tracer.ask("time", row, NO_SETTINGS)[0].timing
+    assert timing is not None
+    assert timing.product_flops_per_s > 1e8
+    assert timing.peak_memory_bytes > 10_000_000
+    assert timing.peak_device_memory_bytes is None
 
 
 def test_every_task_of_the_table_is_there() -> None:

@@ -50,4 +50,4 @@ def test_a_signal_ends_the_run_and_its_workers(name: str, command: tuple[str, ..
     _, alive = psutil.wait_procs(workers, timeout=5)
     assert not alive
     if command[0] == "run":
-        assert read_run(tmp_path / "run.jsonl").header.jobs
+        assert read_run(tmp_path / "run.jsonl").header.rows

@@ -15,11 +15,25 @@ LAYERS = [
     {"backends.words", "backends.contract"},
     {"backends", "backends.registry", "backends.numpy_layers"}
     | {f"backends.{name}_backend" for name in ("numpy", "torch", "tensorflow", "jax")},
-    {"bench.errors", "bench.kinds", "bench.records"},
+    {"bench.errors", "bench.kinds", "bench.records", "bench.audience"},
     {"bench.datasets", "bench.tasks", "bench.seeding", "bench.training"},
-    {"bench.plan", "bench.measure", "bench.parity", "bench.traces", "bench.machine"},
-    {"bench.worker", "bench.launch", "bench.store", "bench.runner", "bench.session"},
-    {"bench.frames", "bench", "bench.tables", "bench.screen", "bench.progress"},
+    {"bench.stats", "bench.flags", "bench.facts", "bench.flops", "bench.usage", "bench.calibration"}
+    | {"bench.selftest", "bench.selftest.backend"},  # which workers train with
+    {"bench.comparison", "bench.enough", "bench.noise"},
+    {"bench.plan", "bench.blocks", "bench.measure", "bench.parity", "bench.traces", "bench.machine"},
+    {
+        "bench.worker",
+        "bench.launch",
+        "bench.store",
+        "bench.setup",
+        "bench.verify",
+        "bench.stand",
+        "bench.runner",
+        "bench.session",
+    }
+    | {"bench.examination", "bench.doctor"},
+    {"bench.frames", "bench", "bench.tables", "bench.screen", "bench.progress", "bench.changes"}
+    | {"bench.selftest.claims", "bench.selftest.run"},
     {"bench.cli", "bench.__main__", "bench.bench_training", "bench.conftest"},
 ]
 FRAMEWORKS = {"torch", "tensorflow", "jax", "keras", "sklearn"}
@@ -75,6 +89,10 @@ def test_a_module_imports_only_from_its_own_layer_and_those_below(path: Path) ->
         ("bench.tasks.linear", "import bench.runner", "bench.runner"),
         ("bench.parity", "def late():\n    from bench import cli", "bench.cli"),
         ("bench.worker", "import torch.nn", "torch"),
+        ("bench.worker", "from bench.selftest.run import selftest", "bench.selftest.run"),
+        ("bench.selftest.backend", "from bench.flags import flags_of\nfrom bench import runner", "bench.runner"),
+        ("bench.stats", "from bench.comparison import Comparisons", "bench.comparison"),
+        ("bench.doctor", "from bench.screen import print_findings", "bench.screen"),
     ],
 )
 def test_a_breach_is_seen(module: str, source: str, breach: str) -> None:
@@ -87,11 +105,21 @@ def loaded_by(statement: str) -> set[str]:
     return set(result.stdout.split())
 
 
-@pytest.mark.parametrize("module", ["bench", "bench.cli", "bench.runner", "bench.bench_training"])
-def test_importing_the_front_doors_loads_no_framework_and_no_pandas(module: str) -> None:
-    heavy = FRAMEWORKS | {"scipy"} | ({"pandas"} if module != "bench.bench_training" else set())
-    assert loaded_by(f"import {module}") & heavy == set()
+HEAVY = FRAMEWORKS | {"scipy", "pandas"}
+LIGHT = (
+    *("bench", "bench.cli", "bench.runner", "bench.session", "bench.store", "bench.worker"),
+    *("bench.doctor", "bench.examination", "bench.selftest", "bench.selftest.backend"),
+    *("bench.bench_training", "bench.conftest"),
+)
 
 
-def test_that_check_can_fail() -> None:
-    assert "pandas" in loaded_by("import bench.frames")
+@pytest.mark.parametrize("module", LIGHT)
+def test_importing_a_front_door_or_the_worker_loads_no_framework_and_neither_pandas_nor_scipy(module: str) -> None:
+    assert loaded_by(f"import {module}") & HEAVY == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"), [("bench.frames", "pandas"), ("bench.blocks", "scipy"), ("bench.changes", "scipy")]
+)
+def test_that_check_can_fail(module: str, heavy: str) -> None:
+    assert heavy in loaded_by(f"import {module}")

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from collections import Counter
-from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
+from support import a_row
 
 from backends.registry import BACKENDS
 from bench.errors import UserError
-from bench.plan import BadChoice, Choice, choose_rows, choose_tasks, resolved, schedule
-from bench.records import Job, Row
+from bench.plan import (
+    EFFECT,
+    BadChoice,
+    Choice,
+    Plan,
+    block_order,
+    choose_rows,
+    choose_tasks,
+    percent,
+    random_seed,
+    require_row,
+    resolved,
+)
+from bench.records import Goal, Job, Row
 from bench.tasks import HEADLINE, TASKS
 from bench.tasks.overrides import BadSetting, override, settings
 
@@ -22,11 +37,9 @@ def rows_of(*, has_gpu: bool = False, **chosen: Any) -> tuple[Row, ...]:
     return choose_rows(Choice(**chosen), has_gpu=has_gpu)
 
 
-def jobs_of(rows: tuple[Row, ...], workers: int, **more: Any) -> tuple[Job, ...]:
-    return schedule(rows, **({"workers": workers, "threads": 2, "settings": {}} | more))
-
-
-ROWS = rows_of(tasks=("linear_fit", "iris_mlp", "thermometer"), has_gpu=True)
+TASK_NAMES = ("linear_fit", "iris_mlp", "thermometer")
+ROWS = rows_of(tasks=TASK_NAMES, has_gpu=True)
+PLAN = Plan(rows=ROWS, threads=2, settings={}, goal=Goal(workers=3, effect=EFFECT, time_s=60.0), seed=0)
 
 
 # Tasks
@@ -148,84 +161,148 @@ def test_settings_do_not_change_the_rows() -> None:
     assert rows_of(tasks=("linear_fit",), settings={"epochs": "5"}) == rows_of(tasks=("linear_fit",))
 
 
-# Schedule
+# Order
 
 
-def blocks_of(jobs: tuple[Job, ...]) -> list[list[Row]]:
-    return [[job.row for job in jobs if job.block == block] for block in sorted({job.block for job in jobs})]
+def blocks_of(rows: tuple[Row, ...], blocks: int, seed: int = 0) -> list[tuple[Row, ...]]:
+    return [block_order(rows, seed=seed, block=block) for block in range(blocks)]
 
 
-@pytest.mark.parametrize("workers", [1, 2, 7])
-def test_each_block_has_every_row_once(workers: int) -> None:
-    blocks = blocks_of(jobs_of(ROWS, workers))
-    assert len(blocks) == workers
-    assert all(sorted(block) == sorted(ROWS) for block in blocks)
-
-
-def test_blocks_are_numbered_from_zero_and_follow_each_other() -> None:
-    numbers = [job.block for job in jobs_of(ROWS, 3)]
-    assert numbers == sorted(numbers)
-    assert set(numbers) == {0, 1, 2}
-
-
-def test_the_rows_of_a_task_stay_together_in_every_block() -> None:
-    for block in blocks_of(jobs_of(ROWS, 5)):
-        changes = [row.task for i, row in enumerate(block) if i == 0 or block[i - 1].task != row.task]
-        assert changes == ["linear_fit", "iris_mlp", "thermometer"]
-
-
-def test_the_rows_of_a_task_stay_together_even_where_they_were_given_mixed() -> None:
-    mixed = tuple(sorted(ROWS, key=lambda row: (row.backend, row.mode, row.device)))
-    for block in blocks_of(jobs_of(mixed, 3)):
-        assert sum(a.task != b.task for a, b in pairwise(block)) == 2
+@pytest.mark.parametrize("task", TASK_NAMES)
+def test_each_block_has_every_row_once(task: str) -> None:
+    rows = PLAN.tasks[task]
+    assert len(rows) == 2 * len(PAIRS)
+    assert all(sorted(block) == sorted(rows) for block in blocks_of(rows, 7))
 
 
 def test_the_order_is_drawn_anew_for_each_block() -> None:
-    blocks = blocks_of(jobs_of(ROWS, 8))
-    assert len({tuple(block) for block in blocks}) == 8
+    assert len(set(blocks_of(PLAN.tasks["iris_mlp"], 8))) == 8
 
 
 def test_the_order_is_drawn_anew_for_each_task() -> None:
-    (block,) = blocks_of(jobs_of(ROWS, 1))
     orders = {
-        task: tuple((row.backend, row.mode, row.device) for row in block if row.task == task)
-        for task in ("linear_fit", "iris_mlp", "thermometer")
+        tuple((row.backend, row.mode, row.device) for row in block_order(rows, seed=0, block=0))
+        for rows in PLAN.tasks.values()
     }
-    assert len(set(orders.values())) == 3
+    assert len(orders) == 3
+
+
+def test_the_order_is_drawn_anew_for_each_seed() -> None:
+    assert len({block_order(PLAN.tasks["iris_mlp"], seed=seed, block=0) for seed in range(8)}) == 8
+
+
+def test_the_order_of_a_block_depends_on_seed_task_and_block_alone() -> None:
+    rows = PLAN.tasks["iris_mlp"]
+    alone = block_order(rows, seed=3, block=5)
+    assert blocks_of(rows, 6, seed=3)[5] == alone  # whatever blocks ran before it
+    assert block_order(rows_of(tasks=("iris_mlp",), has_gpu=True), seed=3, block=5) == alone  # or tasks beside it
+    as_floats = tuple(msgspec.structs.replace(row, precision="float64") for row in rows)
+    assert [row.mode for row in block_order(as_floats, seed=3, block=5)] == [row.mode for row in alone]
+
+
+def test_the_order_is_the_same_on_every_machine() -> None:
+    rows = tuple(a_row("linear_fit", mode=mode) for mode in "abcdefg")
+    orders = ["".join(row.mode for row in block) for block in blocks_of(rows, 3, seed=7)]
+    assert orders == ["adfegbc", "fgabdce", "fcgbade"]
 
 
 def test_no_row_is_always_the_first_of_its_task() -> None:
     rows = rows_of(tasks=("linear_fit",))
-    firsts = Counter(block[0] for block in blocks_of(jobs_of(rows, 50 * len(rows))))
+    firsts = Counter(block[0] for block in blocks_of(rows, 50 * len(rows)))
     assert set(firsts) == set(rows)
     assert max(firsts.values()) < 100  # 50 are expected of each
 
 
-def test_the_order_depends_on_the_seed_alone() -> None:
-    assert jobs_of(ROWS, 3) == jobs_of(ROWS, 3)
-    assert jobs_of(ROWS, 3, seed=1) == jobs_of(ROWS, 3, seed=1)
-    assert jobs_of(ROWS, 3, seed=1) != jobs_of(ROWS, 3, seed=2)
+def test_every_two_rows_are_run_in_either_order() -> None:
+    rows = rows_of(tasks=("linear_fit",))
+    before = Counter(pair for block in blocks_of(rows, 200) for pair in itertools.combinations(block, 2))
+    assert len(before) == len(rows) * (len(rows) - 1)
+    assert min(before.values()) > 60  # 100 are expected of each
 
 
-def test_more_workers_leave_the_earlier_blocks_as_they_are() -> None:
-    assert jobs_of(ROWS, 5)[: 2 * len(ROWS)] == jobs_of(ROWS, 2)
+def test_no_rows_have_no_order() -> None:
+    assert block_order((), seed=0, block=0) == ()
 
 
-def test_every_job_carries_threads_and_settings() -> None:
-    jobs = jobs_of(ROWS, 2, threads=3, settings={"epochs": 4})
-    assert {job.threads for job in jobs} == {3}
-    assert all(job.settings == {"epochs": 4} for job in jobs)
+# Plan
+
+
+def test_the_rows_of_a_task_stay_together_even_where_they_were_given_mixed() -> None:
+    mixed = tuple(sorted(ROWS, key=lambda row: (row.backend, row.mode, row.device)))
+    tasks = dataclasses.replace(PLAN, rows=mixed).tasks
+    assert sorted(tasks) == sorted(TASK_NAMES)
+    assert all(tasks[name] == tuple(row for row in mixed if row.task == name) for name in tasks)
+
+
+def test_tasks_keep_the_order_in_which_they_were_chosen() -> None:
+    assert tuple(PLAN.tasks) == TASK_NAMES
+    assert tuple(itertools.chain(*PLAN.tasks.values())) == ROWS
+
+
+def test_every_job_carries_row_block_threads_and_settings() -> None:
+    plan = dataclasses.replace(PLAN, threads=3, settings={"epochs": 4})
+    assert plan.job(ROWS[5], 7) == Job(row=ROWS[5], threads=3, block=7, settings={"epochs": 4})
 
 
 def test_jobs_do_not_share_their_settings_with_the_caller() -> None:
     changes = {"epochs": 4}
-    jobs = jobs_of(ROWS, 1, settings=changes)
+    job = dataclasses.replace(PLAN, settings=changes).job(ROWS[0], 0)
     changes["epochs"] = 5
-    assert all(job.settings == {"epochs": 4} for job in jobs)
+    assert job.settings == {"epochs": 4}
 
 
-def test_no_rows_are_no_jobs() -> None:
-    assert jobs_of((), 3) == ()
+def test_no_rows_are_no_tasks() -> None:
+    assert dataclasses.replace(PLAN, rows=()).tasks == {}
+
+
+# Percent
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [("5%", 0.05), ("5 %", 0.05), ("5", 0.05), (" 2.5% ", 0.025), ("0.1", 0.001), ("150%", 1.5), ("1e1%", 0.1)],
+)
+def test_a_share_is_given_in_percent_with_or_without_the_sign(text: str, share: float) -> None:
+    assert percent(text) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("text", ["", "%", "five", "0", "0%", "-5%", "nan", "inf", "inf%", "5%%", "5 percent", "1e400"])
+def test_what_is_no_share_is_refused_by_what_it_is(text: str) -> None:
+    with pytest.raises(BadChoice) as caught:
+        percent(text)
+    assert str(caught.value) == f"cannot take {text!r} as a share; it takes a number of percent above 0, such as 5%"
+
+
+def test_the_usual_effect_can_be_written_and_read() -> None:
+    assert percent(f"{EFFECT:.0%}") == EFFECT
+
+
+def test_a_random_seed_is_one_that_the_command_line_takes_and_hardly_ever_the_same() -> None:
+    seeds = {random_seed() for _ in range(20)}
+    assert len(seeds) > 15
+    assert min(seeds) >= 0
+
+
+# Rows of an earlier run
+
+
+@pytest.mark.parametrize("row", ROWS[:3], ids=str)
+def test_a_row_that_there_still_is_is_taken(row: Row) -> None:
+    require_row(row)
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        (a_row("linear_fti"), "unknown task 'linear_fti'; choose from "),
+        (a_row("linear_fit", "theano"), "unknown backend 'theano'; choose from "),
+        (a_row("linear_fit", "torch", "scan"), "unknown mode 'scan'; choose from compile, eager"),
+    ],
+)
+def test_a_row_that_there_is_no_more_is_refused_by_what_is_gone(row: Row, says: str) -> None:
+    with pytest.raises(BadChoice) as caught:
+        require_row(row)
+    assert str(caught.value).startswith(says)
 
 
 # Resolved settings
@@ -233,6 +310,5 @@ def test_no_rows_are_no_jobs() -> None:
 
 def test_the_resolved_settings_are_those_each_task_is_trained_with() -> None:
     changes = {"epochs": "3", "optimizer": "adam"}
-    names = ("linear_fit", "iris_mlp", "thermometer")
-    assert resolved(ROWS, changes) == {name: settings(override(TASKS[name], changes)) for name in names}
+    assert resolved(ROWS, changes) == {name: settings(override(TASKS[name], changes)) for name in TASK_NAMES}
     assert resolved(ROWS, changes)["iris_mlp"]["epochs"] == 3

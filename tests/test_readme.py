@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 import pytest
+import typer
 from support import ROOT
 
 from backends.registry import BUILT_IN
+from bench.cli import app
 from bench.tasks import TASKS
 
 README = (ROOT / "README.md").read_text()
+COMMANDS = re.findall(r"`(bench [^`]+)`", README)
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
@@ -36,3 +40,14 @@ def test_it_names_every_task_and_every_mode() -> None:
     assert all(name in README for name in TASKS)
     for entry in BUILT_IN.values():
         assert all(f"| {entry.name} | {mode} |" in README for mode in entry.modes)
+
+
+@pytest.mark.parametrize("line", sorted(set(COMMANDS)))
+def test_its_commands_are_commands_with_options_that_they_have(line: str) -> None:
+    _, name, *arguments = shlex.split(line)
+    needed = {"compare": ["BEFORE", "AFTER"]}.get(name, [])  # where it is only spoken of
+    typer.main.get_command(app).commands[name].make_context(name, arguments or needed)
+
+
+def test_it_names_every_command() -> None:
+    assert {line.split()[1] for line in COMMANDS} == set(typer.main.get_command(app).commands)

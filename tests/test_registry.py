@@ -11,7 +11,7 @@ from support import FAKES, ROOT, a_row
 
 from backends import registry
 from backends.registry import BUILT_IN, Entry
-from bench.runner import impossible
+from bench.setup import impossible
 
 MISSING = Entry("absent", "absent", ("loop",), "no_such_framework", ("no-such",), "pip install no-such")
 

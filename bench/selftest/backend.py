@@ -1,0 +1,154 @@
+"""The NumPy backend under other names, some with a fault that the harness must see, and one that does no training.
+
+Modes:
+    same, again     the NumPy backend, twice
+    slower          the same, and then waits for 5 % of the time that it took
+    no_op, by_hand  no training: a pass that ends 10 ms after it began, so that only what is around it can differ
+    unfinished      returns while a fifth of its work is still to be done
+    more_threads    keeps three threads a core busy
+    slows_down      each pass takes 3 % longer than the one before
+    recompiles      its fifth pass takes half a second more
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from backends.contract import Array, Inputs, Params, Placement, Problem, Trainer
+from backends.numpy_backend import NumpyTrainer, open_product
+
+__all__ = ["open_product", "open_trainer"]
+
+SLOWER = 0.05
+UNFINISHED = 0.2
+SLOWS_DOWN = 0.03
+RECOMPILES_AT, RECOMPILES_S = 5, 0.5
+NO_OP_S = 0.01
+
+
+def open_trainer(problem: Problem, placement: Placement) -> Trainer:
+    """Return the trainer of a mode."""
+    return TRAINERS[placement.mode](problem, placement)
+
+
+def spin(seconds: float) -> None:
+    """Keep a core busy for a time."""
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
+
+
+class Late(NumpyTrainer):
+    """Trains, and then does nothing for a time that depends on how long it took and on how often it was called."""
+
+    def __init__(self, problem: Problem, placement: Placement, late_s: Callable[[float, int], float]) -> None:
+        super().__init__(problem, placement)
+        self.late_s = late_s
+        self.calls = 0
+
+    def train(self, order: Array) -> Array:
+        """Take the steps; return their losses, late."""
+        before = time.perf_counter()
+        losses = super().train(order)
+        self.calls += 1
+        spin(self.late_s(time.perf_counter() - before, self.calls))
+        return losses
+
+
+class Unfinished(NumpyTrainer):
+    """Returns before the last of its work is done; everything but `train` waits for it."""
+
+    rest: threading.Thread | None = None
+
+    def train(self, order: Array) -> Array:
+        """Take the steps; leave a fifth of the time to a thread."""
+        before = time.perf_counter()
+        losses = super().train(order)
+        self.rest = threading.Thread(target=time.sleep, args=(UNFINISHED * (time.perf_counter() - before),))
+        self.rest.start()
+        return losses
+
+    def wait(self) -> None:
+        """Wait until the last training is really finished."""
+        if self.rest is not None:
+            self.rest.join()
+
+    def params(self) -> Params:
+        """Return copies of weights and biases."""
+        self.wait()
+        return super().params()
+
+    def reset(self, params: Params) -> None:
+        """Copy `params` in."""
+        self.wait()
+        super().reset(params)
+
+    def predict(self, inputs: Inputs) -> Array:
+        """Return the outputs [rows, outputs]."""
+        self.wait()
+        return super().predict(inputs)
+
+
+class MoreThreads(NumpyTrainer):
+    """Lets other threads compute beside its own for as long as the process lives."""
+
+    def __init__(self, problem: Problem, placement: Placement) -> None:
+        super().__init__(problem, placement)
+        for _ in range(3 * placement.threads):
+            threading.Thread(target=_hash_for_ever, daemon=True).start()
+
+
+def _hash_for_ever() -> None:
+    content = bytes(2**20)
+    while True:
+        hashlib.sha256(content)  # which lets other threads run meanwhile
+
+
+class NoOp:
+    """Lets 10 ms pass, and trains nothing."""
+
+    def __init__(self, problem: Problem, placement: Placement) -> None:
+        self.kept: Params = ()
+
+    def reset(self, params: Params) -> None:
+        """Keep the parameters."""
+        self.kept = params
+
+    def train(self, order: Array) -> Array:
+        """Let 10 ms pass; return zeros."""
+        spin(NO_OP_S)
+        return np.zeros(len(order))
+
+    def predict(self, inputs: Inputs) -> Array:
+        """Return zeros [rows, 1]."""
+        return np.zeros((len(inputs), 1))
+
+    def params(self) -> Params:
+        """Return what was kept."""
+        return self.kept
+
+    def peak_device_memory_bytes(self) -> int | None:
+        """Return None: there is no device but the CPU."""
+        return None
+
+
+TRAINERS: dict[str, Callable[[Problem, Placement], Trainer]] = {
+    "same": NumpyTrainer,
+    "again": NumpyTrainer,
+    "slower": lambda problem, placement: Late(problem, placement, lambda took_s, _: SLOWER * took_s),
+    "no_op": NoOp,
+    "by_hand": NoOp,
+    "unfinished": Unfinished,
+    "more_threads": MoreThreads,
+    "slows_down": lambda problem, placement: Late(
+        problem, placement, lambda took_s, calls: SLOWS_DOWN * calls * took_s
+    ),
+    "recompiles": lambda problem, placement: Late(
+        problem, placement, lambda _, calls: RECOMPILES_S if calls == RECOMPILES_AT else 0.0
+    ),
+}

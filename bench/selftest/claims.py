@@ -1,0 +1,121 @@
+"""What the suite claims of its own measurements, held against samples of known truth. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.comparison import Comparison, Comparisons, Times
+from bench.flags import Flag
+from bench.records import Row
+from bench.selftest.backend import SLOWER
+
+FALSE_ALARMS = 0.05
+FOUND = 0.90
+COVERED = 0.95
+OVERHEAD = 0.01
+FAULTS: Mapping[str, str] = {  # mode: what its flag must say
+    "unfinished": "does not wait",
+    "more_threads": "threads",
+    "slows_down": "slows down",
+    "recompiles": "compiles anew",
+}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence, what it wants, and what came of it."""
+
+    name: str
+    wanted: str
+    got: str
+    holds: bool
+
+
+def two_errors(share: float, count: int) -> float:
+    """Return two standard errors of a share that is observed in so many independent cases."""
+    return 2 * math.sqrt(share * (1 - share) / count) if count else math.inf
+
+
+def compare_alone(times: Times, mode: str, other: str, effect: float) -> Comparison:
+    """Return what a run of these two rows alone would say of mode / other."""
+    pair = {row.mode: row for row in times}
+    two = {pair[name]: times[pair[name]] for name in (mode, other)}
+    return Comparisons(two, effect).compare(pair[mode], pair[other])
+
+
+def no_false_alarms(runs: Sequence[Times], effect: float) -> Claim:
+    """One backend under two names is hardly ever called faster or slower than itself."""
+    outcomes = [compare_alone(times, "again", "same", effect).judged.outcome for times in runs]
+    outcomes = [outcome for outcome in outcomes if outcome != "too few blocks"]  # which is no verdict
+    alarms = sum(outcome in ("faster", "slower") for outcome in outcomes)
+    count = len(outcomes)
+    limit = FALSE_ALARMS + two_errors(FALSE_ALARMS, count)
+    equivalent = outcomes.count("equivalent")
+    return Claim(
+        name="A/A: one backend under two names is told from itself",
+        wanted=f"at most {limit:.1%} ({FALSE_ALARMS:.0%} and two standard errors) of {count}",
+        got=f"{alarms} ({alarms / max(1, count):.1%}); {equivalent} equivalent, the others inconclusive",
+        holds=count > 0 and alarms / count <= limit,
+    )
+
+
+def slowdowns_found(runs: Sequence[Times], effect: float) -> Claim:
+    """A slowdown of 5 % is found by the runs that claim to see one."""
+    found = [compare_alone(times, "slower", "same", effect) for times in runs]
+    able = [each for each in found if each.judged.detectable <= SLOWER]
+    seen = sum(each.judged.outcome == "slower" for each in able)
+    others = len(found) - len(able)
+    return Claim(
+        name=f"a slowdown of {SLOWER:.0%} is found by a run that claims to see one",
+        wanted=f"at least {FOUND:.0%}",
+        got=f"{seen} of {len(able)} ({seen / max(1, len(able)):.0%}); {others} runs ended without such a claim",
+        holds=bool(able) and seen / len(able) >= FOUND,
+    )
+
+
+def truth_covered(runs: Sequence[Times], effect: float) -> Claim:
+    """The interval holds the true ratio, which is known here."""
+    truths = (("again", "same", 1.0), ("slower", "same", 1 + SLOWER))
+    between = [
+        (compare_alone(times, mode, other, effect).interval, truth) for times in runs for mode, other, truth in truths
+    ]
+    known = [(interval, truth) for interval, truth in between if interval is not None]
+    covered = sum(interval.low <= truth <= interval.high for interval, truth in known)
+    limit = COVERED - two_errors(COVERED, len(known))
+    return Claim(
+        name="the 95 % interval of the ratio holds the truth, 1 or 1.05",
+        wanted=f"at least {limit:.1%} (95 % less two standard errors) of {len(known)}",
+        got=f"{covered} ({covered / max(1, len(known)):.1%})",
+        holds=bool(known) and covered / len(known) >= limit,
+    )
+
+
+def little_overhead(times: Times, effect: float) -> Claim:
+    """The harness adds hardly anything to a pass of 10 ms, all that it does between passes counted in."""
+    found = compare_alone(times, "no_op", "by_hand", effect)
+    between = found.interval
+    got = "no interval" if between is None else f"{found.ratio:.4f} [{between.low:.4f}, {between.high:.4f}]"
+    return Claim(
+        name="a pass of 10 ms in the harness, over one in a loop written by hand",
+        wanted=f"the whole interval below {1 + OVERHEAD:.2f}",
+        got=f"{got} from {found.blocks} blocks",
+        holds=between is not None and between.high < 1 + OVERHEAD,
+    )
+
+
+def faults_flagged(flags: Mapping[Row, Iterable[Flag]]) -> list[Claim]:
+    """Each planted fault is flagged by what it is, and the backend without one by nothing."""
+    by_mode = {row.mode: [flag.sentence for flag in each] for row, each in flags.items()}
+    claims = [
+        Claim(
+            name=f"a backend that is faulty: {mode}",
+            wanted=f"flagged: {says} …",
+            got="; ".join(by_mode.get(mode, [])) or "nothing",
+            holds=any(says in sentence for sentence in by_mode.get(mode, [])),
+        )
+        for mode, says in FAULTS.items()
+    ]
+    right = by_mode.get("same")
+    return [*claims, Claim("a backend that is right", "no flag", "; ".join(right or ()) or "nothing", right == [])]

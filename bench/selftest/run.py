@@ -1,0 +1,155 @@
+"""Takes the samples that the suite's claims are held against, on this machine."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import msgspec
+
+from bench.audience import Audience
+from bench.blocks import run_blocks
+from bench.comparison import Times, log_times
+from bench.flags import flags_of
+from bench.plan import EFFECT, Plan
+from bench.records import Goal, Job, Record, Request, Row
+from bench.selftest import SELFTEST
+from bench.selftest.claims import (
+    FAULTS,
+    OVERHEAD,
+    Claim,
+    faults_flagged,
+    little_overhead,
+    no_false_alarms,
+    slowdowns_found,
+    truth_covered,
+)
+from bench.setup import Setup
+from bench.stand import WorkerStand
+
+TASK = "mlp_regression"  # some twenty passes of as many milliseconds in each process
+REPETITION_S = 90.0
+OVERHEAD_S = 300.0
+FAULT_WORKERS = 3
+
+
+class Silence:
+    """Is told everything and says nothing."""
+
+    def stage(self, label: str, total: int) -> None:
+        """Say nothing."""
+
+    def begins(self, label: str) -> None:
+        """Say nothing."""
+
+    def ended(self, label: str, outcome: str) -> None:
+        """Say nothing."""
+
+
+class OverheadStand(WorkerStand):
+    """Times the no-op by the harness, all that it does between passes counted in, or by hand."""
+
+    def sample(self, job: Job) -> Record:
+        """Time a job; its passes are replaced by the mean over everything from the first pass's end to the last's."""
+        if job.row.mode == "by_hand":
+            with self.setup.worker(Path(tempfile.gettempdir())) as worker:
+                return worker.run(Request(kind="by_hand", job=job), self.setup.time_limit_s)
+        record = super().sample(job)
+        if record.timing is None:
+            return record
+        passes = len(record.timing.passes_s) - 1
+        each_s = record.timing.steady.window_s / passes
+        timing = msgspec.structs.replace(record.timing, passes_s=(record.timing.passes_s[0], *[each_s] * passes))
+        return msgspec.structs.replace(record, timing=timing)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a self-test came to."""
+
+    claims: tuple[Claim, ...]
+    samples_csv: str
+
+
+def selftest(setup: Setup, audience: Audience, repetitions: int, seed: int) -> Outcome:
+    """Hold every claim against samples of this machine."""
+    lines: list[dict[str, object]] = []
+    with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch, setup.worker(Path(scratch)) as calibrator:
+        stand = WorkerStand(setup, calibrator)
+        overhead_stand = OverheadStand(setup, calibrator)
+        goal = Goal(workers=None, effect=EFFECT, time_s=REPETITION_S)
+        audience.stage("A/A and a slowdown", repetitions)
+        runs: list[Times] = []
+        for number in range(repetitions):
+            label = f"run {number + 1}"
+            audience.begins(label)
+            known = plan(setup, ("same", "again", "slower"), goal, seed + number)
+            records = take(known, stand)
+            runs.append(times_of(known, records))
+            lines += list(tidy("precision", number, records))
+            audience.ended(label, "ok")
+        audience.stage("overhead and faults", 2)
+        audience.begins("overhead")
+        overhead_goal = Goal(workers=None, effect=OVERHEAD, time_s=OVERHEAD_S)
+        idle = plan(setup, ("no_op", "by_hand"), overhead_goal, seed)
+        overhead = take(idle, overhead_stand)
+        lines += list(tidy("overhead", 0, overhead))
+        audience.ended("overhead", "ok")
+        audience.begins("faults")
+        few = Goal(workers=FAULT_WORKERS, effect=EFFECT, time_s=math.inf)
+        faulty = take(plan(setup, ("same", *FAULTS), few, seed), stand)
+        lines += list(tidy("faults", 0, faulty))
+        audience.ended("faults", "ok")
+    claims = (
+        no_false_alarms(runs, EFFECT),
+        slowdowns_found(runs, EFFECT),
+        truth_covered(runs, EFFECT),
+        little_overhead(times_of(idle, overhead), OVERHEAD),
+        *faults_flagged(flags_of(faulty)),
+    )
+    return Outcome(claims, _csv(lines))
+
+
+def plan(setup: Setup, modes: tuple[str, ...], goal: Goal, seed: int) -> Plan:
+    """Return a plan of some modes of the self-test's own backend."""
+    rows = tuple(Row(task=TASK, backend=SELFTEST.name, mode=mode, device="cpu", precision="float32") for mode in modes)
+    return Plan(rows=rows, threads=setup.threads, settings={}, goal=goal, seed=seed)
+
+
+def take(plan: Plan, stand: WorkerStand) -> list[Record]:
+    """Return the records of a plan."""
+    return [line for line in run_blocks(plan, stand, Silence()) if isinstance(line, Record)]
+
+
+def times_of(plan: Plan, records: list[Record]) -> Times:
+    """Return the times of every row of a plan, none of those that failed."""
+    times = log_times(records)
+    return {row: times.get(row, {}) for row in plan.rows}
+
+
+def tidy(part: str, repetition: int, records: list[Record]) -> Iterator[dict[str, object]]:
+    """Yield a line a sample."""
+    for record in records:
+        pass_s = median(record.timing.steady_s) if record.timing else math.nan
+        yield {
+            "part": part,
+            "run": repetition + 1,
+            "block": record.job.block + 1,
+            "mode": record.job.row.mode,
+            "status": record.status,
+            "pass_s": f"{pass_s:.9g}",
+        }
+
+
+def _csv(lines: list[dict[str, object]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()

@@ -1,0 +1,73 @@
+"""This machine, as blocks are run on it: a process a sample, and a fixed piece of work between blocks."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
+
+from bench.errors import UserError
+from bench.launch import Worker
+from bench.machine import core_times
+from bench.plan import Plan
+from bench.records import Block, Calibration, CoreTimes, Job, Record, Request, Row
+from bench.setup import Setup, Watcher
+
+CALIBRATION_LIMIT_S = 30.0
+
+
+class WorkerStand:
+    """This machine: each sample by a process of its own, with nothing compiled in advance."""
+
+    def __init__(self, setup: Setup, calibrator: Worker) -> None:
+        self.setup = setup
+        self.calibrator = calibrator  # one process for the whole run, idle in between
+
+    def clock(self) -> float:
+        """Return seconds."""
+        return time.monotonic()
+
+    def sample(self, job: Job) -> Record:
+        """Time a job."""
+        with (
+            tempfile.TemporaryDirectory(prefix="levelfield-") as compile_cache,
+            self.setup.worker(Path(compile_cache)) as worker,
+        ):
+            return worker.run(Request(kind="time", job=job), self.setup.time_limit_s)
+
+    def calibrate(self, job: Job) -> Calibration | None:
+        """Time a fixed piece of work."""
+        return self.calibrator.run(Request(kind="calibrate", job=job), CALIBRATION_LIMIT_S).calibration
+
+    def core_times(self) -> CoreTimes | None:
+        """Return what the granted cores have done so far."""
+        return core_times(self.setup.cores)
+
+
+def time_rows(
+    plan: Plan,
+    setup: Setup,
+    watcher: Watcher,
+    earlier: Iterable[Record] = (),
+    unranked_rows: Callable[[], Collection[Row]] = tuple,
+) -> Iterator[Record | Block]:
+    """Yield what timing a plan on this machine gives."""
+    from bench.blocks import run_blocks  # which needs scipy: a second that `bench list` has not
+
+    with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch, setup.worker(Path(scratch)) as calibrator:
+        yield from run_blocks(plan, WorkerStand(setup, calibrator), watcher, earlier, unranked_rows)
+
+
+def calibrate_machine(setup: Setup, times: int, pause_s: float) -> tuple[Calibration, ...]:
+    """Time a fixed piece of work several times, with a pause between them. Raises `UserError` where it fails."""
+    found = []
+    job = Job(row=Row(task="", backend="", mode="", device="cpu", precision="float32"), threads=setup.threads, block=0)
+    with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch, setup.worker(Path(scratch)) as worker:
+        for _ in range(times):
+            record = worker.run(Request(kind="calibrate", job=job), CALIBRATION_LIMIT_S)
+            if record.calibration is None:
+                raise UserError(f"cannot calibrate: {record.reason}")
+            found.append(record.calibration)
+            time.sleep(pause_s)
+    return tuple(found)
