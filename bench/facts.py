@@ -38,7 +38,7 @@ def differences(then: Header, now: Header) -> tuple[Difference, ...]:
     found = [Difference("machine", name, *pair) for name, pair in machine.items() if pair[0] != pair[1]]
     found += _of_mappings("machine", "variable ", then.environment, now.environment)
     found += _of_mappings("versions", "", then.versions, now.versions)
-    for task in then.tasks.keys() & now.tasks.keys():
+    for task in (task for task in then.tasks if task in now.tasks):
         found += _of_mappings("settings", f"{task} ", then.tasks[task], now.tasks[task])
     if then.commit != now.commit:
         found.append(Difference("code", "commit", then.commit, now.commit))

@@ -88,7 +88,7 @@ def unfinished(samples: Sequence[Sample]) -> str:
     pass_s = _typical(samples, lambda sample: median(sample.timing.steady_s))
     if left_s <= max(LEFT_SHARE * pass_s, LEFT_FLOOR_S):
         return ""
-    return f"does not wait: {left_s / pass_s:.0%} of a pass was left to do when train returned"
+    return f"does not wait: {left_s / max(pass_s, 1e-9):.0%} of a pass was left to do when train returned"
 
 
 def crowded(samples: Sequence[Sample]) -> str:
@@ -114,7 +114,7 @@ def _ready(sample: Sample) -> float:
 def escaped(samples: Sequence[Sample]) -> str:
     """The process runs on cores that it was not granted."""
     granted = samples[0].threads
-    cores = max(sample.resources.cores for sample in samples)
+    cores = max(sample.resources.cores or 0 for sample in samples)
     if cores > granted:
         return f"made {cores} cores its own, {granted} granted"
     busy = _typical(samples, lambda each: each.timing.steady.cpu_s / max(each.timing.steady.window_s, 1e-9))
@@ -141,10 +141,10 @@ def drifting(samples: Sequence[Sample]) -> str:
     if not trends:
         return ""
     trend = median(trends)
-    alike = sum((each > 1) == (trend > 1) for each in trends)
-    if 1 / TREND <= trend <= TREND or alike < 0.75 * len(trends):
+    slower, faster = (sum(each > TREND for each in trends), sum(each < 1 / TREND for each in trends))
+    if max(slower, faster) < 0.75 * len(trends):
         return ""
-    if trend > 1:
+    if slower > faster:
         return f"slows down: its last passes take {trend:.2f} times as long as its first"
     return f"still warming up: its first steady passes take {1 / trend:.2f} times as long as its last"
 
@@ -183,6 +183,8 @@ def unaccounted(samples: Sequence[Sample]) -> str:
     wall_s = _typical(samples, lambda sample: sample.timing.wall_s)
     if abs(missing_s) <= max(PHASES_SHARE * wall_s, PHASES_FLOOR_S):
         return ""
+    if missing_s < 0:
+        return f"the phases are {-missing_s / wall_s:.0%} longer than the wall time"
     return f"{missing_s / wall_s:.0%} of the wall time is in no phase"
 
 

@@ -107,7 +107,7 @@ class Quality(Struct, frozen=True, kw_only=True):
 class Resources(Struct, frozen=True, kw_only=True):
     """What the worker really had, read back."""
 
-    cores: int  # that the process may run on
+    cores: int | None  # that the process may run on; None where a process cannot be pinned
     dtype: str  # of the parameters
     framework: str  # version
 

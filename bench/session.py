@@ -62,6 +62,7 @@ def go_on(earlier: Run, threads: int | None, time_s: float | None) -> tuple[Plan
         machine=this_machine(),
         versions=versions(),
         commit=commit(),
+        environment=settings_of_frameworks(os.environ),
         tasks=resolved(header.rows, header.settings),
     )
     if differing := differences(header, here):

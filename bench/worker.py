@@ -183,7 +183,8 @@ def quality_of(training: Training, measured: Measured) -> Quality:
 
 def resources_of(job: Job, dtype: str) -> Resources:
     """Return what this process had."""
-    return Resources(cores=len(usable_cores()), dtype=dtype, framework=entry_of(job).version() or "unknown")
+    cores = len(usable_cores()) if sys.platform == "linux" else None
+    return Resources(cores=cores, dtype=dtype, framework=entry_of(job).version() or "unknown")
 
 
 def finite(number: float) -> float | None:

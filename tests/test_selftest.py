@@ -658,7 +658,7 @@ def test_a_mode_that_always_fails_breaks_claims_and_nothing_else(monkeypatch: py
 
 @pytest.mark.slow
 def test_the_command_writes_claims_and_samples_of_this_machine(tmp_path: Path) -> None:
-    done = run_bench("selftest", "--repetitions", "1", "--out", "told", cwd=tmp_path)
+    done = run_bench("selftest", "--repetitions", "1", "--out", "told", cwd=tmp_path, time_limit_s=600)
     claims = (tmp_path / "told" / "selftest.md").read_text()
     rows = [line.split("|")[1:-1] for line in claims.splitlines() if line.startswith("| ")][1:]
     assert len(rows) == 4 + len(FAULTS) + 1, done.stderr
