@@ -290,7 +290,7 @@ def selftest(
     threads: Threads = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for selftest.md and selftest.csv.")] = Path("results"),
 ) -> None:
-    """Hold the suite's own claims against samples of known truth, on this machine; takes about half an hour."""
+    """Hold the suite's own claims against samples of known truth, on this machine; takes some twenty minutes."""
     from bench import tables
     from bench.selftest.run import selftest as hold
 
