@@ -22,7 +22,7 @@ class Comparison:
     interval: Interval | None
     judged: Judged
     blocks: int
-    blocks_needed: float  # to see a difference of the size that the run aims at
+    blocks_needed: float  # to see the difference that there seems to be, or one of the size that the run aims at
 
 
 class Comparisons:

@@ -200,10 +200,14 @@ def _outcome(found: Estimate, different: float, equivalent: float) -> Outcome:
 
 
 def blocks_needed(found: Estimate, judged: Judged, effect: float) -> float:
-    """Return about how many blocks would see a difference of `effect`, as steady as those so far."""
+    """Return about how many blocks, as steady as those so far, would see the difference that there seems to be.
+
+    Where that is less than `effect`, how many would see a difference of `effect`, or that there is none.
+    """
     if not math.isfinite(judged.detectable):
         return float(MIN_BLOCKS)
-    return max(float(found.blocks), found.blocks * (math.log1p(judged.detectable) / math.log1p(effect)) ** 2)
+    wanted = max(math.log1p(effect), abs(found.mean))
+    return max(float(found.blocks), found.blocks * (math.log1p(judged.detectable) / wanted) ** 2)
 
 
 def shared(mine: Mapping[int, float], others: Mapping[int, float]) -> list[float]:

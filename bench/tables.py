@@ -110,7 +110,8 @@ def told(summary: pd.DataFrame) -> list[str]:
         compared = lines[lines["detectable"].notna() & (lines["verdict"] != "too few blocks")]
         if (lines["verdict"] == "too few blocks").any():
             fewest = int(lines["shared_blocks"].min())
-            sentences.append(f"{task}: no intervals from {fewest} blocks; they begin at {MIN_BLOCKS}")
+            plural = "" if fewest == 1 else "s"
+            sentences.append(f"{task}: no intervals from {fewest} block{plural}; they begin at {MIN_BLOCKS}")
         if compared.empty:
             continue
         seen = f"{task}: a difference of {compared['detectable'].median():.1%} would have been seen"

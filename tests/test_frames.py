@@ -517,7 +517,8 @@ def test_rows_that_cannot_be_told_apart_are_named_with_the_blocks_that_would(tmp
 def test_too_few_blocks_are_told_as_such(blocks: int, tmp_path: Path) -> None:
     times = {FAST: dict.fromkeys(range(blocks), 0.1), SLOW: dict.fromkeys(range(blocks), 0.2)}
     lines = summary(frame_of(tmp_path, right(times)))
-    assert told(lines) == [f"linear_fit: no intervals from {blocks} blocks; they begin at 6"]
+    number = "1 block" if blocks == 1 else "5 blocks"
+    assert told(lines) == [f"linear_fit: no intervals from {number}; they begin at 6"]
 
 
 def test_each_task_of_each_run_is_told_of(tmp_path: Path) -> None:

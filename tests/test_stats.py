@@ -161,6 +161,14 @@ def test_four_times_the_blocks_see_half_the_difference() -> None:
     assert blocks_needed(found, judged, half) == pytest.approx(40)
 
 
+def test_a_difference_that_seems_large_takes_fewer_blocks_to_see_than_a_small_one() -> None:
+    small, large = an_estimate(0.01, 0.05), an_estimate(0.3, 0.05)
+    needed = [blocks_needed(each, judge({"pair": each}, 0.05)["pair"], 0.05) for each in (small, large)]
+    assert needed == pytest.approx([203, 10], rel=0.02)
+    middling = an_estimate(0.12, 0.05)
+    assert 10 < blocks_needed(middling, judge({"pair": middling}, 0.05)["pair"], 0.05) < 50
+
+
 # Verdicts
 
 
