@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backends.contract import Device
-from bench.flags import flags_of
+from bench.flags import unfair
 from bench.machine import gpu_names
 from bench.plan import Choice, choose_rows
 from bench.records import FAILURES, Record, Row, Verdict
@@ -93,8 +93,8 @@ def test_training(
     verdict, line = finished.rulings.get(row), compared[row]
     benchmark.group = f"{row.task}, {row.precision}: one pass"
     benchmark.extra_info.update(extra_info(samples, verdict) | {name: plain(line[name]) for name in COMPARED})
-    unfair = [flag.sentence for flag in flags_of(finished.outcomes).get(row, ()) if flag.unfair]
-    benchmark.pedantic(play, args=(replay(samples, verdict, unfair),), rounds=len(samples))
+    misleading = unfair(finished.outcomes).get(row, [])
+    benchmark.pedantic(play, args=(replay(samples, verdict, misleading),), rounds=len(samples))
 
 
 def play(rounds: Iterator[float]) -> None:
@@ -102,15 +102,15 @@ def play(rounds: Iterator[float]) -> None:
     CLOCK.now_s += next(rounds)
 
 
-def replay(samples: list[Record], verdict: Verdict | None, unfair: list[str]) -> Iterator[float]:
+def replay(samples: list[Record], verdict: Verdict | None, misleading: list[str]) -> Iterator[float]:
     """Yield the median steady pass of each process, in seconds. Raises `RowFailed` first where anything was wrong."""
     for record in samples:
         if record.status in FAILURES:
             raise RowFailed(f"{record.status}: {record.reason}")
     if verdict is None or verdict.agrees is not True:
         raise RowFailed(f"parity: {verdict.reason if verdict else 'no verdict'}")
-    if unfair:
-        raise RowFailed(f"its times are not to be compared: {'; '.join(unfair)}")
+    if misleading:
+        raise RowFailed(f"its times are not to be compared: {'; '.join(misleading)}")
     for record in samples:
         if record.timing is not None:
             yield median(record.timing.steady_s)

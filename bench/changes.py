@@ -15,7 +15,7 @@ from typing import Literal
 
 from bench.calibration import typical_s
 from bench.comparison import log_times
-from bench.flags import flags_of
+from bench.flags import unfair
 from bench.records import Row
 from bench.stats import Estimate, Interval, Judged, estimate_apart, interval_apart, judge
 from bench.store import Run
@@ -54,10 +54,10 @@ def changes(then: Run, now: Run, effect: float) -> tuple[Change, ...]:
 
 def good_times(run: Run) -> dict[Row, dict[int, float]]:
     """Return the logarithm of the median steady pass, by row and block, of all rows that are right and fair."""
-    unfair = {row for row, flags in flags_of(run.outcomes).items() if any(flag.unfair for flag in flags)}
+    misleading = unfair(run.outcomes).keys()
     failed = {record.job.row for record in run.outcomes if record.status != "ok"}
     right = {row for row, verdict in run.rulings.items() if verdict.agrees is True}
-    return {row: times for row, times in log_times(run.outcomes).items() if row in right - unfair - failed}
+    return {row: times for row, times in log_times(run.outcomes).items() if row in right - misleading - failed}
 
 
 def _one_sided(row: Row, then: Run, now: Run, *, was_good: bool, is_good: bool) -> Change:
@@ -79,8 +79,7 @@ def why_not(row: Row, run: Run) -> str:
         return f"{bad.status}: {bad.reason.partition(chr(10))[0]}"
     if verdict is not None and verdict.agrees is not True:
         return f"{verdict.status if verdict.agrees is None else 'parity'}: {verdict.reason}"
-    flags = [flag.sentence for flag in flags_of(run.outcomes).get(row, ()) if flag.unfair]
-    return "; ".join(flags) or "has not been run"
+    return "; ".join(unfair(run.outcomes).get(row, ())) or "has not been run"
 
 
 def judge_changes(

@@ -57,6 +57,12 @@ def flags_of(records: Iterable[Record]) -> dict[Row, tuple[Flag, ...]]:
     return {row: flags(each) for row, each in found.items()}
 
 
+def unfair(records: Iterable[Record]) -> dict[Row, list[str]]:
+    """Return, for each row whose times mislead, the sentences that say why."""
+    raised = {row: [flag.sentence for flag in flags if flag.unfair] for row, flags in flags_of(records).items()}
+    return {row: sentences for row, sentences in raised.items() if sentences}
+
+
 def product_bounds(records: Iterable[Record]) -> dict[tuple[str, str], float]:
     """Return the fastest matrix product that any framework reached, by device and precision."""
     bounds: dict[tuple[str, str], float] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import resource
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import psutil
 
 from backends.registry import BACKENDS
 from bench.records import CoreTimes, Machine
+from bench.usage import total_cpu_s
 
 # Not TF_ alone: other tools, Terraform among them, begin their variables so.
 FRAMEWORK_PREFIXES = (
@@ -49,11 +49,10 @@ def core_times(cores: Collection[int]) -> CoreTimes | None:
     if max(cores) >= len(everyone):  # some cores are switched off, and then they are not listed by their numbers
         return None
     times = [everyone[core] for core in cores]
-    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return CoreTimes(
         busy_s=sum(each.user + each.nice + each.system + each.irq + each.softirq for each in times),
         stolen_s=sum(each.steal for each in times),
-        own_s=sum(usage.ru_utime + usage.ru_stime for usage in usages),
+        own_s=total_cpu_s(),
     )
 
 

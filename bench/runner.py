@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from bench.flags import flags_of
+from bench.flags import unfair
 from bench.plan import Plan
 from bench.records import Block, Record, Row, Verdict
 from bench.setup import Setup, Watcher, fetch_data, impossible
@@ -57,4 +57,4 @@ def run_plan(plan: Plan, setup: Setup, watcher: Watcher, write: Write, earlier: 
 def unranked(verdicts: Iterable[Verdict], records: Iterable[Record]) -> set[Row]:
     """Return the rows that do not compute, for all that is known, what their task defines, or whose times mislead."""
     wrong = {verdict.row for verdict in verdicts if verdict.agrees is not True}
-    return wrong | {row for row, flags in flags_of(records).items() if any(flag.unfair for flag in flags)}
+    return wrong | unfair(records).keys()
