@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
+from typing import Literal
 
 from bench.errors import UserError
 from bench.launch import Worker
@@ -30,11 +31,15 @@ class WorkerStand:
 
     def sample(self, job: Job) -> Record:
         """Time a job."""
+        return self.ask("time", job)
+
+    def ask(self, kind: Literal["time", "by_hand"], job: Job) -> Record:
+        """Let a process of its own time a job, by the harness or by hand."""
         with (
             tempfile.TemporaryDirectory(prefix="levelfield-") as compile_cache,
             self.setup.worker(Path(compile_cache)) as worker,
         ):
-            return worker.run(Request(kind="time", job=job), self.setup.time_limit_s)
+            return worker.run(Request(kind=kind, job=job), self.setup.time_limit_s)
 
     def calibrate(self, job: Job) -> Calibration | None:
         """Time a fixed piece of work."""

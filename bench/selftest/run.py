@@ -18,7 +18,7 @@ from bench.blocks import run_blocks
 from bench.comparison import Times, log_times
 from bench.flags import flags_of
 from bench.plan import EFFECT, Plan
-from bench.records import Goal, Job, Record, Request, Row
+from bench.records import Goal, Job, Record, Row
 from bench.selftest import SELFTEST
 from bench.selftest.claims import (
     FAULTS,
@@ -58,8 +58,7 @@ class OverheadStand(WorkerStand):
     def sample(self, job: Job) -> Record:
         """Time a job; its passes are replaced by the mean over everything from the first pass's end to the last's."""
         if job.row.mode == "by_hand":
-            with self.setup.worker(Path(tempfile.gettempdir())) as worker:
-                return worker.run(Request(kind="by_hand", job=job), self.setup.time_limit_s)
+            return self.ask("by_hand", job)
         record = super().sample(job)
         if record.timing is None:
             return record
