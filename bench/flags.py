@@ -16,6 +16,7 @@ LEFT_SHARE = 0.01  # of a pass, that may be unfinished when the clock stops
 LEFT_FLOOR_S = 50e-6  # two readings of the parameters differ by as much for other reasons
 READY_SHARE = 1.25  # of the granted cores: threads that are ready to run, on average, beside one that hands out work
 VANISHED_SHARE = 0.1  # of the CPU time
+COUNTABLE_S = 0.2  # kernels count CPU and waiting time in ticks of up to 10 ms: what is shorter cannot be judged by it
 CORES_SHARE = 1.05  # of the granted cores: CPU time over wall time
 TREND = 1.1  # last passes over first ones
 TREND_PASSES = 6
@@ -99,6 +100,9 @@ def unfinished(samples: Sequence[Sample]) -> str:
 
 def crowded(samples: Sequence[Sample]) -> str:
     """More threads want to run than there are cores for."""
+    samples = _countable(samples)
+    if not samples:
+        return ""
     vanished = _typical(samples, lambda each: each.timing.steady.vanished_cpu_s / max(each.timing.steady.cpu_s, 1e-9))
     if vanished > VANISHED_SHARE:
         return f"threads that came and went used {vanished:.0%} of its CPU time and cannot be counted"
@@ -112,6 +116,10 @@ def crowded(samples: Sequence[Sample]) -> str:
     return f"{ready:.1f} threads at a time were ready to run, {granted} granted"
 
 
+def _countable(samples: Sequence[Sample]) -> list[Sample]:
+    return [sample for sample in samples if sample.timing.steady.window_s >= COUNTABLE_S]
+
+
 def _ready(sample: Sample) -> float:
     steady = sample.timing.steady
     return (steady.cpu_s + (steady.waited_s or 0.0)) / max(steady.window_s, 1e-9)
@@ -123,6 +131,9 @@ def escaped(samples: Sequence[Sample]) -> str:
     cores = max(sample.resources.cores or 0 for sample in samples)
     if cores > granted:
         return f"made {cores} cores its own, {granted} granted"
+    samples = _countable(samples)
+    if not samples:
+        return ""
     busy = _typical(samples, lambda each: each.timing.steady.cpu_s / max(each.timing.steady.window_s, 1e-9))
     return f"kept {busy:.1f} cores busy, {granted} granted" if busy > CORES_SHARE * granted else ""
 

@@ -41,7 +41,7 @@ def test_list_shows_a_backend_of_another_package_and_one_that_is_broken(tmp_path
 
 def test_run_prints_the_table_and_writes_the_run_file(tmp_path: Path) -> None:
     result = run_bench("run", *FAST, cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
     (path,) = (tmp_path / "results").glob("run-*.jsonl")
     assert f"run file: results/{path.name}" in result.stdout
     assert "numpy" in result.stdout
@@ -57,7 +57,7 @@ def test_run_prints_the_table_and_writes_the_run_file(tmp_path: Path) -> None:
 def test_settings_reach_the_training(tmp_path: Path) -> None:
     changed = ("--set", "optimizer.learning_rate=0.00005", "--epochs", "7", "--out", "run.jsonl")
     result = run_bench("run", *FAST, *changed, cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
     frame = bench.load(tmp_path / "run.jsonl")
     assert len(frame["losses"][0]) == 7
     assert frame["parameters"][0][0] != pytest.approx(0.5483, abs=1e-3)
@@ -265,7 +265,7 @@ def test_with_numpy_and_torch_alone_their_rows_run_and_the_others_say_what_to_in
     result = subprocess.run(
         [sys.executable, "-c", hide], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
     statuses = bench.load(tmp_path / "run.jsonl").groupby("backend")["status"].unique()
     assert {name: list(each) for name, each in statuses.items()} == {
         "numpy": ["ok"],
@@ -350,7 +350,7 @@ def test_the_header_gives_the_order_of_all_records_and_a_seed_the_same_order_aga
 
 def test_what_the_machine_did_stands_after_the_samples_of_each_task_and_block(tmp_path: Path) -> None:
     result = run_bench("run", *TWO_TASKS, "--workers", "1", "--out", "a.jsonl", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
     lines = map(json.loads, (tmp_path / "a.jsonl").read_text().splitlines())
     kinds = [line["type"] for line in lines if line["type"] in ("record", "block")]
     assert kinds == ["record", "record", "block"] * 2
@@ -367,7 +367,7 @@ def test_without_a_number_of_workers_one_block_runs_whatever_the_time_and_each_r
 ) -> None:
     adaptive = ("thermometer_raw", "--backend", "numpy", "--detect", "2.5 %", "--minutes", "0", "--out", "r.jsonl")
     result = run_bench("run", *adaptive, cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
     assert "[block 1, 0 of 0 min 1/1] thermometer_raw numpy loop cpu float32 #1: ok" in result.stderr
     run = read_run(tmp_path / "r.jsonl")
     assert [record.job.block for record in run.records] == [0]
@@ -420,7 +420,7 @@ def test_a_run_of_another_machine_is_not_gone_on_with(tmp_path: Path) -> None:
 def test_rows_are_shown_beside_a_baseline_by_run_and_by_table(tmp_path: Path) -> None:
     row = ("thermometer_raw", "--backend", "misbehaving", "--mode", "right", "--workers", "1")
     result = run_bench("run", *row, "--baseline", "misbehaving", "--out", "r.jsonl", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
     assert "× baseline" in result.stdout
     table = run_bench("table", "r.jsonl", "--baseline", "misbehaving:right", "--format", "json", cwd=tmp_path)
     (line,) = json.loads(table.stdout)
@@ -561,7 +561,7 @@ def test_runs_that_differ_are_compared_only_where_that_is_allowed(kind: str, com
 def test_other_code_is_what_runs_are_compared_for_and_told(compare: Compare, tmp_path: Path) -> None:
     then, now = (a_run(tmp_path / f"{commit}.jsonl", commit=commit) for commit in ("abc", "def"))
     result = compare(then, now)
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
     assert "differs: commit: abc then, def now" in result.stdout
 
 

@@ -241,6 +241,16 @@ def test_a_window_without_any_time_raises_no_flag() -> None:
     assert flags([sample(steady=used(0.0, 0.0, window_s=0.0))]) == ()
 
 
+@pytest.mark.parametrize("name", ["crowded", "vanished threads", "busy on more cores"])
+def test_what_is_shorter_than_the_kernel_counts_accuses_nobody(name: str) -> None:
+    each, _, flag = VIOLATIONS[name]
+    steady = each.timing.steady
+    assert steady.window_s == 1.0
+    for window_s, raised in ((0.19, ()), (0.21, (flag,))):
+        shorter = [window_s * used_s for used_s in (steady.cpu_s, steady.waited_s or 0.0, steady.vanished_cpu_s)]
+        assert flags([sample(steady=used(*shorter, window_s=window_s))]) == raised
+
+
 def test_fewer_cores_than_granted_are_no_escape() -> None:
     assert escaped([sample(cores=1)]) == ""
 

@@ -95,9 +95,8 @@ def test_the_operations_of_a_pass_are_counted_and_bounded_by_a_matrix_product(go
 def test_a_good_worker_raises_no_flag_and_one_that_does_not_wait_does(
     good: tuple[Record, float], tmp_path: Path
 ) -> None:
-    (flag,) = flags_of([run("unfinished", tmp_path)]).popitem()[1]
-    assert flag.unfair
-    assert flag.sentence.startswith("does not wait: ")
+    raised = [flag.sentence for flag in flags_of([run("unfinished", tmp_path)]).popitem()[1] if flag.unfair]
+    assert [sentence.partition(":")[0] for sentence in raised] == ["does not wait"]
     assert not any(flag.unfair for flag in flags_of([good[0]]).popitem()[1])
 
 
