@@ -5,6 +5,7 @@ Every activation here has a derivative that can be told from its output alone, s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -202,7 +203,9 @@ def _adam(adam: Adam, p: Array, g: Array) -> Callable[[], None]:
     def update() -> None:
         nonlocal t
         t += 1
-        rate, correction = adam.learning_rate / (1 - adam.beta1**t), 1 / (1 - adam.beta2**t)
+        # 1 - beta^t loses two digits in float64 when beta^t is near 1; expm1 loses none.
+        rate = adam.learning_rate / -math.expm1(t * math.log(adam.beta1))
+        correction = 1 / -math.expm1(t * math.log(adam.beta2))
         for block in blocks:
             _adam_block(adam, block, scratch[: len(block[0])], rate, correction)
 

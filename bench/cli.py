@@ -8,6 +8,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -28,6 +29,7 @@ from bench.plan import (
     Choice,
     Plan,
     choose_rows,
+    choose_tasks,
     percent,
     random_seed,
     require_baseline,
@@ -298,13 +300,67 @@ def selftest(
     about = tables.where(this_machine(), setup.threads, versions(), commit(), utc_now())
     with TerminalWatcher(Console(stderr=True)) as watcher:
         outcome = hold(setup, watcher, repetitions, seed)
-    lines = [(claim.name, claim.wanted, claim.got, "yes" if claim.holds else "NO") for claim in outcome.claims]
-    screen.print_claims(_console(), lines)
-    text = tables.claims(lines, f"{about}; seed {seed}")
+    lines = [
+        {"claim": claim.name, "wanted": claim.wanted, "got": claim.got, "holds": "yes" if claim.holds else "NO"}
+        for claim in outcome.claims
+    ]
+    screen.print_lines(_console(), lines)
+    text = tables.listed(lines, f"{about}; seed {seed}")
     _write(out / "selftest.md", text)
     _write(out / "selftest.csv", outcome.samples_csv)
     print(f"written: {out / 'selftest.md'}, {out / 'selftest.csv'}")
     raise typer.Exit(GOOD if all(claim.holds for claim in outcome.claims) else FAILED)
+
+
+@app.command()
+def faults(
+    tasks: Tasks = None,
+    data_dir: DataDir = None,
+    time_limit: TimeLimit = TIME_LIMIT_S,
+    out: Annotated[Path, typer.Option("--out", help="Folder for faults.md and faults.csv.")] = Path("results"),
+) -> None:
+    """Plant every known fault in a right backend and show which tier of parity catches it. No task named means all."""
+    from bench import tables
+    from bench.selftest.planted import MISSED, by_fault, catches
+
+    names = [task.name for task in choose_tasks(tasks or ["all"])]
+    setup = make_setup(None, time_limit, data_dir)
+    with TerminalWatcher(Console(stderr=True)) as watcher:
+        found = list(catches(names, setup, watcher))
+    lines = by_fault(found)
+    screen.print_lines(_console(), lines)
+    about = tables.where(this_machine(), 1, versions(), commit(), utc_now())
+    _write(out / "faults.md", tables.listed(lines, about))
+    _write(out / "faults.csv", tables.tidy([asdict(catch) for catch in found]))
+    print(f"written: {out / 'faults.md'}, {out / 'faults.csv'}")
+    raise typer.Exit(PARITY_FAILED if any(catch.tier == MISSED for catch in found) else GOOD)
+
+
+@app.command()
+def alarms(
+    tasks: Tasks = None,
+    backend: Backends = None,
+    mode: Modes = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Starts and orders to train from.")] = 10,
+    data_dir: DataDir = None,
+    time_limit: TimeLimit = TIME_LIMIT_S,
+    out: Annotated[Path, typer.Option("--out", help="Folder for alarms.md and alarms.csv.")] = Path("results"),
+) -> None:
+    """Train every backend from many starts and count how often parity calls a right one wrong. No task means all."""
+    from bench import tables
+    from bench.selftest.alarms import by_row, tidy, trials
+
+    rows = _rows(tasks or ["all"], backend, mode, "cpu", "float32", {})
+    setup = make_setup(None, time_limit, data_dir)
+    with TerminalWatcher(Console(stderr=True)) as watcher:
+        found = trials(rows, seeds, setup, watcher)
+    lines = by_row(found)
+    screen.print_lines(_console(), lines)
+    about = tables.where(this_machine(), 1, versions(), commit(), utc_now())
+    _write(out / "alarms.md", tables.listed(lines, about))
+    _write(out / "alarms.csv", tables.tidy(tidy(found)))
+    print(f"written: {out / 'alarms.md'}, {out / 'alarms.csv'}")
+    raise typer.Exit(PARITY_FAILED if any(trial.reason for trial in found) else GOOD)
 
 
 def _write(path: Path, text: str) -> None:

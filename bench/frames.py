@@ -90,8 +90,9 @@ def _sample(context: Context, record: Record) -> dict[str, Any]:
         "gradient_departure": verdict.gradient if verdict else None,
         "losses_departure": verdict.losses if verdict else None,
         "parameters_departure": verdict.parameters if verdict else None,
-        "early_losses_departure": verdict.early_losses if verdict else None,
+        "envelope_departure": verdict.envelope if verdict else None,
         "metric_departure": verdict.metric if verdict else None,
+        "parity_tier": verdict.tier if verdict else "",
     }
 
 

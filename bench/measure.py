@@ -39,6 +39,7 @@ class Measured:
     losses: Array  # of the first training's steps
     outputs: Array  # for the rows to evaluate, after the first training
     params: Params  # after the first training
+    last_params: Params  # after the last
 
 
 class Stopwatch:
@@ -92,6 +93,7 @@ def measure(trainer: Trainer, training: Training, clock: Clock, usage: Callable[
         for order in training.orders:
             train_pass(order)
     windows.append((begin, usage()))
+    last_params = trainer.params()
     return Measured(
         passes_s=tuple(passes_s),
         resets_s=resets_s,
@@ -102,6 +104,7 @@ def measure(trainer: Trainer, training: Training, clock: Clock, usage: Callable[
         losses=np.concatenate(losses),
         outputs=outputs,
         params=params,
+        last_params=last_params,
     )
 
 
@@ -116,16 +119,19 @@ def measure_by_hand(trainer: Trainer, training: Training, clock: Clock, usage: C
     for _ in range(BY_HAND_PASSES):
         trainer.train(order)
     pass_s = (clock() - before) / BY_HAND_PASSES
+    steady = between(((begin, usage()),))
+    outputs, params = trainer.predict(training.test.inputs), trainer.params()
     return Measured(
         passes_s=(first_s, *(pass_s for _ in range(BY_HAND_PASSES))),
         resets_s=0.0,
         evaluation_s=0.0,
         checks_s=0.0,
         read_s=(0.0,),
-        steady=between(((begin, usage()),)),
+        steady=steady,
         losses=losses,
-        outputs=trainer.predict(training.test.inputs),
-        params=trainer.params(),
+        outputs=outputs,
+        params=params,
+        last_params=params,
     )
 
 

@@ -40,14 +40,23 @@ class Job(Struct, frozen=True, kw_only=True):
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """What a worker is asked to do with a job: to time it, by the harness or by the plainest loop that there is, to
-    compute in float64 what parity compares, or to tell how fast the machine is.
+    """What a worker is asked to do with a job.
+
+    time, by_hand   time it, by the harness or by the plainest loop that there is
+    trace           compute the gradient of the first batch, and losses and parameters of the first epochs
+    outcome         train to the end, untimed
+    follow          compute the parameters after so many steps
+    envelope        see how far rounding carries the first epochs, or all
+    calibrate       tell how fast the machine is
     """
 
-    kind: Literal["time", "by_hand", "trace", "reference", "calibrate"]
+    kind: Literal["time", "by_hand", "trace", "outcome", "follow", "envelope", "calibrate"]
     job: Job
     spawned_s: float = 0.0  # when its process was started, on the clock `time.monotonic` that all processes share
-    trace_path: str = ""  # where a trace or a reference is to be written
+    folder: str = ""  # where arrays are to be written, a file for each seed
+    seeds: tuple[int, ...] = ()  # of weights and order; none for the task's own
+    steps: int = 0  # to follow
+    epochs: int | None = None  # of an envelope; None for all
 
 
 class Steady(Struct, frozen=True, kw_only=True):
@@ -102,6 +111,8 @@ class Quality(Struct, frozen=True, kw_only=True):
     value: float | None
     parameters: tuple[float | None, ...] | None  # weights, then bias, where the model is a single small layer
     truth: tuple[float, ...]  # those that the data were made with, where they were
+    # From the end of the first training to that of the last, over the way from start to end; None where there is one.
+    retrained: float | None = None
 
 
 class Resources(Struct, frozen=True, kw_only=True):
@@ -155,19 +166,20 @@ class Block(Struct, frozen=True, kw_only=True, tag="block"):
 class Verdict(Struct, frozen=True, kw_only=True, tag="verdict"):
     """Whether a row computes what the task defines, and by how much it departs from the NumPy reference in float64.
 
-    Departures are relative; None where that tier was not reached. A step is counted from 0.
+    Departures are relative unless said otherwise; None where that tier was not reached. A step is counted from 0.
     """
 
     row: Row
     settings: dict[str, Any] = {}
     status: Status  # of the float64 check
     agrees: bool | None = None  # None where it could not be told
+    tier: str = ""  # that first found a fault: gradient, trajectory, envelope or metric
     reason: str = ""
     gradient: float | None = None  # first batch, float64: largest over weights and biases
     losses: float | None = None  # float64: largest over the steps
     parameters: float | None = None  # float64, at the end: largest over weights and biases
-    early_losses: float | None = None  # the timed run: largest over its first steps
-    metric: float | None = None  # the timed run: its metric less the reference's, as it is
+    envelope: float | None = None  # the timed run: largest over its steps, as a multiple of what rounding explains
+    metric: float | None = None  # the timed run: its metric, likewise
 
 
 class Machine(Struct, frozen=True, kw_only=True):

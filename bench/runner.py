@@ -12,7 +12,7 @@ from bench.plan import Plan
 from bench.records import Block, Record, Row, Verdict
 from bench.setup import Setup, Watcher, fetch_data, impossible
 from bench.stand import time_rows
-from bench.verify import Parity, judge_timed
+from bench.verify import Parity
 
 Write = Callable[[Record | Block | Verdict], None]
 
@@ -35,10 +35,11 @@ def run_plan(plan: Plan, setup: Setup, watcher: Watcher, write: Write, earlier: 
         for verdict in parity.check(possible.rows):
             verdicts[verdict.row] = verdict
             write(verdict)
+        parity.surround(possible.rows)
 
         def judge(record: Record) -> None:
             row = record.job.row
-            judged = judge_timed(verdicts[row], record, parity.references.get(row.task))
+            judged = parity.judge(verdicts[row], record)
             if judged != verdicts[row]:
                 verdicts[row] = judged
                 write(judged)

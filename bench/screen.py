@@ -114,11 +114,11 @@ def print_findings(console: Console, findings: Iterable[Finding]) -> None:
     console.print(table)
 
 
-def print_claims(console: Console, lines: Iterable[tuple[str, str, str, str]]) -> None:
-    """Print claim, what it wants, what came of it, and whether it holds."""
-    table = _table("claim", "wanted", "got", "holds")
-    for name, wanted, got, holds in lines:
-        table.add_row(name, wanted, got, Text(holds, style=_style("agrees", holds)))
+def print_lines(console: Console, lines: Sequence[Mapping[str, str]]) -> None:
+    """Print lines, each a mapping from the same columns to cells."""
+    table = _table(*lines[0])
+    for line in lines:
+        table.add_row(*(Text(cell, style=_style(column, cell)) for column, cell in line.items()))
     console.print(table)
 
 
@@ -132,6 +132,8 @@ def _table(*columns: Any) -> Table:
 def _style(column: Any, cell: str) -> str:
     styles: Mapping[tuple[Any, str], str] = {
         ("agrees", "NO"): "bold red",
+        ("holds", "NO"): "bold red",
+        ("holds", "yes"): "green",
         ("agrees", "yes"): "green",
         ("verdict", "fastest"): "green",
         ("verdict", "among the fastest"): "green",
@@ -145,4 +147,4 @@ def _style(column: Any, cell: str) -> str:
         ("level", "warning"): "yellow",
         ("level", "bad"): "bold red",
     }
-    return styles.get((column, cell), "")
+    return "bold red" if cell == "MISSED" else styles.get((column, cell), "")

@@ -10,7 +10,7 @@ import numpy as np
 from backends.contract import Array, Layer, LayerParams, Params
 from bench.tasks.definition import Start
 
-Purpose = Literal["data", "weights", "order"]
+Purpose = Literal["data", "weights", "order", "rounding"]
 
 
 def stream(seed: int, purpose: Purpose, index: int = 0) -> np.random.Generator:

@@ -173,10 +173,15 @@ def where(machine: Machine, threads: int, versions: Mapping[str, str], commit: s
     )
 
 
-def claims(lines: Iterable[tuple[str, str, str, str]], about: str) -> str:
-    """Return the claims of a self-test as markdown."""
-    frame = pd.DataFrame(lines, columns=["claim", "wanted", "got", "holds"])
+def listed(lines: Iterable[dict[str, str]], about: str) -> str:
+    """Return lines, each a mapping from columns to cells, as markdown, with a sentence below."""
+    frame = pd.DataFrame(list(lines))
     return f"{frame.to_markdown(index=False, disable_numparse=True)}\n\n{about}.\n"
+
+
+def tidy(lines: Iterable[dict[str, Any]]) -> str:
+    """Return lines, each a mapping from columns to values, as CSV."""
+    return pd.DataFrame(list(lines)).to_csv(index=False, float_format="%.6g")
 
 
 def goal_in_words(goal: Goal) -> str:

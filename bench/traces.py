@@ -1,84 +1,136 @@
-"""Computes in float64 what parity compares, and carries it between processes in a file."""
+"""Trains for parity, untimed, and carries what came of it between processes in files.
+
+Trainings that are given together share their problem and differ in weights and order: one trainer serves them all.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from backends.contract import SGD, Array, Backend, LayerParams, Params, Placement
-from bench.parity import Reference, Trace
+from backends.contract import SGD, Array, Backend, LayerParams, Params, Placement, Trainer
 from bench.training import Training, evaluate
 
 
-def trace(backend: Backend, placement: Placement, training: Training, epochs: int) -> Trace:
-    """Follow the first `epochs` epochs of a training in float64."""
-    gradient = first_gradient(backend, placement, training)
+@dataclass(frozen=True)
+class Trace:
+    """What a backend computed of the first epochs, in float64."""
+
+    gradient: Params  # of the first batch
+    losses: Array  # of each step, before its update
+    params: Params  # after these steps
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training came to."""
+
+    losses: Array  # [steps], before each update
+    params: Params  # after the last
+    metric: float
+
+
+def traces(backend: Backend, placement: Placement, trainings: Sequence[Training], epochs: int) -> Iterator[Trace]:
+    """Yield the trace of the first `epochs` epochs of each training."""
+    gradients = first_gradients(backend, placement, trainings)
+    trainer = backend.open_trainer(trainings[0].problem, placement)
+    for gradient, training in zip(gradients, trainings, strict=True):
+        losses = _losses(trainer, training.initial, training.shortened(epochs).orders)
+        yield Trace(gradient, losses, trainer.params())
+
+
+def first_gradients(backend: Backend, placement: Placement, trainings: Sequence[Training]) -> list[Params]:
+    """Return the gradient of the first batch of each: what one step of SGD at rate 1 takes off the parameters."""
+    trainer = backend.open_trainer(replace(trainings[0].problem, optimizer=SGD(1.0)), placement)
+    found = []
+    for training in trainings:
+        _losses(trainer, training.initial, (training.orders[0][:1],))
+        pairs = zip(training.initial, trainer.params(), strict=True)
+        found.append(tuple(LayerParams(*(old - new for old, new in zip(*pair, strict=True))) for pair in pairs))
+    return found
+
+
+def outcomes(backend: Backend, placement: Placement, trainings: Sequence[Training]) -> Iterator[Outcome]:
+    """Yield what each training comes to at its end."""
+    trainer = backend.open_trainer(trainings[0].problem, placement)
+    for training in trainings:
+        yield outcome(trainer, training)
+
+
+def outcome(trainer: Trainer, training: Training) -> Outcome:
+    """Return what a training comes to at its end."""
+    losses = _losses(trainer, training.initial, training.orders)
+    value = evaluate(training.metric, trainer.predict(training.test.inputs), training.test.targets)
+    return Outcome(losses, trainer.params(), value)
+
+
+def params_after(backend: Backend, placement: Placement, training: Training, steps: int) -> Params:
+    """Return the parameters after so many steps."""
     trainer = backend.open_trainer(training.problem, placement)
-    trainer.reset(training.initial)
-    losses = np.concatenate([trainer.train(order) for order in training.shortened(epochs).orders])
-    return Trace(gradient, losses, trainer.params())
+    orders, left = [], steps
+    for order in training.orders:
+        orders.append(order[:left])
+        left -= len(orders[-1])
+        if left == 0:
+            break
+    _losses(trainer, training.initial, orders)
+    return trainer.params()
 
 
-def first_gradient(backend: Backend, placement: Placement, training: Training) -> Params:
-    """Return the gradient of the first batch: what one step of SGD at rate 1 takes off the parameters."""
-    trainer = backend.open_trainer(replace(training.problem, optimizer=SGD(1.0)), placement)
-    trainer.reset(training.initial)
-    trainer.train(training.orders[0][:1])
-    return tuple(
-        LayerParams(*(old - new for old, new in zip(before, after, strict=True)))
-        for before, after in zip(training.initial, trainer.params(), strict=True)
-    )
-
-
-def reference(backend: Backend, placement: Placement, training: Training, epochs: int) -> Reference:
-    """Follow the first epochs, then train to the end."""
-    part = trace(backend, placement, training, epochs)
-    trainer = backend.open_trainer(training.problem, placement)
-    trainer.reset(training.initial)
-    losses = np.concatenate([trainer.train(order) for order in training.orders])
-    outputs = trainer.predict(training.test.inputs)
-    return Reference(part, losses, evaluate(training.metric, outputs, training.test.targets))
+def _losses(trainer: Trainer, initial: Params, orders: Iterable[Array]) -> Array:
+    trainer.reset(initial)
+    return np.concatenate([trainer.train(order) for order in orders])
 
 
 def save_trace(path: Path, trace: Trace) -> None:
     """Write a trace to a .npz file."""
-    np.savez(path, allow_pickle=False, **_arrays(trace))
+    _save(path, {**_named("gradient", trace.gradient), **_named("params", trace.params), "losses": trace.losses})
 
 
 def load_trace(path: Path) -> Trace:
     """Read a trace from a .npz file."""
     with np.load(path, allow_pickle=False) as arrays:
-        return _trace(dict(arrays))
+        return Trace(_params("gradient", arrays), arrays["losses"], _params("params", arrays))
 
 
-def save_reference(path: Path, reference: Reference) -> None:
-    """Write a reference to a .npz file."""
-    arrays = _arrays(reference.trace)
-    np.savez(path, allow_pickle=False, **arrays, all_losses=reference.losses, metric=np.array(reference.metric))
+def save_outcome(path: Path, outcome: Outcome) -> None:
+    """Write an outcome to a .npz file."""
+    metric = np.array(outcome.metric)
+    _save(path, {**_named("params", outcome.params), "losses": outcome.losses, "metric": metric})
 
 
-def load_reference(path: Path) -> Reference:
-    """Read a reference from a .npz file."""
+def load_outcome(path: Path) -> Outcome:
+    """Read an outcome from a .npz file."""
     with np.load(path, allow_pickle=False) as arrays:
-        return Reference(_trace(dict(arrays)), arrays["all_losses"], float(arrays["metric"]))
+        return Outcome(arrays["losses"], _params("params", arrays), float(arrays["metric"]))
 
 
-def _arrays(trace: Trace) -> dict[str, Array]:
-    arrays = {"losses": trace.losses}
-    for kind, params in (("gradient", trace.gradient), ("params", trace.params)):
-        for number, layer in enumerate(params):
-            arrays |= {f"{kind}.{number}.{name}": part for name, part in layer._asdict().items()}
-    return arrays
+def save_params(path: Path, params: Params) -> None:
+    """Write parameters to a .npz file."""
+    _save(path, _named("params", params))
 
 
-def _trace(arrays: dict[str, Array]) -> Trace:
-    def params(kind: str) -> Params:
-        layers = sum(name.startswith(f"{kind}.") for name in arrays) // len(LayerParams._fields)
-        return tuple(
-            LayerParams(*(arrays[f"{kind}.{number}.{name}"] for name in LayerParams._fields))
-            for number in range(layers)
-        )
+def load_params(path: Path) -> Params:
+    """Read parameters from a .npz file."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return _params("params", arrays)
 
-    return Trace(params("gradient"), arrays["losses"], params("params"))
+
+def _save(path: Path, arrays: dict[str, Array]) -> None:
+    np.savez(path, allow_pickle=False, **arrays)
+
+
+def _named(kind: str, params: Params) -> dict[str, Array]:
+    return {
+        f"{kind}.{number}.{name}": part for number, layer in enumerate(params) for name, part in layer._asdict().items()
+    }
+
+
+def _params(kind: str, arrays: np.lib.npyio.NpzFile) -> Params:
+    layers = sum(name.startswith(f"{kind}.") for name in arrays) // len(LayerParams._fields)
+    return tuple(
+        LayerParams(*(arrays[f"{kind}.{number}.{name}"] for name in LayerParams._fields)) for number in range(layers)
+    )

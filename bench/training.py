@@ -31,7 +31,7 @@ class Training:
         return len(self.orders[0])
 
     def shortened(self, epochs: int) -> Training:
-        """Return the first `epochs` epochs of this training."""
+        """Return the first `epochs` epochs of this training, or all that it has."""
         if self.problem.full_batch:
             return replace(self, orders=(self.orders[0][:epochs],))
         return replace(self, orders=self.orders[:epochs])
@@ -49,18 +49,31 @@ def make_training(task: Task, precision: Precision, find: Find) -> Training:
         kind = "classes" if train.targets.dtype.kind == "i" else "numbers"
         raise BadSetting(f"loss {task.loss} does not go with the data of {task.name}, whose targets are {kind}")
     layers = task.model.layers(_features(train.inputs), dataset.outputs)
-    initial = initial_params(layers, task.model.start, task.seed)
-    if batch_size == rows:
+    problem = Problem(train.inputs, train.targets, layers, task.loss, task.optimizer, batch_size)
+    return _started(task, problem, precision, task.seed, test, dataset.truth)
+
+
+def reseeded(training: Training, task: Task, precision: Precision, seed: int) -> Training:
+    """Return a training on the same rows from other weights and in another order."""
+    return _started(task, training.problem, precision, seed, training.test, training.truth)
+
+
+def _started(
+    task: Task, problem: Problem, precision: Precision, seed: int, test: Split, truth: tuple[float, ...]
+) -> Training:
+    rows = len(problem.inputs)
+    initial = initial_params(problem.layers, task.model.start, seed)
+    if problem.full_batch:
         orders: tuple[Array, ...] = (full_order(rows, task.epochs),)
     else:
-        orders = tuple(epoch_order(rows, batch_size, task.seed, epoch) for epoch in range(task.epochs))
+        orders = tuple(epoch_order(rows, problem.batch_size, seed, epoch) for epoch in range(task.epochs))
     return Training(
-        problem=Problem(train.inputs, train.targets, layers, task.loss, task.optimizer, batch_size),
+        problem=problem,
         initial=tuple(LayerParams(*(_frozen(part.astype(precision)) for part in layer)) for layer in initial),
         orders=tuple(map(_frozen, orders)),
         test=test,
         metric=task.metric,
-        truth=dataset.truth,
+        truth=truth,
     )
 
 

@@ -1,33 +1,52 @@
-"""The numerical check: references by NumPy, traces by every row, held against each other; and then the timed runs."""
+"""The numerical check: NumPy's traces, those of every row, and the timed runs, held against each other tier by tier."""
 
 from __future__ import annotations
 
-import itertools
-import queue
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from backends.contract import Device
+from backends.contract import Device, Params, Precision
+from bench.datasets.files import data_folders
+from bench.envelope import Envelope, load_envelope
+from bench.kept import Kept, key_of
 from bench.launch import Worker
-from bench.parity import Reference, compare_gradients, compare_losses, compare_params, compare_timed, first_fault
+from bench.parity import (
+    Departure,
+    Tier,
+    compare_gradients,
+    compare_losses,
+    compare_params,
+    compare_retrained,
+    compare_timed_losses,
+    compare_timed_metric,
+    largest_part,
+    timed_losses,
+)
 from bench.records import Job, Record, Request, Row, Verdict
 from bench.setup import Setup, Watcher, fetch_data, impossible
-from bench.traces import load_reference, load_trace
+from bench.sharing import share_out
+from bench.tasks import TASKS, Task
+from bench.tasks.overrides import override
+from bench.tasks.overrides import settings as settings_of
+from bench.traces import Trace, load_params, load_trace
 
 T = TypeVar("T")
-U = TypeVar("U")
+
+
+class NoReference(Exception):
+    """Raised where NumPy itself cannot compute what others are held against; the message says why."""
 
 
 class Parity:
-    """The float64 tiers: references by NumPy, traces by every row, held against each other.
+    """Computes references by NumPy and traces by every row, and holds them against each other.
 
-    Nothing is timed here, so workers share out the cores: one core each, as many at once as there are cores.
+    Nothing is timed here, so workers share out the cores.
     """
 
     def __init__(self, setup: Setup, scratch: Path, settings: Mapping[str, Any], watcher: Watcher) -> None:
@@ -35,15 +54,26 @@ class Parity:
         self.scratch = scratch
         self.settings = dict(settings)
         self.watcher = watcher
-        self.references: dict[str, Reference] = {}
+        self.kept = Kept(data_folders(setup.environment)[0] / "envelopes")
+        self.references: dict[str, Trace] = {}
+        self.envelopes: dict[tuple[str, Precision, int | None], Envelope] = {}
         self.failures: dict[str, str] = {}  # of references, by task
-        self.numbers = itertools.count()
+        self.computing = threading.Lock()
 
     def refer(self, tasks: Iterable[str]) -> None:
-        """Compute the reference of each task."""
+        """Compute the float64 trace of each task by NumPy."""
         tasks = list(tasks)
         self.watcher.stage("reference", len(tasks))
-        for _ in self._share_out([[task] for task in tasks], self._refer):
+        for _ in share_out([[task] for task in tasks], self._refer, self.setup, self.scratch):
+            pass
+
+    def surround(self, rows: Iterable[Row]) -> None:
+        """Compute the envelopes of timed rows, but for those that are kept from an earlier time."""
+        kinds = dict.fromkeys((row.task, row.precision) for row in rows if row.task not in self.failures)
+        owed = [kind for kind in kinds if not self._recall(*kind, None)]
+        if owed:
+            self.watcher.stage("envelope", len(owed))
+        for _ in share_out([[kind] for kind in owed], self._surround_timed, self.setup, self.scratch):
             pass
 
     def check(self, rows: Sequence[Row]) -> Iterator[Verdict]:
@@ -52,97 +82,147 @@ class Parity:
         kinds: dict[tuple[str, str, Device], list[Row]] = {}
         for row in rows:
             kinds.setdefault((row.backend, row.mode, row.device), []).append(row)
-        yield from self._share_out(list(kinds.values()), self._check)
+        yield from share_out(list(kinds.values()), self._check, self.setup, self.scratch)
 
-    def _share_out(self, groups: list[list[T]], work: Callable[[T, Worker], U]) -> Iterator[U]:
-        """Yield the result of `work` on each item; the items of a group have the same worker."""
-        cores: queue.SimpleQueue[int] = queue.SimpleQueue()
-        for core in self.setup.cores:
-            cores.put(core)
-        results: queue.SimpleQueue[U | BaseException] = queue.SimpleQueue()
-        workers: list[Worker] = []
-
-        def do(group: list[T]) -> None:
-            core = cores.get()
-            try:
-                with replace(self.setup, cores=(core,)).worker(self.scratch) as worker:
-                    workers.append(worker)
-                    for item in group:
-                        results.put(work(item, worker))
-            except BaseException as error:  # for the thread that waits for results
-                results.put(error)
-            finally:
-                cores.put(core)
-
-        with ThreadPoolExecutor(len(self.setup.cores)) as pool:
-            for group in groups:
-                pool.submit(do, group)
-            try:
-                for _ in itertools.chain.from_iterable(groups):
-                    result = results.get()
-                    if isinstance(result, BaseException):
-                        raise result
-                    yield result
-            except BaseException:  # the user interrupts: nobody waits for the rest
-                pool.shutdown(wait=False, cancel_futures=True)
-                for worker in workers:
-                    worker.kill()
-                raise
+    def judge(self, verdict: Verdict, record: Record) -> Verdict:
+        """Return the verdict with what the timed run adds to it."""
+        row, quality = record.job.row, record.quality
+        if quality is None:
+            return verdict
+        envelope = self.envelopes.get((row.task, row.precision, None))
+        if envelope is None:
+            told = verdict.reason or self.failures.get(row.task, "no envelope")
+            return msgspec.structs.replace(verdict, agrees=verdict.agrees and None, reason=told)
+        losses = compare_timed_losses(timed_losses(quality), row.precision, envelope)
+        if not losses.fault:
+            losses = compare_retrained(quality, losses.size)
+        metric = compare_timed_metric(quality.metric, quality.value, row.precision, envelope)
+        return msgspec.structs.replace(
+            with_tiers(verdict, {"envelope": losses, "metric": metric}), envelope=losses.size, metric=metric.size
+        )
 
     def _refer(self, task: str, worker: Worker) -> None:
-        row = Row(task=task, backend="numpy", mode="loop", device="cpu", precision="float64")
-        record, path = self._compute("reference", row, worker)
-        if record.status == "ok":
-            self.references[task] = load_reference(path)
-        else:
+        label = str(numpy_row(task, "float64"))
+        self.watcher.begins(label)
+        request = Request(kind="trace", job=self._job(numpy_row(task, "float64")))
+        record, trace = self._compute(request, worker, load_trace)
+        if trace is None:
             self.failures[task] = f"no reference: {record.reason}"
-        path.unlink(missing_ok=True)
+        else:
+            self.references[task] = trace
+        self.watcher.ended(label, record.status)
+
+    def _surround_timed(self, kind: tuple[str, Precision], worker: Worker) -> None:
+        label = str(numpy_row(*kind))
+        self.watcher.begins(label)
+        try:
+            self._surround(*kind, worker)
+        except NoReference as error:
+            self.failures[kind[0]] = str(error)
+        self.watcher.ended(label, "failed" if kind[0] in self.failures else "ok")
+
+    def _recall(self, task: str, precision: Precision, epochs: int | None) -> bool:
+        """Return whether an envelope is known already."""
+        name = task, precision, epochs
+        if name not in self.envelopes:
+            kept = self.kept.get(self._key(task, precision, epochs))
+            if kept is None:
+                return False
+            self.envelopes[name] = kept
+        return True
+
+    def _surround(self, task: str, precision: Precision, worker: Worker, epochs: int | None = None) -> Envelope:
+        """Return an envelope, computed if it is not known yet. Raises `NoReference`."""
+        if not self._recall(task, precision, epochs):
+            job = self._job(numpy_row(task, precision))
+            request = Request(kind="envelope", job=job, epochs=epochs)
+            record, envelope = self._compute(request, worker, load_envelope)
+            if envelope is None:
+                raise NoReference(f"no envelope: {record.reason}")
+            self.kept.put(self._key(task, precision, epochs), envelope)
+            self.envelopes[task, precision, epochs] = envelope
+        return self.envelopes[task, precision, epochs]
+
+    def _key(self, task: str, precision: Precision, epochs: int | None) -> str:
+        return key_of(task, settings_of(self._task(task)), precision, epochs)
+
+    def _task(self, name: str) -> Task:
+        return override(TASKS[name], self.settings)
 
     def _check(self, row: Row, worker: Worker) -> Verdict:
+        label = str(msgspec.structs.replace(row, precision="float64"))
+        self.watcher.begins(label)
+        verdict = self._verdict(row, worker)
+        self.watcher.ended(label, verdict.status)
+        return verdict
+
+    def _verdict(self, row: Row, worker: Worker) -> Verdict:
         if row.task in self.failures:
             return Verdict(row=row, settings=self.settings, status="failed", reason=self.failures[row.task])
-        record, path = self._compute("trace", msgspec.structs.replace(row, precision="float64"), worker)
-        if record.status != "ok":
-            return Verdict(row=row, settings=self.settings, status=record.status, reason=record.reason)
-        mine, right = load_trace(path), self.references[row.task].trace
-        path.unlink()
+        exact = msgspec.structs.replace(row, precision="float64")
+        record, mine = self._compute(Request(kind="trace", job=self._job(exact)), worker, load_trace)
+        verdict = Verdict(row=row, settings=self.settings, status=record.status, reason=record.reason)
+        if mine is None:
+            return verdict
+        right = self.references[row.task]
         gradient = compare_gradients(mine.gradient, right.gradient)
-        losses = compare_losses(mine.losses, right.losses)
-        params = compare_params(mine.params, right.params)
-        fault = first_fault((gradient, losses, params))
-        return Verdict(
-            row=row,
-            settings=self.settings,
-            status="ok",
-            agrees=not fault,
-            reason=fault,
+        losses, params = compare_losses(mine.losses, right.losses), compare_params(mine.params, right.params)
+        if not gradient.fault and (losses.fault or params.fault):
+            try:
+                losses, params = self._reconsider(exact, mine, right, worker)
+            except NoReference as error:
+                return msgspec.structs.replace(verdict, status="failed", reason=str(error))
+        trajectory = losses if losses.fault else params
+        return msgspec.structs.replace(
+            with_tiers(msgspec.structs.replace(verdict, agrees=True), {"gradient": gradient, "trajectory": trajectory}),
             gradient=gradient.size,
             losses=losses.size,
             parameters=params.size,
         )
 
-    def _compute(self, kind: Any, row: Row, worker: Worker) -> tuple[Record, Path]:
-        self.watcher.begins(str(row))
-        path = self.scratch / f"{next(self.numbers)}.npz"
-        job = Job(row=row, threads=1, block=0, settings=self.settings)
-        record = worker.run(Request(kind=kind, job=job, trace_path=str(path)), self.setup.time_limit_s)
-        self.watcher.ended(str(row), record.status)
-        return record, path
+    def _reconsider(self, row: Row, mine: Trace, right: Trace, worker: Worker) -> tuple[Departure, Departure]:
+        """Return what departs by more than rounding explains; for a loss, with the layer that departs with it."""
+        with self.computing:  # several rows of a task may ask for its envelope
+            envelope = self._surround(
+                row.task, "float64", worker, override(TASKS[row.task], self.settings).check_epochs
+            )
+        losses = compare_losses(mine.losses, right.losses, envelope)
+        params = compare_params(mine.params, right.params, envelope)
+        if losses.fault and losses.step:
+            theirs = self._follow(row, losses.step, worker)
+            ours = self._follow(numpy_row(row.task, "float64"), losses.step, worker)
+            if theirs is not None and ours is not None:
+                losses = replace(losses, fault=f"{losses.fault}; by then {largest_part(theirs, ours)}")
+        return losses, params
+
+    def _follow(self, row: Row, steps: int, worker: Worker) -> Params | None:
+        """Return the parameters after some steps, None where that fails."""
+        return self._compute(Request(kind="follow", job=self._job(row), steps=steps), worker, load_params)[1]
+
+    def _job(self, row: Row) -> Job:
+        return Job(row=row, threads=1, block=0, settings=self.settings)
+
+    def _compute(self, request: Request, worker: Worker, load: Callable[[Path], T]) -> tuple[Record, T | None]:
+        """Return the record of a request, and the arrays that came of it, None where it failed."""
+        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
+            record = worker.run(msgspec.structs.replace(request, folder=folder), self.setup.time_limit_s)
+            return record, load(next(Path(folder).iterdir())) if record.status == "ok" else None
 
 
-def judge_timed(verdict: Verdict, record: Record, reference: Reference | None) -> Verdict:
-    """Return the verdict with what the timed run adds to it."""
-    if reference is None or record.quality is None:
-        return verdict
-    early, metric = compare_timed(record.quality, record.job.row.precision, reference)
-    fault = first_fault((early, metric))
-    return msgspec.structs.replace(
-        verdict,
-        agrees=verdict.agrees if not fault else False,
-        reason=verdict.reason or fault,
-        early_losses=early.size,
-        metric=metric.size,
-    )
+def numpy_row(task: str, precision: Precision) -> Row:
+    """Return the row that others are held against."""
+    return Row(task=task, backend="numpy", mode="loop", device="cpu", precision=precision)
+
+
+def with_tiers(verdict: Verdict, departures: Mapping[Tier, Departure]) -> Verdict:
+    """Return the verdict with the first fault of these tiers, unless an earlier tier has found one."""
+    for tier, departure in departures.items():
+        if departure.fault and not verdict.tier:
+            where = f"the timed run in {verdict.row.precision}" if tier in ("envelope", "metric") else "float64"
+            verdict = msgspec.structs.replace(
+                verdict, agrees=False, tier=tier, reason=f"{tier} ({where}): {departure.fault}"
+            )
+    return verdict
 
 
 def check_parity(rows: Sequence[Row], setup: Setup, settings: Mapping[str, Any], watcher: Watcher) -> Iterator[Verdict]:

@@ -12,25 +12,30 @@ import resource
 import sys
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
-from backends.contract import Device, Placement, Unsupported
+from backends.contract import Device, Params, Placement, Precision, Unsupported
+from backends.numpy_backend import NumpyTrainer
 from backends.registry import BACKENDS, Entry
 from bench.calibration import calibrate
 from bench.datasets.base import Find
 from bench.datasets.files import DataMissing, data_folders, find
+from bench.envelope import RUNS, envelope_of, save_envelope
 from bench.errors import UserError
 from bench.flops import flops_per_pass
 from bench.machine import usable_cores, utc_now
 from bench.measure import Measured, Stopwatch, fastest_product_s, measure, measure_by_hand, reread
 from bench.records import Job, Quality, Record, Request, Resources, Timing
-from bench.selftest import SELFTEST
+from bench.rounding import rounded_outcome
+from bench.selftest import HIDDEN
 from bench.tasks import TASKS, Task
 from bench.tasks.overrides import override
-from bench.traces import reference, save_reference, save_trace, trace
-from bench.training import Training, evaluate, make_training
+from bench.traces import outcome, outcomes, params_after, save_outcome, save_params, save_trace, traces
+from bench.training import Training, evaluate, make_training, reseeded
 from bench.usage import read_usage, total_cpu_s
 
 PRODUCT_SIZES: dict[Device, int] = {"cpu": 1024, "gpu": 4096}  # large enough to be as fast as any larger ones
@@ -58,7 +63,9 @@ def answer(request: Request) -> Record:
         "time": time_job,
         "by_hand": time_job,
         "trace": trace_job,
-        "reference": trace_job,
+        "outcome": outcome_job,
+        "follow": follow_job,
+        "envelope": envelope_job,
         "calibrate": calibrate_job,
     }[request.kind]
     try:
@@ -136,21 +143,63 @@ def calibrate_job(request: Request) -> Record:
 
 
 def trace_job(request: Request) -> Record:
-    """Train a task in float64 for parity; the arrays go to the file that the request names."""
+    """Follow the first epochs, in float64 for parity."""
+    backend, task = entry_of(request.job).load(), task_of(request.job)
+    seeds, trainings = trainings_of(request, request.job.row.precision)
+    found = traces(backend, placement_of(request.job), trainings, task.check_epochs)
+    for seed, trace in zip(seeds, found, strict=True):
+        save_trace(file_of(request, seed), trace)
+    return Record(job=request.job, status="ok")
+
+
+def outcome_job(request: Request) -> Record:
+    """Train to the end, untimed."""
+    backend = entry_of(request.job).load()
+    seeds, trainings = trainings_of(request, request.job.row.precision)
+    for seed, found in zip(seeds, outcomes(backend, placement_of(request.job), trainings), strict=True):
+        save_outcome(file_of(request, seed), found)
+    return Record(job=request.job, status="ok")
+
+
+def follow_job(request: Request) -> Record:
+    """Compute the parameters after some steps."""
+    backend = entry_of(request.job).load()
+    ((seed,), (training,)) = trainings_of(request, request.job.row.precision)
+    save_params(file_of(request, seed), params_after(backend, placement_of(request.job), training, request.steps))
+    return Record(job=request.job, status="ok")
+
+
+def envelope_job(request: Request) -> Record:
+    """See how far rounding carries NumPy's training in the precision of the job."""
     job, task = request.job, task_of(request.job)
-    backend = entry_of(job).load()
-    training = make_training(task, job.row.precision, find_data())
-    path, placement = Path(request.trace_path), placement_of(job)
-    if request.kind == "reference":
-        save_reference(path, reference(backend, placement, training, task.check_epochs))
-    else:
-        save_trace(path, trace(backend, placement, training, task.check_epochs))
+    epochs = request.epochs or task.epochs
+    placement, exact = placement_of(job), replace(placement_of(job), precision="float64")
+    seeds, centres = trainings_of(request, "float64")
+    _, trainings = trainings_of(request, job.row.precision)
+    for seed, centre, training in zip(seeds, centres, trainings, strict=True):
+        middle = outcome(NumpyTrainer(centre.problem, exact), centre.shortened(epochs))
+        shortened = training.shortened(epochs)
+        runs = [rounded_outcome(shortened, placement, seed, number) for number in range(RUNS)]
+        save_envelope(file_of(request, seed), envelope_of(middle, runs, len(centre.test.targets)))
     return Record(job=job, status="ok")
+
+
+def trainings_of(request: Request, precision: Precision) -> tuple[tuple[int, ...], list[Training]]:
+    """Return the seeds of a request, and the training of each; they share one problem."""
+    task = task_of(request.job)
+    training = make_training(task, precision, find_data())
+    seeds = request.seeds or (task.seed,)
+    return seeds, [reseeded(training, task, precision, seed) for seed in seeds]
+
+
+def file_of(request: Request, seed: int) -> Path:
+    """Return where the arrays of a seed go."""
+    return Path(request.folder) / f"{seed}.npz"
 
 
 def entry_of(job: Job) -> Entry:
     """Return where the job's backend is."""
-    return SELFTEST if job.row.backend == SELFTEST.name else BACKENDS[job.row.backend]
+    return (HIDDEN | BACKENDS)[job.row.backend]
 
 
 def task_of(job: Job) -> Task:
@@ -178,7 +227,17 @@ def quality_of(training: Training, measured: Measured) -> Quality:
         value=finite(evaluate(training.metric, measured.outputs, training.test.targets)),
         parameters=tuple(map(finite, (*params[0].weights.ravel(), *params[0].bias))) if small else None,
         truth=training.truth,
+        retrained=retrained(training.initial, measured.params, measured.last_params),
     )
+
+
+def retrained(start: Params, first: Params, last: Params) -> float | None:
+    """Return how far the last training ended from the first, over how far that had gone; None where it went nowhere."""
+    way, off = (
+        np.sqrt(sum(np.sum(np.square(a.astype(float) - b)) for x, y in pair for a, b in zip(x, y, strict=True)))
+        for pair in (zip(start, first, strict=True), zip(first, last, strict=True))
+    )
+    return finite(off / way) if way > 0 else None
 
 
 def resources_of(job: Job, dtype: str) -> Resources:

@@ -20,7 +20,6 @@ from backends.registry import BUILT_IN
 from bench.datasets.files import Collection, DataMissing, data_folders, find
 from bench.launch import Worker, worker_environment
 from bench.machine import gpu_names, usable_cores
-from bench.parity import Reference, Trace
 from bench.records import (
     Block,
     Calibration,
@@ -40,7 +39,7 @@ from bench.records import (
 )
 from bench.store import RunFile
 from bench.tasks import TASKS
-from bench.traces import load_reference, load_trace
+from bench.traces import Outcome, Trace, load_outcome, load_trace
 
 ROOT = Path(__file__).resolve().parent.parent
 FAKES = ROOT / "tests" / "fakes"
@@ -207,10 +206,9 @@ class Tracer:
         if key not in self.workers:
             self.workers[key] = Worker(cores=usable_cores(), environment=environment)
         job = Job(row=row, threads=len(usable_cores()), block=0, settings=dict(settings))
-        path = self.folder / "trace.npz"
-        record = self.workers[key].run(Request(kind=kind, job=job, trace_path=str(path)), 300)
+        record = self.workers[key].run(Request(kind=kind, job=job, folder=str(self.folder)), 300)
         assert record.status == "ok", f"{row}: {record.reason}\n{record.output}"
-        return record, path
+        return record, self.folder / f"{dict(settings).get('seed', TASKS[row.task].seed)}.npz"
 
     def trace(self, row: Row, settings: Any = NO_SETTINGS) -> Trace:
         """Return the gradient of the first batch, the losses, and the parameters at the end."""
@@ -222,9 +220,9 @@ class Tracer:
         assert quality is not None
         return quality
 
-    def train(self, row: Row, settings: Any = NO_SETTINGS) -> Reference:
-        """Return the same, and all losses and the metric of the whole task."""
-        return load_reference(self.ask("reference", row, settings)[1])
+    def train(self, row: Row, settings: Any = NO_SETTINGS) -> Outcome:
+        """Return losses, parameters and metric of the whole task."""
+        return load_outcome(self.ask("outcome", row, settings)[1])
 
     def close(self) -> None:
         for worker in self.workers.values():

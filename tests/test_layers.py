@@ -18,22 +18,25 @@ LAYERS = [
     {"bench.errors", "bench.kinds", "bench.records", "bench.audience"},
     {"bench.datasets", "bench.tasks", "bench.seeding", "bench.training"},
     {"bench.stats", "bench.flags", "bench.facts", "bench.flops", "bench.usage", "bench.calibration"}
-    | {"bench.selftest", "bench.selftest.backend"},  # which workers train with
+    | {"bench.selftest", "bench.selftest.backend", "bench.selftest.faulty"},  # which workers train with
     {"bench.comparison", "bench.enough", "bench.noise"},
-    {"bench.plan", "bench.blocks", "bench.measure", "bench.parity", "bench.traces", "bench.machine"},
+    {"bench.plan", "bench.blocks", "bench.measure", "bench.parity", "bench.traces", "bench.envelope", "bench.rounding"}
+    | {"bench.machine"},
     {
         "bench.worker",
         "bench.launch",
         "bench.store",
         "bench.setup",
         "bench.verify",
+        "bench.kept",
+        "bench.sharing",
         "bench.stand",
         "bench.runner",
         "bench.session",
     }
     | {"bench.examination", "bench.doctor"},
     {"bench.frames", "bench", "bench.tables", "bench.screen", "bench.progress", "bench.changes"}
-    | {"bench.selftest.claims", "bench.selftest.run"},
+    | {"bench.selftest.claims", "bench.selftest.run", "bench.selftest.planted", "bench.selftest.alarms"},
     {"bench.cli", "bench.__main__", "bench.bench_training", "bench.conftest"},
 ]
 FRAMEWORKS = {"torch", "tensorflow", "jax", "keras", "sklearn"}

@@ -36,7 +36,7 @@ RECORD = msgspec.structs.replace(RECORD, timing=TIMING)
 FAILED = a_record(
     ROW, job=JOB, status="crashed", reason='killed by "signal" 9', output="line one\nline two\t– ünïcödé ☃\n\x1b[0m"
 )
-VERDICT = a_verdict(ROW, gradient=1e-16, losses=2e-12, parameters=0.0, early_losses=1e-7, metric=-1e-9)
+VERDICT = a_verdict(ROW, gradient=1e-16, losses=2e-12, parameters=0.0, envelope=1e-7, metric=-1e-9)
 BLOCK = a_block("linear_fit", 1, 1 / 3, foreign_cores=0.1, stolen_cores=1e-9)
 HEADER = a_header(
     ROW,
@@ -190,7 +190,7 @@ def test_the_last_verdict_on_a_row_replaces_those_before_it(path: Path) -> None:
 @pytest.mark.parametrize("number", NOT_FINITE)
 def test_a_number_that_is_not_finite_becomes_null(path: Path, number: float) -> None:
     quality = msgspec.structs.replace(QUALITY, losses=(1.0, number), value=number)
-    verdict = msgspec.structs.replace(VERDICT, gradient=number, losses=number, early_losses=number, metric=number)
+    verdict = msgspec.structs.replace(VERDICT, gradient=number, losses=number, envelope=number, metric=number)
     content = write(path, msgspec.structs.replace(RECORD, quality=quality), verdict).read_text()
     for line in content.splitlines():
         json.loads(line, parse_constant=lambda constant: pytest.fail(f"{constant} is not JSON"))
@@ -199,7 +199,7 @@ def test_a_number_that_is_not_finite_becomes_null(path: Path, number: float) -> 
     assert run.records[0].quality.losses == (1.0, None)
     assert run.records[0].quality.value is None
     (read,) = run.verdicts
-    assert (read.gradient, read.losses, read.early_losses, read.metric) == (None, None, None, None)
+    assert (read.gradient, read.losses, read.envelope, read.metric) == (None, None, None, None)
     assert read.parameters == 0.0
 
 

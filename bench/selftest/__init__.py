@@ -1,4 +1,4 @@
-"""Whether the suite's own claims hold on this machine: `bench selftest`."""
+"""Whether the suite's own claims hold: on times by `bench selftest`, on parity by `bench faults` and `bench alarms`."""
 
 from __future__ import annotations
 
@@ -23,3 +23,33 @@ SELFTEST = Entry(
     distributions=("numpy",),
     install="",
 )
+FAULTY = Entry(
+    name="faulty",
+    module="bench.selftest.faulty",
+    modes=(
+        "rate_off",
+        "bias_kept",
+        "gradient_summed",
+        "adam_uncorrected",
+        "adam_epsilon_inside",
+        "momentum_dampened",
+        "batch_skipped",
+        "order_reversed",
+        "last_layer_kept",
+        "relu_leaks",
+        "softmax_twice",
+        "loss_after",
+        "transposed",
+        "half_precision",
+        "tf32",
+        "stale_gradient",
+        "scaled",
+        "replayed",
+        "stops_early",
+        "evaluates_start",
+    ),
+    framework="numpy",
+    distributions=("numpy",),
+    install="",
+)
+HIDDEN = {entry.name: entry for entry in (SELFTEST, FAULTY)}

@@ -1,0 +1,193 @@
+"""Trains right backends from many starts and in many orders, and counts how often parity calls one wrong."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from bench.envelope import Envelope, load_envelope
+from bench.launch import Worker
+from bench.parity import (
+    compare_gradients,
+    compare_losses,
+    compare_params,
+    compare_timed_losses,
+    compare_timed_metric,
+    first_fault,
+)
+from bench.records import Job, Record, Request, Row
+from bench.setup import Setup, Watcher, fetch_data, impossible
+from bench.sharing import share_out
+from bench.tasks import TASKS
+from bench.traces import Outcome, Trace, load_outcome, load_trace
+from bench.verify import numpy_row
+
+T = TypeVar("T")
+
+SEEDS_AT_ONCE = 10  # in a request, each of which has a time limit
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What parity says of a right backend that was trained from one seed."""
+
+    row: Row
+    seed: int
+    gradient: float
+    losses: float
+    parameters: float
+    envelope: float  # as a multiple of what rounding explains, as is the metric
+    metric: float
+    reason: str  # empty unless it is called wrong
+
+
+@dataclass(frozen=True)
+class Right:
+    """What a training from one seed is held against."""
+
+    trace: Trace
+    envelope: Envelope
+
+
+class NotDone(Exception):
+    """Raised where a worker could not do what was asked; the message says why."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(f"{record.status}: {record.reason}")
+        self.status = record.status
+
+
+def trials(rows: Sequence[Row], seeds: int, setup: Setup, watcher: Watcher) -> list[Trial]:
+    """Return the trials of all rows that can run, from each of so many seeds."""
+    lost = impossible(rows, fetch_data(dict.fromkeys(row.task for row in rows), setup, watcher))
+    found: list[Trial] = []
+    for task in dict.fromkeys(row.task for row in rows if row not in lost):
+        with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
+            possible = [row for row in rows if row.task == task and row not in lost]
+            found += Trials(task, setup, Path(scratch), watcher).run(possible, seeds)
+    order = {row: number for number, row in enumerate(rows)}
+    return sorted(found, key=lambda trial: (order[trial.row], trial.seed))
+
+
+class Trials:
+    """Trials of right backends on one task."""
+
+    def __init__(self, task: str, setup: Setup, scratch: Path, watcher: Watcher) -> None:
+        self.task = task
+        self.setup = setup
+        self.scratch = scratch
+        self.watcher = watcher
+        self.right: dict[int, Right] = {}
+
+    def run(self, rows: Sequence[Row], seeds: int) -> Iterator[Trial]:
+        """Yield a trial of each row, in its own precision, from each seed. Raises `NotDone` without references."""
+        chunks = [tuple(range(i, min(i + SEEDS_AT_ONCE, seeds))) for i in range(0, seeds, SEEDS_AT_ONCE)]
+        self.watcher.stage(self.task, (1 + len(rows)) * len(chunks))
+        for right in share_out([[chunk] for chunk in chunks], self._refer, self.setup, self.scratch):
+            self.right |= right
+        groups = [[(row, chunk) for chunk in chunks] for row in rows]
+        for found in share_out(groups, self._try, self.setup, self.scratch):
+            yield from found
+
+    def _refer(self, seeds: tuple[int, ...], worker: Worker) -> dict[int, Right]:
+        with self._shown("reference", seeds):
+            traces = self._ask("trace", numpy_row(self.task, "float64"), seeds, load_trace, worker)
+            envelopes = self._ask("envelope", numpy_row(self.task, "float32"), seeds, load_envelope, worker)
+        return {seed: Right(traces[seed], envelopes[seed]) for seed in seeds}
+
+    def _try(self, item: tuple[Row, tuple[int, ...]], worker: Worker) -> list[Trial]:
+        row, seeds = item
+        with self._shown(f"{row.backend} {row.mode}", seeds):
+            exact = msgspec.structs.replace(row, precision="float64")
+            try:
+                traces = self._ask("trace", exact, seeds, load_trace, worker)
+                outcomes = self._ask("outcome", row, seeds, load_outcome, worker)
+            except NotDone as error:
+                if error.status == "unsupported":
+                    return []
+                nothing = dict.fromkeys(("gradient", "losses", "parameters", "envelope", "metric"), math.nan)
+                return [Trial(row=row, seed=seed, **nothing, reason=str(error)) for seed in seeds]
+            return [self._judged(row, seed, traces[seed], outcomes[seed], worker) for seed in seeds]
+
+    def _judged(self, row: Row, seed: int, mine: Trace, timed: Outcome, worker: Worker) -> Trial:
+        right, envelope = self.right[seed].trace, self.right[seed].envelope
+        losses, params = compare_losses(mine.losses, right.losses), compare_params(mine.params, right.params)
+        if losses.fault or params.fault:
+            numpy, epochs = numpy_row(self.task, "float64"), TASKS[self.task].check_epochs
+            explained = self._ask("envelope", numpy, (seed,), load_envelope, worker, epochs)[seed]
+            losses = compare_losses(mine.losses, right.losses, explained)
+            params = compare_params(mine.params, right.params, explained)
+        gradient = compare_gradients(mine.gradient, right.gradient)
+        early = compare_timed_losses(timed.losses.astype(float), row.precision, envelope)
+        metric = compare_timed_metric(TASKS[self.task].metric, timed.metric, row.precision, envelope)
+        return Trial(
+            row=row,
+            seed=seed,
+            gradient=gradient.size,
+            losses=losses.size,
+            parameters=params.size,
+            envelope=early.size,
+            metric=metric.size,
+            reason=first_fault((gradient, losses, params, early, metric)),
+        )
+
+    def _ask(
+        self,
+        kind: Literal["trace", "outcome", "envelope"],
+        row: Row,
+        seeds: tuple[int, ...],
+        load: Callable[[Path], T],
+        worker: Worker,
+        epochs: int | None = None,
+    ) -> dict[int, T]:
+        """Return the arrays that a worker computes, by seed."""
+        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
+            job = Job(row=row, threads=1, block=0)
+            request = Request(kind=kind, job=job, folder=folder, seeds=seeds, epochs=epochs)
+            record = worker.run(request, self.setup.time_limit_s)
+            if record.status != "ok":
+                raise NotDone(record)
+            return {seed: load(Path(folder) / f"{seed}.npz") for seed in seeds}
+
+    @contextmanager
+    def _shown(self, what: str, seeds: tuple[int, ...]) -> Iterator[None]:
+        label = f"{what}, seeds {seeds[0]} to {seeds[-1]}"
+        self.watcher.begins(label)
+        yield
+        self.watcher.ended(label, "ok")
+
+
+def tidy(trials: Iterable[Trial]) -> list[dict[str, Any]]:
+    """Return a line a trial."""
+    return [
+        {"task": trial.row.task, "backend": trial.row.backend, "mode": trial.row.mode}
+        | {field.name: getattr(trial, field.name) for field in fields(Trial) if field.name != "row"}
+        for trial in trials
+    ]
+
+
+def by_row(trials: Sequence[Trial]) -> list[dict[str, str]]:
+    """Return a line a row: trials, those called wrong, and the largest departure of each kind."""
+    lines = []
+    for row in dict.fromkeys(trial.row for trial in trials):
+        mine = [trial for trial in trials if trial.row == row]
+        lines.append({
+            "task": row.task,
+            "backend": row.backend,
+            "mode": row.mode,
+            "trials": f"{len(mine)}",
+            "false alarms": f"{sum(bool(trial.reason) for trial in mine)}",
+            "gradient": f"{max(trial.gradient for trial in mine):.0e}",
+            "losses": f"{max(trial.losses for trial in mine):.0e}",
+            "parameters": f"{max(trial.parameters for trial in mine):.0e}",
+            "of envelope": f"{max(trial.envelope for trial in mine):.1f}",
+            "of metric's": f"{max(trial.metric for trial in mine):.1f}",
+        })  # fmt: skip
+    return lines

@@ -1,0 +1,53 @@
+"""Shares work that is not timed out over the cores: one worker a core, as many at once as there are cores."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from bench.launch import Worker
+from bench.setup import Setup
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+def share_out(groups: list[list[T]], work: Callable[[T, Worker], U], setup: Setup, scratch: Path) -> Iterator[U]:
+    """Yield the result of `work` on each item, as they come; the items of a group have the same worker."""
+    cores: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for core in setup.cores:
+        cores.put(core)
+    results: queue.SimpleQueue[U | BaseException] = queue.SimpleQueue()
+    workers: list[Worker] = []
+
+    def do(group: list[T]) -> None:
+        core = cores.get()
+        try:
+            with replace(setup, cores=(core,)).worker(scratch) as worker:
+                workers.append(worker)
+                for item in group:
+                    results.put(work(item, worker))
+        except BaseException as error:  # for the thread that waits for results
+            results.put(error)
+        finally:
+            cores.put(core)
+
+    with ThreadPoolExecutor(len(setup.cores)) as pool:
+        for group in groups:
+            pool.submit(do, group)
+        try:
+            for _ in itertools.chain.from_iterable(groups):
+                result = results.get()
+                if isinstance(result, BaseException):
+                    raise result
+                yield result
+        except BaseException:  # the user interrupts: nobody waits for the rest
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in workers:
+                worker.kill()
+            raise
