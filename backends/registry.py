@@ -100,4 +100,15 @@ BUILT_IN = {
     )
 }
 
-BACKENDS = third_party() | BUILT_IN
+BACKENDS: dict[str, Entry]  # built in, and of other packages
+
+
+def __getattr__(name: str) -> object:
+    """Look for the backends of other packages when they are first asked for.
+
+    Not on import: their entries' modules import this one, perhaps before anything else does.
+    """
+    if name != "BACKENDS":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()["BACKENDS"] = third_party() | BUILT_IN
+    return found
