@@ -41,13 +41,14 @@ class Job(Struct, frozen=True, kw_only=True):
 
 class Request(Struct, frozen=True, kw_only=True):
     """What a worker is asked to do with a job: to time it, by the harness or by the plainest loop that there is, to
-    compute in float64 what parity compares, or to tell how fast the machine is.
+    compute in float64 what parity compares, to tell how fast the machine is, or to hold a check against the backend.
     """
 
-    kind: Literal["time", "by_hand", "trace", "reference", "calibrate"]
+    kind: Literal["time", "by_hand", "trace", "reference", "calibrate", "check"]
     job: Job
     spawned_s: float = 0.0  # when its process was started, on the clock `time.monotonic` that all processes share
     trace_path: str = ""  # where a trace or a reference is to be written
+    check: str = ""  # name of the check
 
 
 class Steady(Struct, frozen=True, kw_only=True):
@@ -123,7 +124,7 @@ class Record(Struct, frozen=True, kw_only=True, tag="record"):
 
     job: Job
     status: Status
-    reason: str = ""  # for people, where the status is not ok
+    reason: str = ""  # for people, where the status is not ok; of a check that holds, what it was not tried on
     started: str = ""  # UTC
     timing: Timing | None = None
     quality: Quality | None = None
