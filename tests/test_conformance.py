@@ -7,13 +7,20 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support import KINDS, ROOT, a_row, require, run_bench
 
+from backends.contract import Placement
+from backends.registry import BUILT_IN
+from bench.conformance.behaviour import PASSES_AFTER, REPETITIONS, compiles_once
+from bench.conformance.cases import classification
 from bench.conformance.checks import CHECKS
 from bench.conformance.examine import WAITS
+from bench.conformance.subject import Subject, Violation
 from bench.launch import Worker, worker_environment
 from bench.machine import usable_cores
 from bench.records import Job, Record, Request
@@ -99,6 +106,19 @@ def test_what_is_wrong_with_an_entry_is_told(backend: str, message: str, hold: H
     record = hold("entry", "right", backend)
     assert record.status == "failed"
     assert message in record.reason
+
+
+@pytest.mark.parametrize(("slow_repetitions", "accused"), [(0, False), (2, False), (3, True), (5, True)])
+def test_first_passes_that_are_slow_accuse_only_in_most_repetitions(slow_repetitions: int, accused: bool) -> None:
+    passes_s = [1.0]
+    for number in range(REPETITIONS):
+        passes_s += [0.1 if number < slow_repetitions else 0.01, *[0.01] * PASSES_AFTER]
+    ends_s = np.cumsum(passes_s)
+    readings = iter(np.stack([ends_s - passes_s, ends_s], axis=1).ravel())
+    placement = Placement(mode="loop", device="cpu", precision="float32", threads=1)
+    subject = Subject(entry=BUILT_IN["numpy"], placement=placement, case=classification("float32"))
+    with pytest.raises(Violation) if accused else nullcontext():
+        compiles_once(subject, lambda: float(next(readings)))
 
 
 def test_what_a_backend_cannot_do_is_no_failure(hold: Hold) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from backends.contract import (
+    SGD,
     Adam,
     Array,
     Dense,
@@ -79,6 +80,15 @@ def regression(precision: Precision) -> Case:
     return _case("numbers by all rows, Adam", problem, np.concatenate([inputs, inputs[:5]]), precision)
 
 
+def line(precision: Precision) -> Case:
+    """Return the least that there is to do: a line by all rows in every step, with SGD: 12 rows, 2-1."""
+    rng = np.random.default_rng(4)
+    inputs = rng.standard_normal((12, 2)).astype(precision)
+    targets = rng.standard_normal((12, 1)).astype(precision)
+    problem = Problem(inputs, targets, (Dense(2, 1, "identity"),), "half_mse", SGD(0.1), batch_size=12)
+    return _case("a line by all rows, SGD", problem, inputs[:7].copy(), precision)
+
+
 def words(precision: Precision) -> Case:
     """Return a classifier of documents by sums of word embeddings, with Adam: 24 documents, 30-6-3, 8 a step."""
     rng = np.random.default_rng(3)
@@ -98,7 +108,7 @@ def _documents(rng: np.random.Generator, documents: int, vocabulary: int = 30) -
     return WordCounts(starts, np.concatenate(chosen).astype(np.int32), counts, vocabulary)
 
 
-CASES: tuple[Callable[[Precision], Case], ...] = (classification, regression, words)
+CASES: tuple[Callable[[Precision], Case], ...] = (classification, regression, line, words)
 
 
 def copied(case: Case) -> Case:

@@ -149,21 +149,21 @@ def hold(check: Check, entry: Entry, placement: Placement) -> str:
     refused: list[str] = []
     tried = 0
     for make_case in CASES:
-        name = ""
+        name = make_case("float64").name
+        where = f"On {name}: " if check.every_case else ""
         try:
             for precision in check.precisions:
                 case = make_case(precision)
-                name = case.name
                 here = replace(placement, precision=precision)
                 check.look(Subject(entry=entry, case=case, placement=here))
         except Unsupported as error:
             refused.append(f"{name}: {error}")
             continue
         except Violation as violation:
-            raise Violation(check.explain(f"On {name}: {violation}", violation.cause)) from violation
+            raise Violation(check.explain(f"{where}{violation}", violation.cause)) from violation
         except Exception as error:  # it is somebody else's code
             traceback.print_exc()
-            raise Violation(check.explain(f"On {name}: raised {type(error).__name__}: {error}")) from error
+            raise Violation(check.explain(f"{where}raised {type(error).__name__}: {error}")) from error
         tried += 1
         if not check.every_case:
             break
