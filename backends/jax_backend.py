@@ -152,6 +152,7 @@ class JaxTrainer:
         """Copy `params` in and clear the optimizer's state; compiled functions know only the shapes, which stay."""
         zeros = jax.tree.map(np.zeros_like, params)
         taken = np.zeros((), params[0].bias.dtype)
+        params = jax.tree.map(np.array, params)  # on the CPU JAX goes on to use the memory that it is handed
         self.state: State = jax.device_put(State(params, (zeros,) * self.problem.optimizer.slots, taken), self.device)
 
     def step(self, data: Data, state: State, batch: Batches) -> tuple[State, jax.Array]:

@@ -45,6 +45,21 @@ class Entry:
         return cast(Backend, importlib.import_module(self.module))
 
 
+def require_sound(entry: Entry) -> None:
+    """Raise `TypeError` or `ValueError` where a field of an entry is not what it says it is."""
+    for name in ("name", "module", "framework", "install"):
+        if not isinstance(getattr(entry, name), str):
+            raise TypeError(f"{name} is {getattr(entry, name)!r}, wanted a text")
+    for name in ("modes", "distributions"):
+        value = getattr(entry, name)
+        if not isinstance(value, tuple) or not all(isinstance(part, str) for part in value):
+            raise TypeError(f"{name} are {value!r}, wanted a tuple of texts")
+    if not entry.modes:
+        raise ValueError("modes are empty, wanted at least one")
+    if not entry.framework.isidentifier():
+        raise ValueError(f"framework is {entry.framework!r}, wanted the name of a package that can be imported")
+
+
 def third_party() -> dict[str, Entry]:
     """Return the backends that installed packages bring; one that cannot be loaded costs only itself."""
     found = {}
@@ -53,9 +68,10 @@ def third_party() -> dict[str, Entry]:
             entry = point.load()
             if not isinstance(entry, Entry):
                 raise TypeError(f"{point.value} is no backends.registry.Entry")
+            require_sound(entry)
             if entry.name != point.name:
                 raise ValueError(f"its name is {entry.name!r}, that of the entry point {point.name!r}")
-        except Exception as error:  # it is somebody else's code
+        except (Exception, SystemExit) as error:  # it is somebody else's code
             fault = f"entry point {point.value}: {type(error).__name__}: {error}"
             entry = Entry(point.name, "", ("unknown",), "backends", (), "", fault)
         found[point.name] = entry
@@ -100,4 +116,15 @@ BUILT_IN = {
     )
 }
 
-BACKENDS = third_party() | BUILT_IN
+BACKENDS: dict[str, Entry]  # built in, and of other packages
+
+
+def __getattr__(name: str) -> object:
+    """Look for the backends of other packages when they are first asked for.
+
+    Not on import: their entries' modules import this one, perhaps before anything else does.
+    """
+    if name != "BACKENDS":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()["BACKENDS"] = third_party() | BUILT_IN
+    return found

@@ -39,7 +39,7 @@ from bench.progress import TerminalWatcher
 from bench.records import FAILURES, Goal, Record, Row, Verdict
 from bench.runner import run_plan
 from bench.session import NotComparable, begin, default_path, go_on
-from bench.setup import TIME_LIMIT_S, Setup, make_setup
+from bench.setup import CHECK_LIMIT_S, TIME_LIMIT_S, Setup, make_setup
 from bench.stand import calibrate_machine
 from bench.store import Run, RunFile, read_run, read_runs
 from bench.tasks import TASKS
@@ -201,6 +201,29 @@ def parity(
         verdicts = list(check_parity(rows, setup, changes, watcher))
     screen.print_verdicts(_console(), sorted(verdicts, key=lambda verdict: rows.index(verdict.row)))
     raise typer.Exit(_exit_code([verdict.status for verdict in verdicts], verdicts))
+
+
+@app.command("check-backend")
+def check_backend(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Backend, of this package or of another.")],
+    mode: Modes = None,
+    task: Annotated[
+        list[str] | None, typer.Option("--task", help="Parity on this task, instead of all; may be repeated.")
+    ] = None,
+    data_dir: DataDir = None,
+    time_limit: TimeLimit = CHECK_LIMIT_S,
+) -> None:
+    """Hold a backend against all that the contract asks of one, and say how to put right what fails."""
+    from bench.conformance.examine import examination, worst
+
+    setup = make_setup(None, time_limit, data_dir)
+    with (
+        TerminalWatcher(Console(stderr=True)) as watcher,
+        examination(name, tuple(mode or ()), tuple(task or ("all",)), setup, watcher) as examined,
+    ):
+        findings = list(examined.all())
+    screen.print_conformance(_console(), findings)
+    raise typer.Exit(PARITY_FAILED if examined.wrong else {"holds": GOOD}.get(worst(findings), FAILED))
 
 
 @app.command()

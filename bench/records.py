@@ -48,15 +48,17 @@ class Request(Struct, frozen=True, kw_only=True):
     follow          compute the parameters after so many steps
     envelope        see how far rounding carries the first epochs, or all
     calibrate       tell how fast the machine is
+    check           hold a check of the conformance kit against the backend
     """
 
-    kind: Literal["time", "by_hand", "trace", "outcome", "follow", "envelope", "calibrate"]
+    kind: Literal["time", "by_hand", "trace", "outcome", "follow", "envelope", "calibrate", "check"]
     job: Job
     spawned_s: float = 0.0  # when its process was started, on the clock `time.monotonic` that all processes share
     folder: str = ""  # where arrays are to be written, a file for each seed
     seeds: tuple[int, ...] = ()  # of weights and order; none for the task's own
     steps: int = 0  # to follow
     epochs: int | None = None  # of an envelope; None for all
+    check: str = ""  # name of the check
 
 
 class Steady(Struct, frozen=True, kw_only=True):
@@ -134,7 +136,7 @@ class Record(Struct, frozen=True, kw_only=True, tag="record"):
 
     job: Job
     status: Status
-    reason: str = ""  # for people, where the status is not ok
+    reason: str = ""  # for people, where the status is not ok; of a check that holds, what it was not tried on
     started: str = ""  # UTC
     timing: Timing | None = None
     quality: Quality | None = None

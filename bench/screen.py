@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.changes import Change
+    from bench.conformance.examine import Finding as Held
     from bench.doctor import Finding
     from bench.facts import Difference
     from bench.stats import Estimate
@@ -27,6 +28,7 @@ RIGHT = (
     *("then", "now", "now / then", "pass", "× fastest", "× baseline", "first call", "samples/s"),
     *("GFLOP/s", "of bound", "cores", "memory", "blocks"),
 )
+OUTCOMES = {"holds": "yes", "fails": "NO"}
 LEFT_TO_FILES = ("device", "95 %", "import", "samples/s", "GFLOP/s")  # a terminal is narrow; bench table has them
 
 
@@ -120,6 +122,25 @@ def print_lines(console: Console, lines: Sequence[Mapping[str, str]]) -> None:
     for line in lines:
         table.add_row(*(Text(cell, style=_style(column, cell)) for column, cell in line.items()))
     console.print(table)
+
+
+def print_conformance(console: Console, findings: Sequence[Held]) -> None:
+    """Print what came of each check in each mode, and below it a sentence for each that fails or was not all tried."""
+    modes = dict.fromkeys(finding.mode for finding in findings)
+    cells = {(finding.check, finding.mode): OUTCOMES.get(finding.outcome, finding.outcome) for finding in findings}
+    table = _table("check", *modes)
+    for check in dict.fromkeys(finding.check for finding in findings):
+        marks = (cells[check, mode] for mode in modes)
+        table.add_row(check, *(Text(mark, style=_style("agrees", mark)) for mark in marks))
+    console.print(table)
+    notes: dict[tuple[str, str], list[Held]] = {}
+    for finding in findings:
+        notes.setdefault((finding.mode, finding.reason), []).append(finding)
+    for (mode, reason), noted in notes.items():
+        if reason:
+            what = ", ".join(f"{finding.check}" for finding in noted)
+            outcome = OUTCOMES.get(noted[0].outcome, noted[0].outcome)
+            console.print(f"\n{mode}: {what}: {outcome}: {reason}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _table(*columns: Any) -> Table:

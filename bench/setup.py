@@ -18,6 +18,7 @@ from bench.records import Row, Status
 from bench.tasks import TASKS
 
 TIME_LIMIT_S = 600.0
+CHECK_LIMIT_S = 300.0  # of one check of a backend, which compiles perhaps a dozen times
 
 
 class Watcher(Reporter, Audience, Protocol):

@@ -84,6 +84,26 @@ class Parity:
             kinds.setdefault((row.backend, row.mode, row.device), []).append(row)
         yield from share_out(list(kinds.values()), self._check, self.setup, self.scratch)
 
+    def check_timed(self, verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
+        """Yield the verdicts, each whose row is right so far with what one timed run adds to it."""
+        verdicts = list(verdicts)
+        right = [verdict.row for verdict in verdicts if verdict.agrees]
+        self.surround(right)
+        self.watcher.stage("timed runs", len(right))
+        for verdict in verdicts:
+            if not verdict.agrees:
+                yield verdict
+                continue
+            label = str(verdict.row)
+            self.watcher.begins(label)
+            with self.setup.worker(self.scratch) as worker:
+                job = Job(row=verdict.row, threads=self.setup.threads, block=0, settings=self.settings)
+                record = worker.run(Request(kind="time", job=job), self.setup.time_limit_s)
+            self.watcher.ended(label, record.status)
+            if record.status != "ok":
+                verdict = msgspec.structs.replace(verdict, status=record.status, agrees=None, reason=record.reason)
+            yield self.judge(verdict, record)
+
     def judge(self, verdict: Verdict, record: Record) -> Verdict:
         """Return the verdict with what the timed run adds to it."""
         row, quality = record.job.row, record.quality
@@ -225,8 +245,13 @@ def with_tiers(verdict: Verdict, departures: Mapping[Tier, Departure]) -> Verdic
     return verdict
 
 
-def check_parity(rows: Sequence[Row], setup: Setup, settings: Mapping[str, Any], watcher: Watcher) -> Iterator[Verdict]:
-    """Yield the verdict on every row, of the float64 tiers alone; those that cannot run come first."""
+def check_parity(
+    rows: Sequence[Row], setup: Setup, settings: Mapping[str, Any], watcher: Watcher, *, timed: bool = False
+) -> Iterator[Verdict]:
+    """Yield the verdict on every row; those that cannot run come first.
+
+    Of the float64 tiers alone, or of all, with one timed run for each row that is right by those.
+    """
     skipped = impossible(rows, fetch_data(dict.fromkeys(row.task for row in rows), setup, watcher))
     for row, (status, reason) in skipped.items():
         yield Verdict(row=row, settings=dict(settings), status=status, reason=reason)
@@ -234,4 +259,5 @@ def check_parity(rows: Sequence[Row], setup: Setup, settings: Mapping[str, Any],
     with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
         parity = Parity(setup, Path(scratch), settings, watcher)
         parity.refer(dict.fromkeys(row.task for row in possible))
-        yield from parity.check(possible)
+        verdicts = parity.check(possible)
+        yield from parity.check_timed(verdicts) if timed else verdicts

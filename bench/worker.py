@@ -67,6 +67,7 @@ def answer(request: Request) -> Record:
         "follow": follow_job,
         "envelope": envelope_job,
         "calibrate": calibrate_job,
+        "check": check_job,
     }[request.kind]
     try:
         record = work(request)
@@ -195,6 +196,14 @@ def trainings_of(request: Request, precision: Precision) -> tuple[tuple[int, ...
 def file_of(request: Request, seed: int) -> Path:
     """Return where the arrays of a seed go."""
     return Path(request.folder) / f"{seed}.npz"
+
+
+def check_job(request: Request) -> Record:
+    """Hold one check of the conformance kit against a backend."""
+    from bench.conformance.checks import CHECKS, hold  # which no other job has a use for
+
+    job = request.job
+    return Record(job=job, status="ok", reason=hold(CHECKS[request.check], entry_of(job), placement_of(job)))
 
 
 def entry_of(job: Job) -> Entry:

@@ -22,6 +22,7 @@ LAYERS = [
     {"bench.comparison", "bench.enough", "bench.noise"},
     {"bench.plan", "bench.blocks", "bench.measure", "bench.parity", "bench.traces", "bench.envelope", "bench.rounding"}
     | {"bench.machine"},
+    {f"bench.conformance.{name}" for name in ("cases", "subject", "interface", "behaviour", "checks")},
     {
         "bench.worker",
         "bench.launch",
@@ -34,10 +35,11 @@ LAYERS = [
         "bench.runner",
         "bench.session",
     }
-    | {"bench.examination", "bench.doctor"},
+    | {"bench.examination", "bench.doctor", "bench.conformance.examine"},
     {"bench.frames", "bench", "bench.tables", "bench.screen", "bench.progress", "bench.changes"}
     | {"bench.selftest.claims", "bench.selftest.run", "bench.selftest.planted", "bench.selftest.alarms"},
-    {"bench.cli", "bench.__main__", "bench.bench_training", "bench.conftest"},
+    {"bench.cli", "bench.__main__", "bench.bench_training", "bench.conftest"}
+    | {"bench.conformance", "bench.conformance.suite"},
 ]
 FRAMEWORKS = {"torch", "tensorflow", "jax", "keras", "sklearn"}
 LOADERS = {f"backends.{name}_backend" for name in ("torch", "tensorflow", "jax")}
@@ -96,6 +98,8 @@ def test_a_module_imports_only_from_its_own_layer_and_those_below(path: Path) ->
         ("bench.selftest.backend", "from bench.flags import flags_of\nfrom bench import runner", "bench.runner"),
         ("bench.stats", "from bench.comparison import Comparisons", "bench.comparison"),
         ("bench.doctor", "from bench.screen import print_findings", "bench.screen"),
+        ("bench.worker", "from bench.conformance.examine import examination\nimport bench.cli", "bench.cli"),
+        ("bench.conformance.checks", "from bench.conformance.examine import Finding", "bench.conformance.examine"),
     ],
 )
 def test_a_breach_is_seen(module: str, source: str, breach: str) -> None:
@@ -112,7 +116,7 @@ HEAVY = FRAMEWORKS | {"scipy", "pandas"}
 LIGHT = (
     *("bench", "bench.cli", "bench.runner", "bench.session", "bench.store", "bench.worker"),
     *("bench.doctor", "bench.examination", "bench.selftest", "bench.selftest.backend"),
-    *("bench.bench_training", "bench.conftest"),
+    *("bench.bench_training", "bench.conftest", "bench.conformance.suite", "bench.conformance.checks"),
 )
 
 

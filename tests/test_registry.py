@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from support import FAKES, ROOT, a_row
 
 from backends import registry
-from backends.registry import BUILT_IN, Entry
+from backends.registry import BUILT_IN, Entry, require_sound
 from bench.setup import impossible
 
 MISSING = Entry("absent", "absent", ("loop",), "no_such_framework", ("no-such",), "pip install no-such")
@@ -46,6 +47,29 @@ def test_other_packages_add_backends_and_cannot_replace_ours() -> None:
     names, fault = result.stdout.splitlines()
     assert set(names.split()) == {"misbehaving", "broken", *BUILT_IN}
     assert fault.startswith("entry point misbehaving:NOWHERE: AttributeError")
+
+
+def test_an_entrys_module_can_be_imported_before_the_registry() -> None:
+    code = "import misbehaving; from backends.registry import BACKENDS; print(repr(BACKENDS['misbehaving'].fault))"
+    environment = {"PYTHONPATH": f"{ROOT}:{FAKES}"}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "''"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"modes": "eager"}, "modes are 'eager', wanted a tuple of texts"),
+        ({"modes": ()}, "modes are empty"),
+        ({"distributions": (1,)}, r"distributions are \(1,\), wanted a tuple of texts"),
+        ({"install": None}, "install is None, wanted a text"),
+        ({"framework": ""}, "framework is '', wanted the name of a package"),
+    ],
+)
+def test_an_entry_with_fields_of_other_types_is_refused(changes: dict[str, Any], message: str) -> None:
+    require_sound(MISSING)
+    with pytest.raises((TypeError, ValueError), match=message):
+        require_sound(replace(MISSING, **changes))
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

@@ -7,13 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
-from bench.records import Job, Row, Verdict
+from bench.records import Row, Verdict
 from bench.selftest import FAULTY
 from bench.selftest.faulty import FAULTS
 from bench.setup import Setup, Watcher, fetch_data
-from bench.stand import WorkerStand
 from bench.tasks import TASKS
 from bench.verify import Parity
 
@@ -42,35 +39,15 @@ def catches(tasks: Sequence[str], setup: Setup, watcher: Watcher) -> Iterator[Ca
                 continue
             concerned = [name for name, fault in FAULTS.items() if fault.concerns(TASKS[task])]
             rows = [faulty_row(task, name) for name in concerned]
-            verdicts = _verdicts(task, rows, parity, setup, watcher)
+            parity.refer([task])
+            verdicts = {verdict.row.mode: verdict for verdict in parity.check_timed(parity.check(rows))}
             for name in FAULTS:
                 yield caught(name, task, verdicts.get(name))
 
 
 def faulty_row(task: str, fault: str) -> Row:
     """Return the row of a fault."""
-    return Row(task=task, backend=FAULTY.name, mode=fault, device="cpu", precision="float64")
-
-
-def _verdicts(task: str, rows: Sequence[Row], parity: Parity, setup: Setup, watcher: Watcher) -> dict[str, Verdict]:
-    """Return the verdict on each fault; those that the float64 tiers do not see are timed, as any row is."""
-    parity.refer([task])
-    verdicts = {}
-    for verdict in parity.check(rows):
-        timed = msgspec.structs.replace(verdict.row, precision="float32")
-        verdicts[verdict.row.mode] = msgspec.structs.replace(verdict, row=timed)
-    unseen = [verdict for verdict in verdicts.values() if verdict.agrees]
-    parity.surround([verdict.row for verdict in unseen])
-    watcher.stage("timed runs", len(unseen))
-    with setup.worker(parity.scratch) as calibrator:
-        stand = WorkerStand(setup, calibrator)
-        for verdict in unseen:
-            label = str(verdict.row)
-            watcher.begins(label)
-            record = stand.sample(Job(row=verdict.row, threads=setup.threads, block=0))
-            watcher.ended(label, record.status)
-            verdicts[verdict.row.mode] = parity.judge(verdict, record)
-    return verdicts
+    return Row(task=task, backend=FAULTY.name, mode=fault, device="cpu", precision="float32")
 
 
 def caught(fault: str, task: str, verdict: Verdict | None) -> Catch:

@@ -1,0 +1,169 @@
+"""Checks of what a trainer does: it computes what it is told to, starts afresh, and leaves others' arrays alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from statistics import median
+
+import numpy as np
+
+from backends.contract import Array, LayerParams, Params, Precision, Trainer
+from bench.conformance.cases import STEPS, arrays, copied
+from bench.conformance.subject import (
+    Subject,
+    Violation,
+    require_close,
+    require_close_params,
+    require_same,
+    require_same_params,
+)
+from bench.flags import SPIKE, SPIKE_S
+
+ROUNDING: dict[Precision, float] = {"float32": 1e-5, "float64": 1e-10}  # of some ten steps, all frameworks' own
+FIRST_STEP = 1e-12  # in float64; float32 leaves 1e-7
+REPETITIONS = 5
+PASSES_AFTER = 4  # a first pass is held against
+
+
+def follows(subject: Subject) -> None:
+    """Losses, parameters and outputs are NumPy's for whatever weights and order are handed in."""
+    trainer, right, case = subject.open(), subject.reference(), subject.case
+    relative = ROUNDING[subject.precision]
+    for initial, order, what in (
+        (case.initial, case.order, "from the first weights"),
+        (case.other_params(), case.order, "from other weights"),
+        (case.initial, case.other_order()[:-1], "by another order"),
+    ):
+        trainer.reset(initial)
+        right.reset(initial)
+        require_close(trainer.train(order), right.train(order), f"losses {what}", relative)
+        require_close_params(trainer.params(), right.params(), f"params() after training {what}", relative)
+        outputs = trainer.predict(case.unseen)
+        require_close(outputs, right.predict(case.unseen), f"predict() after training {what}", relative)
+
+
+def continues(subject: Subject) -> None:
+    """A call of `train` takes any number of steps, and the next goes on from there."""
+    trainer, right, order = subject.open(), subject.reference(), subject.case.order
+    calls = (order[:1], order[1:3], order[3:], order)
+    for number, steps in enumerate(calls, start=1):
+        what = f"losses of call {number} of train, of {len(steps)} steps"
+        require_close(trainer.train(steps), right.train(steps), what, ROUNDING[subject.precision])
+
+
+def starts_afresh(subject: Subject) -> None:
+    """After `reset` the same training gives the same bits, whatever went before it."""
+    trainer, case = subject.open(), subject.case
+    losses = np.array(trainer.train(case.order))
+    params, outputs = _kept(trainer.params()), np.array(trainer.predict(case.unseen))
+    for before in (STEPS, 1, 2):
+        trainer.reset(case.initial)
+        trainer.train(case.order[:before])
+        trainer.reset(case.initial)
+        require_same_params(trainer.params(), case.initial, "params() just after reset")
+        what = f"after a training of {before} steps and reset"
+        require_same(trainer.train(case.order), losses, f"losses {what}")
+        require_same_params(trainer.params(), params, f"params() {what}")
+        require_same(trainer.predict(case.unseen), outputs, f"predict() {what}")
+
+
+def compiles_once(subject: Subject, clock: Callable[[], float] = time.perf_counter) -> None:
+    """The first pass after `reset` takes no longer than those after it, in most of several repetitions."""
+    trainer, case = subject.open(), subject.case
+
+    def pass_s() -> float:
+        begin = clock()
+        trainer.train(case.order)
+        return clock() - begin
+
+    pass_s()  # it may compile
+    slow_s = []
+    for _ in range(REPETITIONS):
+        trainer.reset(case.initial)
+        first_s = pass_s()
+        usual_s = median(pass_s() for _ in range(PASSES_AFTER))
+        if first_s > max(SPIKE * usual_s, usual_s + SPIKE_S):
+            slow_s.append((first_s, usual_s))
+    if len(slow_s) > REPETITIONS / 2:
+        first_s, usual_s = median(each[0] for each in slow_s), median(each[1] for each in slow_s)
+        raise Violation(
+            f"the first pass after reset took {first_s:.2g} s and the passes after it {usual_s:.2g} s, "
+            f"in {len(slow_s)} of {REPETITIONS} repetitions; wanted all alike"
+        )
+
+
+def leaves_inputs(subject: Subject) -> None:
+    """No array that is handed in is changed, and none of the weights is kept hold of."""
+    own = replace(subject, case=copied(subject.case))
+    trainer, case = own.open(), own.case
+    losses = np.array(trainer.train(case.order))
+    trainer.predict(case.unseen)
+    before = arrays(subject.case)
+    for name, array in arrays(case).items():
+        require_same(array, before[name], f"{name}, handed in and then changed")
+    handed = _kept(case.initial)
+    trainer.reset(handed)
+    for part in _parts(handed):
+        part.fill(np.nan)
+    what = "losses after the caller wrote NaN into the arrays that it had handed to reset"
+    require_same(trainer.train(case.order), losses, what, "copy the arrays in reset; do not keep them")
+
+
+def gives_copies(subject: Subject) -> None:
+    """What it hands out is the caller's: training does not change it, and writing to it does not change training."""
+    trainer, case = subject.open(), subject.case
+    _warm(trainer, subject)
+    given = _handed_out(trainer, subject)
+    kept = {name: array.copy() for name, array in given.items()}
+    second = np.array(trainer.train(case.order))
+    trainer.predict(case.unseen)
+    for name, array in given.items():
+        require_same(array, kept[name], f"{name}, handed out and then changed by more training")
+    trainer.reset(case.initial)
+    _warm(trainer, subject)
+    for array in _handed_out(trainer, subject).values():
+        if array.flags.writeable:
+            array.fill(np.nan)
+    what = "losses after the caller wrote NaN into what it was handed"
+    require_same(trainer.train(case.order), second, what)
+
+
+def _warm(trainer: Trainer, subject: Subject) -> None:
+    """Use every method once, so that what comes after a first call is looked at too."""
+    trainer.train(subject.case.order[:1])
+    trainer.predict(subject.case.unseen)
+    trainer.params()
+
+
+def _handed_out(trainer: Trainer, subject: Subject) -> dict[str, Array]:
+    found = {"losses of train": trainer.train(subject.case.order), "outputs of predict": _outputs(trainer, subject)}
+    for number, layer in enumerate(trainer.params(), start=1):
+        found |= {f"params(), {name} of layer {number}": part for name, part in layer._asdict().items()}
+    return found
+
+
+def _outputs(trainer: Trainer, subject: Subject) -> Array:
+    return trainer.predict(subject.case.unseen)
+
+
+def computes_in_precision(subject: Subject) -> None:
+    """In float64 the first step is NumPy's to rounding; parameters have the type asked for."""
+    dtype = subject.placement.dtype
+    trainer, right, order = subject.open(), subject.reference(), subject.case.order[:1]
+    losses = trainer.train(order)
+    for name, part in zip(LayerParams._fields, trainer.params()[0], strict=True):
+        if part.dtype != dtype:
+            raise Violation(f"{name} of layer 1 are {part.dtype}, wanted {dtype}")
+    if subject.precision == "float64":
+        require_close(losses, right.train(order), "loss of the first step in float64", FIRST_STEP)
+        require_close_params(trainer.params(), right.params(), "params() after one step in float64", FIRST_STEP)
+
+
+def _kept(params: Params) -> Params:
+    return tuple(LayerParams(*(np.array(part) for part in layer)) for layer in params)
+
+
+def _parts(params: Params) -> list[Array]:
+    return [part for layer in params for part in layer]

@@ -1,0 +1,137 @@
+"""Small made-up trainings of several kinds, for checks that take milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from backends.contract import (
+    SGD,
+    Adam,
+    Array,
+    Dense,
+    EmbeddingSum,
+    Inputs,
+    LayerParams,
+    Momentum,
+    Params,
+    Precision,
+    Problem,
+    WordCounts,
+)
+from bench.seeding import epoch_order, full_order, initial_params
+
+STEPS = 5  # of a pass: an odd number, so that what alternates is seen
+
+
+@dataclass(frozen=True)
+class Case:
+    """One training, and what it is trained from. Its arrays can be written to: a backend that does is found out."""
+
+    name: str
+    problem: Problem
+    initial: Params
+    order: Array  # of one pass, int32 [STEPS, batch]
+    unseen: Inputs  # rows to predict, another number than a batch has
+
+    def other_params(self) -> Params:
+        """Return another start."""
+        return tuple(LayerParams(*(0.5 * part + 0.1 for part in layer)) for layer in self.initial)
+
+    def other_order(self) -> Array:
+        """Return the rows of a pass in another order, int32 [STEPS, batch]; the same where a step takes all rows."""
+        return self.order if self.problem.full_batch else self.order[::-1].copy()
+
+
+def _params(problem: Problem, dtype: Precision) -> Params:
+    initial = initial_params(problem.layers, "uniform", seed=0)
+    return tuple(LayerParams(*(part.astype(dtype) for part in layer)) for layer in initial)
+
+
+def _case(name: str, problem: Problem, unseen: Inputs, precision: Precision) -> Case:
+    rows = len(problem.inputs)
+    if problem.full_batch:
+        order = full_order(rows, STEPS).copy()
+    else:
+        epochs = [epoch_order(rows, problem.batch_size, seed=0, epoch=epoch) for epoch in range(STEPS)]
+        order = np.concatenate(epochs)[:STEPS]
+    return Case(name, problem, _params(problem, precision), order, unseen)
+
+
+def classification(precision: Precision) -> Case:
+    """Return a softmax classifier in mini-batches, with momentum: 48 rows, 5-7-3, 16 a step."""
+    rng = np.random.default_rng(1)
+    inputs = rng.standard_normal((48, 5)).astype(precision)
+    targets = rng.integers(0, 3, 48, dtype=np.int32)
+    layers = (Dense(5, 7, "relu"), Dense(7, 3, "identity"))
+    problem = Problem(inputs, targets, layers, "softmax_cross_entropy", Momentum(0.1), batch_size=16)
+    return _case("classes in mini-batches, Momentum", problem, inputs[:11].copy(), precision)
+
+
+def regression(precision: Precision) -> Case:
+    """Return a regression that takes all rows in every step, with Adam: 20 rows, 3-4-2."""
+    rng = np.random.default_rng(2)
+    inputs = rng.standard_normal((20, 3)).astype(precision)
+    targets = rng.standard_normal((20, 2)).astype(precision)
+    layers = (Dense(3, 4, "sigmoid"), Dense(4, 2, "identity"))
+    problem = Problem(inputs, targets, layers, "mse", Adam(0.01), batch_size=20)
+    return _case("numbers by all rows, Adam", problem, np.concatenate([inputs, inputs[:5]]), precision)
+
+
+def line(precision: Precision) -> Case:
+    """Return the least that there is to do: a line by all rows in every step, with SGD: 12 rows, 2-1."""
+    rng = np.random.default_rng(4)
+    inputs = rng.standard_normal((12, 2)).astype(precision)
+    targets = rng.standard_normal((12, 1)).astype(precision)
+    problem = Problem(inputs, targets, (Dense(2, 1, "identity"),), "half_mse", SGD(0.1), batch_size=12)
+    return _case("a line by all rows, SGD", problem, inputs[:7].copy(), precision)
+
+
+def words(precision: Precision) -> Case:
+    """Return a classifier of documents by sums of word embeddings, with Adam: 24 documents, 30-6-3, 8 a step."""
+    rng = np.random.default_rng(3)
+    targets = rng.integers(0, 3, 24, dtype=np.int32)
+    layers = (EmbeddingSum(30, 6, "relu"), Dense(6, 3, "identity"))
+    problem = Problem(
+        _documents(rng, 24).astype(precision), targets, layers, "softmax_cross_entropy", Adam(0.01), batch_size=8
+    )
+    return _case("word counts, Adam", problem, _documents(rng, 5).astype(precision), precision)
+
+
+def _documents(rng: np.random.Generator, documents: int, vocabulary: int = 30) -> WordCounts:
+    lengths = rng.integers(2, 9, documents)
+    chosen = [np.sort(rng.choice(vocabulary, length, replace=False)) for length in lengths]
+    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    counts = rng.integers(1, 4, int(starts[-1])).astype(np.float64)
+    return WordCounts(starts, np.concatenate(chosen).astype(np.int32), counts, vocabulary)
+
+
+CASES: tuple[Callable[[Precision], Case], ...] = (classification, regression, line, words)
+
+
+def copied(case: Case) -> Case:
+    """Return the case in arrays of its own."""
+    problem = replace(case.problem, inputs=_copy(case.problem.inputs), targets=case.problem.targets.copy())
+    initial = tuple(LayerParams(*(part.copy() for part in layer)) for layer in case.initial)
+    return replace(case, problem=problem, initial=initial, order=case.order.copy(), unseen=_copy(case.unseen))
+
+
+def arrays(case: Case) -> dict[str, Array]:
+    """Return every array that a backend is handed, by what a reader would call it."""
+    found = {"problem.targets": case.problem.targets, "order": case.order}
+    for name, inputs in (("problem.inputs", case.problem.inputs), ("inputs of predict", case.unseen)):
+        if isinstance(inputs, WordCounts):
+            found |= {f"{name}.{part}": getattr(inputs, part) for part in ("starts", "words", "counts")}
+        else:
+            found[name] = inputs
+    for number, layer in enumerate(case.initial, start=1):
+        found |= {f"params, {part} of layer {number}": array for part, array in layer._asdict().items()}
+    return found
+
+
+def _copy(inputs: Inputs) -> Inputs:
+    if isinstance(inputs, WordCounts):
+        return WordCounts(inputs.starts.copy(), inputs.words.copy(), inputs.counts.copy(), inputs.vocabulary)
+    return inputs.copy()

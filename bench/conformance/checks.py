@@ -1,0 +1,172 @@
+"""The checks by name: what each holds a backend to, why that matters, and what is usually wrong where it fails."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import bench.conformance.behaviour as behaviour
+import bench.conformance.interface as interface
+from backends.contract import Placement, Precision, Unsupported
+from backends.registry import Entry
+from bench.conformance.cases import CASES
+from bench.conformance.subject import Subject, Violation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that every backend must do. `look` raises `Violation` where it does not."""
+
+    name: str
+    look: Callable[[Subject], None]
+    why: str  # it matters
+    where: str  # it is written
+    cause: str  # usual one of a failure, and what to do about it
+    precisions: tuple[Precision, ...] = ("float32",)
+    every_case: bool = True  # False: the first case that is supported tells as much as all
+    gate: bool = False  # where it fails there is no use in trying the rest
+
+    def explain(self, got: str, cause: str = "") -> str:
+        """Return the whole sentence for somebody who writes a backend."""
+        return f"{got}. Why it matters: {self.why}. See {self.where}. Usual cause: {cause or self.cause}."
+
+
+CHECKS: dict[str, Check] = {
+    check.name: check
+    for check in (
+        Check(
+            name="entry",
+            look=interface.entry,
+            why="bench list and every run load all entries, and must stay quick and free of other people's frameworks",
+            where="Entry in backends/registry.py",
+            cause="the Entry stands in the backend's own module; put it into one that imports backends.registry alone",
+            every_case=False,
+        ),
+        Check(
+            name="contract",
+            look=interface.contract,
+            why="the harness calls these functions, by position, and nothing else",
+            where="Backend and Trainer in backends/contract.py",
+            cause="a name or an argument that differs; copy the signature from there",
+            every_case=False,
+            gate=True,
+        ),
+        Check(
+            name="trains",
+            look=interface.trains,
+            why="a mode that an entry names has a row in every table",
+            where="Backend.open_trainer and Trainer.train in backends/contract.py",
+            cause="a mode, layer, loss or optimizer that is not there yet; raise Unsupported in open_trainer for it",
+            gate=True,
+        ),
+        Check(
+            name="shapes",
+            look=interface.shapes,
+            why="what is compared and counted is taken from these arrays as they are",
+            where="Trainer in backends/contract.py",
+            cause="the framework's own arrays handed out, the mean of a pass instead of the loss of each step, weights "
+            "kept as [outputs, inputs] and not transposed, or a number of rows fixed to that of a batch",
+        ),
+        Check(
+            name="follows",
+            look=behaviour.follows,
+            why="every framework is timed on the same arithmetic; losses that do not depend on what is handed in are "
+            "no training",
+            where="the formulas at the top of backends/contract.py, and Trainer",
+            cause="losses kept from an earlier call, an order that is ignored, a gradient summed and not averaged, the "
+            "loss taken after the update and not before, another Adam or another momentum",
+        ),
+        Check(
+            name="continues",
+            look=behaviour.continues,
+            why="an epoch is one call of train, and its end is not the end of the training",
+            where="Trainer.train in backends/contract.py",
+            cause="the optimizer's state or its step count begins anew in each call of train; only reset may do that",
+            precisions=("float64",),
+        ),
+        Check(
+            name="resets",
+            look=behaviour.starts_afresh,
+            why="a process trains again and again from the same start to time it, and each must be the same work",
+            where="Trainer.reset in backends/contract.py",
+            cause="the optimizer's state was not cleared: zero momentum's v, and Adam's m, v and step count",
+        ),
+        Check(
+            name="compiles once",
+            look=behaviour.compiles_once,
+            why="passes after the first are timed as steady ones, and compiling in them would be counted as training",
+            where="Trainer.reset in backends/contract.py",
+            cause="reset makes a new model, optimizer or compiled function; copy into those that are there",
+        ),
+        Check(
+            name="leaves inputs",
+            look=behaviour.leaves_inputs,
+            why="all trainings start from the same arrays, and a changed one would give the next another start",
+            where="Problem and Trainer.reset in backends/contract.py",
+            cause="an update in place on an array that was not copied (np.asarray and torch.from_numpy do not copy)",
+        ),
+        Check(
+            name="gives copies",
+            look=behaviour.gives_copies,
+            why="losses and parameters are kept and compared long after the training went on",
+            where="Trainer.params and Trainer.train in backends/contract.py",
+            cause="a view of the trainer's own memory is handed out; return a copy",
+        ),
+        Check(
+            name="precision",
+            look=behaviour.computes_in_precision,
+            why="parity is exact only in float64, and float32 must not be timed as anything less",
+            where="Placement.dtype in backends/contract.py",
+            cause="the framework's default type is used somewhere, of the weights, the optimizer's state or a constant",
+            precisions=("float64", "float32"),
+        ),
+        Check(
+            name="refuses",
+            look=interface.refuses,
+            why="a device that is missing is a line in the table with a reason, not a failure",
+            where="Unsupported in backends/contract.py",
+            cause="placement.device is not looked at; raise Unsupported for every device that cannot be had",
+            every_case=False,
+        ),
+        Check(
+            name="product",
+            look=interface.product,
+            why="the fastest product is the bound that no training may beat",
+            where="Backend.open_product in backends/contract.py",
+            cause="the function returns before the product is done, or multiplies something else",
+            every_case=False,
+        ),
+    )
+}
+
+
+def hold(check: Check, entry: Entry, placement: Placement) -> str:
+    """Hold a check against a backend; return what it could not be tried on, empty where it was tried on everything.
+
+    Raises `Violation` where it fails, and `Unsupported` where there was nothing that it could be tried on.
+    """
+    refused: list[str] = []
+    tried = 0
+    for make_case in CASES:
+        name = make_case("float64").name
+        where = f"On {name}: " if check.every_case else ""
+        try:
+            for precision in check.precisions:
+                case = make_case(precision)
+                here = replace(placement, precision=precision)
+                check.look(Subject(entry=entry, case=case, placement=here))
+        except Unsupported as error:
+            refused.append(f"{name}: {error}")
+            continue
+        except Violation as violation:
+            raise Violation(check.explain(f"{where}{violation}", violation.cause)) from violation
+        except Exception as error:  # it is somebody else's code
+            traceback.print_exc()
+            raise Violation(check.explain(f"{where}raised {type(error).__name__}: {error}")) from error
+        tried += 1
+        if not check.every_case:
+            break
+    if not tried:
+        raise Unsupported("; ".join(refused))
+    return f"not tried on {'; '.join(refused)}" if refused else ""

@@ -1,0 +1,218 @@
+"""The parent's side: holds every check against a backend, each in a worker process, and the parity tiers."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from backends.registry import BACKENDS
+from bench.conformance.checks import CHECKS
+from bench.flags import unfair
+from bench.launch import Worker
+from bench.plan import choose_tasks, require_name
+from bench.records import Job, Record, Request, Row, Verdict
+from bench.setup import Setup, Watcher, impossible
+from bench.verify import check_parity
+
+Outcome = Literal["holds", "fails", "unsupported", "not run"]
+
+BLOCKING: tuple[Outcome, ...] = ("fails", "not run")
+
+WAITS = "waits"
+PARITY = "parity "  # before the name of a task
+# Trainings of some tens of milliseconds a pass, long enough for work that is left to be seen: the first that is
+# supported is timed. Most of the first one is matrix products; the second is the least that a backend can do.
+TIMED: tuple[tuple[str, dict[str, Any]], ...] = (
+    (
+        "mlp_regression",
+        {"data.rows": 2000, "model.hidden": (256,), "model.activation": "relu", "optimizer": "sgd", "epochs": 20},
+    ),
+    ("linear_fit", {"data.rows": 20_000}),
+)
+TIMED_LESSON = (
+    "Why it matters: the clock stops when train returns; what is done afterwards, or on cores that others have not, "
+    "would be time that nobody counts. See Trainer.train in backends/contract.py. Usual cause: the framework hands out "
+    "results before they are there and train does not wait for them, or placement.threads is not kept."
+)
+PARITY_LESSON = (
+    "Why it matters: a row that computes something else is not ranked. See the formulas at the top of "
+    "backends/contract.py. Usual cause: put right what the check 'follows' says first; if it holds, look at what this "
+    "task has and its cases have not: another optimizer, loss, activation or size."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What came of one check in one mode."""
+
+    check: str
+    mode: str
+    outcome: Outcome
+    reason: str = ""  # a whole sentence where it fails; where it holds, what it was not tried on
+
+
+@contextmanager
+def examination(
+    backend: str, modes: Sequence[str], tasks: Sequence[str], setup: Setup, watcher: Watcher
+) -> Iterator[Examination]:
+    """Yield an examination of a backend in these modes, all for none, on these tasks. Raises `BadChoice`."""
+    require_name(backend, BACKENDS, "backend")
+    known = BACKENDS[backend].modes
+    for mode in modes:
+        require_name(mode, known, "mode")
+    names = tuple(task.name for task in choose_tasks(tasks))
+    with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
+        examined = Examination(
+            backend=backend,
+            modes=tuple(dict.fromkeys(modes)) or known,
+            tasks=names,
+            setup=setup,
+            scratch=Path(scratch),
+            watcher=watcher,
+        )
+        try:
+            yield examined
+        finally:
+            examined.let_go()
+
+
+@dataclass(kw_only=True)
+class Examination:
+    """Holds checks against a backend as they are asked for, each once."""
+
+    backend: str
+    modes: tuple[str, ...]
+    tasks: tuple[str, ...]
+    setup: Setup
+    scratch: Path
+    watcher: Watcher
+    findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
+    verdicts: dict[Row, Verdict] = field(default_factory=dict)
+    workers: dict[str, Worker] = field(default_factory=dict)  # of one mode at a time
+
+    def all(self) -> Iterator[Finding]:
+        """Yield every finding: the checks mode by mode, then parity."""
+        names = check_names(self.tasks)
+        quick = [name for name in names if not name.startswith(PARITY)]
+        self.watcher.stage("checks", len(quick) * len(self.modes))
+        for mode in self.modes:
+            for name in quick:
+                self.watcher.begins(f"{name}, {mode}")
+                finding = self.find(name, mode)
+                self.watcher.ended(f"{name}, {mode}", "ok" if finding.outcome == "holds" else finding.outcome)
+                yield finding
+        for mode in self.modes:
+            for name in names[len(quick) :]:
+                yield self.find(name, mode)
+
+    def find(self, name: str, mode: str) -> Finding:
+        """Return the finding of a check in a mode; looked into once."""
+        if (name, mode) not in self.findings:
+            self.findings[name, mode] = self._look(name, mode)
+        return self.findings[name, mode]
+
+    def _look(self, name: str, mode: str) -> Finding:
+        row = self._row("", mode)
+        for status, reason in impossible([row], {}).values():
+            outcome: Outcome = "unsupported" if status == "unsupported" else "fails"
+            return Finding(check=name, mode=mode, outcome=outcome, reason=reason)
+        for gate in itertools.takewhile(lambda before: before != name, CHECKS):
+            if CHECKS[gate].gate and self.find(gate, mode).outcome in BLOCKING:
+                return Finding(check=name, mode=mode, outcome="not run", reason=f"put right {gate!r} first")
+        if name.startswith(PARITY):
+            return self._judge(self._row(name.removeprefix(PARITY), mode))
+        if name == WAITS:
+            return self._time(mode)
+        record = self._ask(mode, Request(kind="check", job=self._job(row), check=name))
+        return self._found(name, record, CHECKS[name].explain)
+
+    def _time(self, mode: str) -> Finding:
+        """Time a training, and tell what would make such times mislead."""
+        for task, settings in TIMED:
+            job = msgspec.structs.replace(self._job(self._row(task, mode)), settings=settings)
+            self.let_go()  # a sample is a process of its own
+            record = self._ask(mode, Request(kind="time", job=job))
+            self.let_go()
+            if record.status != "unsupported":
+                break
+        sentences = unfair([record]).get(record.job.row)
+        if sentences:
+            return self._fails(WAITS, mode, f"{'; '.join(sentences)}. {TIMED_LESSON}")
+        return self._found(WAITS, record, lambda got: f"{got}. {TIMED_LESSON}")
+
+    def _judge(self, row: Row) -> Finding:
+        """Tell what the parity tiers say of a task."""
+        if row not in self.verdicts:
+            self._run_tiers()
+        verdict = self.verdicts[row]
+        name = f"{PARITY}{row.task}"
+        if verdict.status == "unsupported":
+            return Finding(check=name, mode=row.mode, outcome="unsupported", reason=verdict.reason)
+        if verdict.agrees is not True:
+            said = verdict.reason if verdict.status == "ok" else f"{verdict.status}: {verdict.reason}"
+            return self._fails(name, row.mode, f"{said}. {PARITY_LESSON}")
+        return Finding(check=name, mode=row.mode, outcome="holds")
+
+    def _run_tiers(self) -> None:
+        """Run every parity tier on the tasks asked for, in all modes that train, in one go."""
+        self.let_go()
+        modes = [mode for mode in self.modes if self.find("trains", mode).outcome not in BLOCKING]
+        rows = [self._row(task, mode) for task in self.tasks for mode in modes]
+        for verdict in check_parity(rows, self.setup, {}, self.watcher, timed=True):
+            self.verdicts[verdict.row] = verdict
+
+    @property
+    def wrong(self) -> bool:
+        """Whether a parity tier says that something else is computed."""
+        return any(verdict.agrees is False for verdict in self.verdicts.values())
+
+    def _row(self, task: str, mode: str) -> Row:
+        return Row(task=task, backend=self.backend, mode=mode, device="cpu", precision="float32")
+
+    def _job(self, row: Row) -> Job:
+        return Job(row=row, threads=self.setup.threads, block=0)
+
+    def _ask(self, mode: str, request: Request) -> Record:
+        if mode not in self.workers:
+            self.let_go()
+            self.workers[mode] = self.setup.worker(self.scratch)
+        return self.workers[mode].run(request, self.setup.time_limit_s)
+
+    def let_go(self) -> None:
+        """End the workers."""
+        while self.workers:
+            self.workers.popitem()[1].__exit__()
+
+    def _found(self, name: str, record: Record, explain: Callable[[str], str]) -> Finding:
+        """Return what a worker's record says; it has explained what it found, but not how it died."""
+        mode = record.job.row.mode
+        if record.status == "ok":
+            return Finding(check=name, mode=mode, outcome="holds", reason=record.reason)
+        if record.status == "unsupported":
+            return Finding(check=name, mode=mode, outcome="unsupported", reason=record.reason)
+        died = record.status != "failed" or name == WAITS
+        return self._fails(name, mode, explain(f"{record.status}: {record.reason}") if died else record.reason)
+
+    @staticmethod
+    def _fails(name: str, mode: str, reason: str) -> Finding:
+        return Finding(check=name, mode=mode, outcome="fails", reason=reason)
+
+
+def check_names(tasks: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of all checks, of each task's parity last."""
+    return (*CHECKS, WAITS, *(f"{PARITY}{task}" for task in tasks))
+
+
+def worst(findings: Sequence[Finding]) -> Outcome:
+    """Return what came of the whole: a failure first, and unsupported where no mode trained anything."""
+    outcomes = {finding.outcome for finding in findings}
+    failed = next((outcome for outcome in BLOCKING if outcome in outcomes), None)
+    trained = any(finding.check == "trains" and finding.outcome == "holds" for finding in findings)
+    return failed or ("holds" if trained else "unsupported")

@@ -1,0 +1,172 @@
+"""Checks of what a backend is from outside: its entry, its functions, shapes and types, refusals, matrix products."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from backends.contract import LayerParams, Trainer, Unsupported
+from backends.registry import BUILT_IN, GROUP
+from bench.conformance.subject import Subject, Violation
+from bench.machine import gpu_names
+from bench.measure import fastest_product_s
+
+FUNCTIONS: dict[str, tuple[str, ...]] = {
+    "open_trainer": ("problem", "placement"),
+    "open_product": ("size", "placement"),
+}
+METHODS: dict[str, tuple[str, ...]] = {
+    "reset": ("params",),
+    "train": ("order",),
+    "predict": ("inputs",),
+    "params": (),
+    "peak_device_memory_bytes": (),
+}
+PRODUCT_SIZE = 1024
+CORE_FLOPS_PER_S = 2e12  # what no core of a CPU reaches; a rate that was measured would depend on what else runs
+IMPORT_LIMIT_S = 60.0
+LOADED_BY_IMPORT = """
+import importlib, sys
+import backends.registry
+before = set(sys.modules)
+importlib.import_module(sys.argv[1])
+print("loaded:", *(set(sys.modules) - before))
+"""
+
+
+def entry(subject: Subject) -> None:
+    """Its fields are filled in, and loading it imports no framework."""
+    mine = subject.entry
+    if not mine.install:
+        raise Violation("install is empty; wanted what a user has to type to get the framework, as 'pip install x'")
+    if len(set(mine.modes)) != len(mine.modes):
+        raise Violation(f"modes {mine.modes} name one twice; wanted each once")
+    if importlib.util.find_spec(mine.module) is None:
+        raise Violation(f"there is no module {mine.module!r} to import; wanted the one with open_trainer")
+    if mine.version() == "unknown":
+        raise Violation(
+            f"none of the distributions {mine.distributions} is installed, though {mine.framework} can be imported; "
+            "wanted the name that pip list shows for it, for its version stands beside the results"
+        )
+    if mine.name in BUILT_IN:
+        return  # which stand in the registry itself
+    (point,) = metadata.entry_points(group=GROUP, name=mine.name)
+    command = [sys.executable, "-P", "-c", LOADED_BY_IMPORT, point.module]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=IMPORT_LIMIT_S, check=False)
+    if result.returncode != 0:
+        raise Violation(f"import {point.module} in a fresh Python failed: {result.stderr.strip().splitlines()[-1]}")
+    loaded = set(result.stdout.rpartition("loaded:")[2].split())
+    frameworks = {mine.framework, *(built_in.framework for built_in in BUILT_IN.values())}
+    if found := sorted(frameworks & loaded):
+        raise Violation(f"importing {point.module} also imports {', '.join(found)}; wanted no framework")
+
+
+def contract(subject: Subject) -> None:
+    """The functions and the methods of a trainer are there, and can be called as the harness calls them."""
+    for name, arguments in FUNCTIONS.items():
+        _require_callable(subject.backend, f"module {subject.entry.module}", name, arguments)
+    trainer = subject.open()
+    for name, arguments in METHODS.items():
+        _require_callable(trainer, f"the trainer, a {type(trainer).__name__},", name, arguments)
+
+
+def _require_callable(owner: Any, what: str, name: str, arguments: tuple[str, ...]) -> None:
+    call = f"{name}({', '.join(arguments)})"
+    function = getattr(owner, name, None)
+    if not callable(function):
+        raise Violation(f"{what} has no function {name}; wanted {call}")
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # compiled code does not tell
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        raise Violation(f"{name}{signature} cannot be called as {call}: {error}") from error
+
+
+def trains(subject: Subject) -> None:
+    """It opens, starts, and takes a pass whose losses are finite."""
+    losses = np.asarray(subject.open().train(subject.case.order))
+    if not np.isfinite(losses).all():
+        raise Violation(f"losses {losses}; wanted finite numbers, as NumPy gets from the same start")
+
+
+def shapes(subject: Subject) -> None:
+    """What it returns has the shape and the type that the contract names."""
+    trainer, case, dtype = subject.open(), subject.case, subject.placement.dtype
+    for steps in (len(case.order), 1):
+        _require_array(trainer.train(case.order[:steps]), (steps,), dtype, f"train(order of {steps} steps)")
+    outputs = case.problem.layers[-1].outputs
+    for inputs in (case.unseen, case.problem.inputs):
+        got = trainer.predict(inputs)
+        _require_array(got, (len(inputs), outputs), dtype, f"predict(inputs of {len(inputs)} rows)")
+    _require_params(trainer, subject)
+    memory_bytes = trainer.peak_device_memory_bytes()
+    if subject.placement.device == "cpu" and memory_bytes is not None:
+        raise Violation(f"peak_device_memory_bytes() is {memory_bytes!r} on the CPU; wanted None")
+
+
+def _require_params(trainer: Trainer, subject: Subject) -> None:
+    layers, got = subject.case.problem.layers, trainer.params()
+    if not isinstance(got, tuple) or len(got) != len(layers):
+        raise Violation(f"params() is {_described(got)}; wanted a tuple of {len(layers)} LayerParams, one a layer")
+    for number, (layer, part) in enumerate(zip(layers, got, strict=True), start=1):
+        if not isinstance(part, LayerParams):
+            raise Violation(f"params() has {_described(part)} for layer {number}; wanted a LayerParams")
+        where = f"params(), layer {number}"
+        dtype = subject.placement.dtype
+        _require_array(part.weights, (layer.inputs, layer.outputs), dtype, f"{where}, weights [inputs, outputs]")
+        _require_array(part.bias, (layer.outputs,), dtype, f"{where}, bias [outputs]")
+
+
+def _require_array(got: object, shape: tuple[int, ...], dtype: np.dtype[Any], what: str) -> None:
+    if not isinstance(got, np.ndarray):
+        raise Violation(f"{what}: {_described(got)}; wanted a NumPy array of shape {shape}")
+    if got.shape != shape:
+        raise Violation(f"{what}: shape {got.shape}, wanted {shape}")
+    if got.dtype != dtype:
+        raise Violation(f"{what}: type {got.dtype}, wanted {dtype}")
+
+
+def _described(value: object) -> str:
+    length = f" of {len(value)}" if isinstance(value, tuple | list) else ""
+    return f"a {type(value).__module__}.{type(value).__qualname__}{length}".replace("builtins.", "")
+
+
+def refuses(subject: Subject) -> None:
+    """A device that is not there is refused by `Unsupported`, with a reason."""
+    placement = replace(subject.placement, device="gpu")
+    try:
+        subject.backend.open_trainer(subject.case.problem, placement)
+    except Unsupported as error:
+        if not str(error):
+            raise Violation("Unsupported was raised with no reason; wanted a sentence for people") from error
+        return
+    except Exception as error:
+        raise Violation(f"open_trainer for a GPU raised {type(error).__name__}: {error}; wanted Unsupported") from error
+    if not gpu_names():
+        raise Violation("open_trainer opened for a GPU on a machine without an NVIDIA GPU; wanted Unsupported")
+
+
+def product(subject: Subject) -> None:
+    """It multiplies matrices, no faster than can be."""
+    subject.open()
+    multiply = subject.backend.open_product(PRODUCT_SIZE, subject.placement)
+    if not callable(multiply):
+        raise Violation(f"open_product returned {_described(multiply)}; wanted a function without arguments")
+    product_s = fastest_product_s(multiply, time.perf_counter)
+    bound_s = 2 * PRODUCT_SIZE**3 / (subject.placement.threads * CORE_FLOPS_PER_S)
+    if subject.placement.device == "cpu" and product_s < bound_s:
+        raise Violation(
+            f"open_product({PRODUCT_SIZE}) took {product_s:.1e} s a call; wanted at least {bound_s:.1e} s, "
+            f"for no {subject.placement.threads} cores multiply faster than that"
+        )

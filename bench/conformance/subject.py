@@ -1,0 +1,95 @@
+"""What a check looks at: a backend in one mode, opened on one case; and what it raises where something is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from backends import numpy_backend
+from backends.contract import Array, Backend, Params, Placement, Precision, Trainer
+from backends.registry import Entry
+from bench.conformance.cases import Case
+from bench.errors import UserError
+
+
+class Violation(UserError):
+    """Raised by a check: what was got and what was wanted; `cause` where it is another than the check's usual one."""
+
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A backend in one mode, and a case to open it on."""
+
+    entry: Entry
+    placement: Placement
+    case: Case
+
+    @property
+    def backend(self) -> Backend:
+        """The backend's module."""
+        return self.entry.load()
+
+    def open(self) -> Trainer:
+        """Open the backend on the case, and start it from the case's weights. Raises `Unsupported`."""
+        trainer = self.backend.open_trainer(self.case.problem, self.placement)
+        trainer.reset(self.case.initial)
+        return trainer
+
+    def reference(self) -> Trainer:
+        """Open the NumPy backend on the same."""
+        placement = replace(self.placement, mode="loop", device="cpu")
+        trainer = numpy_backend.open_trainer(self.case.problem, placement)
+        trainer.reset(self.case.initial)
+        return trainer
+
+    @property
+    def precision(self) -> Precision:
+        """What it is opened in."""
+        return self.placement.precision
+
+
+def require_same(got: Array, wanted: Array, what: str, cause: str = "") -> None:
+    """Raise `Violation` unless both arrays are the same bit for bit."""
+    got, wanted = np.asarray(got), np.asarray(wanted)
+    if got.shape != wanted.shape:
+        raise Violation(f"{what}: shape {got.shape}, wanted {wanted.shape}", cause)
+    wrong = np.flatnonzero(~((got == wanted) | (np.isnan(got) & np.isnan(wanted))))
+    if wrong.size:
+        raise Violation(f"{what}: {_first(got, wanted, wrong)}, wanted the same bit for bit", cause)
+
+
+def require_close(got: Array, wanted: Array, what: str, relative: float, cause: str = "") -> None:
+    """Raise `Violation` unless the arrays differ by no more than a share of the largest number wanted."""
+    got, wanted = np.asarray(got), np.asarray(wanted)
+    if got.shape != wanted.shape:
+        raise Violation(f"{what}: shape {got.shape}, wanted {wanted.shape}", cause)
+    off = np.abs(got.astype(np.float64) - wanted)
+    wrong = np.flatnonzero(~(off <= relative * np.max(np.abs(wanted))))  # NaN is wrong too
+    if wrong.size:
+        raise Violation(f"{what}: {_first(got, wanted, wrong)}, wanted NumPy's to {relative:g} relative", cause)
+
+
+def require_same_params(got: Params, wanted: Params, what: str) -> None:
+    """Raise `Violation` unless both are the same bit for bit."""
+    for number, (mine, right) in enumerate(zip(got, wanted, strict=True), start=1):
+        for name, a, b in zip(right._fields, mine, right, strict=True):
+            require_same(a, b, f"{what}, {name} of layer {number}")
+
+
+def require_close_params(got: Params, wanted: Params, what: str, relative: float) -> None:
+    """Raise `Violation` unless they differ by no more than a share of the largest number in their array."""
+    for number, (mine, right) in enumerate(zip(got, wanted, strict=True), start=1):
+        for name, a, b in zip(right._fields, mine, right, strict=True):
+            require_close(a, b, f"{what}, {name} of layer {number}", relative)
+
+
+def _first(got: Array, wanted: Array, wrong: Array) -> str:
+    """Return the first number that is wrong, beside the right one."""
+    index = np.unravel_index(wrong[0], wanted.shape)
+    place = f"step {index[0] + 1}" if len(index) == 1 else f"place {tuple(map(int, index))}"
+    return f"{got[index]:.9g} at {place} where it should be {wanted[index]:.9g}"

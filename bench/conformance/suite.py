@@ -1,0 +1,80 @@
+"""The checks as a pytest class to inherit: one test for each check and mode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import ClassVar
+
+import pytest
+from rich.console import Console
+
+from backends.registry import BACKENDS
+from bench.conformance.examine import PARITY, Examination, check_names, examination
+from bench.errors import UserError
+from bench.plan import choose_tasks, require_name
+from bench.progress import TerminalWatcher
+from bench.setup import CHECK_LIMIT_S, make_setup
+
+ARGUMENTS = ("check", "mode")
+EXAMINED = pytest.StashKey[Examination]()
+
+
+class BackendConformance:
+    """Inherit it in a class named Test..., and name your backend; the rest is there to be narrowed."""
+
+    backend: ClassVar[str]
+    modes: ClassVar[tuple[str, ...]] = ()  # none: all that its entry names
+    tasks: ClassVar[tuple[str, ...]] = ("all",)  # whose parity is tested; some of them fetch data
+    time_limit_s: ClassVar[float] = CHECK_LIMIT_S  # of one check
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Make a test for each check and mode."""
+        if not set(ARGUMENTS) <= set(metafunc.fixturenames):
+            return
+        try:
+            require_name(self.backend, BACKENDS, "backend")
+            names = check_names([task.name for task in choose_tasks(self.tasks)])
+        except UserError as error:
+            pytest.fail(str(error), pytrace=False)
+        modes = self.modes or BACKENDS[self.backend].modes
+        # All checks of a mode follow each other, in one worker process.
+        cases = [pytest.param(name, mode, id=f"{name}-{mode}") for mode in modes for name in names]
+        metafunc.parametrize(ARGUMENTS, cases)
+
+    @pytest.fixture
+    def examined(self, request: pytest.FixtureRequest) -> Examination:
+        """Return the one examination of all tests of this class."""
+        node = request.node.getparent(pytest.Class)
+        if EXAMINED not in node.stash:
+            stack = ExitStack()
+            node.addfinalizer(stack.close)
+            node.stash[EXAMINED] = stack.enter_context(self._examination(request))
+        examined: Examination = node.stash[EXAMINED]
+        return examined
+
+    @contextmanager
+    def _examination(self, request: pytest.FixtureRequest) -> Iterator[Examination]:
+        """Examine the backend in the modes, and on the tasks, of the tests that were selected."""
+        chosen = [
+            (str(item.callspec.params["check"]), str(item.callspec.params["mode"]))
+            for item in request.session.items
+            if isinstance(item, pytest.Function) and item.cls is request.cls and "examined" in item.fixturenames
+        ]
+        modes = tuple(dict.fromkeys(mode for _, mode in chosen))
+        checks = dict.fromkeys(check for check, _ in chosen)
+        tasks = [check.removeprefix(PARITY) for check in checks if check.startswith(PARITY)]
+        setup = make_setup(None, self.time_limit_s, None)
+        with (
+            TerminalWatcher(Console(stderr=True)) as watcher,
+            examination(self.backend, modes, tasks, setup, watcher) as examined,
+        ):
+            yield examined
+
+    def test_the_backend_conforms(self, check: str, mode: str, examined: Examination) -> None:
+        """A check holds in a mode."""
+        finding = examined.find(check, mode)
+        if finding.outcome in ("unsupported", "not run"):
+            pytest.skip(finding.reason)
+        if finding.outcome == "fails":
+            pytest.fail(finding.reason, pytrace=False)

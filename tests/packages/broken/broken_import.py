@@ -1,0 +1,3 @@
+"""An entry's module that cannot be imported."""
+
+import no_such_package  # noqa: F401
