@@ -90,8 +90,8 @@ def compare_timed_metric(metric: str, value: float | None, precision: Precision,
         return Departure(size)
     return Departure(
         size,
-        f"{metric} {got:.6g} where the reference has {envelope.metric:.6g}; rounding explains "
-        f"{envelope.metric_spread:.1e}, {allowed:.1e} is allowed",
+        f"{metric} {got:.6g} where the reference has {envelope.metric:.6g}; "
+        f"{_allowance(envelope.metric_spread, allowed)}",
     )
 
 
@@ -136,8 +136,7 @@ def _first(candidate: Array, reference: Array, off: Array, allowed: Array, expla
     return Departure(
         size,
         f"first departs at step {step} of {len(reference)}: loss {candidate[step]:.9g} where the reference has "
-        f"{reference[step]:.9g}, off by {off_by:.1e} relative; rounding explains {explains:.1e}, "
-        f"{allows:.1e} is allowed",
+        f"{reference[step]:.9g}, off by {off_by:.1e} relative; {_allowance(explains, allows)}",
         step,
     )
 
@@ -168,8 +167,13 @@ def _compare_params(candidate: Params, reference: Params, relative: float, envel
     if (sizes <= allowed).all():
         return Departure(size)
     layer, part = np.unravel_index(int(np.argmax(_shares(sizes, allowed))), sizes.shape)
-    return Departure(
-        size,
-        f"{reference[layer]._fields[part]} of layer {layer + 1} are off by {sizes[layer, part]:.1e} relative; "
-        f"rounding explains {explained[layer, part]:.1e}, {allowed[layer, part]:.1e} is allowed",
-    )
+    name = f"{reference[layer]._fields[part]} of layer {layer + 1}"
+    if np.isinf(sizes[layer, part]):
+        return Departure(size, f"{name} are not finite where the reference's are, or the other way round")
+    told = _allowance(explained[layer, part], allowed[layer, part])
+    return Departure(size, f"{name} are off by {sizes[layer, part]:.1e} relative; {told}")
+
+
+def _allowance(explained: float, allowed: float) -> str:
+    rounding = f"rounding explains {explained:.1e}, " if explained > 0 else ""
+    return f"{rounding}{allowed:.1e} is allowed"

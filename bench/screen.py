@@ -168,4 +168,4 @@ def _style(column: Any, cell: str) -> str:
         ("level", "warning"): "yellow",
         ("level", "bad"): "bold red",
     }
-    return "bold red" if cell == "MISSED" else styles.get((column, cell), "")
+    return styles.get((column, cell), "")

@@ -29,7 +29,7 @@ from bench.rounding import rounded_outcome
 from bench.selftest import FAULTY, faulty
 from bench.selftest.alarms import Trial, by_row, tidy
 from bench.selftest.faulty import FAULTS
-from bench.selftest.planted import MISSED, NOTHING, Catch, by_fault, caught
+from bench.selftest.planted import MISSED, NOTHING, Catch, by_fault, caught, counts
 from bench.tasks import TASKS
 from bench.tasks.overrides import override
 from bench.traces import outcomes, traces
@@ -121,7 +121,10 @@ def test_what_a_verdict_says_of_a_fault() -> None:
     row = a_row("linear_fit", "faulty", "tf32")
     assert caught("tf32", "linear_fit", None).tier == NOTHING
     assert caught("tf32", "linear_fit", a_verdict(row)).tier == MISSED
-    assert caught("tf32", "linear_fit", a_verdict(row, agrees=None, reason="it crashed")).tier == MISSED
+    crashed = caught("tf32", "linear_fit", a_verdict(row, agrees=None, status="crashed", reason="it crashed"))
+    assert (crashed.tier, crashed.settled) == ("crashed", False)
+    assert not caught("tf32", "linear_fit", a_verdict(row)).settled
+    assert caught("tf32", "linear_fit", None).settled
     wrong = a_verdict(row, agrees=False, tier="envelope", reason="it departs")
     assert caught("tf32", "linear_fit", wrong) == Catch("tf32", "linear_fit", "envelope", "it departs")
 
@@ -130,6 +133,12 @@ def test_the_table_has_a_line_a_fault_and_a_column_a_task() -> None:
     lines = by_fault([Catch("tf32", "a", "envelope", ""), Catch("tf32", "b", NOTHING, "")])
     assert [line["fault"] for line in lines] == [fault.title for fault in FAULTS.values()]
     assert {"fault": FAULTS["tf32"].title, "a": "envelope", "b": NOTHING} in lines
+
+
+def test_on_the_screen_tasks_are_counted_and_those_where_a_fault_was_missed_are_named() -> None:
+    found = [Catch("tf32", "a", "envelope", ""), Catch("tf32", "b", "envelope", ""), Catch("tf32", "c", MISSED, "")]
+    (line,) = [line for line in counts(found) if line["fault"] == FAULTS["tf32"].title]
+    assert (line["envelope"], line["metric"], line[MISSED], line["on"]) == ("2", "", "1", "c: MISSED")
 
 
 def test_the_command_plants_every_fault_and_writes_the_table(tmp_path: Path) -> None:

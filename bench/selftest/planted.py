@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.parity import TIERS
 from bench.records import Row, Verdict
 from bench.selftest import FAULTY
 from bench.selftest.faulty import FAULTS
@@ -16,6 +18,7 @@ from bench.verify import Parity
 
 NOTHING = "–"  # where a fault changes nothing, such as another momentum in Adam
 MISSED = "MISSED"
+COUNTED = (*TIERS, MISSED, NOTHING)
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,13 @@ class Catch:
 
     fault: str
     task: str
-    tier: str  # that caught it first, `NOTHING` or `MISSED`
+    tier: str  # that caught it first, `NOTHING`, `MISSED`, or the status of a row that could not be checked
     reason: str
+
+    @property
+    def settled(self) -> bool:
+        """Whether the fault was caught, or there was none to catch."""
+        return self.tier in (*TIERS, NOTHING)
 
 
 def catches(tasks: Sequence[str], setup: Setup, watcher: Watcher) -> Iterator[Catch]:
@@ -56,7 +64,7 @@ def caught(fault: str, task: str, verdict: Verdict | None) -> Catch:
         return Catch(fault, task, NOTHING, "")
     if verdict.agrees is False and verdict.tier:
         return Catch(fault, task, verdict.tier, verdict.reason)
-    return Catch(fault, task, MISSED, verdict.reason)
+    return Catch(fault, task, MISSED if verdict.agrees else verdict.status, verdict.reason)
 
 
 def by_fault(found: Sequence[Catch]) -> list[dict[str, str]]:
@@ -65,3 +73,16 @@ def by_fault(found: Sequence[Catch]) -> list[dict[str, str]]:
     for catch in found:
         lines[catch.fault][catch.task] = catch.tier
     return list(lines.values())
+
+
+def counts(found: Sequence[Catch]) -> list[dict[str, str]]:
+    """Return a line a fault, with the number of tasks for each tier."""
+    lines = []
+    for name, fault in FAULTS.items():
+        tiers = Counter(catch.tier for catch in found if catch.fault == name)
+        others = "; ".join(
+            f"{catch.task}: {catch.tier}" for catch in found if catch.fault == name and not catch.settled
+        )
+        cells = {tier: f"{tiers[tier] or ''}" for tier in COUNTED}
+        lines.append({"fault": fault.title, **cells, "on": others})
+    return lines
