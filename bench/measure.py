@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -39,7 +40,7 @@ class Measured:
     losses: Array  # of the first training's steps
     outputs: Array  # for the rows to evaluate, after the first training
     params: Params  # after the first training
-    last_params: Params  # after the last
+    first_pass: Params  # after its first pass
 
 
 class Stopwatch:
@@ -64,6 +65,7 @@ def measure(trainer: Trainer, training: Training, clock: Clock, usage: Callable[
     watch = Stopwatch(clock)
     passes_s: list[float] = []
     read_s: list[float] = []
+    readings: deque[Params] = deque(maxlen=1)  # the last one: a large model's would fill the memory
     trainer.params()  # a first reading costs more
     checks_s, resets_s = watch.lap(), 0.0
 
@@ -73,11 +75,12 @@ def measure(trainer: Trainer, training: Training, clock: Clock, usage: Callable[
         passes_s.append(clock() - before)
         watch.lap()
         if len(read_s) < MAX_READINGS:
-            trainer.params()
+            readings.append(trainer.params())
             read_s.append(watch.lap())
         return losses
 
     losses = [train_pass(training.orders[0])]
+    (first_pass,) = readings
     begin = usage()
     checks_s += watch.lap()
     losses += [train_pass(order) for order in training.orders[1:]]
@@ -93,7 +96,6 @@ def measure(trainer: Trainer, training: Training, clock: Clock, usage: Callable[
         for order in training.orders:
             train_pass(order)
     windows.append((begin, usage()))
-    last_params = trainer.params()
     return Measured(
         passes_s=tuple(passes_s),
         resets_s=resets_s,
@@ -104,7 +106,7 @@ def measure(trainer: Trainer, training: Training, clock: Clock, usage: Callable[
         losses=np.concatenate(losses),
         outputs=outputs,
         params=params,
-        last_params=last_params,
+        first_pass=first_pass,
     )
 
 
@@ -114,6 +116,7 @@ def measure_by_hand(trainer: Trainer, training: Training, clock: Clock, usage: C
     before = clock()
     losses = trainer.train(order)
     first_s = clock() - before
+    first_pass = trainer.params()
     begin = usage()
     before = clock()
     for _ in range(BY_HAND_PASSES):
@@ -131,8 +134,15 @@ def measure_by_hand(trainer: Trainer, training: Training, clock: Clock, usage: C
         losses=losses,
         outputs=outputs,
         params=params,
-        last_params=params,
+        first_pass=first_pass,
     )
+
+
+def repeat_pass(trainer: Trainer, training: Training) -> Params:
+    """Return the parameters after the first pass, taken once more: whoever replays what was seen does not end there."""
+    trainer.reset(training.initial)
+    trainer.train(training.orders[0])
+    return trainer.params()
 
 
 def reread(trainer: Trainer, clock: Clock, settle: Callable[[], None]) -> tuple[float, ...]:

@@ -31,7 +31,7 @@ MULTIPLE = 8.0  # of the envelope; right backends come to 1 or 2
 TIMED_RELATIVE: dict[Precision, float] = {"float32": 1e-6, "float64": TRAJECTORY_RELATIVE}  # whatever the envelope
 METRIC_ROWS = 3  # that may lie so near a boundary that rounding decides their class
 METRIC_RELATIVE: dict[Precision, float] = {"float32": 1e-6, "float64": TRAJECTORY_RELATIVE}  # of an error
-RETRAINED = 0.1  # of the way from start to end; what rounding does to a training that is repeated is far less
+REPEATED = 0.1  # of the way that a pass goes; what rounding does to it when it is repeated is far less
 ROUNDING = 1e-14  # of the norm of all layers together: what a gradient that ought to be zero may come to
 
 
@@ -95,14 +95,14 @@ def compare_timed_metric(metric: str, value: float | None, precision: Precision,
     )
 
 
-def compare_retrained(quality: Quality, size: float) -> Departure:
-    """Return a departure of a size, with a fault where the last training of a process did not end as its first did."""
-    if quality.retrained is None or quality.retrained <= RETRAINED:
+def compare_repeated(quality: Quality, size: float) -> Departure:
+    """Return a departure of a size, with a fault where the first pass, taken again at the end, ended elsewhere."""
+    if quality.repeated is None or quality.repeated <= REPEATED:
         return Departure(size)
     return Departure(
         size,
-        f"the last training ended elsewhere than the first, by {quality.retrained:.2g} of the way that the first went: "
-        "it did not train, or not from the same start",
+        f"the first pass, taken again at the end, ended elsewhere, by {quality.repeated:.2g} of the way that it had "
+        "gone: it did not train, or not from the same start",
     )
 
 

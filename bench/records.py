@@ -113,8 +113,8 @@ class Quality(Struct, frozen=True, kw_only=True):
     value: float | None
     parameters: tuple[float | None, ...] | None  # weights, then bias, where the model is a single small layer
     truth: tuple[float, ...]  # those that the data were made with, where they were
-    # From the end of the first training to that of the last, over the way from start to end; None where there is one.
-    retrained: float | None = None
+    # From the end of the first pass to that of the same pass at the end, over the way from start to end.
+    repeated: float | None = None
 
 
 class Resources(Struct, frozen=True, kw_only=True):

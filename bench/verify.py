@@ -22,7 +22,7 @@ from bench.parity import (
     compare_gradients,
     compare_losses,
     compare_params,
-    compare_retrained,
+    compare_repeated,
     compare_timed_losses,
     compare_timed_metric,
     largest_part,
@@ -115,7 +115,7 @@ class Parity:
             return msgspec.structs.replace(verdict, agrees=verdict.agrees and None, reason=told)
         losses = compare_timed_losses(timed_losses(quality), row.precision, envelope)
         if not losses.fault:
-            losses = compare_retrained(quality, losses.size)
+            losses = compare_repeated(quality, losses.size)
         metric = compare_timed_metric(quality.metric, quality.value, row.precision, envelope)
         return msgspec.structs.replace(
             with_tiers(verdict, {"envelope": losses, "metric": metric}), envelope=losses.size, metric=metric.size

@@ -28,7 +28,7 @@ from bench.envelope import RUNS, envelope_of, save_envelope
 from bench.errors import UserError
 from bench.flops import flops_per_pass
 from bench.machine import usable_cores, utc_now
-from bench.measure import Measured, Stopwatch, fastest_product_s, measure, measure_by_hand, reread
+from bench.measure import Measured, Stopwatch, fastest_product_s, measure, measure_by_hand, repeat_pass, reread
 from bench.records import Job, Quality, Record, Request, Resources, Timing
 from bench.rounding import rounded_outcome
 from bench.selftest import HIDDEN
@@ -100,6 +100,8 @@ def time_job(request: Request) -> Record:
     watch.lap()
     quality = quality_of(training, measured)
     evaluation_s = measured.evaluation_s + watch.lap()
+    again = repeat_pass(trainer, training)
+    quality = msgspec.structs.replace(quality, repeated=repeated(training.initial, measured.first_pass, again))
     resources = resources_of(job, str(measured.params[0].weights.dtype))
     if resources.dtype != job.row.precision:
         reason = f"trained in {resources.dtype} instead of {job.row.precision}"
@@ -236,12 +238,11 @@ def quality_of(training: Training, measured: Measured) -> Quality:
         value=finite(evaluate(training.metric, measured.outputs, training.test.targets)),
         parameters=tuple(map(finite, (*params[0].weights.ravel(), *params[0].bias))) if small else None,
         truth=training.truth,
-        retrained=retrained(training.initial, measured.params, measured.last_params),
     )
 
 
-def retrained(start: Params, first: Params, last: Params) -> float | None:
-    """Return how far the last training ended from the first, over how far that had gone; None where it went nowhere."""
+def repeated(start: Params, first: Params, last: Params) -> float | None:
+    """Return how far a repeated pass ended from the first, over how far that had gone; None where it went nowhere."""
     way, off = (
         np.sqrt(sum(np.sum(np.square(a.astype(float) - b)) for x, y in pair for a, b in zip(x, y, strict=True)))
         for pair in (zip(start, first, strict=True), zip(first, last, strict=True))

@@ -17,7 +17,7 @@ from bench.parity import (
     compare_gradients,
     compare_losses,
     compare_params,
-    compare_retrained,
+    compare_repeated,
     compare_timed_losses,
     compare_timed_metric,
     largest_part,
@@ -176,9 +176,9 @@ def test_a_metric_that_is_no_number_is_a_fault_unless_rounding_alone_gives_none(
     assert compare_timed_metric("rmse", None, "float32", an_envelope(metric=np.nan, metric_spread=0.0)).fault == ""
 
 
-def test_a_last_training_that_ends_elsewhere_than_the_first_is_a_fault() -> None:
+def test_a_pass_that_ends_elsewhere_when_it_is_repeated_is_a_fault() -> None:
     for share, right in ((None, True), (1e-4, True), (1.0, False)):
-        assert (compare_retrained(a_quality(retrained=share), 1.0).fault == "") is right
+        assert (compare_repeated(a_quality(repeated=share), 1.0).fault == "") is right
 
 
 def test_the_part_that_departs_most_is_named() -> None:
