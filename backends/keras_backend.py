@@ -78,7 +78,7 @@ class Adam1(keras.optimizers.Adam):
         """Update one variable."""
         i = self._get_variable_index(variable)
         m, v = self._momentums[i], self._velocities[i]
-        gradient = ops.convert_to_tensor(gradient)  # TensorFlow's gradient of a gather comes as rows to add up
+        gradient = ops.add(gradient, ops.zeros(v.shape, v.dtype))  # TensorFlow's of a gather is rows yet to be added
         self.assign(m, self.beta_1 * m + (1 - self.beta_1) * gradient)
         self.assign(v, self.beta_2 * v + (1 - self.beta_2) * ops.square(gradient))
         # 1 - beta^t loses five digits in float32 when beta^t is near 1; expm1 loses none.
@@ -117,7 +117,10 @@ class EmbeddingSumLayer(keras.layers.Layer):
     def call(self, words: Any, counts: Any, documents: Any) -> Any:
         """Return [documents, outputs] for the entries of a batch, three tensors [entries]."""
         embeddings = ops.expand_dims(counts, 1) * ops.take(self.embeddings, words, axis=0)
-        return self.activation(ops.segment_sum(embeddings, documents, self.documents) + self.bias)
+        # On PyTorch `segment_sum` adds in float32 whatever it is given, and `scatter` is a loop in Python.
+        zeros = ops.zeros((self.documents, self.sizes[1]), embeddings.dtype)
+        sums = ops.scatter_update(zeros, ops.expand_dims(documents, 1), embeddings, reduction="add")
+        return self.activation(sums + self.bias)
 
     def compute_output_shape(self, *shapes: Any) -> tuple[int, int]:
         """Return [documents, outputs]."""

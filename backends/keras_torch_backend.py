@@ -1,7 +1,7 @@
 """Keras on PyTorch. What there is to read is in keras_backend.py.
 
 Mode:
-    fit     a model, `compile` and `fit`, each step one operation at a time, which is what Keras does there unless told otherwise
+    fit     a model, `compile` and `fit`, each step one operation at a time: what Keras does there by itself
 """
 
 from __future__ import annotations

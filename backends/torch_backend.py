@@ -57,7 +57,11 @@ def open_trainer(problem: Problem, placement: Placement) -> TorchTrainer:
         raise Unsupported(f"PyTorch {torch.__version__} finds no CUDA device")
     torch.set_num_threads(placement.threads)
     torch.backends.cuda.matmul.allow_tf32 = False
-    trainers = {"eager": EagerTrainer, "compile": CompiledTrainer, "dataloader": DataLoaderTrainer}
+    trainers: dict[str, Callable[[Problem, Placement], TorchTrainer]] = {
+        "eager": EagerTrainer,
+        "compile": CompiledTrainer,
+        "dataloader": DataLoaderTrainer,
+    }
     return trainers[placement.mode](problem, placement)
 
 
