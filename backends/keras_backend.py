@@ -46,6 +46,7 @@ def open_trainer(problem: Problem, placement: Placement, wait_for: Callable[[Any
     """Build and compile the model; `wait_for` waits for tensors. Raises `Unsupported` for any device but the CPU."""
     require_cpu(placement)
     keras.config.set_floatx(placement.precision)
+    keras.config.set_dtype_policy(placement.precision)  # an earlier trainer's layers have fixed it
     if placement.precision == "float64":
         allow_float64()
     return KerasTrainer(problem, wait_for)
