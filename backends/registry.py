@@ -28,11 +28,17 @@ class Entry:
     distributions: tuple[str, ...]  # names under which the framework may be installed
     install: str  # what to type when it is missing
     fault: str = ""  # why the entry itself could not be loaded
+    also_needs: tuple[str, ...] = ()  # import names of what a framework that can run on several is to run on
+
+    def missing(self) -> tuple[str, ...]:
+        """Return the import names of what is not installed."""
+        # find_spec looks for the package's folder and imports nothing.
+        return tuple(name for name in (self.framework, *self.also_needs) if importlib.util.find_spec(name) is None)
 
     def version(self) -> str | None:
-        """Return the version of the installed framework, None where there is none."""
-        if importlib.util.find_spec(self.framework) is None:
-            return None  # find_spec looks for the package's folder and imports nothing
+        """Return the version of the framework, None where it or what it needs is not installed."""
+        if self.missing():
+            return None
         for name in self.distributions:
             try:
                 return metadata.version(name)
@@ -92,7 +98,7 @@ BUILT_IN = {
         Entry(
             name="torch",
             module="backends.torch_backend",
-            modes=("eager", "compile"),
+            modes=("eager", "compile", "dataloader"),
             framework="torch",
             distributions=("torch",),
             install="pip install 'levelfield[torch]'",
@@ -112,6 +118,41 @@ BUILT_IN = {
             framework="jax",
             distributions=("jax",),
             install="pip install 'levelfield[jax]'",
+        ),
+        Entry(
+            name="keras-tensorflow",
+            module="backends.keras_tensorflow_backend",
+            modes=("fit",),
+            framework="keras",
+            distributions=("keras",),
+            install="pip install 'levelfield[keras,tensorflow]'",
+            also_needs=("tensorflow",),
+        ),
+        Entry(
+            name="keras-jax",
+            module="backends.keras_jax_backend",
+            modes=("fit",),
+            framework="keras",
+            distributions=("keras",),
+            install="pip install 'levelfield[keras,jax]'",
+            also_needs=("jax",),
+        ),
+        Entry(
+            name="keras-torch",
+            module="backends.keras_torch_backend",
+            modes=("fit",),
+            framework="keras",
+            distributions=("keras",),
+            install="pip install 'levelfield[keras,torch]'",
+            also_needs=("torch",),
+        ),
+        Entry(
+            name="sklearn",
+            module="backends.sklearn_backend",
+            modes=("partial_fit",),
+            framework="sklearn",
+            distributions=("scikit-learn",),
+            install="pip install 'levelfield[sklearn]'",
         ),
     )
 }

@@ -5,6 +5,8 @@ Modes:
               time, with the data on the device and gathered there
     compile   a whole step, gathering (but of words), forward, gradients and update, as one function through
               `torch.compile`
+    dataloader  the loop of the tutorials to the letter: the batches from a `DataLoader`, which collates them row by row
+              in host memory, and `loss.item()` after each step
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as all of PyTorch's users write it
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from backends.contract import (
     SGD,
@@ -54,7 +57,12 @@ def open_trainer(problem: Problem, placement: Placement) -> TorchTrainer:
         raise Unsupported(f"PyTorch {torch.__version__} finds no CUDA device")
     torch.set_num_threads(placement.threads)
     torch.backends.cuda.matmul.allow_tf32 = False
-    return EagerTrainer(problem, placement) if placement.mode == "eager" else CompiledTrainer(problem, placement)
+    trainers: dict[str, Callable[[Problem, Placement], TorchTrainer]] = {
+        "eager": EagerTrainer,
+        "compile": CompiledTrainer,
+        "dataloader": DataLoaderTrainer,
+    }
+    return trainers[placement.mode](problem, placement)
 
 
 def open_product(size: int, placement: Placement) -> Callable[[], None]:
@@ -222,6 +230,64 @@ class EagerTrainer(TorchTrainer):
             self.optimizer.step()
             losses.append(loss.detach())
         return losses
+
+
+class Documents(Dataset):
+    """Documents and their classes, one by one."""
+
+    def __init__(self, documents: Words, targets: Tensor) -> None:
+        self.documents = documents
+        self.targets = targets
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, Tensor, Tensor]:
+        words, starts, counts = self.documents
+        entries = slice(int(starts[row]), int(starts[row + 1]))
+        return words[entries], counts[entries], self.targets[row]
+
+
+def collate(rows: list[tuple[Tensor, Tensor, Tensor]]) -> tuple[Words, Tensor]:
+    """Join documents to a batch, as the tutorial on text classification does."""
+    words, counts, targets = zip(*rows, strict=True)
+    starts = torch.tensor([0, *map(len, words)], dtype=torch.int32).cumsum(0, dtype=torch.int32)
+    return Words(torch.cat(words), starts, torch.cat(counts)), torch.stack(targets)
+
+
+class DataLoaderTrainer(EagerTrainer):
+    """The tutorials' loop over a `DataLoader`, the data in host memory."""
+
+    def __init__(self, problem: Problem, placement: Placement) -> None:
+        super().__init__(problem, placement)
+        self.inputs, self.targets = move(self.inputs, "cpu"), self.targets.cpu()
+
+    def loader(self, order: Tensor) -> DataLoader:
+        """Return the batches of `order` [steps, batch]."""
+        if isinstance(self.inputs, Words):
+            every = [list(range(len(self.targets)))] * len(order)
+            batches = every if self.problem.full_batch else order.tolist()
+            return DataLoader(Documents(self.inputs, self.targets), batch_sampler=batches, collate_fn=collate)
+        rows = TensorDataset(self.inputs, self.targets)
+        if self.problem.full_batch:  # nothing to collate: without a batch size an index is a batch
+            return DataLoader(rows, batch_size=None, sampler=[slice(None)] * len(order))
+        return DataLoader(rows, batch_sampler=order.tolist())
+
+    def steps(self, order: Tensor) -> list[Tensor]:
+        """Take the steps one by one, and wait for the loss of each."""
+        losses = []
+        for inputs, targets in self.loader(order):
+            self.optimizer.zero_grad()
+            loss = self.loss(self.model(move(inputs, self.device)), targets.to(self.device))
+            loss.backward()
+            self.optimizer.step()
+            losses.append(loss.item())
+        return list(torch.tensor(losses, dtype=self.dtype))
+
+
+def move(batch: Batch, device: torch.device | str) -> Batch:
+    """Return the batch on a device."""
+    return Words(*(part.to(device) for part in batch)) if isinstance(batch, Words) else batch.to(device)
 
 
 def make_optimizer(optimizer: Optimizer, model: nn.Module) -> torch.optim.Optimizer:

@@ -81,8 +81,12 @@ def impossible(rows: Iterable[Row], lost: Mapping[str, str]) -> dict[Row, tuple[
         entry = BACKENDS[row.backend]
         if entry.fault:
             verdicts[row] = ("failed", entry.fault)
-        elif entry.version() is None:
-            verdicts[row] = ("unsupported", f"{entry.framework} is not installed: {entry.install}")
+        elif entry.missing():
+            missing = " and ".join(entry.missing())
+            verdicts[row] = (
+                "unsupported",
+                f"{missing} {'is' if len(entry.missing()) == 1 else 'are'} not installed: {entry.install}",
+            )
         elif row.task in lost:
             verdicts[row] = ("no data", lost[row.task])
     return verdicts

@@ -163,8 +163,8 @@ def require(row: Row) -> None:
     if row.device == "gpu" and not gpu_names():
         pytest.skip("no NVIDIA GPU on this machine")
     entry = BUILT_IN[row.backend]
-    if entry.version() is None:
-        pytest.skip(f"{entry.framework} is not installed: {entry.install}")
+    if entry.missing():
+        pytest.skip(f"not installed: {', '.join(entry.missing())}: {entry.install}")
     collection = TASKS[row.task].data.collection
     if collection is not None:
         try:

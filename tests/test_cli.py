@@ -272,6 +272,10 @@ def test_with_numpy_and_torch_alone_their_rows_run_and_the_others_say_what_to_in
         "torch": ["ok"],
         "tensorflow": ["unsupported"],
         "jax": ["unsupported"],
+        "keras-tensorflow": ["unsupported"],
+        "keras-jax": ["unsupported"],
+        "keras-torch": ["ok"],
+        "sklearn": ["ok"],
     }
     assert "unsupported: jax is not installed: pip install 'levelfield[jax]'" in result.stdout
 

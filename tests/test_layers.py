@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from support import ROOT
 
+LOADERS = {f"backends.{name}_backend" for name in ("torch", "tensorflow", "jax", "keras", "sklearn")}
+LOADERS |= {f"backends.keras_{name}_backend" for name in ("torch", "tensorflow", "jax")}
 # Each may import from those on its left; those of one group may import each other.
 LAYERS = [
     {"backends.words", "backends.contract"},
-    {"backends", "backends.registry", "backends.numpy_layers"}
-    | {f"backends.{name}_backend" for name in ("numpy", "torch", "tensorflow", "jax")},
+    {"backends", "backends.registry", "backends.numpy_layers"} | {"backends.numpy_backend", *LOADERS},
     {"bench.errors", "bench.kinds", "bench.records", "bench.audience"},
     {"bench.datasets", "bench.tasks", "bench.seeding", "bench.training"},
     {"bench.stats", "bench.flags", "bench.facts", "bench.flops", "bench.usage", "bench.calibration"}
@@ -42,7 +43,6 @@ LAYERS = [
     | {"bench.conformance", "bench.conformance.suite"},
 ]
 FRAMEWORKS = {"torch", "tensorflow", "jax", "keras", "sklearn"}
-LOADERS = {f"backends.{name}_backend" for name in ("torch", "tensorflow", "jax")}
 MODULES = sorted(path for package in ("backends", "bench") for path in (ROOT / package).rglob("*.py"))
 
 

@@ -29,6 +29,18 @@ def test_rows_of_a_missing_framework_are_unsupported_and_say_what_to_install(mon
     assert found == {gone: ("unsupported", "no_such_framework is not installed: pip install no-such")}
 
 
+def test_a_framework_that_runs_on_another_is_missing_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = replace(BUILT_IN["numpy"], name="absent", also_needs=("sys", "no_such_framework"), install="pip install it")
+    assert entry.version() is None
+    monkeypatch.setitem(registry.BACKENDS, "absent", entry)
+    row = a_row("line_fit", "absent")
+    assert impossible([row], {}) == {row: ("unsupported", "no_such_framework is not installed: pip install it")}
+    both = replace(entry, framework="neither")
+    monkeypatch.setitem(registry.BACKENDS, "absent", both)
+    reason = "neither and no_such_framework are not installed: pip install it"
+    assert impossible([row], {}) == {row: ("unsupported", reason)}
+
+
 def test_rows_without_data_say_why_whatever_their_backend() -> None:
     row, other = a_row("mnist_mlp"), a_row("line_fit")
     assert impossible([row, other], {"mnist_mlp": "no source gave it"}) == {row: ("no data", "no source gave it")}
