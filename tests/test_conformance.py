@@ -187,6 +187,8 @@ def test_an_unknown_name_is_wrong_use(arguments: tuple[str, ...], choices: str, 
     assert "Traceback" not in result.stderr
 
 
+QUICK = (("numpy", "loop"), ("torch", "eager"), ("jax", "jit"))  # the others compile, or start slowly, for minutes
+
 SUITE = """
 from bench.conformance import BackendConformance
 
@@ -219,7 +221,7 @@ def test_another_packages_tests_inherit_the_checks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("backend", "mode"),
-    [pytest.param(*kind, marks=[] if kind[0] == "numpy" else [pytest.mark.slow]) for kind in KINDS],
+    [pytest.param(*kind, marks=[] if kind in QUICK else [pytest.mark.slow, pytest.mark.exhaustive]) for kind in KINDS],
 )
 def test_every_backend_of_ours_conforms(backend: str, mode: str, tmp_path: Path) -> None:
     require(a_row("linear_fit", backend, mode))
