@@ -348,12 +348,14 @@ def faults(
 
     names = [task.name for task in choose_tasks(tasks or ["all"])]
     setup = make_setup(None, time_limit, data_dir)
-    with TerminalWatcher(Console(stderr=True)) as watcher:
-        found = list(catches(names, setup, watcher))
-    screen.print_lines(_console(), counts(found))
     about = tables.where(this_machine(), setup.threads, versions(), commit(), utc_now())
-    _write(out / "faults.md", tables.listed(by_fault(found), about))
-    _write(out / "faults.csv", tables.tidy([asdict(catch) for catch in found]))
+    found = []
+    with TerminalWatcher(Console(stderr=True)) as watcher:
+        for catch in catches(names, setup, watcher):
+            found.append(catch)
+            _write(out / "faults.md", tables.listed(by_fault(found), about))
+            _write(out / "faults.csv", tables.tidy([asdict(catch) for catch in found]))
+    screen.print_lines(_console(), counts(found))
     print(f"written: {out / 'faults.md'}, {out / 'faults.csv'}")
     raise typer.Exit(GOOD if all(catch.settled for catch in found) else PARITY_FAILED)
 
@@ -374,13 +376,16 @@ def alarms(
 
     rows = _rows(tasks or ["all"], backend, mode, "cpu", "float32", {})
     setup = make_setup(None, time_limit, data_dir)
-    with TerminalWatcher(Console(stderr=True)) as watcher:
-        found = trials(rows, seeds, setup, watcher)
-    lines = by_row(found)
-    screen.print_lines(_console(), lines)
     about = tables.where(this_machine(), 1, versions(), commit(), utc_now())
-    _write(out / "alarms.md", tables.listed(lines, about))
-    _write(out / "alarms.csv", tables.tidy(tidy(found)))
+    found = []
+    with TerminalWatcher(Console(stderr=True)) as watcher:
+        for of_task in trials(rows, seeds, setup, watcher):  # written as they come: a whole run may take hours
+            found += of_task
+            _write(out / "alarms.md", tables.listed(by_row(found), about))
+            _write(out / "alarms.csv", tables.tidy(tidy(found)))
+    if not found:
+        _fail("no row can be trained: bench list says what is missing", FAILED)
+    screen.print_lines(_console(), by_row(found))
     print(f"written: {out / 'alarms.md'}, {out / 'alarms.csv'}")
     raise typer.Exit(PARITY_FAILED if any(trial.reason for trial in found) else GOOD)
 

@@ -64,16 +64,15 @@ class NotDone(Exception):
         self.status = record.status
 
 
-def trials(rows: Sequence[Row], seeds: int, setup: Setup, watcher: Watcher) -> list[Trial]:
-    """Return the trials of all rows that can run, from each of so many seeds."""
+def trials(rows: Sequence[Row], seeds: int, setup: Setup, watcher: Watcher) -> Iterator[list[Trial]]:
+    """Yield, task by task, the trials of all rows that can run, from each of so many seeds."""
     lost = impossible(rows, fetch_data(dict.fromkeys(row.task for row in rows), setup, watcher))
-    found: list[Trial] = []
-    for task in dict.fromkeys(row.task for row in rows if row not in lost):
+    order = {row: number for number, row in enumerate(row for row in rows if row not in lost)}
+    for task in dict.fromkeys(row.task for row in order):
         with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
-            possible = [row for row in rows if row.task == task and row not in lost]
-            found += Trials(task, setup, Path(scratch), watcher).run(possible, seeds)
-    order = {row: number for number, row in enumerate(rows)}
-    return sorted(found, key=lambda trial: (order[trial.row], trial.seed))
+            mine = [row for row in order if row.task == task]
+            found = Trials(task, setup, Path(scratch), watcher).run(mine, seeds)
+            yield sorted(found, key=lambda trial: (order[trial.row], trial.seed))
 
 
 class Trials:
