@@ -117,10 +117,10 @@ def first_fault(departures: Iterable[Departure]) -> str:
 
 
 def largest_part(candidate: Params, reference: Params) -> str:
-    """Return which weights or biases depart most, and by how much, for a sentence; the first where several do alike."""
+    """Return which weights or bias depart most, and by how much, for a sentence; the first where several do alike."""
     off = relative_norms(candidate, reference)
     layer, part = np.unravel_index(int(np.argmax(off)), off.shape)
-    return f"{reference[layer]._fields[part]} of layer {layer + 1} are off by {off[layer, part]:.1e}"
+    return f"{reference[layer]._fields[part]} of layer {layer + 1}, by {off[layer, part]:.1e}"
 
 
 def _first(candidate: Array, reference: Array, off: Array, allowed: Array, explained: Array, size: float) -> Departure:
@@ -157,7 +157,7 @@ def _compare_params(candidate: Params, reference: Params, relative: float, envel
     for number, (mine, right) in enumerate(zip(candidate, reference, strict=True), start=1):
         for name, a, b in zip(right._fields, mine, right, strict=True):
             if a.shape != b.shape:
-                return Departure(np.inf, f"{name} of layer {number} have shape {a.shape} instead of {b.shape}")
+                return Departure(np.inf, f"{name} of layer {number}: shape {a.shape} instead of {b.shape}")
     with np.errstate(over="ignore"):
         whole = np.sqrt(sum(np.sum(np.square(part)) for layer in reference for part in layer))
     sizes = relative_norms(candidate, reference, floor=ROUNDING / relative * whole)
@@ -169,9 +169,9 @@ def _compare_params(candidate: Params, reference: Params, relative: float, envel
     layer, part = np.unravel_index(int(np.argmax(_shares(sizes, allowed))), sizes.shape)
     name = f"{reference[layer]._fields[part]} of layer {layer + 1}"
     if np.isinf(sizes[layer, part]):
-        return Departure(size, f"{name} are not finite where the reference's are, or the other way round")
+        return Departure(size, f"{name}: not finite where the reference's are, or the other way round")
     told = _allowance(explained[layer, part], allowed[layer, part])
-    return Departure(size, f"{name} are off by {sizes[layer, part]:.1e} relative; {told}")
+    return Departure(size, f"{name}: off by {sizes[layer, part]:.1e} relative; {told}")
 
 
 def _allowance(explained: float, allowed: float) -> str:

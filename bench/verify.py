@@ -212,7 +212,7 @@ class Parity:
             theirs = self._follow(row, losses.step, worker)
             ours = self._follow(numpy_row(row.task, "float64"), losses.step, worker)
             if theirs is not None and ours is not None:
-                losses = replace(losses, fault=f"{losses.fault}; by then {largest_part(theirs, ours)}")
+                losses = replace(losses, fault=f"{losses.fault}; by then most off: {largest_part(theirs, ours)}")
         return losses, params
 
     def _follow(self, row: Row, steps: int, worker: Worker) -> Params | None:

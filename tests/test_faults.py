@@ -153,7 +153,7 @@ def test_the_command_plants_every_fault_and_writes_the_table(tmp_path: Path) -> 
     assert found.loc["tf32", "tier"] == "envelope"
     assert found.loc["momentum_dampened", "tier"] == NOTHING
     assert "first departs at step 0 of 100: loss " in found.loc["loss_after", "reason"]
-    assert "; by then bias of layer 1 are off by" in found.loc["batch_skipped", "reason"]
+    assert "; by then most off: bias of layer 1, by" in found.loc["batch_skipped", "reason"]
 
 
 def a_trial(**changes: Any) -> Trial:
@@ -193,7 +193,7 @@ def test_the_command_says_where_a_right_backend_is_called_wrong(tmp_path: Path) 
     result = run_bench("alarms", *chosen, "--out", "out", cwd=tmp_path)
     assert result.returncode == 3, result.stdout + result.stderr
     (reason,) = pd.read_csv(tmp_path / "out" / "alarms.csv")["reason"]
-    assert "of layer 1 are off by 1.0e-02 relative" in reason
+    assert "of layer 1: off by 1.0e-02 relative" in reason
 
 
 def test_losses_of_a_first_training_that_are_replayed_look_right() -> None:

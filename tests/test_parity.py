@@ -55,7 +55,7 @@ def test_gradients_are_held_to_a_tighter_bound_than_parameters() -> None:
 def test_other_shapes_and_numbers_of_layers_are_faults() -> None:
     assert "1 layers instead of 2" in compare_params(PARAMS[:1], PARAMS).fault
     transposed = (LayerParams(PARAMS[0].weights.T, PARAMS[0].bias), PARAMS[1])
-    assert "have shape (1, 2) instead of (2, 1)" in compare_params(transposed, PARAMS).fault
+    assert "shape (1, 2) instead of (2, 1)" in compare_params(transposed, PARAMS).fault
 
 
 def test_params_that_are_not_numbers_are_a_fault() -> None:
@@ -183,7 +183,7 @@ def test_a_pass_that_ends_elsewhere_when_it_is_repeated_is_a_fault() -> None:
 
 def test_the_part_that_departs_most_is_named() -> None:
     other = scaled(scaled(PARAMS, 0, "weights", 1 + 1e-6), 1, "bias", 1.1)
-    assert largest_part(other, PARAMS) == "bias of layer 2 are off by 1.0e-01"
+    assert largest_part(other, PARAMS) == "bias of layer 2, by 1.0e-01"
 
 
 def test_a_verdict_names_the_first_tier_that_found_a_fault_and_keeps_it() -> None:
