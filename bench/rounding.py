@@ -16,6 +16,7 @@ import numpy as np
 
 from backends.contract import Array, LayerParams, Placement
 from backends.numpy_backend import NumpyTrainer
+from backends.numpy_layers import Batch, LocalCounts, NumpyLayer
 from bench.seeding import stream
 from bench.traces import Outcome, outcome
 from bench.training import Training
@@ -27,6 +28,8 @@ def rounded_outcome(training: Training, placement: Placement, seed: int, number:
     training = nudged(training, rng)
     trainer = NumpyTrainer(training.problem, placement)
     trainer.loss = blurred(trainer.loss, training.problem.loss == "softmax_cross_entropy", rng)
+    for layer in trainer.layers:
+        layer.backward = added_up(layer, rng)  # type: ignore[assignment, method-assign]
     return outcome(trainer, training)
 
 
@@ -61,6 +64,7 @@ def blurred(loss: Loss, takes_softmax: bool, rng: np.random.Generator) -> Loss:
     def blurred_loss(outputs: Array, targets: Array, gradient: Array) -> float:
         unit = np.finfo(outputs.dtype).eps
         value = loss(_off(outputs, unit, rng), targets, gradient)
+        value *= 1 + rng.uniform(-1, 1) * _of_a_sum(len(targets), unit)
         if takes_softmax:
             rows = np.arange(len(targets))
             at_class = 1 + gradient[rows, targets] * len(targets)  # the probability
@@ -68,6 +72,37 @@ def blurred(loss: Loss, takes_softmax: bool, rng: np.random.Generator) -> Loss:
         return value
 
     return blurred_loss
+
+
+def added_up(layer: NumpyLayer, rng: np.random.Generator) -> Callable[[Batch, Array], None]:
+    """Return the layer's backward pass, its sums over the batch off by what adding up term by term loses.
+
+    That is the root of the number of terms times their absolute sum, times a third of a unit in the last place (the
+    deviation of a random walk; Higham and Mary 2019, A new approach to probabilistic rounding error analysis).
+    """
+    plain = layer.backward
+
+    def backward(inputs: Batch, gradient: Array) -> None:
+        plain(inputs, gradient)
+        sizes, dtype = np.abs(gradient), gradient.dtype
+        share = _of_a_sum(len(gradient), np.finfo(dtype).eps)
+
+        def drawn(count: int) -> Array:
+            numbers: Array = rng.uniform(-1, 1, count).astype(dtype)
+            return numbers
+
+        layer.bias_gradient += share * drawn(layer.outputs.shape[1]) * sizes.sum(axis=0)
+        present, terms = (inputs.present, inputs.counts) if isinstance(inputs, LocalCounts) else (slice(None), inputs)
+        sums = np.abs(terms).T @ sizes
+        # A draw for each row and one for each column, multiplied: one for each number would take longer than the step.
+        sums *= np.outer(share * drawn(terms.shape[1]), drawn(sizes.shape[1]))
+        layer.weights_gradient[present] += sums
+
+    return backward
+
+
+def _of_a_sum(terms: int, unit: float) -> float:
+    return float(np.sqrt(terms) * unit / 3)
 
 
 def _off(numbers: Array, unit: float, rng: np.random.Generator) -> Array:

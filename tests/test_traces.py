@@ -10,10 +10,11 @@ import pytest
 from support import no_files
 
 from backends import numpy_backend
-from backends.contract import Adam, Placement, Precision
+from backends.contract import Adam, Dense, EmbeddingSum, Placement, Precision
+from backends.numpy_layers import LocalCounts, NumpyLayer
 from bench.envelope import RUNS, Envelope, departures, envelope_of, load_envelope, relative_norms, save_envelope
 from bench.kept import Kept, key_of
-from bench.rounding import blurred, nudged, rounded_outcome
+from bench.rounding import added_up, blurred, nudged, rounded_outcome
 from bench.tasks import TASKS
 from bench.tasks.overrides import override
 from bench.traces import (
@@ -178,3 +179,24 @@ def test_an_envelope_that_cannot_be_read_or_written_is_computed_again(tmp_path: 
     (tmp_path / "file").write_text("")
     Kept(tmp_path / "file").put("a", an_envelope())
     assert Kept(tmp_path / "file").get("a") is None
+
+
+@pytest.mark.parametrize("task", ["iris_mlp", "text"])
+def test_sums_over_a_batch_are_off_by_what_adding_up_term_by_term_loses(task: str) -> None:
+    rng = np.random.default_rng(0)
+    layer_of = EmbeddingSum if task == "text" else Dense
+    layer = NumpyLayer(layer_of(6, 3, "identity"), np.zeros(21, np.float32), np.zeros(21, np.float32), 900)
+    counts = rng.uniform(1, 2, (900, 6)).astype(np.float32)
+    inputs = LocalCounts(np.arange(6), counts) if task == "text" else counts
+    gradient = rng.uniform(1, 2, (900, 3)).astype(np.float32)
+    layer.forward(inputs, layer.outputs)
+    layer.backward(inputs, gradient.copy())
+    plain = layer.weights_gradient.copy(), layer.bias_gradient.copy()
+    found = []
+    for seed in range(40):
+        added_up(layer, np.random.default_rng(seed))(inputs, gradient.copy())
+        pairs = zip((layer.weights_gradient, layer.bias_gradient), plain, strict=True)
+        found.append([float(np.abs(mine / right - 1).max()) for mine, right in pairs])
+    unit = np.finfo(np.float32).eps
+    assert unit < np.max(found) <= 11 * unit  # a third of the root of 900, and what float32 adds
+    assert np.min(np.max(found, axis=0)) > 5 * unit
