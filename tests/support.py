@@ -45,6 +45,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FAKES = ROOT / "tests" / "fakes"
 NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
 KINDS = [(entry.name, mode) for entry in BUILT_IN.values() for mode in entry.modes]
+GUESTS = [kind for kind in KINDS if kind[0] not in ("numpy", "torch", "tensorflow", "jax") or kind[1] == "dataloader"]
 
 
 def a_row(task: str, backend: str = "numpy", mode: str = "loop", **other: Any) -> Row:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support import KINDS, Tracer, a_row, require
+from support import GUESTS, KINDS, Tracer, a_row, require
 
 from bench.records import Quality
 
+FRAMEWORKS = [kind for kind in KINDS if kind not in GUESTS]
+# Guests train for long, and parity follows them everywhere; what they come to at the end is looked at now and then.
+CONTENDERS = [*FRAMEWORKS, *(pytest.param(*kind, marks=pytest.mark.exhaustive) for kind in GUESTS)]
 TRAINED: dict[tuple[str, str, str], Quality] = {}
 
 
@@ -21,7 +24,7 @@ def train(tracer: Tracer, task: str, backend: str, mode: str) -> Quality:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("backend", "mode"), KINDS)
+@pytest.mark.parametrize(("backend", "mode"), CONTENDERS)
 def test_mnist_mlp_reaches_the_same_accuracy(backend: str, mode: str, tracer: Tracer) -> None:
     mine, numpy = (train(tracer, "mnist_mlp", *kind) for kind in ((backend, mode), ("numpy", "loop")))
     assert mine.value == pytest.approx(numpy.value, abs=0.001)  # 10 of 10,000 images
@@ -32,15 +35,17 @@ def test_mnist_mlp_reaches_the_same_accuracy(backend: str, mode: str, tracer: Tr
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("backend", "mode"), KINDS)
+@pytest.mark.parametrize(("backend", "mode"), CONTENDERS)
 def test_text_classifier_reaches_95_percent(backend: str, mode: str, tracer: Tracer) -> None:
+    if backend == "sklearn":
+        pytest.skip("scikit-learn has another Adam")
     mine, numpy = (train(tracer, "text_classifier", *kind) for kind in ((backend, mode), ("numpy", "loop")))
     assert mine.value >= 0.95
     assert mine.value == pytest.approx(numpy.value, abs=0.003)  # 3 of 1,180 documents
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("backend", "mode"), [kind for kind in KINDS if kind[1] not in ("jit", "graph")])
+@pytest.mark.parametrize(("backend", "mode"), [kind for kind in FRAMEWORKS if kind[1] not in ("jit", "graph")])
 def test_the_sparse_and_the_dense_text_task_have_the_same_losses(backend: str, mode: str, tracer: Tracer) -> None:
     rows = [a_row(f"text_classifier{suffix}", backend, mode, precision="float64") for suffix in ("", "_dense")]
     require(rows[0])
