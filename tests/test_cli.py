@@ -69,7 +69,10 @@ def test_settings_reach_the_training(tmp_path: Path) -> None:
     [
         (("run", "mnist"), "error: unknown task 'mnist'; choose from iris_mlp, "),
         (("run", "--backend", "jx"), "error: unknown backend 'jx'; choose from "),
-        (("run", "--backend", "torch", "--mode", "scan"), "error: unknown mode 'scan'; choose from compile, eager"),
+        (
+            ("run", "--backend", "torch", "--mode", "scan"),
+            "error: unknown mode 'scan'; choose from compile, dataloader, eager",
+        ),
         (("run", "line_fit", "--set", "rate=1"), "error: line_fit has no setting 'rate'; choose from data.formula"),
         (("run", "line_fit", "--set", "epochs=many"), "epochs cannot be 'many'; it takes a whole number"),
         (("run", "line_fit", "--epochs", "-3"), "epochs cannot be -3; it takes a whole number of at least 1"),

@@ -138,7 +138,7 @@ def test_the_choices_of_a_backend_are_all_backends() -> None:
 
 
 def test_the_choices_of_a_mode_are_those_of_the_chosen_backends() -> None:
-    with pytest.raises(BadChoice, match=r"choose from compile, eager$"):
+    with pytest.raises(BadChoice, match=r"choose from compile, dataloader, eager$"):
         rows_of(backends=("torch",), modes=("scan",))
 
 
@@ -296,7 +296,7 @@ def test_a_row_that_there_still_is_is_taken(row: Row) -> None:
     [
         (a_row("linear_fti"), "unknown task 'linear_fti'; choose from "),
         (a_row("linear_fit", "theano"), "unknown backend 'theano'; choose from "),
-        (a_row("linear_fit", "torch", "scan"), "unknown mode 'scan'; choose from compile, eager"),
+        (a_row("linear_fit", "torch", "scan"), "unknown mode 'scan'; choose from compile, dataloader, eager"),
     ],
 )
 def test_a_row_that_there_is_no_more_is_refused_by_what_is_gone(row: Row, says: str) -> None:
