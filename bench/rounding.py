@@ -29,6 +29,7 @@ def rounded_outcome(training: Training, placement: Placement, seed: int, number:
     trainer = NumpyTrainer(training.problem, placement)
     trainer.loss = blurred(trainer.loss, training.problem.loss == "softmax_cross_entropy", rng)
     for layer in trainer.layers:
+        layer.forward = summed(layer, rng)  # type: ignore[method-assign]
         layer.backward = added_up(layer, rng)  # type: ignore[assignment, method-assign]
     return outcome(trainer, training)
 
@@ -74,6 +75,29 @@ def blurred(loss: Loss, takes_softmax: bool, rng: np.random.Generator) -> Loss:
     return blurred_loss
 
 
+def summed(layer: NumpyLayer, rng: np.random.Generator) -> Callable[..., Array]:
+    """Return the layer's forward pass, its sums over the inputs off by what adding up term by term loses.
+
+    That decides on which side of its kink a ReLU comes to lie. Where terms mostly cancel, a sum is off in units of its
+    root mean square, times the root of their number; zeros lose nothing.
+    """
+    plain, activate = layer.forward, layer.activate
+    share = 0.0
+
+    def blurred_activate(z: Array) -> None:
+        z += (share * np.sqrt(np.mean(z * z)) * rng.uniform(-1, 1, z.shape)).astype(z.dtype)
+        activate(z)
+
+    def forward(inputs: Batch, out: Array | None = None) -> Array:
+        nonlocal share
+        terms = inputs.counts if isinstance(inputs, LocalCounts) else inputs
+        share = _of_a_sum(np.count_nonzero(terms) / max(len(terms), 1), np.finfo(terms.dtype).eps)
+        return plain(inputs, out)
+
+    layer.activate = blurred_activate
+    return forward
+
+
 def added_up(layer: NumpyLayer, rng: np.random.Generator) -> Callable[[Batch, Array], None]:
     """Return the layer's backward pass, its sums over the batch off by what adding up term by term loses.
 
@@ -101,7 +125,7 @@ def added_up(layer: NumpyLayer, rng: np.random.Generator) -> Callable[[Batch, Ar
     return backward
 
 
-def _of_a_sum(terms: int, unit: float) -> float:
+def _of_a_sum(terms: float, unit: float) -> float:
     return float(np.sqrt(terms) * unit / 3)
 
 
