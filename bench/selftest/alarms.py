@@ -31,7 +31,7 @@ from bench.verify import numpy_row
 
 T = TypeVar("T")
 
-SEEDS_AT_ONCE = 10  # in a request, each of which has a time limit
+SEEDS_AT_ONCE = 5  # in a request, each of which has a time limit
 
 
 @dataclass(frozen=True)
