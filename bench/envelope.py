@@ -17,7 +17,6 @@ import numpy.typing as npt
 from backends.contract import Array, Params
 from bench.traces import Outcome
 
-RUNS = 5
 WINDOW = 0.25  # of a step's number: an excursion may come so much earlier or later in another run
 WINDOW_STEPS = 5  # but at the least so many steps
 

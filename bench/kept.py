@@ -21,7 +21,7 @@ PACKAGES = Path(__file__).resolve().parent.parent
 SOURCES = (  # all that a number in an envelope comes from
     *("backends/contract.py", "backends/words.py", "backends/numpy_backend.py", "backends/numpy_layers.py"),
     *("bench/seeding.py", "bench/training.py", "bench/traces.py", "bench/rounding.py", "bench/envelope.py"),
-    *("bench/worker.py", "bench/tasks", "bench/datasets"),
+    *("bench/tasks", "bench/datasets"),
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -65,22 +64,23 @@ def measure(trainer: Trainer, training: Training, clock: Clock, usage: Callable[
     watch = Stopwatch(clock)
     passes_s: list[float] = []
     read_s: list[float] = []
-    readings: deque[Params] = deque(maxlen=1)  # the last one: a large model's would fill the memory
+    first_pass: Params = ()
     trainer.params()  # a first reading costs more
     checks_s, resets_s = watch.lap(), 0.0
 
     def train_pass(order: Array) -> Array:
+        nonlocal first_pass
         before = clock()
         losses = trainer.train(order)
         passes_s.append(clock() - before)
         watch.lap()
         if len(read_s) < MAX_READINGS:
-            readings.append(trainer.params())
+            params = trainer.params()
             read_s.append(watch.lap())
+            first_pass = first_pass or params
         return losses
 
     losses = [train_pass(training.orders[0])]
-    (first_pass,) = readings
     begin = usage()
     checks_s += watch.lap()
     losses += [train_pass(order) for order in training.orders[1:]]

@@ -11,7 +11,7 @@ float64 is allowed too (see `bench.envelope`), so that no tier ever blames it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +20,7 @@ import numpy as np
 from backends.contract import Array, Params, Precision
 from bench.envelope import Envelope, departures, relative_norms
 from bench.records import Quality
+from bench.traces import Trace
 
 Tier = Literal["gradient", "trajectory", "envelope", "metric"]
 TIERS: tuple[Tier, ...] = ("gradient", "trajectory", "envelope", "metric")
@@ -64,6 +65,20 @@ def compare_losses(candidate: Array, reference: Array, envelope: Envelope | None
     allowed = np.maximum(TRAJECTORY_RELATIVE * finite + LOSS_FLOOR, MULTIPLE * explained)
     size = float(np.max(off / np.maximum(finite, LOSS_FLOOR / TRAJECTORY_RELATIVE), initial=0))
     return _first(candidate, reference, off, allowed, explained, size)
+
+
+def compare_traces(
+    candidate: Trace, reference: Trace, envelope: Callable[[], Envelope]
+) -> tuple[Departure, Departure, Departure]:
+    """Compare gradient, losses and parameters in float64; the envelope is asked for where it may explain something."""
+    gradient = compare_gradients(candidate.gradient, reference.gradient)
+    losses = compare_losses(candidate.losses, reference.losses)
+    params = compare_params(candidate.params, reference.params)
+    if not gradient.fault and (losses.fault or params.fault):
+        explained = envelope()
+        losses = compare_losses(candidate.losses, reference.losses, explained)
+        params = compare_params(candidate.params, reference.params, explained)
+    return gradient, losses, params
 
 
 def compare_timed_losses(candidate: Array, precision: Precision, envelope: Envelope) -> Departure:

@@ -1,16 +1,20 @@
-"""Shares work that is not timed out over the cores: one worker a core, as many at once as there are cores."""
+"""Shares work that is not timed out over the cores, one worker a core, and brings back the arrays that come of it."""
 
 from __future__ import annotations
 
 import itertools
 import queue
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from bench.launch import Worker
+from bench.records import Record, Request
 from bench.setup import Setup
 
 T = TypeVar("T")
@@ -51,3 +55,13 @@ def share_out(groups: list[list[T]], work: Callable[[T, Worker], U], setup: Setu
             for worker in workers:
                 worker.kill()
             raise
+
+
+def compute(
+    request: Request, worker: Worker, load: Callable[[Path], T], setup: Setup, scratch: Path
+) -> tuple[Record, dict[int, T]]:
+    """Return the record of a request, and the arrays that came of it by seed, none where it failed."""
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        record = worker.run(msgspec.structs.replace(request, folder=folder), setup.time_limit_s)
+        files = Path(folder).iterdir() if record.status == "ok" else ()
+        return record, {int(file.stem): load(file) for file in files}

@@ -19,18 +19,16 @@ from bench.launch import Worker
 from bench.parity import (
     Departure,
     Tier,
-    compare_gradients,
-    compare_losses,
-    compare_params,
     compare_repeated,
     compare_timed_losses,
     compare_timed_metric,
+    compare_traces,
     largest_part,
     timed_losses,
 )
 from bench.records import Job, Record, Request, Row, Verdict
 from bench.setup import Setup, Watcher, fetch_data, impossible
-from bench.sharing import share_out
+from bench.sharing import compute, share_out
 from bench.tasks import TASKS, Task
 from bench.tasks.overrides import override
 from bench.tasks.overrides import settings as settings_of
@@ -112,7 +110,7 @@ class Parity:
         envelope = self.envelopes.get((row.task, row.precision, None))
         if envelope is None:
             told = verdict.reason or self.failures.get(row.task, "no envelope")
-            return msgspec.structs.replace(verdict, agrees=verdict.agrees and None, reason=told)
+            return msgspec.structs.replace(verdict, agrees=False if verdict.agrees is False else None, reason=told)
         losses = compare_timed_losses(timed_losses(quality), row.precision, envelope)
         if not losses.fault:
             losses = compare_repeated(quality, losses.size)
@@ -185,13 +183,12 @@ class Parity:
         if mine is None:
             return verdict
         right = self.references[row.task]
-        gradient = compare_gradients(mine.gradient, right.gradient)
-        losses, params = compare_losses(mine.losses, right.losses), compare_params(mine.params, right.params)
-        if not gradient.fault and (losses.fault or params.fault):
-            try:
-                losses, params = self._reconsider(exact, mine, right, worker)
-            except NoReference as error:
-                return msgspec.structs.replace(verdict, status="failed", reason=str(error))
+        try:
+            gradient, losses, params = compare_traces(mine, right, lambda: self._explain(row.task, worker))
+        except NoReference as error:
+            return msgspec.structs.replace(verdict, status="failed", reason=str(error))
+        if losses.fault and losses.step and not gradient.fault:
+            losses = replace(losses, fault=f"{losses.fault}{self._where(exact, losses.step, worker)}")
         trajectory = losses if losses.fault else params
         return msgspec.structs.replace(
             with_tiers(msgspec.structs.replace(verdict, agrees=True), {"gradient": gradient, "trajectory": trajectory}),
@@ -200,20 +197,15 @@ class Parity:
             parameters=params.size,
         )
 
-    def _reconsider(self, row: Row, mine: Trace, right: Trace, worker: Worker) -> tuple[Departure, Departure]:
-        """Return what departs by more than rounding explains; for a loss, with the layer that departs with it."""
+    def _explain(self, task: str, worker: Worker) -> Envelope:
+        """Return what rounding explains of a trace. Raises `NoReference`."""
         with self.computing:  # several rows of a task may ask for its envelope
-            envelope = self._surround(
-                row.task, "float64", worker, override(TASKS[row.task], self.settings).check_epochs
-            )
-        losses = compare_losses(mine.losses, right.losses, envelope)
-        params = compare_params(mine.params, right.params, envelope)
-        if losses.fault and losses.step:
-            theirs = self._follow(row, losses.step, worker)
-            ours = self._follow(numpy_row(row.task, "float64"), losses.step, worker)
-            if theirs is not None and ours is not None:
-                losses = replace(losses, fault=f"{losses.fault}; by then most off: {largest_part(theirs, ours)}")
-        return losses, params
+            return self._surround(task, "float64", worker, self._task(task).check_epochs)
+
+    def _where(self, row: Row, step: int, worker: Worker) -> str:
+        """Return which layer departs most when a loss first does, as the end of a sentence, empty where that fails."""
+        theirs, ours = (self._follow(each, step, worker) for each in (row, numpy_row(row.task, "float64")))
+        return "" if theirs is None or ours is None else f"; by then most off: {largest_part(theirs, ours)}"
 
     def _follow(self, row: Row, steps: int, worker: Worker) -> Params | None:
         """Return the parameters after some steps, None where that fails."""
@@ -224,9 +216,8 @@ class Parity:
 
     def _compute(self, request: Request, worker: Worker, load: Callable[[Path], T]) -> tuple[Record, T | None]:
         """Return the record of a request, and the arrays that came of it, None where it failed."""
-        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
-            record = worker.run(msgspec.structs.replace(request, folder=folder), self.setup.time_limit_s)
-            return record, load(next(Path(folder).iterdir())) if record.status == "ok" else None
+        record, arrays = compute(request, worker, load, self.setup, self.scratch)
+        return record, next(iter(arrays.values()), None)
 
 
 def numpy_row(task: str, precision: Precision) -> Row:

@@ -12,29 +12,27 @@ import resource
 import sys
 import time
 import traceback
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from backends.contract import Device, Params, Placement, Precision, Unsupported
-from backends.numpy_backend import NumpyTrainer
 from backends.registry import BACKENDS, Entry
 from bench.calibration import calibrate
 from bench.datasets.base import Find
 from bench.datasets.files import DataMissing, data_folders, find
-from bench.envelope import RUNS, envelope_of, save_envelope
+from bench.envelope import save_envelope
 from bench.errors import UserError
 from bench.flops import flops_per_pass
 from bench.machine import usable_cores, utc_now
 from bench.measure import Measured, Stopwatch, fastest_product_s, measure, measure_by_hand, repeat_pass, reread
 from bench.records import Job, Quality, Record, Request, Resources, Timing
-from bench.rounding import rounded_outcome
+from bench.rounding import surrounded
 from bench.selftest import HIDDEN
 from bench.tasks import TASKS, Task
 from bench.tasks.overrides import override
-from bench.traces import outcome, outcomes, params_after, save_outcome, save_params, save_trace, traces
+from bench.traces import outcomes, params_after, save_outcome, save_params, save_trace, traces
 from bench.training import Training, evaluate, make_training, reseeded
 from bench.usage import read_usage, total_cpu_s
 
@@ -176,14 +174,11 @@ def envelope_job(request: Request) -> Record:
     """See how far rounding carries NumPy's training in the precision of the job."""
     job, task = request.job, task_of(request.job)
     epochs = request.epochs or task.epochs
-    placement, exact = placement_of(job), replace(placement_of(job), precision="float64")
     seeds, centres = trainings_of(request, "float64")
     _, trainings = trainings_of(request, job.row.precision)
-    for seed, centre, training in zip(seeds, centres, trainings, strict=True):
-        middle = outcome(NumpyTrainer(centre.problem, exact), centre.shortened(epochs))
-        shortened = training.shortened(epochs)
-        runs = [rounded_outcome(shortened, placement, seed, number) for number in range(RUNS)]
-        save_envelope(file_of(request, seed), envelope_of(middle, runs, len(centre.test.targets)))
+    for seed, *pair in zip(seeds, centres, trainings, strict=True):
+        centre, training = (each.shortened(epochs) for each in pair)
+        save_envelope(file_of(request, seed), surrounded(centre, training, placement_of(job), seed))
     return Record(job=job, status="ok")
 
 
@@ -192,7 +187,7 @@ def trainings_of(request: Request, precision: Precision) -> tuple[tuple[int, ...
     task = task_of(request.job)
     training = make_training(task, precision, find_data())
     seeds = request.seeds or (task.seed,)
-    return seeds, [reseeded(training, task, precision, seed) for seed in seeds]
+    return seeds, [training if seed == task.seed else reseeded(training, task, precision, seed) for seed in seeds]
 
 
 def file_of(request: Request, seed: int) -> Path:

@@ -15,7 +15,7 @@ from support import a_row, a_verdict, no_files, run_bench
 from backends import numpy_backend
 from backends.contract import Placement, Precision
 from backends.registry import BACKENDS
-from bench.envelope import Envelope, envelope_of
+from bench.envelope import Envelope
 from bench.parity import (
     Departure,
     Tier,
@@ -25,7 +25,7 @@ from bench.parity import (
     compare_timed_losses,
     compare_timed_metric,
 )
-from bench.rounding import rounded_outcome
+from bench.rounding import surrounded
 from bench.selftest import FAULTY, faulty
 from bench.selftest.alarms import Trial, by_row, tidy
 from bench.selftest.faulty import FAULTS
@@ -55,10 +55,8 @@ def training(task: str, precision: Precision, seed: int = 0) -> Training:
 
 @cache
 def envelope(task: str, seed: int = 0) -> Envelope:
-    (centre,) = outcomes(numpy_backend, place("loop", "float64"), [training(task, "float64", seed)])
-    single = training(task, "float32", seed)
-    runs = [rounded_outcome(single, place("loop", "float32"), seed, number) for number in range(5)]
-    return envelope_of(centre, runs, len(single.test.targets))
+    pair = training(task, "float64", seed), training(task, "float32", seed)
+    return surrounded(*pair, place("loop", "float32"), seed)
 
 
 def departures(backend: Any, mode: str, task: str, seed: int = 0) -> dict[Tier, Departure]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,10 @@ from bench.parity import (
     compare_repeated,
     compare_timed_losses,
     compare_timed_metric,
+    compare_traces,
     largest_part,
 )
+from bench.traces import Trace
 from bench.verify import with_tiers
 
 PARAMS = (LayerParams(np.array([[3.0], [-4.0]]), np.array([5.0])), LayerParams(np.array([[1.0]]), np.array([0.01])))
@@ -214,3 +217,20 @@ def test_a_gradient_that_ought_to_be_zero_may_be_rounded() -> None:
     wrong = (LayerParams(np.ones((3, 2)), np.array([1e-9, 0.0])),)
     assert compare_gradients(rounded, right).fault == ""
     assert "bias of layer 1" in compare_gradients(wrong, right).fault
+
+
+def test_rounding_is_asked_only_for_what_departs_and_not_where_a_gradient_is_wrong() -> None:
+    asked = []
+
+    def explain() -> Envelope:
+        asked.append(True)
+        return an_envelope()
+
+    right = Trace(PARAMS, LOSSES, PARAMS)
+    assert [each.fault for each in compare_traces(right, right, explain)] == ["", "", ""]
+    wrong = replace(right, gradient=scaled(PARAMS, 0, "bias", 1.1), losses=off_at(30, 1e-6))
+    assert [bool(each.fault) for each in compare_traces(wrong, right, explain)] == [True, True, False]
+    assert not asked
+    rounded = replace(right, losses=off_at(30, 1e-6))
+    assert [each.fault for each in compare_traces(rounded, right, explain)] == ["", "", ""]
+    assert len(asked) == 1

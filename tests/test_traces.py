@@ -12,9 +12,9 @@ from support import no_files
 from backends import numpy_backend
 from backends.contract import Adam, Dense, EmbeddingSum, Placement, Precision
 from backends.numpy_layers import LocalCounts, NumpyLayer
-from bench.envelope import RUNS, Envelope, departures, envelope_of, load_envelope, relative_norms, save_envelope
+from bench.envelope import Envelope, departures, load_envelope, relative_norms, save_envelope
 from bench.kept import Kept, key_of
-from bench.rounding import added_up, blurred, nudged, rounded_outcome
+from bench.rounding import added_up, blurred, nudged, surrounded
 from bench.tasks import TASKS
 from bench.tasks.overrides import override
 from bench.traces import (
@@ -87,10 +87,7 @@ def test_what_is_computed_survives_its_file(tmp_path: Path) -> None:
 
 
 def an_envelope(precision: Precision = "float32") -> Envelope:
-    (centre,) = outcomes(numpy_backend, EXACT, [training()])
-    place = replace(EXACT, precision=precision)
-    runs = [rounded_outcome(training(precision), place, 0, number) for number in range(RUNS)]
-    return envelope_of(centre, runs, 150)
+    return surrounded(training(), training(precision), replace(EXACT, precision=precision), 0)
 
 
 def test_an_envelope_is_as_wide_as_its_precision_rounds() -> None:

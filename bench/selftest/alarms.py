@@ -15,16 +15,14 @@ import msgspec
 from bench.envelope import Envelope, load_envelope
 from bench.launch import Worker
 from bench.parity import (
-    compare_gradients,
-    compare_losses,
-    compare_params,
     compare_timed_losses,
     compare_timed_metric,
+    compare_traces,
     first_fault,
 )
 from bench.records import Job, Record, Request, Row
 from bench.setup import Setup, Watcher, fetch_data, impossible
-from bench.sharing import share_out
+from bench.sharing import compute, share_out
 from bench.tasks import TASKS
 from bench.traces import Outcome, Trace, load_outcome, load_trace
 from bench.verify import numpy_row
@@ -117,13 +115,12 @@ class Trials:
 
     def _judged(self, row: Row, seed: int, mine: Trace, timed: Outcome, worker: Worker) -> Trial:
         right, envelope = self.right[seed].trace, self.right[seed].envelope
-        losses, params = compare_losses(mine.losses, right.losses), compare_params(mine.params, right.params)
-        if losses.fault or params.fault:
-            numpy, epochs = numpy_row(self.task, "float64"), TASKS[self.task].check_epochs
-            explained = self._ask("envelope", numpy, (seed,), load_envelope, worker, epochs)[seed]
-            losses = compare_losses(mine.losses, right.losses, explained)
-            params = compare_params(mine.params, right.params, explained)
-        gradient = compare_gradients(mine.gradient, right.gradient)
+
+        def explain() -> Envelope:
+            epochs = TASKS[self.task].check_epochs
+            return self._ask("envelope", numpy_row(self.task, "float64"), (seed,), load_envelope, worker, epochs)[seed]
+
+        gradient, losses, params = compare_traces(mine, right, explain)
         early = compare_timed_losses(timed.losses.astype(float), row.precision, envelope)
         metric = compare_timed_metric(TASKS[self.task].metric, timed.metric, row.precision, envelope)
         return Trial(
@@ -147,13 +144,11 @@ class Trials:
         epochs: int | None = None,
     ) -> dict[int, T]:
         """Return the arrays that a worker computes, by seed."""
-        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
-            job = Job(row=row, threads=1, block=0)
-            request = Request(kind=kind, job=job, folder=folder, seeds=seeds, epochs=epochs)
-            record = worker.run(request, self.setup.time_limit_s)
-            if record.status != "ok":
-                raise NotDone(record)
-            return {seed: load(Path(folder) / f"{seed}.npz") for seed in seeds}
+        request = Request(kind=kind, job=Job(row=row, threads=1, block=0), seeds=seeds, epochs=epochs)
+        record, arrays = compute(request, worker, load, self.setup, self.scratch)
+        if record.status != "ok":
+            raise NotDone(record)
+        return arrays
 
     @contextmanager
     def _shown(self, what: str, seeds: tuple[int, ...]) -> Iterator[None]:

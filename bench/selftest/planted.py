@@ -79,10 +79,9 @@ def counts(found: Sequence[Catch]) -> list[dict[str, str]]:
     """Return a line a fault, with the number of tasks for each tier."""
     lines = []
     for name, fault in FAULTS.items():
-        tiers = Counter(catch.tier for catch in found if catch.fault == name)
-        others = "; ".join(
-            f"{catch.task}: {catch.tier}" for catch in found if catch.fault == name and not catch.settled
-        )
+        mine = [catch for catch in found if catch.fault == name]
+        tiers = Counter(catch.tier for catch in mine)
+        others = "; ".join(f"{catch.task}: {catch.tier}" for catch in mine if not catch.settled)
         cells = {tier: f"{tiers[tier] or ''}" for tier in COUNTED}
         lines.append({"fault": fault.title, **cells, "on": others})
     return lines
