@@ -99,11 +99,11 @@ def test_an_envelope_is_as_wide_as_its_precision_rounds() -> None:
     np.testing.assert_array_equal(single.losses, double.losses)
 
 
-def test_an_envelope_reaches_a_quarter_of_the_way_back_and_forth() -> None:
+def test_an_envelope_reaches_half_the_way_back_and_as_far_again_forth() -> None:
     spread = np.zeros(101)
     spread[40] = 1.0
     wide = replace(an_envelope(), losses=np.zeros(101), spread=spread).reach
-    assert np.flatnonzero(wide).tolist() == list(range(32, 54))
+    assert np.flatnonzero(wide).tolist() == list(range(20, 82))
     spread[40], spread[3] = 0.0, 1.0
     assert np.flatnonzero(replace(an_envelope(), spread=spread).reach).tolist() == list(range(9))
 
