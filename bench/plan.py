@@ -40,13 +40,11 @@ class Choice:
 
 
 def choose_tasks(names: Iterable[str]) -> tuple[Task, ...]:
-    """Return the tasks of these names, the headline tasks for none. Raises `BadChoice`."""
+    """Return the tasks of these names, the headline tasks for none. Raises `UnknownTask`."""
     chosen = tuple(dict.fromkeys(names)) or HEADLINE
     if chosen == ("all",):
         chosen = tuple(TASKS)
-    for name in chosen:
-        require_name(name, TASKS, "task")
-    return tuple(TASKS[name] for name in chosen)
+    return tuple(find_task(name) for name in chosen)
 
 
 def choose_rows(choice: Choice, *, has_gpu: bool) -> tuple[Row, ...]:
@@ -111,7 +109,7 @@ def block_order(rows: Sequence[Row], *, seed: int, block: int) -> tuple[Row, ...
 def resolved(rows: Iterable[Row], changes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return every setting of each task, as it will be trained."""
     names = dict.fromkeys(row.task for row in rows)
-    return {name: settings(override(TASKS[name], changes)) for name in names}
+    return {name: settings(override(find_task(name), changes)) for name in names}
 
 
 def percent(text: str) -> float:
@@ -131,8 +129,8 @@ def random_seed() -> int:
 
 
 def require_row(row: Row) -> None:
-    """Raise `BadChoice` where there is no such task, backend or mode any more."""
-    require_name(row.task, TASKS, "task")
+    """Raise `UserError` where there is no such task, backend or mode any more."""
+    find_task(row.task)
     require_name(row.backend, BACKENDS, "backend")
     require_name(row.mode, BACKENDS[row.backend].modes, "mode")
 

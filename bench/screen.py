@@ -59,7 +59,7 @@ def print_summary(console: Console, readable: pd.DataFrame) -> None:
         hidden = [name for name in LEFT_TO_FILES if name != "device" or lines["device"].nunique() == 1]
         shown = lines.drop(columns=["task", *hidden])
         shown = shown[[column for column in shown if shown[column].any()]]
-        console.print(Text(f"{task}: {TASKS[str(task)].summary}", style="bold"))
+        console.print(Text(f"{task}: {find_task(str(task)).summary}", style="bold"))
         table = _table(*shown.columns)
         for _, line in shown.iterrows():
             table.add_row(*(Text(cell, style=_style(name, cell)) for name, cell in line.items()))

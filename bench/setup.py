@@ -60,7 +60,7 @@ def fetch_data(tasks: Iterable[str], setup: Setup, reporter: Reporter) -> dict[s
     lost: dict[str, str] = {}
     answers: dict[str, str] = {}
     for task in tasks:
-        collection = TASKS[task].data.collection
+        collection = find_task(task).data.collection
         if collection is None:
             continue
         if collection.name not in answers:

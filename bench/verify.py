@@ -165,7 +165,7 @@ class Parity:
         return key_of(task, settings_of(self._task(task)), precision, epochs)
 
     def _task(self, name: str) -> Task:
-        return override(TASKS[name], self.settings)
+        return override(find_task(name), self.settings)
 
     def _check(self, row: Row, worker: Worker) -> Verdict:
         label = str(msgspec.structs.replace(row, precision="float64"))

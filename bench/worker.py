@@ -210,7 +210,7 @@ def entry_of(job: Job) -> Entry:
 
 def task_of(job: Job) -> Task:
     """Return the task with the job's settings."""
-    return override(TASKS[job.row.task], job.settings)
+    return override(find_task(job.row.task), job.settings)
 
 
 def placement_of(job: Job) -> Placement:

@@ -117,12 +117,12 @@ class Trials:
         right, envelope = self.right[seed].trace, self.right[seed].envelope
 
         def explain() -> Envelope:
-            epochs = TASKS[self.task].check_epochs
+            epochs = find_task(self.task).check_epochs
             return self._ask("envelope", numpy_row(self.task, "float64"), (seed,), load_envelope, worker, epochs)[seed]
 
         gradient, losses, params = compare_traces(mine, right, explain)
         early = compare_timed_losses(timed.losses.astype(float), row.precision, envelope)
-        metric = compare_timed_metric(TASKS[self.task].metric, timed.metric, row.precision, envelope)
+        metric = compare_timed_metric(find_task(self.task).metric, timed.metric, row.precision, envelope)
         return Trial(
             row=row,
             seed=seed,

@@ -45,7 +45,7 @@ def catches(tasks: Sequence[str], setup: Setup, watcher: Watcher) -> Iterator[Ca
             if task in lost:
                 yield from (Catch(name, task, "no data", lost[task]) for name in FAULTS)
                 continue
-            concerned = [name for name, fault in FAULTS.items() if fault.concerns(TASKS[task])]
+            concerned = [name for name, fault in FAULTS.items() if fault.concerns(find_task(task))]
             rows = [faulty_row(task, name) for name in concerned]
             parity.refer([task])
             verdicts = {verdict.row.mode: verdict for verdict in parity.check_timed(parity.check(rows))}
