@@ -13,18 +13,15 @@ import numpy as np
 
 from backends.contract import Device, Precision
 from backends.registry import BACKENDS
-from bench.errors import UserError
+from bench.errors import BadChoice
 from bench.records import Goal, Job, Row
 from bench.tasks import HEADLINE, TASKS, Task
+from bench.tasks.named import find_task, own_settings
 from bench.tasks.overrides import override, settings
 
 EFFECT = 0.05  # a difference that matters
 TIME_S = 20 * 60.0
 MAX_MINUTES = 10**6
-
-
-class BadChoice(UserError):
-    """Raised for a name that there is not; the message names the choices."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +37,7 @@ class Choice:
 
 
 def choose_tasks(names: Iterable[str]) -> tuple[Task, ...]:
-    """Return the tasks of these names, the headline tasks for none. Raises `UnknownTask`."""
+    """Return the tasks of these names, the headline tasks for none. Raises `BadChoice`."""
     chosen = tuple(dict.fromkeys(names)) or HEADLINE
     if chosen == ("all",):
         chosen = tuple(TASKS)
@@ -51,6 +48,8 @@ def choose_rows(choice: Choice, *, has_gpu: bool) -> tuple[Row, ...]:
     """Return the rows of a choice, task by task. Raises `BadChoice`, or `BadSetting` for a setting of no task."""
     tasks = choose_tasks(choice.tasks)
     for task in tasks:
+        for key in own_settings(task.name).keys() & choice.settings.keys():
+            raise BadChoice(f"{key} is set twice for {task.name}: in its name, and for all tasks")
         override(task, choice.settings)
     for name in choice.backends:
         require_name(name, BACKENDS, "backend")

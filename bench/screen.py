@@ -14,6 +14,7 @@ from rich.text import Text
 from backends.registry import BACKENDS
 from bench.records import Verdict
 from bench.tasks import HEADLINE, TASKS
+from bench.tasks.named import find_task
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,7 @@ from bench.errors import UserError
 from bench.launch import Worker, worker_environment
 from bench.machine import usable_cores
 from bench.records import Row, Status
-from bench.tasks import TASKS
+from bench.tasks.named import find_task
 
 TIME_LIMIT_S = 600.0
 CHECK_LIMIT_S = 300.0  # of one check of a backend, which compiles perhaps a dozen times

@@ -29,7 +29,8 @@ from bench.parity import (
 from bench.records import Job, Record, Request, Row, Verdict
 from bench.setup import Setup, Watcher, fetch_data, impossible
 from bench.sharing import compute, share_out
-from bench.tasks import TASKS, Task
+from bench.tasks import Task
+from bench.tasks.named import find_task
 from bench.tasks.overrides import override
 from bench.tasks.overrides import settings as settings_of
 from bench.traces import Trace, load_params, load_trace

@@ -30,7 +30,8 @@ from bench.measure import Measured, Stopwatch, fastest_product_s, measure, measu
 from bench.records import Job, Quality, Record, Request, Resources, Timing
 from bench.rounding import surrounded
 from bench.selftest import HIDDEN
-from bench.tasks import TASKS, Task
+from bench.tasks import Task
+from bench.tasks.named import find_task
 from bench.tasks.overrides import override
 from bench.traces import outcomes, params_after, save_outcome, save_params, save_trace, traces
 from bench.training import Training, evaluate, make_training, reseeded

@@ -23,7 +23,7 @@ from bench.parity import (
 from bench.records import Job, Record, Request, Row
 from bench.setup import Setup, Watcher, fetch_data, impossible
 from bench.sharing import compute, share_out
-from bench.tasks import TASKS
+from bench.tasks.named import find_task
 from bench.traces import Outcome, Trace, load_outcome, load_trace
 from bench.verify import numpy_row
 

@@ -13,7 +13,7 @@ from bench.records import Row, Verdict
 from bench.selftest import FAULTY
 from bench.selftest.faulty import FAULTS
 from bench.setup import Setup, Watcher, fetch_data
-from bench.tasks import TASKS
+from bench.tasks.named import find_task
 from bench.verify import Parity
 
 NOTHING = "–"  # where a fault changes nothing, such as another momentum in Adam

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from types import UnionType
@@ -17,6 +18,7 @@ from bench.errors import UserError
 from bench.tasks.definition import Task
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "momentum": Momentum, "adam": Adam}
+SIZES = re.compile(r"\d+(x\d+)+")  # 128x64, as people write the sizes of layers
 FIXED = ("name", "summary")  # what a task is called is no setting
 
 Value = str | int | float | list[Any] | tuple[Any, ...]
@@ -81,7 +83,8 @@ def _convert(key: str, value: Value, wanted: Any) -> Any:
 
 def _parse(text: str, wanted: Any) -> Any:
     if _is_tuple(wanted):
-        return [_scalar(part) for part in text.split(",")] if text not in ("", "none") else []
+        separator = "x" if SIZES.fullmatch(text) else ","
+        return [_scalar(part) for part in text.split(separator)] if text not in ("", "none") else []
     return _scalar(text)
 
 
