@@ -17,15 +17,15 @@ from rich.console import Console
 
 from bench import screen
 from bench.datasets.files import Collection, DataMissing, allowed_kinds, data_folders, fetch
-from bench.errors import UserError
+from bench.errors import BadChoice, UserError
 from bench.facts import differences
 from bench.kinds import Format
-from bench.machine import commit, gpu_names, this_machine, utc_now, versions
+from bench.machine import commit, free_memory_bytes, gpu_names, this_machine, utc_now, versions
+from bench.memory import require_memory
 from bench.plan import (
     EFFECT,
     MAX_MINUTES,
     TIME_S,
-    BadChoice,
     Choice,
     Plan,
     choose_rows,
@@ -170,6 +170,7 @@ def run(
         setup, records = make_setup(threads, time_limit, data_dir), ()
         changes = _changes(settings, epochs)
         rows = _rows(tasks, backend, mode, device, precision, changes)
+        _require_memory(rows, changes, setup)
         require_baseline(baseline, rows)
         plan = Plan(
             rows=rows,
@@ -197,6 +198,7 @@ def parity(
     changes = _changes(settings, epochs)
     rows = _rows(tasks or ["all"], backend, mode, device, "float64", changes)
     setup = make_setup(None, time_limit, data_dir)
+    _require_memory(rows, changes, setup)
     with TerminalWatcher(Console(stderr=True)) as watcher:
         verdicts = list(check_parity(rows, setup, changes, watcher))
     screen.print_verdicts(_console(), sorted(verdicts, key=lambda verdict: rows.index(verdict.row)))
@@ -416,6 +418,13 @@ def _rows(
         settings=changes,
     )
     return choose_rows(choice, has_gpu=bool(gpu_names()))
+
+
+def _require_memory(rows: Iterable[Row], changes: dict[str, Any], setup: Setup) -> None:
+    """Refuse rows that cannot fit into memory before any of them is begun."""
+    for precision, some in itertools.groupby(rows, key=lambda row: row.precision):
+        names = dict.fromkeys(row.task for row in some)
+        require_memory(names, changes, precision, len(setup.cores), free_memory_bytes())
 
 
 def _changes(settings: Iterable[str] | None, epochs: int | None) -> dict[str, Any]:

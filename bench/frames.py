@@ -98,7 +98,8 @@ def _sample(context: Context, record: Record) -> dict[str, Any]:
 
 AS_RECORDED = (
     *("start_s", "import_s", "data_s", "setup_s", "evaluation_s", "resets_s", "checks_s", "wall_s", "cpu_s"),
-    *("passes_s", "peak_memory_bytes", "peak_device_memory_bytes", "product_flops_per_s"),
+    *("passes_s", "steps_per_pass", "flops_per_pass"),
+    *("peak_memory_bytes", "peak_device_memory_bytes", "product_flops_per_s"),
 )
 DERIVED = ("first_pass_s", "steady_passes_s", "pass_s", "first_call_s", "samples_per_s", "cores_busy", "flops_per_s")
 
@@ -174,7 +175,7 @@ def _summarise(group: pd.DataFrame) -> dict[str, Any]:
 MEDIANS = (
     *("first_call_s", "start_s", "import_s", "data_s", "setup_s", "first_pass_s", "steady_passes_s"),
     *("evaluation_s", "resets_s", "checks_s", "wall_s", "cpu_s", "cores_busy"),
-    *("samples_per_s", "flops_per_s", "flops_share", "product_flops_per_s"),
+    *("steps_per_pass", "flops_per_pass", "samples_per_s", "flops_per_s", "flops_share", "product_flops_per_s"),
 )
 
 

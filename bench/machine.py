@@ -56,6 +56,17 @@ def core_times(cores: Collection[int]) -> CoreTimes | None:
     )
 
 
+def free_memory_bytes(root: Path = Path("/")) -> int:
+    """Return how much memory can be had: what the system says, or less where a container has a limit of its own."""
+    free_bytes = psutil.virtual_memory().available
+    group = root / "sys/fs/cgroup"
+    try:
+        limit, used = ((group / name).read_text().strip() for name in ("memory.max", "memory.current"))
+    except OSError:
+        return free_bytes
+    return free_bytes if limit == "max" else min(free_bytes, int(limit) - int(used))
+
+
 def gpu_names() -> tuple[str, ...]:
     """Return the names of the NVIDIA GPUs, as the driver's own tool tells them; none without that tool."""
     tool = shutil.which("nvidia-smi")

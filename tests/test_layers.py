@@ -20,7 +20,7 @@ LAYERS = [
     {"bench.datasets", "bench.tasks", "bench.seeding", "bench.training"},
     {"bench.stats", "bench.flags", "bench.facts", "bench.flops", "bench.usage", "bench.calibration"}
     | {"bench.selftest", "bench.selftest.backend", "bench.selftest.faulty"},  # which workers train with
-    {"bench.comparison", "bench.enough", "bench.noise"},
+    {"bench.comparison", "bench.enough", "bench.noise", "bench.memory"},
     {"bench.plan", "bench.blocks", "bench.measure", "bench.parity", "bench.traces", "bench.envelope", "bench.rounding"}
     | {"bench.machine"},
     {f"bench.conformance.{name}" for name in ("cases", "subject", "interface", "behaviour", "checks")},

@@ -31,6 +31,17 @@ class Dataset:
     truth: tuple[float, ...] = ()  # weights and bias that the data were made with, where they were made so
 
 
+@dataclass(frozen=True)
+class Size:
+    """How much there is of a task's data, told before any are loaded."""
+
+    rows: int  # to train on
+    test_rows: int  # to evaluate beside those
+    features: int
+    outputs: int  # of the last layer of a model for it
+    words: int | None = None  # numbers that word counts hold, train and test together; None for arrays
+
+
 Find = Callable[[Collection], dict[str, Path]]
 """Finds the files of a collection by name; raises `DataMissing`."""
 
@@ -41,6 +52,10 @@ class Data(Protocol):
     @property
     def collection(self) -> Collection | None:
         """The files it is read from, None where it needs none."""
+
+    @property
+    def size(self) -> Size:
+        """How much there is; for files that other settings select from, what it is at most."""
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
         """Make or read the rows; `rng` is for data that are drawn."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.datasets.base import Dataset, Find, untested
+from bench.datasets.base import Dataset, Find, Size, untested
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +18,7 @@ class Iris:
     """All rows, each feature standardized to mean 0 and standard deviation 1."""
 
     collection = None
+    size = Size(rows=150, test_rows=0, features=4, outputs=3)
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
         """Return inputs [150, 4] and classes [150]."""

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from backends.contract import Array
-from bench.datasets.base import Dataset, Find, Split
+from bench.datasets.base import Dataset, Find, Size, Split
 from bench.datasets.files import Collection, Mirror, NpmPackage
 
 COLLECTION = Collection(
@@ -33,6 +33,7 @@ class Mnist:
     """All ten digits, 60,000 rows to train on and 10,000 to test; each pixel p becomes (p / 255 - 0.5) / 0.5."""
 
     collection = COLLECTION
+    size = Size(rows=60_000, test_rows=10_000, features=784, outputs=10)
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
         """Return inputs [rows, 784] in -1 ... 1 and classes [rows]."""
@@ -49,6 +50,7 @@ class MnistThreeSeven:
     """
 
     collection = COLLECTION
+    size = Size(rows=12_396, test_rows=2_038, features=784, outputs=1)
     labels: Literal["one_zero", "one_two"] = "one_zero"
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:

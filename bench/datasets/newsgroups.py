@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from backends.contract import WordCounts
-from bench.datasets.base import Dataset, Find, Split
+from bench.datasets.base import Dataset, Find, Size, Split
 from bench.datasets.files import Collection, Wheel
 from bench.errors import UserError
 
@@ -33,6 +33,13 @@ class Newsgroups:
 
     collection = COLLECTION
     categories: tuple[str, ...] = ("comp.graphics", "rec.sport.baseball", "sci.space")
+
+    @property
+    def size(self) -> Size:
+        """What the usual categories have; for others, what all twenty have."""
+        if self.categories == Newsgroups.categories:
+            return Size(1_774, 1_180, features=23_360, outputs=3, words=374_830)
+        return Size(11_293, 7_528, features=73_712, outputs=len(self.categories), words=2_575_571)
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
         """Return word counts of [documents, vocabulary] and the number of each document's category [documents]."""

@@ -9,7 +9,7 @@ import numpy as np
 from msgspec import Meta
 
 from backends.contract import Array
-from bench.datasets.base import Dataset, Find, untested
+from bench.datasets.base import Dataset, Find, Size, untested
 from bench.kinds import Count, NotNegative
 
 
@@ -23,6 +23,11 @@ class Plane:
     rows: Count = 1000
     noise: NotNegative = 0.1
     spread: NotNegative = 10.0
+
+    @property
+    def size(self) -> Size:
+        """As many rows as are set."""
+        return Size(self.rows, 0, features=len(self.weights), outputs=1)
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
         """Draw inputs [rows, len(weights)] and targets [rows, 1]."""
@@ -39,6 +44,11 @@ class Curve:
     formula: Literal["sine_cube_line", "fourth_power"]
     noise: NotNegative
     rows: Count = 100
+
+    @property
+    def size(self) -> Size:
+        """As many rows as are set."""
+        return Size(self.rows, 0, features=1, outputs=1)
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
         """Draw inputs [rows, 1] and targets [rows, 1]."""

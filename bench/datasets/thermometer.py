@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from bench.datasets.base import Dataset, Find, untested
+from bench.datasets.base import Dataset, Find, Size, untested
 
 CELSIUS = (0.5, 14.0, 15.0, 28.0, 11.0, 8.0, 3.0, -4.0, 6.0, 13.0, 21.0)
 READING = (35.7, 55.9, 58.2, 81.9, 56.3, 48.9, 33.9, 21.8, 48.4, 60.4, 68.4)
@@ -21,6 +21,7 @@ class Thermometer:
     """The readings as they are, a tenth of them, or standardized (their standard deviation taken with n - 1)."""
 
     collection = None
+    size = Size(rows=11, test_rows=0, features=1, outputs=1)
     scaling: Literal["raw", "tenth", "standardized"]
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
