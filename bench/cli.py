@@ -8,7 +8,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -43,6 +43,7 @@ from bench.setup import CHECK_LIMIT_S, TIME_LIMIT_S, Setup, make_setup
 from bench.stand import calibrate_machine
 from bench.store import Run, RunFile, read_run, read_runs
 from bench.tasks import TASKS
+from bench.tasks.named import grid, own_settings
 from bench.tasks.overrides import BadSetting
 from bench.verify import check_parity
 
@@ -76,6 +77,20 @@ Baseline = Annotated[
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="Folder of data files; also the variable BENCH_DATA_DIR.")
 ]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="So many processes a row, whatever they can tell.")
+]
+Detect = Annotated[
+    str, typer.Option("--detect", metavar="PERCENT", help="Go on until a difference of this size would be seen.")
+]
+Minutes = Annotated[
+    float, typer.Option("--minutes", min=0, max=MAX_MINUTES, help="But begin no block that would end after that.")
+]
+ScheduleSeed = Annotated[
+    int | None, typer.Option("--schedule-seed", min=0, help="Run in the order of the run that had this one.")
+]
+Quick = Annotated[bool, typer.Option("--quick", help="The same as --workers 1.")]
+Resume = Annotated[Path | None, typer.Option("--resume", help="Run file to go on with, as it was begun.")]
 TimeLimit = Annotated[float, typer.Option("--time-limit", min=1, help="Seconds after which a worker is killed.")]
 
 
@@ -136,51 +151,81 @@ def run(
     device: Devices = "auto",
     precision: Precisions = "float32",
     threads: Threads = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="So many processes a row, whatever they can tell.")
-    ] = None,
-    detect: Annotated[
-        str, typer.Option("--detect", metavar="PERCENT", help="Go on until a difference of this size would be seen.")
-    ] = f"{EFFECT:.0%}",
-    minutes: Annotated[
-        float,
-        typer.Option("--minutes", min=0, max=MAX_MINUTES, help="But begin no block that would end after that."),
-    ] = TIME_S / 60,
-    schedule_seed: Annotated[
-        int | None, typer.Option("--schedule-seed", min=0, help="Run in the order of the run that had this one.")
-    ] = None,
+    workers: Workers = None,
+    detect: Detect = f"{EFFECT:.0%}",
+    minutes: Minutes = TIME_S / 60,
+    schedule_seed: ScheduleSeed = None,
     baseline: Baseline = "",
     epochs: Epochs = None,
-    quick: Annotated[bool, typer.Option("--quick", help="The same as --workers 1.")] = False,
+    quick: Quick = False,
     settings: Settings = None,
     data_dir: DataDir = None,
     time_limit: TimeLimit = TIME_LIMIT_S,
     out: Annotated[Path | None, typer.Option("--out", help="Run file to write; results/run-TIME.jsonl.")] = None,
-    resume: Annotated[Path | None, typer.Option("--resume", help="Run file to go on with, as it was begun.")] = None,
+    resume: Resume = None,
 ) -> None:
     """Check and time tasks on every backend and mode, interleaved, and write a run file."""
     if resume is not None:
         _refuse_choices_beside_resume(context)
-        earlier = read_run(resume)
-        require_baseline(baseline, earlier.header.rows)
-        plan, run_file = go_on(earlier, threads, minutes * 60 if _given(context, "minutes") else None)
-        setup = make_setup(plan.threads, time_limit, data_dir)
-        records = earlier.outcomes
+        begun = _go_on(context, resume, threads, minutes, time_limit, data_dir)
     else:
-        setup, records = make_setup(threads, time_limit, data_dir), ()
         changes = _changes(settings, epochs)
         rows = _rows(tasks, backend, mode, device, precision, changes)
-        _require_memory(rows, changes, setup)
         require_baseline(baseline, rows)
-        plan = Plan(
-            rows=rows,
-            threads=setup.threads,
-            settings=changes,
-            goal=Goal(workers=1 if quick else workers, effect=percent(detect), time_s=minutes * 60),
-            seed=random_seed() if schedule_seed is None else schedule_seed,
-        )
-        run_file = begin(out or default_path(), plan, shlex.join(["bench", *sys.argv[1:]]))
-    raise typer.Exit(_carry_out(plan, setup, run_file, records, baseline))
+        goal = Goal(workers=1 if quick else workers, effect=percent(detect), time_s=minutes * 60)
+        setup = make_setup(threads, time_limit, data_dir)
+        begun = _begin(rows, changes, goal, schedule_seed, setup, out or default_path("run"))
+    require_baseline(baseline, begun.plan.rows)
+    done, interrupted = _carry_out(begun)
+    unfair = _show((done,), baseline)
+    raise typer.Exit(_ended(done, interrupted, unfair, "bench run"))
+
+
+@app.command()
+def sweep(
+    context: typer.Context,
+    task: Annotated[str | None, typer.Argument(metavar="TASK", help="Task to train at every point.")] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option("--vary", metavar="KEY=V1,V2,...", help="A setting and its values; several make a grid."),
+    ] = None,
+    backend: Backends = None,
+    mode: Modes = None,
+    device: Devices = "auto",
+    precision: Precisions = "float32",
+    threads: Threads = None,
+    workers: Workers = None,
+    detect: Detect = f"{EFFECT:.0%}",
+    minutes: Minutes = TIME_S / 60,
+    schedule_seed: ScheduleSeed = None,
+    epochs: Epochs = None,
+    quick: Quick = False,
+    settings: Settings = None,
+    data_dir: DataDir = None,
+    time_limit: TimeLimit = TIME_LIMIT_S,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Run file; table (.csv) and plot (.png) stand beside it. results/sweep-TIME.jsonl."),
+    ] = None,
+    resume: Resume = None,
+) -> None:
+    """Check and time a task at every point of a grid of settings: how cost grows, and where the winner changes."""
+    if resume is not None:
+        _refuse_choices_beside_resume(context)
+        begun = _go_on(context, resume, threads, minutes, time_limit, data_dir)
+        if not all(own_settings(row.task) for row in begun.plan.rows):
+            _fail(f"{resume} is not of a sweep; bench run --resume goes on with it")
+    elif task is None:
+        raise BadChoice(f"which task? Choose from {', '.join(sorted(TASKS))}")
+    else:
+        changes = _changes(settings, epochs)
+        rows = _rows(list(grid(task, vary or ())), backend, mode, device, precision, changes)
+        goal = Goal(workers=1 if quick else workers, effect=percent(detect), time_s=minutes * 60)
+        setup = make_setup(threads, time_limit, data_dir)
+        begun = _begin(rows, changes, goal, schedule_seed, setup, out or default_path("sweep"))
+    done, interrupted = _carry_out(begun)
+    unfair = _show_growth(done)
+    raise typer.Exit(_ended(done, interrupted, unfair, "bench sweep"))
 
 
 @app.command()
@@ -449,23 +494,84 @@ def _given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _carry_out(plan: Plan, setup: Setup, run_file: RunFile, earlier: tuple[Record, ...], baseline: str) -> int:
-    """Time the plan into the file; print what came of it; return the exit code."""
+@dataclass(frozen=True)
+class Begun:
+    """A run that can be carried out."""
+
+    plan: Plan
+    setup: Setup
+    run_file: RunFile
+    earlier: tuple[Record, ...]
+
+
+def _begin(
+    rows: tuple[Row, ...], changes: dict[str, Any], goal: Goal, schedule_seed: int | None, setup: Setup, path: Path
+) -> Begun:
+    _require_memory(rows, changes, setup)
+    seed = random_seed() if schedule_seed is None else schedule_seed
+    plan = Plan(rows=rows, threads=setup.threads, settings=changes, goal=goal, seed=seed)
+    return Begun(plan, setup, begin(path, plan, shlex.join(["bench", *sys.argv[1:]])), ())
+
+
+def _go_on(
+    context: typer.Context, path: Path, threads: int | None, minutes: float, time_limit: float, data_dir: Path | None
+) -> Begun:
+    earlier = read_run(path)
+    plan, run_file = go_on(earlier, threads, minutes * 60 if _given(context, "minutes") else None)
+    return Begun(plan, make_setup(plan.threads, time_limit, data_dir), run_file, earlier.outcomes)
+
+
+def _carry_out(begun: Begun) -> tuple[Run, bool]:
+    """Time the plan into the file; return what the file holds then, and whether the user interrupted."""
     interrupted = False
-    good = [record for record in earlier if record.status == "ok"]
-    with run_file, TerminalWatcher(Console(stderr=True)) as watcher:
+    good = [record for record in begun.earlier if record.status == "ok"]
+    with begun.run_file, TerminalWatcher(Console(stderr=True)) as watcher:
         try:
-            run_plan(plan, setup, watcher, run_file.append, good)
+            run_plan(begun.plan, begun.setup, watcher, begun.run_file.append, good)
         except KeyboardInterrupt:
             interrupted = True
-    done = read_run(run_file.path)
-    unfair = _show((done,), baseline)
+    return read_run(begun.run_file.path), interrupted
+
+
+def _ended(done: Run, interrupted: bool, unfair: bool, command: str) -> int:
+    """Say where the run is, and return the exit code."""
     if interrupted:
-        print(f"interrupted; what was finished is kept. Go on with: bench run --resume {run_file.path}")
+        print(f"interrupted; what was finished is kept. Go on with: {command} --resume {done.path}")
         return INTERRUPTED
-    print(f"run file: {run_file.path}")
+    print(f"run file: {done.path}")
     code = _exit_code([record.status for record in done.outcomes], done.rulings.values())
     return NOT_COMPARABLE if code == GOOD and unfair else code
+
+
+def _show_growth(done: Run) -> bool:
+    """Print how cost grows, write table and plot beside the run file; return whether a row's times are not fair."""
+    from bench import frames, growth, growth_tables, plots, tables
+
+    console, samples = _console(), frames.samples((done,))
+    if samples.empty:
+        return False
+    lines = growth.grown(samples)
+    axis, costs, crossed = growth.axis_of(lines), growth.costs(samples, lines), growth.crossings(lines)
+    for panel, table in growth_tables.readable(lines, costs).items():
+        if panel:
+            console.print(panel, style="bold", markup=False, highlight=False)
+        screen.print_lines(console, [dict(line) for _, line in table.iterrows()])
+        console.print()
+    about = tables.caption(done.header)
+    told = (growth_tables.changed(crossed, axis), growth_tables.unranked(lines), tables.disturbed((done,)))
+    for sentence in (*itertools.chain(*told), about):
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    tidy, plot = (done.path.with_suffix(ending) for ending in (".csv", ".png"))
+    _write(tidy, lines.to_csv(index=False))
+    print(f"table: {tidy}")
+    try:
+        plots.draw_growth(lines, costs, crossed, about, plot)
+        print(f"plot: {plot}")
+    except plots.CannotPlot as error:
+        print(f"no plot: {error}, then bench sweep --resume {done.path}")
+    except OSError as error:
+        _fail(f"cannot write {plot}: {error.strerror}")
+    return not bool(samples["fair"].all())
 
 
 def _show(runs: tuple[Run, ...], baseline: str = "") -> bool:

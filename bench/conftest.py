@@ -65,7 +65,7 @@ def finished(request: pytest.FixtureRequest) -> Run:
         console = Console(stderr=True)
         console.print()
         with (
-            begin(default_path(), plan, shlex.join(["pytest", *sys.argv[1:]])) as run_file,
+            begin(default_path("run"), plan, shlex.join(["pytest", *sys.argv[1:]])) as run_file,
             TerminalWatcher(console) as watcher,
         ):
             run_plan(plan, setup, watcher, run_file.append)

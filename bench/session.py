@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -20,9 +21,9 @@ class NotComparable(UserError):
     """Raised where samples of different machines or versions would come into one run."""
 
 
-def default_path() -> Path:
+def default_path(kind: Literal["run", "sweep"]) -> Path:
     """Return the name of a new run file, by the time in UTC."""
-    return Path("results") / f"run-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.jsonl"
+    return Path("results") / f"{kind}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.jsonl"
 
 
 def begin(path: Path, plan: Plan, command: str) -> RunFile:

@@ -61,7 +61,7 @@ def _readable(line: pd.Series[Any]) -> dict[str, str]:
         "blocks": str(line["samples"] or ""),
         "result": value,
         "agrees": {True: "yes", False: "NO"}.get(line["agrees"], ""),
-        "note": _note(line),
+        "note": note(line),
     }
 
 
@@ -97,7 +97,8 @@ def multiple(ratio: float) -> str:
     return f"{ratio:.2f}" if ratio < 100 else f"{ratio:,.0f}"
 
 
-def _note(line: pd.Series[Any]) -> str:
+def note(line: pd.Series[Any]) -> str:
+    """Return what there is to say of a row: why it did not run or is wrong, and its flags."""
     first_line = str(line["reason"]).partition("\n")[0]
     parts = [first_line if line["status"] == "ok" else f"{line['status']}: {first_line}", line["flags"]]
     return "; ".join(part for part in parts if part)

@@ -37,7 +37,17 @@ LAYERS = [
         "bench.session",
     }
     | {"bench.examination", "bench.doctor", "bench.conformance.examine"},
-    {"bench.frames", "bench", "bench.tables", "bench.screen", "bench.progress", "bench.changes"}
+    {
+        "bench.frames",
+        "bench.growth",
+        "bench.plots",
+        "bench.growth_tables",
+        "bench",
+        "bench.tables",
+        "bench.screen",
+        "bench.progress",
+        "bench.changes",
+    }
     | {"bench.selftest.claims", "bench.selftest.run", "bench.selftest.planted", "bench.selftest.alarms"},
     {"bench.cli", "bench.__main__", "bench.bench_training", "bench.conftest"}
     | {"bench.conformance", "bench.conformance.suite"},
