@@ -23,7 +23,7 @@ class Entry:
 
     name: str
     module: str  # defines open_trainer(problem, placement)
-    modes: tuple[str, ...]  # the plain mode first
+    modes: tuple[str, ...]  # the plain mode first, and last the one that is meant to be the fastest
     framework: str  # import name of the framework
     distributions: tuple[str, ...]  # names under which the framework may be installed
     install: str  # what to type when it is missing
@@ -98,7 +98,7 @@ BUILT_IN = {
         Entry(
             name="torch",
             module="backends.torch_backend",
-            modes=("eager", "compile", "dataloader"),
+            modes=("eager", "dataloader", "compile"),
             framework="torch",
             distributions=("torch",),
             install="pip install 'levelfield[torch]'",

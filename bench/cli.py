@@ -89,7 +89,12 @@ Minutes = Annotated[
 ScheduleSeed = Annotated[
     int | None, typer.Option("--schedule-seed", min=0, help="Run in the order of the run that had this one.")
 ]
-Quick = Annotated[bool, typer.Option("--quick", help="The same as --workers 1.")]
+Quick = Annotated[
+    bool,
+    typer.Option(
+        "--quick", help="One worker a row, no more epochs than parity follows, each backend by its last mode."
+    ),
+]
 Resume = Annotated[Path | None, typer.Option("--resume", help="Run file to go on with, as it was begun.")]
 TimeLimit = Annotated[float, typer.Option("--time-limit", min=1, help="Seconds after which a worker is killed.")]
 
@@ -170,7 +175,7 @@ def run(
         begun = _go_on(context, resume, threads, minutes, time_limit, data_dir)
     else:
         changes = _changes(settings, epochs)
-        rows = _rows(tasks, backend, mode, device, precision, changes)
+        rows = _rows(tasks, backend, mode, device, precision, changes, quick=quick)
         require_baseline(baseline, rows)
         goal = Goal(workers=1 if quick else workers, effect=percent(detect), time_s=minutes * 60)
         setup = make_setup(threads, time_limit, data_dir)
@@ -219,7 +224,7 @@ def sweep(
         raise BadChoice(f"which task? Choose from {', '.join(sorted(TASKS))}")
     else:
         changes = _changes(settings, epochs)
-        rows = _rows(list(grid(task, vary or ())), backend, mode, device, precision, changes)
+        rows = _rows(list(grid(task, vary or ())), backend, mode, device, precision, changes, quick=quick)
         goal = Goal(workers=1 if quick else workers, effect=percent(detect), time_s=minutes * 60)
         setup = make_setup(threads, time_limit, data_dir)
         begun = _begin(rows, changes, goal, schedule_seed, setup, out or default_path("sweep"))
@@ -452,7 +457,14 @@ def _console() -> Console:
 
 
 def _rows(
-    tasks: Tasks, backends: Backends, modes: Modes, device: Devices, precision: Precisions, changes: dict[str, Any]
+    tasks: Tasks,
+    backends: Backends,
+    modes: Modes,
+    device: Devices,
+    precision: Precisions,
+    changes: dict[str, Any],
+    *,
+    quick: bool = False,
 ) -> tuple[Row, ...]:
     choice = Choice(
         tasks=tuple(tasks or ()),
@@ -461,6 +473,7 @@ def _rows(
         device=device,
         precision=precision,
         settings=changes,
+        quick=quick,
     )
     return choose_rows(choice, has_gpu=bool(gpu_names()))
 

@@ -34,6 +34,9 @@ class Choice:
     device: Literal["cpu", "gpu", "auto"] = "auto"
     precision: Precision = "float32"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    quick: bool = (
+        False  # of each backend only the mode that is meant to be the fastest, and no more epochs than checked
+    )
 
 
 def choose_tasks(names: Iterable[str]) -> tuple[Task, ...]:
@@ -47,6 +50,8 @@ def choose_tasks(names: Iterable[str]) -> tuple[Task, ...]:
 def choose_rows(choice: Choice, *, has_gpu: bool) -> tuple[Row, ...]:
     """Return the rows of a choice, task by task. Raises `BadChoice`, or `BadSetting` for a setting of no task."""
     tasks = choose_tasks(choice.tasks)
+    if choice.quick and "epochs" not in choice.settings:
+        tasks = tuple(map(shortened, tasks))
     for task in tasks:
         for key in own_settings(task.name).keys() & choice.settings.keys():
             raise BadChoice(f"{key} is set twice for {task.name}: in its name, and for all tasks")
@@ -67,9 +72,16 @@ def choose_rows(choice: Choice, *, has_gpu: bool) -> tuple[Row, ...]:
         for task in tasks
         for device in devices[choice.device]
         for entry in backends
-        for mode in entry.modes
+        for mode in (entry.modes[-1:] if choice.quick and not choice.modes else entry.modes)
         if not choice.modes or mode in choice.modes
     )
+
+
+def shortened(task: Task) -> Task:
+    """Return the task with no more epochs than parity follows, unless its name says how many."""
+    if task.check_epochs >= task.epochs or "epochs" in own_settings(task.name):
+        return task
+    return find_task(f"{task.name}:epochs={task.check_epochs}")
 
 
 @dataclass(frozen=True, kw_only=True)

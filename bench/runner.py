@@ -32,10 +32,9 @@ def run_plan(plan: Plan, setup: Setup, watcher: Watcher, write: Write, earlier: 
         parity = Parity(setup, Path(scratch), plan.settings, watcher)
         parity.refer(possible.tasks)
         verdicts = {}
-        for verdict in parity.check(possible.rows):
+        for verdict in parity.check(possible.rows, timed=True):
             verdicts[verdict.row] = verdict
             write(verdict)
-        parity.surround(possible.rows)
 
         def judge(record: Record) -> None:
             row = record.job.row

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -38,6 +38,13 @@ from bench.traces import Trace, load_params, load_trace
 T = TypeVar("T")
 
 
+class Timed(NamedTuple):
+    """What an envelope of a timed run is for."""
+
+    task: str
+    precision: Precision
+
+
 class NoReference(Exception):
     """Raised where NumPy itself cannot compute what others are held against; the message says why."""
 
@@ -66,28 +73,37 @@ class Parity:
         for _ in share_out([[task] for task in tasks], self._refer, self.setup, self.scratch):
             pass
 
-    def surround(self, rows: Iterable[Row]) -> None:
-        """Compute the envelopes of timed rows, but for those that are kept from an earlier time."""
-        kinds = dict.fromkeys((row.task, row.precision) for row in rows if row.task not in self.failures)
-        owed = [kind for kind in kinds if not self._recall(*kind, None)]
-        if owed:
-            self.watcher.stage("envelope", len(owed))
-        for _ in share_out([[kind] for kind in owed], self._surround_timed, self.setup, self.scratch):
-            pass
+    def check(self, rows: Sequence[Row], *, timed: bool = False) -> Iterator[Verdict]:
+        """Yield the verdict of each row; one worker serves all tasks of a backend, mode and device.
 
-    def check(self, rows: Sequence[Row]) -> Iterator[Verdict]:
-        """Yield the verdict of each row; one worker serves all tasks of a backend, mode and device."""
-        self.watcher.stage("parity", len(rows))
-        kinds: dict[tuple[str, str, Device], list[Row]] = {}
+        For rows that are to be timed too, compute their envelopes meanwhile, but for those that are kept from an
+        earlier time. They come first: each takes as long as many a check, and would be waited for at the end.
+        """
+        owed = self._owed(rows) if timed else []
+        self.watcher.stage("parity", len(owed) + len(rows))
+        kinds: dict[tuple[str, str, Device], list[Row | Timed]] = {}
         for row in rows:
             kinds.setdefault((row.backend, row.mode, row.device), []).append(row)
-        yield from share_out(list(kinds.values()), self._check, self.setup, self.scratch)
+        alone: list[list[Row | Timed]] = [[kind] for kind in owed]
+        for verdict in share_out([*alone, *kinds.values()], self._check_or_surround, self.setup, self.scratch):
+            if verdict is not None:
+                yield verdict
+
+    def _owed(self, rows: Iterable[Row]) -> list[Timed]:
+        """Return what envelopes are not known yet."""
+        kinds = dict.fromkeys(Timed(row.task, row.precision) for row in rows if row.task not in self.failures)
+        return [kind for kind in kinds if not self._recall(*kind, None)]
+
+    def _check_or_surround(self, item: Row | Timed, worker: Worker) -> Verdict | None:
+        if isinstance(item, Row):
+            return self._check(item, worker)
+        self._surround_timed(item, worker)
+        return None
 
     def check_timed(self, verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
         """Yield the verdicts, each whose row is right so far with what one timed run adds to it."""
         verdicts = list(verdicts)
         right = [verdict.row for verdict in verdicts if verdict.agrees]
-        self.surround(right)
         self.watcher.stage("timed runs", len(right))
         for verdict in verdicts:
             if not verdict.agrees:
@@ -131,7 +147,7 @@ class Parity:
             self.references[task] = trace
         self.watcher.ended(label, record.status)
 
-    def _surround_timed(self, kind: tuple[str, Precision], worker: Worker) -> None:
+    def _surround_timed(self, kind: Timed, worker: Worker) -> None:
         label = str(numpy_row(*kind))
         self.watcher.begins(label)
         try:
@@ -251,5 +267,5 @@ def check_parity(
     with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
         parity = Parity(setup, Path(scratch), settings, watcher)
         parity.refer(dict.fromkeys(row.task for row in possible))
-        verdicts = parity.check(possible)
+        verdicts = parity.check(possible, timed=timed)
         yield from parity.check_timed(verdicts) if timed else verdicts

@@ -111,6 +111,25 @@ def test_devices_are_those_chosen_or_those_there(device: str, has_gpu: bool, dev
     assert [row.device for row in rows] == devices
 
 
+def test_a_quick_run_has_each_backend_once_by_the_mode_meant_to_be_its_fastest() -> None:
+    rows = rows_of(tasks=("linear_fit",), quick=True)
+    assert [row.backend for row in rows] == list(BACKENDS)
+    modes = {row.backend: row.mode for row in rows}
+    assert [modes[name] for name in ("numpy", "torch", "tensorflow", "jax")] == ["loop", "compile", "xla", "scan"]
+    assert [row.mode for row in rows_of(tasks=("linear_fit",), modes=("eager",), quick=True)] == ["eager", "eager"]
+
+
+def test_a_quick_run_trains_no_longer_than_parity_follows_unless_told_otherwise() -> None:
+    def names(*tasks: str, **changes: Any) -> list[str]:
+        rows = rows_of(tasks=tasks, backends=("numpy",), quick=True, settings=changes)
+        return [row.task for row in rows]
+
+    assert names("mnist_mlp", "linear_fit") == ["mnist_mlp:epochs=2", "linear_fit"]
+    assert names("mnist_mlp:batch_size=128") == ["mnist_mlp:batch_size=128:epochs=2"]
+    assert names("mnist_mlp:epochs=4") == ["mnist_mlp:epochs=4"]
+    assert names("mnist_mlp", epochs=3) == ["mnist_mlp"]
+
+
 def test_no_row_comes_twice() -> None:
     assert len(set(ROWS)) == len(ROWS) == 3 * 2 * len(PAIRS)
 

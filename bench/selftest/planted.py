@@ -48,7 +48,7 @@ def catches(tasks: Sequence[str], setup: Setup, watcher: Watcher) -> Iterator[Ca
             concerned = [name for name, fault in FAULTS.items() if fault.concerns(find_task(task))]
             rows = [faulty_row(task, name) for name in concerned]
             parity.refer([task])
-            verdicts = {verdict.row.mode: verdict for verdict in parity.check_timed(parity.check(rows))}
+            verdicts = {verdict.row.mode: verdict for verdict in parity.check_timed(parity.check(rows, timed=True))}
             for name in FAULTS:
                 yield caught(name, task, verdicts.get(name))
 
