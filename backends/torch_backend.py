@@ -3,8 +3,9 @@
 Modes:
     eager     the loop that PyTorch's tutorials teach: forward, loss, `backward`, `optimizer.step`, one operation at a
               time, with the data on the device and gathered there
-    compile   a whole step, gathering (but of words), forward, gradients and update, as one function through
-              `torch.compile`
+    compile   a whole pass as one function through `torch.compile`: a `torch.while_loop` over steps of gathering,
+              forward, gradients and update in place. A step alone is that function where words are gathered before it,
+              each time another number of them, and on a GPU, which would wait for the loop's condition at every step
     dataloader  the loop of the tutorials to the letter: the batches from a `DataLoader`, which collates them row by row
               in host memory, and `loss.item()` after each step
 """
@@ -18,6 +19,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional as F  # noqa: N812 - as all of PyTorch's users write it
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
@@ -169,15 +171,15 @@ class TorchTrainer(ABC):
         losses = self.steps(torch.tensor(self.problem.gathered(order)).to(self.device))
         if self.device.type == "cuda":
             torch.cuda.synchronize()  # the losses may be there before the last update is done
-        return torch.stack(losses).cpu().numpy()
+        return losses.cpu().numpy()
 
     @abstractmethod
     def reset(self, params: Params) -> None:
         """Copy `params` in and clear the optimizer's state."""
 
     @abstractmethod
-    def steps(self, order: Tensor) -> list[Tensor]:
-        """Take the steps of `order` [steps, batch]; return their losses, still on the device."""
+    def steps(self, order: Tensor) -> Tensor:
+        """Take the steps of `order` [steps, batch]; return their losses [steps], still on the device."""
 
     @torch.no_grad()
     def predict(self, inputs: Inputs) -> Array:
@@ -219,7 +221,7 @@ class EagerTrainer(TorchTrainer):
         self.load(params)
         self.optimizer = make_optimizer(self.problem.optimizer, self.model)
 
-    def steps(self, order: Tensor) -> list[Tensor]:
+    def steps(self, order: Tensor) -> Tensor:
         """Take the steps one by one."""
         losses = []
         for rows in order:
@@ -229,7 +231,7 @@ class EagerTrainer(TorchTrainer):
             loss.backward()
             self.optimizer.step()
             losses.append(loss.detach())
-        return losses
+        return torch.stack(losses)
 
 
 class Documents(Dataset):
@@ -273,7 +275,7 @@ class DataLoaderTrainer(EagerTrainer):
             return DataLoader(rows, batch_size=None, sampler=[slice(None)] * len(order))
         return DataLoader(rows, batch_sampler=order.tolist())
 
-    def steps(self, order: Tensor) -> list[Tensor]:
+    def steps(self, order: Tensor) -> Tensor:
         """Take the steps one by one, and wait for the loss of each."""
         losses = []
         for inputs, targets in self.loader(order):
@@ -282,7 +284,7 @@ class DataLoaderTrainer(EagerTrainer):
             loss.backward()
             self.optimizer.step()
             losses.append(loss.item())
-        return list(torch.tensor(losses, dtype=self.dtype))
+        return torch.tensor(losses, dtype=self.dtype)
 
 
 def move(batch: Batch, device: torch.device | str) -> Batch:
@@ -303,7 +305,7 @@ def make_optimizer(optimizer: Optimizer, model: nn.Module) -> torch.optim.Optimi
 
 
 class CompiledTrainer(TorchTrainer):
-    """A step as one compiled function that updates parameters and optimizer state in place."""
+    """A step that updates parameters and optimizer state in place, compiled alone or in a loop."""
 
     def __init__(self, problem: Problem, placement: Placement) -> None:
         super().__init__(problem, placement)
@@ -312,43 +314,63 @@ class CompiledTrainer(TorchTrainer):
             {n: torch.zeros_like(p) for n, p in self.parameters.items()} for _ in range(problem.optimizer.slots)
         ]
         self.taken = 0
+        self.gathers_words = isinstance(self.inputs, Words) and not problem.full_batch
+
+        def loss_of(parameters: dict[str, Tensor], inputs: Batch, targets: Tensor) -> Tensor:
+            return self.loss(torch.func.functional_call(self.model, parameters, (inputs,)), targets)
+
+        self.gradients_and_loss: Callable[..., tuple[dict[str, Tensor], Tensor]]
+        self.gradients_and_loss = torch.func.grad_and_value(loss_of)
+        self.loops = not self.gathers_words and self.device.type == "cpu"
+        if self.loops:
+            # A loop that updates in place cannot hold a transformation (PyTorch 2.13), only the operations it comes to.
+            batch = self.batch(torch.arange(problem.batch_size))
+            self.gradients_and_loss = make_fx(self.gradients_and_loss)(self.parameters, *batch)
         torch.compiler.reset()  # an earlier trainer's compilations would count against the limit of this one's
-        self.step = torch.compile(self.plain_step, fullgraph=True, dynamic=False)
+        self.one_step = torch.compile(self.plain_step, fullgraph=True, dynamic=False)
+        self.whole_pass = torch.compile(self.plain_pass, fullgraph=True)
 
     def reset(self, params: Params) -> None:
-        """Copy `params` in and clear the optimizer's state; the compiled function goes on with the same tensors."""
+        """Copy `params` in and clear the optimizer's state; compiled functions go on with the same tensors."""
         self.load(params)
         for slot in self.slots:
             for state in slot.values():
                 state.zero_()
         self.taken = 0
 
+    @torch.no_grad()
+    def steps(self, order: Tensor) -> Tensor:
+        """Call the compiled pass, or the compiled step for each."""
+        rates = self.rates(len(order))
+        self.taken += len(order)
+        if self.loops:
+            losses: Tensor = self.whole_pass(order, rates)
+            return losses
+        words = (varying(take_words(self.inputs, rows)) if self.gathers_words else None for rows in order)
+        return torch.stack([self.one_step(*batch) for batch in zip(order, words, rates, strict=True)])
+
+    def plain_pass(self, order: Tensor, rates: Tensor) -> Tensor:
+        """Take the steps of `order` [steps, batch]; return their losses [steps]."""
+
+        def goes_on(step: Tensor, losses: Tensor) -> Tensor:
+            return step[0] < len(losses)
+
+        # What the loop hands on is new each time round; what it only refers to, parameters and optimizer state, may
+        # change in place. The step is a tensor [1], because a number would be fixed when the loop is compiled.
+        def body(step: Tensor, losses: Tensor) -> tuple[Tensor, Tensor]:
+            loss = self.plain_step(order[step][0], None, rates[step][0])
+            return step + 1, losses.index_copy(0, step, loss[None])
+
+        _, losses = torch.while_loop(goes_on, body, (torch.zeros(1, dtype=torch.int64), rates.new_zeros(len(order))))
+        return losses
+
     def plain_step(self, rows: Tensor, words: Words | None, rates: Tensor) -> Tensor:
         """Take one step on the rows [batch], whose words are given where there are any; return the loss before it."""
-        inputs, targets = self.batch(rows) if words is None else (words, self.targets[rows])
-
-        def loss_of(parameters: dict[str, Tensor]) -> Tensor:
-            return self.loss(torch.func.functional_call(self.model, parameters, (inputs,)), targets)
-
-        gradients, loss = torch.func.grad_and_value(loss_of)(self.parameters)
+        batch = self.batch(rows) if words is None else (words, self.targets[rows])
+        gradients, loss = self.gradients_and_loss(self.parameters, *batch)
         for name, parameter in self.parameters.items():
             update(self.problem.optimizer, parameter, gradients[name], [slot[name] for slot in self.slots], rates)
         return loss
-
-    @torch.no_grad()
-    def steps(self, order: Tensor) -> list[Tensor]:
-        """Call the compiled step for each."""
-        rates = self.rates(len(order))
-        losses = []
-        for rows, rate in zip(order, rates, strict=True):
-            words = None
-            if isinstance(self.inputs, Words) and not self.problem.full_batch:
-                words = take_words(self.inputs, rows)
-                torch._dynamo.mark_dynamic(words.words, 0)  # each batch has another number of words: one compilation
-                torch._dynamo.mark_dynamic(words.counts, 0)
-            losses.append(self.step(rows, words, rate))
-        self.taken += len(order)
-        return losses
 
     def rates(self, steps: int) -> Tensor:
         """Return what changes from step to step [steps, 2]: Adam's rate and the correction of its second moment."""
@@ -359,6 +381,13 @@ class CompiledTrainer(TorchTrainer):
             rates[:, 0] = optimizer.learning_rate / (1 - optimizer.beta1**t)
             rates[:, 1] = 1 / (1 - optimizer.beta2**t)
         return torch.tensor(rates).to(self.device, self.dtype)
+
+
+def varying(words: Words) -> Words:
+    """Return the words, marked as another number of them in each batch: one compilation serves all."""
+    torch._dynamo.mark_dynamic(words.words, 0)
+    torch._dynamo.mark_dynamic(words.counts, 0)
+    return words
 
 
 def update(optimizer: Optimizer, p: Tensor, g: Tensor, state: list[Tensor], rates: Tensor) -> None:
