@@ -1,8 +1,10 @@
 """JAX: pure functions of parameters and data, differentiated and compiled by XLA.
 
 Modes:
-    jit     one compiled step, called from a Python loop; the state stays on the device and its memory is reused
-    scan    `lax.scan` over all steps of a pass, compiled as one program: what JAX's own examples do where they can
+    jit     one compiled step, called from a Python loop, the state on the device and its memory reused (donated): what
+            JAX's tutorials write
+    scan    `lax.scan` over all steps of a pass, compiled as one program: what JAX's users write where the data of a
+            pass fit on the device
 """
 
 from __future__ import annotations

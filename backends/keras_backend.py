@@ -1,5 +1,10 @@
 """Keras 3: a functional model, `compile` and `fit`. The lesson of three backends, one for each framework under Keras.
 
+Mode:
+    fit     the model is compiled once and `fit` goes through a pass, asking a `PyDataset` for each batch: what a Keras
+            user writes, but that the loss of each step is kept. How a step is run is Keras's own choice: compiled by
+            XLA on TensorFlow and JAX, one operation at a time on PyTorch
+
 Keras reads which framework that is when it is imported: import one of keras_tensorflow_backend.py,
 keras_jax_backend.py and keras_torch_backend.py, which say so first, and not this module.
 """

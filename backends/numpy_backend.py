@@ -1,8 +1,9 @@
 """NumPy: every gradient written by hand; the reference that the other backends are held against.
 
 Mode:
-    loop    a Python loop over steps, each step a few calls into BLAS and NumPy, all into arrays made once: what a
-            careful NumPy user writes. All parameters lie in one vector, so that an optimizer is a few operations on it.
+    loop    a Python loop over steps, each step a few calls into BLAS and NumPy, most into arrays made once: what a
+            NumPy user who cares for speed writes. All parameters lie in one vector, so that an optimizer is a few
+            operations on it; Adam works on a block of it at a time, which stays in the cache
 """
 
 from __future__ import annotations

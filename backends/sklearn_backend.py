@@ -2,7 +2,7 @@
 
 Mode:
     partial_fit   one call for each pass, which takes the rows in the order that they are given in; where every step
-                  takes all rows, one call for each step
+                  takes all rows, one call for each step: what a scikit-learn user writes who wants to see each epoch
 
 It has one activation for all hidden layers, identity at the output, and for classes softmax and cross-entropy. Its
 Adam adds epsilon to the root of v before its bias is corrected, so that it is another optimizer than the contract's.

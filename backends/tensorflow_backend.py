@@ -1,9 +1,11 @@
 """TensorFlow: variables, `GradientTape` and `tf.function`.
 
 Modes:
-    eager   a Python loop over steps, one operation at a time
-    graph   a whole pass in one `tf.function`, the loop inside it
-    xla     the same function, compiled by XLA (`jit_compile=True`)
+    eager   a Python loop over steps, one operation at a time: how the guides begin, and how one looks for a mistake
+    graph   a whole pass in one `tf.function`, the loop inside it, its operations called one by one by TensorFlow's own
+            runtime: what the guides come to for a custom loop
+    xla     the same function, compiled by XLA (`jit_compile=True`), which fuses operations: what somebody writes who
+            has read the guide to performance, where all shapes are fixed
 """
 
 from __future__ import annotations
