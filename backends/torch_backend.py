@@ -3,12 +3,12 @@
 Modes:
     eager     the loop that PyTorch's tutorials teach: forward, loss, `backward`, `optimizer.step`, one operation at a
               time, with the data on the device and gathered there; what most people write
+    dataloader  the loop of the tutorials to the letter: the batches from a `DataLoader`, which collates them row by row
+              in host memory, and `loss.item()` after each step; what a beginner writes, and many who are none
     compile   a whole pass as one function through `torch.compile`: a `torch.while_loop` over steps of gathering,
               forward, gradients and update in place; what somebody writes who knows the compiler and counts
               microseconds. A step alone is that function where words are gathered before it, each time another number
               of them, and on a GPU, which would wait for the loop's condition at every step
-    dataloader  the loop of the tutorials to the letter: the batches from a `DataLoader`, which collates them row by row
-              in host memory, and `loss.item()` after each step; what a beginner writes, and many who are none
 """
 
 from __future__ import annotations
