@@ -17,7 +17,7 @@ Clock = Callable[[], float]
 MIN_STEADY_PASSES = 4
 MIN_STEADY_S = 0.5
 MAX_PASSES = 200
-ENOUGH_S = 5.0  # of passes: no further training is begun after that, however few they were
+ENOUGH_S = 3.0  # of steady passes: no further training is begun after that, however few they were
 MAX_READINGS = 20  # of the parameters, after as many passes
 REREADINGS = 3
 
@@ -161,7 +161,7 @@ def reread(trainer: Trainer, clock: Clock, settle: Callable[[], None]) -> tuple[
 
 def _wants_more(passes_s: list[float], passes_per_training: int) -> bool:
     steady_s = passes_s[1:]
-    if len(passes_s) + passes_per_training > MAX_PASSES or sum(passes_s) > ENOUGH_S:
+    if len(passes_s) + passes_per_training > MAX_PASSES or sum(steady_s) >= ENOUGH_S:
         return not steady_s  # one steady pass there must be
     return len(steady_s) < MIN_STEADY_PASSES or sum(steady_s) < MIN_STEADY_S
 

@@ -31,10 +31,13 @@ def run_plan(plan: Plan, setup: Setup, watcher: Watcher, write: Write, earlier: 
     with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
         parity = Parity(setup, Path(scratch), plan.settings, watcher)
         parity.refer(possible.tasks)
-        verdicts = {}
+        verdicts, refused = {}, []
         for verdict in parity.check(possible.rows, timed=True):
             verdicts[verdict.row] = verdict
             write(verdict)
+            if verdict.status == "unsupported":  # which it would be again, an import later
+                refused.append(Record(job=plan.job(verdict.row, 0), status="unsupported", reason=verdict.reason))
+                write(refused[-1])
 
         def judge(record: Record) -> None:
             row = record.job.row
@@ -47,7 +50,9 @@ def run_plan(plan: Plan, setup: Setup, watcher: Watcher, write: Write, earlier: 
         records = list(kept)
         for record in kept:
             judge(record)
-        for line in time_rows(possible, setup, watcher, kept, lambda: unranked(verdicts.values(), records)):
+        for line in time_rows(
+            possible, setup, watcher, [*kept, *refused], lambda: unranked(verdicts.values(), records)
+        ):
             write(line)
             if isinstance(line, Record):
                 judge(line)

@@ -146,6 +146,10 @@ def test_long_passes_end_after_one_that_is_steady() -> None:
     assert len(measure_fake(FakeTrainer([ENOUGH_S * 2])).passes_s) == 2
 
 
+def test_a_long_first_pass_takes_no_steady_one_away() -> None:
+    assert len(measure_fake(FakeTrainer([10 * ENOUGH_S, *[MIN_STEADY_S] * 20])).passes_s) == 1 + MIN_STEADY_PASSES
+
+
 def test_resets_readings_and_evaluation_are_in_no_pass() -> None:
     assert set(measure_fake(FakeTrainer([0.5])).passes_s) == {0.5}
 
