@@ -91,9 +91,7 @@ ScheduleSeed = Annotated[
 ]
 Quick = Annotated[
     bool,
-    typer.Option(
-        "--quick", help="One worker a row, no more epochs than parity follows, each backend by its last mode."
-    ),
+    typer.Option("--quick", help="One worker a row, each backend by its fastest mode, few epochs."),
 ]
 Resume = Annotated[Path | None, typer.Option("--resume", help="Run file to go on with, as it was begun.")]
 TimeLimit = Annotated[float, typer.Option("--time-limit", min=1, help="Seconds after which a worker is killed.")]

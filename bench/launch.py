@@ -42,6 +42,9 @@ def worker_environment(environment: Mapping[str, str], threads: int, compile_cac
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # JAX would take most of a GPU's memory whatever it needs
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # and so would TensorFlow
         "TORCHINDUCTOR_CACHE_DIR": str(compile_cache),
+        # With an empty cache PyTorch tries out anew which vector instructions the C++ compiler knows: half of the first
+        # call of a small model, which a user pays once a machine. What the processor has it asks all the same.
+        "TORCHINDUCTOR_VEC_ISA_OK": environment.get("TORCHINDUCTOR_VEC_ISA_OK", "1"),
         "PYTHONHASHSEED": "0",
     }
 

@@ -17,7 +17,7 @@ Clock = Callable[[], float]
 MIN_STEADY_PASSES = 4
 MIN_STEADY_S = 0.5
 MAX_PASSES = 200
-ENOUGH_S = 3.0  # of steady passes: no further training is begun after that, however few they were
+ENOUGH_S = 2.0  # of steady passes: no further training is begun after that, however few they were
 MAX_READINGS = 20  # of the parameters, after as many passes
 REREADINGS = 3
 
@@ -40,6 +40,7 @@ class Measured:
     outputs: Array  # for the rows to evaluate, after the first training
     params: Params  # after the first training
     first_pass: Params  # after its first pass
+    again: Params  # after the first pass of the second training, empty where that was not read
 
 
 class Stopwatch:
@@ -65,11 +66,12 @@ def measure(trainer: Trainer, training: Training, clock: Clock, usage: Callable[
     passes_s: list[float] = []
     read_s: list[float] = []
     first_pass: Params = ()
+    again: Params = ()
     trainer.params()  # a first reading costs more
     checks_s, resets_s = watch.lap(), 0.0
 
     def train_pass(order: Array) -> Array:
-        nonlocal first_pass
+        nonlocal first_pass, again
         before = clock()
         losses = trainer.train(order)
         passes_s.append(clock() - before)
@@ -78,6 +80,8 @@ def measure(trainer: Trainer, training: Training, clock: Clock, usage: Callable[
             params = trainer.params()
             read_s.append(watch.lap())
             first_pass = first_pass or params
+            if len(passes_s) == len(training.orders) + 1:
+                again = params
         return losses
 
     losses = [train_pass(training.orders[0])]
@@ -107,6 +111,7 @@ def measure(trainer: Trainer, training: Training, clock: Clock, usage: Callable[
         outputs=outputs,
         params=params,
         first_pass=first_pass,
+        again=again,
     )
 
 
@@ -135,6 +140,7 @@ def measure_by_hand(trainer: Trainer, training: Training, clock: Clock, usage: C
         outputs=outputs,
         params=params,
         first_pass=first_pass,
+        again=(),
     )
 
 

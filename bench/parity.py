@@ -111,12 +111,12 @@ def compare_timed_metric(metric: str, value: float | None, precision: Precision,
 
 
 def compare_repeated(quality: Quality, size: float) -> Departure:
-    """Return a departure of a size, with a fault where the first pass, taken again at the end, ended elsewhere."""
+    """Return a departure of a size, with a fault where the first pass, taken again later, ended elsewhere."""
     if quality.repeated is None or quality.repeated <= REPEATED:
         return Departure(size)
     return Departure(
         size,
-        f"the first pass, taken again at the end, ended elsewhere, by {quality.repeated:.2g} of the way that it had "
+        f"the first pass, taken again later, ended elsewhere, by {quality.repeated:.2g} of the way that it had "
         "gone: it did not train, or not from the same start",
     )
 

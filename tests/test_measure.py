@@ -133,6 +133,23 @@ def test_a_training_of_one_pass_is_repeated_until_there_are_enough_steady_passes
     assert trainer.calls == [*begin, *["reset", "train", "params"] * MIN_STEADY_PASSES]
 
 
+def test_the_first_pass_of_the_second_training_is_read_where_there_is_one() -> None:
+    class Counting(FakeTrainer):
+        def params(self) -> Params:
+            super().params()
+            return (LayerParams(np.zeros((1, 1)), np.full(1, float(self.calls.count("train")))),)
+
+    def again(passes_s: list[float], passes: int) -> list[float]:
+        trainer = Counting(passes_s)
+        found = measure(trainer, make_training(passes), trainer.clock, trainer.usage)
+        return [float(layer.bias[0]) for layer in found.again]
+
+    assert again([ENOUGH_S], 5) == []  # no second training
+    assert again([1.0, 0.125], 1) == [2]
+    assert again([1.0, 0.125], 3) == [4]
+    assert again([2**-6], MAX_READINGS) == []  # too many passes to read after each
+
+
 def test_short_passes_are_repeated_until_they_fill_half_a_second() -> None:
     measured = measure_fake(FakeTrainer([1.0, MIN_STEADY_S / 64]))
     assert sum(measured.passes_s[1:]) == pytest.approx(MIN_STEADY_S)
