@@ -91,7 +91,7 @@ ScheduleSeed = Annotated[
 ]
 Quick = Annotated[
     bool,
-    typer.Option("--quick", help="One worker a row, each backend by its fastest mode, few epochs."),
+    typer.Option("--quick", help="One worker a row, fastest modes, few epochs, checked by the timed run alone."),
 ]
 Resume = Annotated[Path | None, typer.Option("--resume", help="Run file to go on with, as it was begun.")]
 TimeLimit = Annotated[float, typer.Option("--time-limit", min=1, help="Seconds after which a worker is killed.")]
@@ -177,7 +177,7 @@ def run(
         require_baseline(baseline, rows)
         goal = Goal(workers=1 if quick else workers, effect=percent(detect), time_s=minutes * 60)
         setup = make_setup(threads, time_limit, data_dir)
-        begun = _begin(rows, changes, goal, schedule_seed, setup, out or default_path("run"))
+        begun = _begin(rows, changes, goal, schedule_seed, setup, out or default_path("run"), followed=not quick)
     require_baseline(baseline, begun.plan.rows)
     done, interrupted = _carry_out(begun)
     unfair = _show((done,), baseline)
@@ -225,7 +225,7 @@ def sweep(
         rows = _rows(list(grid(task, vary or ())), backend, mode, device, precision, changes, quick=quick)
         goal = Goal(workers=1 if quick else workers, effect=percent(detect), time_s=minutes * 60)
         setup = make_setup(threads, time_limit, data_dir)
-        begun = _begin(rows, changes, goal, schedule_seed, setup, out or default_path("sweep"))
+        begun = _begin(rows, changes, goal, schedule_seed, setup, out or default_path("sweep"), followed=not quick)
     done, interrupted = _carry_out(begun)
     unfair = _show_growth(done)
     raise typer.Exit(_ended(done, interrupted, unfair, "bench sweep"))
@@ -388,9 +388,10 @@ def selftest(
 @app.command()
 def faults(
     tasks: Tasks = None,
+    quick: Annotated[bool, typer.Option("--quick", help="As quick runs check: by the timed run alone.")] = False,
     data_dir: DataDir = None,
     time_limit: TimeLimit = TIME_LIMIT_S,
-    out: Annotated[Path, typer.Option("--out", help="Folder for faults.md and faults.csv.")] = Path("results"),
+    out: Annotated[Path, typer.Option("--out", help="Folder for the table, .md and .csv.")] = Path("results"),
 ) -> None:
     """Plant every known fault in a right backend and show which tier of parity catches it. No task named means all."""
     from bench import tables
@@ -399,14 +400,15 @@ def faults(
     names = [task.name for task in choose_tasks(tasks or ["all"])]
     setup = make_setup(None, time_limit, data_dir)
     about = tables.where(this_machine(), setup.threads, versions(), commit(), utc_now())
+    stem = "faults-quick" if quick else "faults"
     found = []
     with TerminalWatcher(Console(stderr=True)) as watcher:
-        for catch in catches(names, setup, watcher):
+        for catch in catches(names, setup, watcher, followed=not quick):
             found.append(catch)
-            _write(out / "faults.md", tables.listed(by_fault(found), about))
-            _write(out / "faults.csv", tables.tidy([asdict(catch) for catch in found]))
+            _write(out / f"{stem}.md", tables.listed(by_fault(found), about))
+            _write(out / f"{stem}.csv", tables.tidy([asdict(catch) for catch in found]))
     screen.print_lines(_console(), counts(found))
-    print(f"written: {out / 'faults.md'}, {out / 'faults.csv'}")
+    print(f"written: {out / stem}.md, {out / stem}.csv")
     raise typer.Exit(GOOD if all(catch.settled for catch in found) else PARITY_FAILED)
 
 
@@ -516,11 +518,18 @@ class Begun:
 
 
 def _begin(
-    rows: tuple[Row, ...], changes: dict[str, Any], goal: Goal, schedule_seed: int | None, setup: Setup, path: Path
+    rows: tuple[Row, ...],
+    changes: dict[str, Any],
+    goal: Goal,
+    schedule_seed: int | None,
+    setup: Setup,
+    path: Path,
+    *,
+    followed: bool,
 ) -> Begun:
     _require_memory(rows, changes, setup)
     seed = random_seed() if schedule_seed is None else schedule_seed
-    plan = Plan(rows=rows, threads=setup.threads, settings=changes, goal=goal, seed=seed)
+    plan = Plan(rows=rows, threads=setup.threads, settings=changes, goal=goal, seed=seed, followed=followed)
     return Begun(plan, setup, begin(path, plan, shlex.join(["bench", *sys.argv[1:]])), ())
 
 

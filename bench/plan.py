@@ -92,6 +92,7 @@ class Plan:
     settings: Mapping[str, Any]
     goal: Goal
     seed: int
+    followed: bool = True  # whether parity follows each row in float64 first; else it judges the timed runs alone
 
     @property
     def tasks(self) -> dict[str, tuple[Row, ...]]:

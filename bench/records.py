@@ -216,6 +216,7 @@ class Header(Struct, frozen=True, kw_only=True, tag="header"):
     environment: dict[str, str] = {}  # variables by which the user has set frameworks or thread libraries
     threads: int
     goal: Goal
+    followed: bool = True  # whether each row was followed in float64 before; else only its timed runs were judged
     schedule_seed: int
     settings: dict[str, Any]  # those of the tasks that were changed
     tasks: dict[str, dict[str, Any]]  # every setting of every task

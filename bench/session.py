@@ -37,6 +37,7 @@ def begin(path: Path, plan: Plan, command: str) -> RunFile:
         environment=settings_of_frameworks(os.environ),
         threads=plan.threads,
         goal=plan.goal,
+        followed=plan.followed,
         schedule_seed=plan.seed,
         settings=dict(plan.settings),
         tasks=resolved(plan.rows, plan.settings),
@@ -73,7 +74,12 @@ def go_on(earlier: Run, threads: int | None, time_s: float | None) -> tuple[Plan
         raise UserError(f"{earlier.path} was begun with {header.threads} threads, and goes on with as many")
     goal = header.goal if time_s is None else msgspec.structs.replace(header.goal, time_s=time_s)
     plan = Plan(
-        rows=header.rows, threads=header.threads, settings=header.settings, goal=goal, seed=header.schedule_seed
+        rows=header.rows,
+        threads=header.threads,
+        settings=header.settings,
+        goal=goal,
+        seed=header.schedule_seed,
+        followed=header.followed,
     )
     try:
         return plan, RunFile.resume(earlier)

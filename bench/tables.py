@@ -161,7 +161,8 @@ def learned(summary: pd.DataFrame) -> list[str]:
 def caption(header: Header) -> str:
     """Return a sentence on where and when a run was made."""
     place = where(header.machine, header.threads, header.versions, header.commit, header.created)
-    return f"{place}; {goal_in_words(header.goal)}, schedule seed {header.schedule_seed}."
+    checked = "" if header.followed else "; checked by the timed runs alone"
+    return f"{place}; {goal_in_words(header.goal)}, schedule seed {header.schedule_seed}{checked}."
 
 
 def where(machine: Machine, threads: int, versions: Mapping[str, str], commit: str, created: str) -> str:

@@ -184,6 +184,24 @@ def test_rows_that_fail_cost_only_themselves(tmp_path: Path) -> None:
     assert "of layer 1: off by 1.0e-02" in frame.loc["too_fast", "parity_reason"]
 
 
+def test_a_quick_run_is_checked_by_the_timed_runs_alone(tmp_path: Path) -> None:
+    modes = ("right", "raises", "nan", "too_fast", "unsupported")
+    chosen = [word for mode in modes for word in ("--mode", mode)]
+    arguments = ("--backend", "misbehaving", *chosen, "--quick", "--out", "run.jsonl")
+    result = run_bench("run", "thermometer_raw", *arguments, cwd=tmp_path)
+    assert result.returncode == 3, result.stderr
+    assert "float64" not in result.stderr
+    assert "checked by the timed runs alone" in result.stdout
+    frame = bench.load(tmp_path / "run.jsonl").set_index("mode")
+    assert frame["agrees"].to_dict() == {
+        "right": True, "raises": None, "nan": False, "too_fast": False, "unsupported": None
+    }  # fmt: skip
+    assert frame.loc["too_fast", "parity_tier"] == "envelope"
+    assert frame["losses_departure"].isna().all()
+    again = run_bench("run", "--resume", "run.jsonl", cwd=tmp_path)
+    assert "float64" not in again.stderr
+
+
 def test_a_failed_row_alone_ends_with_1(tmp_path: Path) -> None:
     arguments = ("--backend", "misbehaving", "--mode", "right", "--mode", "raises", "--workers", "1")
     assert run_bench("run", "thermometer_raw", *arguments, cwd=tmp_path).returncode == 1

@@ -36,8 +36,11 @@ class Catch:
         return self.tier in (*TIERS, NOTHING)
 
 
-def catches(tasks: Sequence[str], setup: Setup, watcher: Watcher) -> Iterator[Catch]:
-    """Yield what becomes of every fault on every task. Raises `DataMissing` where a task's data cannot be had."""
+def catches(tasks: Sequence[str], setup: Setup, watcher: Watcher, *, followed: bool = True) -> Iterator[Catch]:
+    """Yield what becomes of every fault on every task, followed in float64 or judged by the timed run alone.
+
+    Raises `DataMissing` where a task's data cannot be had.
+    """
     lost = fetch_data(tasks, setup, watcher)
     with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
         parity = Parity(setup, Path(scratch), {}, watcher)
@@ -47,8 +50,10 @@ def catches(tasks: Sequence[str], setup: Setup, watcher: Watcher) -> Iterator[Ca
                 continue
             concerned = [name for name, fault in FAULTS.items() if fault.concerns(find_task(task))]
             rows = [faulty_row(task, name) for name in concerned]
-            parity.refer([task])
-            verdicts = {verdict.row.mode: verdict for verdict in parity.check_timed(parity.check(rows, timed=True))}
+            if followed:
+                parity.refer([task])
+            judged = parity.check_timed((parity.check if followed else parity.trust)(rows))
+            verdicts = {verdict.row.mode: verdict for verdict in judged}
             for name in FAULTS:
                 yield caught(name, task, verdicts.get(name))
 
