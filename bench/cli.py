@@ -571,14 +571,14 @@ def _show_growth(done: Run) -> bool:
     if samples.empty:
         return False
     lines = growth.grown(samples)
-    axis, costs, crossed = growth.axis_of(lines), growth.costs(samples, lines), growth.crossings(lines)
+    costs, crossed = growth.costs(samples, lines), growth.crossings(lines)
     for panel, table in growth_tables.readable(lines, costs).items():
         if panel:
             console.print(panel, style="bold", markup=False, highlight=False)
         screen.print_lines(console, [dict(line) for _, line in table.iterrows()])
         console.print()
     about = tables.caption(done.header)
-    told = (growth_tables.changed(crossed, axis), growth_tables.unranked(lines), tables.disturbed((done,)))
+    told = (growth_tables.changed(crossed, lines), growth_tables.unranked(lines), tables.disturbed((done,)))
     for sentence in (*itertools.chain(*told), about):
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     tidy, plot = (done.path.with_suffix(ending) for ending in (".csv", ".png"))

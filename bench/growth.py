@@ -28,7 +28,7 @@ def grown(samples: pd.DataFrame) -> pd.DataFrame:
     """Return one line per row and point: the summary, the point's settings each in a column, and the cost of a step.
 
     `step_s` is the median pass over its number of steps, with the interval of that; `flops_per_step` are those of the
-    model's matrix products; `size` is where the point stands on the axis of `axis_of`.
+    model's matrix products; `size` is where the point stands on the axis of its panel.
     """
     lines = frames.summary(samples)
     for key in keys_of(lines["task"]):
@@ -37,8 +37,9 @@ def grown(samples: pd.DataFrame) -> pd.DataFrame:
         lines[f"step{name}_s"] = lines[f"pass{name}_s"].astype(float) / lines["steps_per_pass"]
     lines["flops_per_step"] = lines["flops_per_pass"] / lines["steps_per_pass"]
     lines["base_task"] = [base_of(task) for task in lines["task"]]
-    places = axis_of(lines).places
-    lines["size"] = [places.get(task) for task in lines["task"]]
+    for part in panels(lines).values():
+        places = axis_of(part).places
+        lines.loc[part.index, "size"] = [places[task] for task in part["task"]]
     first = ["base_task", *keys_of(lines["task"]), *KINDS, "step_s", "step_low_s", "step_high_s", "flops_per_step"]
     return lines[[*first, *(name for name in lines if name not in first)]]
 
@@ -64,7 +65,7 @@ class Axis:
 
 
 def axis_of(lines: pd.DataFrame) -> Axis:
-    """Return the axis of the first setting that varies.
+    """Return the axis of a panel: of the first setting that varies.
 
     Its values where they are numbers above 0; else the FLOPs of a step, where they tell the values apart; else the
     values as categories.
@@ -184,9 +185,9 @@ class Crossing:
 
 def crossings(lines: pd.DataFrame) -> list[Crossing]:
     """Return where the fastest row changes along the axis, in each panel."""
-    of_numbers = axis_of(lines).of_numbers
     found = []
     for panel, part in panels(lines).items():
+        of_numbers = axis_of(part).of_numbers
         for _, single in part.groupby(["device", "precision"], sort=False):
             ranked = single[single["ranked"]]
             winners = ranked[ranked["ratio"] == 1.0].drop_duplicates("size").sort_values("size")

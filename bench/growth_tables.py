@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from bench.growth import KINDS, Axis, Cost, Crossing, axis_of, keys_of, panels
+from bench.growth import KINDS, Cost, Crossing, axis_of, keys_of, panels
 from bench.tables import note, seconds
 
 
@@ -48,10 +48,12 @@ def _fitted(cost: Cost | None) -> dict[str, str]:
     return {"overhead a step": overhead, "GFLOP/s": rate or "not seen", "fit within": f"{cost.misfit:.0%}"}
 
 
-def changed(crossed: Iterable[Crossing], axis: Axis) -> list[str]:
+def changed(crossed: Iterable[Crossing], lines: pd.DataFrame) -> list[str]:
     """Return a sentence for each place where another row becomes the fastest."""
+    axes = {panel: axis_of(part) for panel, part in panels(lines).items()}
     sentences = []
     for crossing in crossed:
+        axis = axes[crossing.panel]
         low, high = axis.names[crossing.low], axis.names[crossing.high]
         panel = f"{crossing.panel}: " if crossing.panel else ""
         sentence = f"{panel}from {low} to {high} the fastest changes from {crossing.before} to {crossing.after}"

@@ -39,7 +39,7 @@ def draw_growth(
         raise CannotPlot("a plot needs a package that is missing: pip install 'levelfield[report]'") from error
     parts = panels(lines)
     figure = Figure(figsize=(WIDTH_INCHES, HEIGHT_INCHES * len(parts)), layout="constrained")
-    axes = figure.subplots(len(parts), squeeze=False, sharex=True)[:, 0]
+    axes = figure.subplots(len(parts), squeeze=False)[:, 0]
     for (panel, part), ax in zip(parts.items(), axes, strict=True):
         _panel(ax, part, costs, [crossing for crossing in crossed if crossing.panel == panel])
         ax.set_title(", ".join(filter(None, (str(lines["base_task"].iloc[0]), panel))), loc="left", fontsize=11)

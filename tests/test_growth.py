@@ -17,6 +17,7 @@ from bench.growth import Cost, axis_of, costs, crossings, fit, grown, panels
 from bench.records import Row
 from bench.stats import MIN_BLOCKS
 from bench.store import read_run
+from bench.tasks.named import own_settings
 
 BATCHES = (16, 64, 256, 1024)
 STEPS = 10
@@ -175,7 +176,7 @@ def test_a_crossing_is_found_between_the_points_and_where_it_is(tmp_path: Path) 
     assert found.low < CROSS < found.high
     assert found.at == pytest.approx(CROSS, rel=0.15)  # the curves bend between the points, the line does not
     assert found.sure
-    assert growth_tables.changed([found], axis_of(lines)) == [
+    assert growth_tables.changed([found], lines) == [
         f"from 64 to 256 the fastest changes from jax scan to jax jit, at about {found.at:.3g}"
     ]
 
@@ -184,7 +185,7 @@ def test_few_blocks_cannot_be_sure_of_a_crossing(tmp_path: Path) -> None:
     lines = grown(a_sweep(tmp_path, blocks=2))
     (found,) = crossings(lines)
     assert not found.sure
-    assert "; this run cannot tell the two apart at both" in growth_tables.changed([found], axis_of(lines))[0]
+    assert "; this run cannot tell the two apart at both" in growth_tables.changed([found], lines)[0]
 
 
 def test_no_crossing_where_one_row_is_always_the_fastest(tmp_path: Path) -> None:
@@ -195,6 +196,33 @@ def test_no_crossing_where_one_row_is_always_the_fastest(tmp_path: Path) -> None
 def test_a_winner_that_is_wrong_wins_nothing(tmp_path: Path) -> None:
     wrong = tuple(point(batch, "scan") for batch in BATCHES)
     assert crossings(grown(a_sweep(tmp_path, wrong=wrong))) == []
+
+
+def test_layers_stand_at_their_flops_though_another_setting_does_not_change_these(tmp_path: Path) -> None:
+    hidden, optimizers = {"4": 1e4, "8x8": 4e4}, ("sgd", "adam")
+    rows = [
+        a_row(f"iris_mlp:model.hidden={layers}:optimizer={name}", "jax", mode)
+        for layers in hidden
+        for name in optimizers
+        for mode in SMALL_FIRST
+    ]
+    lines = []
+    for row in rows:
+        layers = own_settings(row.task)["model.hidden"]
+        pass_s = STEPS * SMALL_FIRST[row.mode](int(hidden[layers] * 4 / FLOPS_PER_ROW))
+        timing = {"steps_per_pass": STEPS, "flops_per_pass": int(STEPS * hidden[layers])}
+        lines.append(a_record(row, 0, 1.0, *(pass_s,) * 4, timing=timing))
+    path = write_run(tmp_path / "s.jsonl", a_header(*rows), [*map(a_verdict, rows), *lines])
+    samples = frames.samples((read_run(path),))
+    found = grown(samples)
+    assert set(found["size"]) == set(hidden.values())
+    assert [(crossing.panel, crossing.low, crossing.high) for crossing in crossings(found)] == [
+        ("optimizer sgd", 1e4, 4e4),
+        ("optimizer adam", 1e4, 4e4),
+    ]
+    assert growth_tables.changed(crossings(found), found)[0].startswith("optimizer sgd: from 4 to 8x8 the fastest ")
+    assert list(growth_tables.readable(found, {})) == ["optimizer sgd", "optimizer adam"]
+    plots.draw_growth(found, {}, crossings(found), "about", tmp_path / "s.png")
 
 
 # Tables and plots
