@@ -45,8 +45,12 @@ def grown(samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def keys_of(tasks: Sequence[str] | pd.Series[Any]) -> tuple[str, ...]:
-    """Return the settings that vary, in the order in which they were given."""
-    return tuple(dict.fromkeys(key for task in tasks for key in own_settings(task)))
+    """Return the settings that vary, in the order in which they were given; of a single point, all in its name."""
+    values: dict[str, set[str]] = {}
+    for task in tasks:
+        for key, value in own_settings(task).items():
+            values.setdefault(key, set()).add(value)
+    return tuple(key for key, found in values.items() if len(found) > 1) or tuple(values)
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,12 @@ def test_layers_stand_at_the_flops_of_a_step() -> None:
     assert axis.names == {5e3: "8x8", 1e2: "none"}
 
 
+def test_a_setting_that_is_the_same_everywhere_is_no_axis_and_no_panel() -> None:
+    lines = lines_of("iris_mlp:epochs=2:batch_size=5", "iris_mlp:epochs=2:batch_size=10")
+    assert axis_of(lines).label == "batch_size"
+    assert list(panels(lines)) == [""]
+
+
 def test_what_is_no_size_stands_in_the_order_given() -> None:
     names = ("iris_mlp:optimizer=sgd", "iris_mlp:optimizer=adam")
     axis = axis_of(lines_of(*names, flops=(1e3, 1e3)))
