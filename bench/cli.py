@@ -17,7 +17,7 @@ from rich.console import Console
 
 from bench import screen
 from bench.datasets.files import Collection, DataMissing, allowed_kinds, data_folders, fetch
-from bench.errors import BadChoice, UserError
+from bench.errors import BadChoice, UserError, require_name
 from bench.facts import differences
 from bench.kinds import Format
 from bench.machine import commit, free_memory_bytes, gpu_names, this_machine, utc_now, versions
@@ -33,7 +33,6 @@ from bench.plan import (
     percent,
     random_seed,
     require_baseline,
-    require_name,
 )
 from bench.progress import TerminalWatcher
 from bench.records import FAILURES, Goal, Record, Row, Verdict
@@ -170,7 +169,9 @@ def run(
     """Check and time tasks on every backend and mode, interleaved, and write a run file."""
     if resume is not None:
         _refuse_choices_beside_resume(context)
-        begun = _go_on(context, resume, threads, minutes, time_limit, data_dir)
+        earlier = read_run(resume)
+        require_baseline(baseline, earlier.header.rows)
+        begun = _go_on(context, earlier, threads, minutes, time_limit, data_dir)
     else:
         changes = _changes(settings, epochs)
         rows = _rows(tasks, backend, mode, device, precision, changes, quick=quick)
@@ -178,7 +179,6 @@ def run(
         goal = Goal(workers=1 if quick else workers, effect=percent(detect), time_s=minutes * 60)
         setup = make_setup(threads, time_limit, data_dir)
         begun = _begin(rows, changes, goal, schedule_seed, setup, out or default_path("run"), followed=not quick)
-    require_baseline(baseline, begun.plan.rows)
     done, interrupted = _carry_out(begun)
     unfair = _show((done,), baseline)
     raise typer.Exit(_ended(done, interrupted, unfair, "bench run"))
@@ -215,9 +215,10 @@ def sweep(
     """Check and time a task at every point of a grid of settings: how cost grows, and where the winner changes."""
     if resume is not None:
         _refuse_choices_beside_resume(context)
-        begun = _go_on(context, resume, threads, minutes, time_limit, data_dir)
-        if not all(own_settings(row.task) for row in begun.plan.rows):
+        earlier = read_run(resume)
+        if not all(own_settings(row.task) for row in earlier.header.rows):
             _fail(f"{resume} is not of a sweep; bench run --resume goes on with it")
+        begun = _go_on(context, earlier, threads, minutes, time_limit, data_dir)
     elif task is None:
         raise BadChoice(f"which task? Choose from {', '.join(sorted(TASKS))}")
     else:
@@ -534,9 +535,8 @@ def _begin(
 
 
 def _go_on(
-    context: typer.Context, path: Path, threads: int | None, minutes: float, time_limit: float, data_dir: Path | None
+    context: typer.Context, earlier: Run, threads: int | None, minutes: float, time_limit: float, data_dir: Path | None
 ) -> Begun:
-    earlier = read_run(path)
     plan, run_file = go_on(earlier, threads, minutes * 60 if _given(context, "minutes") else None)
     return Begun(plan, make_setup(plan.threads, time_limit, data_dir), run_file, earlier.outcomes)
 

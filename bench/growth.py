@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -135,8 +135,14 @@ def fit(flops: Array, step_s: Array) -> Cost | None:
     scale = flops.max()
     (overhead_s, slope), _ = nnls(np.column_stack([1 / step_s, flops / scale / step_s]), np.ones(len(flops)))
     flops_per_s = scale / slope if slope > 0 else math.inf
-    found = Cost(float(overhead_s), float(flops_per_s), 0.0)
-    return Cost(found.overhead_s, found.flops_per_s, float(np.max(np.abs(found.step_s(flops) / step_s - 1))))
+    found = Cost(float(overhead_s), float(flops_per_s), misfit=0.0)
+    return replace(found, misfit=float(np.max(np.abs(found.step_s(flops) / step_s - 1))))
+
+
+def _fit_of(points: pd.DataFrame) -> Cost | None:
+    """Return the cost that fits lines or samples, each of another point."""
+    steps = points["steps_per_pass"]
+    return fit((points["flops_per_pass"] / steps).to_numpy(float), (points["pass_s"] / steps).to_numpy(float))
 
 
 def costs(samples: pd.DataFrame, lines: pd.DataFrame) -> dict[tuple[str, ...], Cost]:
@@ -148,25 +154,15 @@ def costs(samples: pd.DataFrame, lines: pd.DataFrame) -> dict[tuple[str, ...], C
     for kind, points in lines.groupby(KINDS, sort=False):
         if not points["ranked"].all():
             continue
-        whole = fit(points["flops_per_step"].to_numpy(float), points["step_s"].to_numpy(float))
+        whole = _fit_of(points)
         if whole is None:
             continue
         mine = samples[(samples[KINDS] == list(kind)).all(axis=1) & (samples["status"] == "ok")]
-        of_blocks = [
-            fit(flops.to_numpy(float), step_s.to_numpy(float))
-            for _, block in mine.groupby("block")
-            if len(block) == len(points)
-            for flops, step_s in [
-                (block["flops_per_pass"] / block["steps_per_pass"], block["pass_s"] / block["steps_per_pass"])
-            ]
-        ]
-        fits = [each for each in of_blocks if each is not None]
-        found[tuple(map(str, kind))] = Cost(
-            whole.overhead_s,
-            whole.flops_per_s,
-            whole.misfit,
-            median_interval([each.overhead_s for each in fits]),
-            median_interval([each.flops_per_s for each in fits]),
+        fits = [_fit_of(block) for _, block in mine.groupby("block") if len(block) == len(points)]
+        found[tuple(map(str, kind))] = replace(
+            whole,
+            overhead=median_interval([each.overhead_s for each in fits if each]),
+            rate=median_interval([each.flops_per_s for each in fits if each]),
         )
     return found
 
@@ -205,8 +201,10 @@ def _crossing(
     panel: str, of_numbers: bool, ranked: pd.DataFrame, a: pd.Series[Any], b: pd.Series[Any]
 ) -> Crossing | None:
     """Return how the winner `a` of a point gives way to the winner `b` of the next; None where one lacks the other."""
-    names = [f"{backend} {mode}" for backend, mode in zip(ranked["backend"], ranked["mode"], strict=True)]
-    of_a, of_b = (ranked[[name == name_of(line) for name in names]].set_index("size") for line in (a, b))
+    of_a, of_b = (
+        ranked[(ranked["backend"] == line["backend"]) & (ranked["mode"] == line["mode"])].set_index("size")
+        for line in (a, b)
+    )
     low, high = float(a["size"]), float(b["size"])
     if high not in of_a.index or low not in of_b.index:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from bench.growth import KINDS, Cost, Crossing, axis_of, keys_of, panels
+from bench.growth import KINDS, Cost, Crossing, axis_of, keys_of, name_of, panels
 from bench.tables import note, seconds
 
 
@@ -67,7 +67,7 @@ def unranked(lines: pd.DataFrame) -> list[str]:
     """Return a sentence for each row and point of a sweep that is not ranked, alike ones together."""
     found: dict[tuple[str, str], list[str]] = {}
     for _, line in lines[~lines["ranked"]].iterrows():
-        found.setdefault((f"{line['backend']} {line['mode']}", note(line)), []).append(line["task"])
+        found.setdefault((name_of(line), note(line)), []).append(line["task"])
     every = lines["task"].nunique()
     return [
         f"not ranked: {name}{'' if len(tasks) == every else ' at ' + ', '.join(tasks)}: {note or 'not told'}"

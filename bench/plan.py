@@ -13,7 +13,7 @@ import numpy as np
 
 from backends.contract import Device, Precision
 from backends.registry import BACKENDS
-from bench.errors import BadChoice
+from bench.errors import BadChoice, require_name
 from bench.records import Goal, Job, Row
 from bench.tasks import HEADLINE, TASKS, Task
 from bench.tasks.named import find_task, own_settings
@@ -159,10 +159,3 @@ def require_baseline(name: str, rows: Sequence[Row]) -> None:
     if name and named(name, rows) is None:
         known = ", ".join(sorted({f"{row.backend}:{row.mode}" for row in rows}))
         raise BadChoice(f"no row of baseline {name!r}; choose from {known}")
-
-
-def require_name(name: str, known: Iterable[str], kind: str) -> None:
-    """Raise `BadChoice`, with the choices, where a name is not among those known."""
-    known = list(dict.fromkeys(known))
-    if name not in known:
-        raise BadChoice(f"unknown {kind} {name!r}; choose from {', '.join(sorted(known))}")

@@ -14,9 +14,10 @@ import msgspec
 
 from backends.registry import BACKENDS
 from bench.conformance.checks import CHECKS
+from bench.errors import require_name
 from bench.flags import unfair
 from bench.launch import Worker
-from bench.plan import choose_tasks, require_name
+from bench.plan import choose_tasks
 from bench.records import Job, Record, Request, Row, Verdict
 from bench.setup import Setup, Watcher, impossible
 from bench.verify import check_parity

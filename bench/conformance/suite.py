@@ -11,8 +11,8 @@ from rich.console import Console
 
 from backends.registry import BACKENDS
 from bench.conformance.examine import PARITY, Examination, check_names, examination
-from bench.errors import UserError
-from bench.plan import choose_tasks, require_name
+from bench.errors import UserError, require_name
+from bench.plan import choose_tasks
 from bench.progress import TerminalWatcher
 from bench.setup import CHECK_LIMIT_S, make_setup
 

@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from bench.errors import BadChoice
+from bench.errors import require_name
 from bench.tasks import TASKS, Task
 from bench.tasks.overrides import BadSetting, override
 
@@ -17,8 +17,7 @@ from bench.tasks.overrides import BadSetting, override
 def find_task(name: str) -> Task:
     """Return the task of a name, with the settings in it. Raises `BadChoice`, or `BadSetting` for no setting of it."""
     base = base_of(name)
-    if base not in TASKS:
-        raise BadChoice(f"unknown task {base!r}; choose from {', '.join(sorted(TASKS))}")
+    require_name(base, TASKS, "task")
     own = own_settings(name)
     if not own:
         return TASKS[base]
