@@ -91,14 +91,28 @@ def open_product(size: int, placement: Placement) -> Callable[[], None]:
     return product
 
 
+def turned(layers: tuple[Layer, ...], params: Params) -> Params:
+    """Return the parameters, weights of dense layers as [outputs, inputs] for [inputs, outputs], or the other way.
+
+    So XLA multiplies them faster on a CPU: mnist_mlp takes an eighth less time than with [inputs, outputs].
+    """
+    return tuple(
+        LayerParams(weights if isinstance(layer, EmbeddingSum) else weights.T, bias)
+        for layer, (weights, bias) in zip(layers, params, strict=True)
+    )
+
+
 def forward(layers: tuple[Layer, ...], params: Params, flow: Any, rows: int) -> jax.Array:
-    """Return the outputs [rows, outputs] for a batch of `rows` rows, an array or bags of words."""
+    """Return the outputs [rows, outputs] for a batch of `rows` rows, an array or bags of words.
+
+    Dense layers have weights [outputs, inputs].
+    """
     for layer, (weights, bias) in zip(layers, params, strict=True):
         if isinstance(layer, EmbeddingSum):
             embeddings = flow.counts[:, None] * weights[flow.words]
             product = jax.ops.segment_sum(embeddings, flow.documents, rows, indices_are_sorted=True)
         else:
-            product = flow @ weights
+            product = flow @ weights.T
         flow = ACTIVATIONS[layer.activation](product + bias)
     return flow
 
@@ -152,6 +166,7 @@ class JaxTrainer:
 
     def reset(self, params: Params) -> None:
         """Copy `params` in and clear the optimizer's state; compiled functions know only the shapes, which stay."""
+        params = turned(self.problem.layers, params)
         zeros = jax.tree.map(np.zeros_like, params)
         taken = np.zeros((), params[0].bias.dtype)
         params = jax.tree.map(np.array, params)  # on the CPU JAX goes on to use the memory that it is handed
@@ -202,7 +217,7 @@ class JaxTrainer:
 
     def params(self) -> Params:
         """Return copies of weights and biases."""
-        return tuple(LayerParams(*(np.array(part) for part in layer)) for layer in self.state.params)
+        return jax.tree.map(np.array, turned(self.problem.layers, self.state.params))
 
     def peak_device_memory_bytes(self) -> int | None:
         """Return the most memory that arrays have taken on a GPU."""

@@ -23,6 +23,7 @@ from backends.contract import (
     Bags,
     EmbeddingSum,
     Inputs,
+    Layer,
     LayerParams,
     Momentum,
     Optimizer,
@@ -97,7 +98,7 @@ class TensorflowTrainer:
         self.variables = [
             tf.Variable(tf.zeros(shape, placement.precision))
             for layer in problem.layers
-            for shape in ((layer.inputs, layer.outputs), (layer.outputs,))
+            for shape in (weights_shape(layer), (layer.outputs,))
         ]
         self.slots = [
             [tf.Variable(tf.zeros_like(variable)) for variable in self.variables]
@@ -112,7 +113,8 @@ class TensorflowTrainer:
 
     def reset(self, params: Params) -> None:
         """Copy `params` in and clear the optimizer's state; functions go on with the same variables."""
-        for variable, array in zip(self.variables, (array for layer in params for array in layer), strict=True):
+        arrays = (array for layer in turned(self.problem.layers, params) for array in layer)
+        for variable, array in zip(self.variables, arrays, strict=True):
             variable.assign(array)
         for slot in self.slots:
             for variable in slot:
@@ -169,7 +171,7 @@ class TensorflowTrainer:
                 embeddings = flow.counts[:, None] * tf.gather(weights, flow.words)
                 product = tf.math.unsorted_segment_sum(embeddings, flow.documents, rows)
             else:
-                product = flow @ weights
+                product = tf.matmul(flow, weights, transpose_b=True)
             flow = ACTIVATIONS[layer.activation](product + bias)
         return flow
 
@@ -182,11 +184,28 @@ class TensorflowTrainer:
     def params(self) -> Params:
         """Return copies of weights and biases."""
         arrays = [variable.numpy() for variable in self.variables]
-        return tuple(LayerParams(*pair) for pair in zip(arrays[::2], arrays[1::2], strict=True))
+        pairs = tuple(LayerParams(*pair) for pair in zip(arrays[::2], arrays[1::2], strict=True))
+        return turned(self.problem.layers, pairs)
 
     def peak_device_memory_bytes(self) -> int | None:
         """Return the most memory that tensors have taken on a GPU."""
         return tf.config.experimental.get_memory_info("GPU:0")["peak"] if "GPU" in self.device else None
+
+
+def weights_shape(layer: Layer) -> tuple[int, int]:
+    """Return the shape of a layer's weights here: dense layers have [outputs, inputs].
+
+    So XLA multiplies them faster on a CPU: mnist_mlp takes a tenth less time than with [inputs, outputs].
+    """
+    return (layer.inputs, layer.outputs) if isinstance(layer, EmbeddingSum) else (layer.outputs, layer.inputs)
+
+
+def turned(layers: tuple[Layer, ...], params: Params) -> Params:
+    """Return the parameters, each layer's weights as `weights_shape` says for [inputs, outputs], or the other way."""
+    return tuple(
+        LayerParams(weights if isinstance(layer, EmbeddingSum) else weights.T, bias)
+        for layer, (weights, bias) in zip(layers, params, strict=True)
+    )
 
 
 def put(inputs: Inputs | Bags) -> Any:
