@@ -14,7 +14,7 @@ from bench.usage import Usage, between
 
 Clock = Callable[[], float]
 
-MIN_STEADY_PASSES = 4
+MIN_STEADY_PASSES = 3  # a median of them bears one that was disturbed
 MIN_STEADY_S = 0.5
 MAX_PASSES = 200
 ENOUGH_S = 2.0  # of steady passes: no further training is begun after that, however few they were
