@@ -128,10 +128,9 @@ def added_up(layer: NumpyLayer, rng: np.random.Generator) -> Callable[[Batch, Ar
 
         layer.bias_gradient += share * drawn(layer.outputs.shape[1]) * sizes.sum(axis=0)
         present, terms = (inputs.present, inputs.counts) if isinstance(inputs, LocalCounts) else (slice(None), inputs)
-        sums = np.abs(terms).T @ sizes
         # A draw for each row and one for each column, multiplied: one for each number would take longer than the step.
-        sums *= np.outer(share * drawn(terms.shape[1]), drawn(sizes.shape[1]))
-        layer.weights_gradient[present] += sums
+        rows, columns = share * drawn(terms.shape[1]), drawn(sizes.shape[1])
+        layer.weights_gradient[present] += (np.abs(terms) * rows).T @ (sizes * columns)
 
     return backward
 
