@@ -17,12 +17,12 @@ Clock = Callable[[], float]
 MIN_STEADY_PASSES = 3  # a median of them bears one that was disturbed
 MIN_STEADY_S = 0.5
 MAX_PASSES = 200
-ENOUGH_S = 2.0  # of steady passes: no further training is begun after that, however few they were
+ENOUGH_S = 1.0  # of steady passes: no further training is begun after that, however few they were
 MAX_READINGS = 20  # of the parameters, after as many passes
 REREADINGS = 3
 
 BY_HAND_PASSES = 50
-PRODUCTS_S = 0.15
+PRODUCTS_S = 0.1
 MIN_PRODUCTS = 5
 
 

@@ -108,7 +108,7 @@ def _prepared(split: Split, task: Task, dtype: np.dtype[Any]) -> Split:
     elif task.model.first_layer == "embedding_sum":
         raise BadSetting(f"model.first_layer embedding_sum takes word counts, and the data of {task.name} are none")
     else:
-        inputs = _frozen(inputs.astype(dtype))
+        inputs = _frozen(inputs.astype(dtype, copy=False))
     targets = split.targets.astype(dtype) if split.targets.dtype.kind == "f" else split.targets
     return Split(inputs, _frozen(targets))
 

@@ -121,7 +121,7 @@ def test_a_pass_is_taken_again_from_the_start() -> None:
 
 
 def test_a_training_of_one_pass_is_repeated_until_there_are_enough_steady_passes() -> None:
-    trainer = FakeTrainer([1.0, MIN_STEADY_S])
+    trainer = FakeTrainer([1.0, MIN_STEADY_S / 2])
     measured = measure_fake(trainer)
     assert len(measured.passes_s) == 1 + MIN_STEADY_PASSES
     assert measured.losses.tolist() == [1, 1, 1]
@@ -164,7 +164,7 @@ def test_long_passes_end_after_one_that_is_steady() -> None:
 
 
 def test_a_long_first_pass_takes_no_steady_one_away() -> None:
-    assert len(measure_fake(FakeTrainer([10 * ENOUGH_S, *[MIN_STEADY_S] * 20])).passes_s) == 1 + MIN_STEADY_PASSES
+    assert len(measure_fake(FakeTrainer([10 * ENOUGH_S, *[MIN_STEADY_S / 2] * 20])).passes_s) == 1 + MIN_STEADY_PASSES
 
 
 def test_resets_readings_and_evaluation_are_in_no_pass() -> None:
@@ -217,9 +217,9 @@ def test_what_the_threads_did_is_told_from_the_first_pass_on_and_without_the_eva
 
 
 def test_it_is_told_of_all_trainings_with_the_resets_between_them() -> None:
-    measured = measure_fake(FakeTrainer([1.0, 0.5]))
-    assert measured.steady.window_s == MIN_STEADY_PASSES * (0.5 + READ_S + RESET_S)
-    assert measured.steady.cpu_s == MIN_STEADY_PASSES * (2 * 0.5 + RESET_S)
+    measured = measure_fake(FakeTrainer([1.0, 0.25]))
+    assert measured.steady.window_s == MIN_STEADY_PASSES * (0.25 + READ_S + RESET_S)
+    assert measured.steady.cpu_s == MIN_STEADY_PASSES * (2 * 0.25 + RESET_S)
 
 
 def test_the_longer_the_evaluation_the_same_the_window() -> None:
