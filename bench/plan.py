@@ -21,7 +21,7 @@ from bench.tasks.overrides import override, settings
 
 EFFECT = 0.05  # a difference that matters
 TIME_S = 20 * 60.0
-QUICK_EPOCHS = 2
+QUICK_EPOCHS = 1
 QUICK_STEPS = 500  # of a pass whose steps take all rows
 MAX_MINUTES = 10**6
 
@@ -36,7 +36,7 @@ class Choice:
     device: Literal["cpu", "gpu", "auto"] = "auto"
     precision: Precision = "float32"
     settings: Mapping[str, Any] = field(default_factory=dict)
-    quick: bool = False  # each backend by its fastest mode alone, two epochs, or 500 steps on all rows
+    quick: bool = False  # each backend by its fastest mode alone, one epoch, or 500 steps on all rows
 
 
 def choose_tasks(names: Iterable[str]) -> tuple[Task, ...]:
@@ -78,9 +78,9 @@ def choose_rows(choice: Choice, *, has_gpu: bool) -> tuple[Row, ...]:
 
 
 def shortened(task: Task) -> Task:
-    """Return a task with two passes, the first and a steady one, or with fewer steps in its one pass, for a quick run.
+    """Return a task of one short pass for a quick run: an epoch, or fewer steps where each takes all rows.
 
-    A number of epochs in its name stays.
+    It is trained again and again for steady passes. A number of epochs in its name stays.
     """
     epochs = QUICK_STEPS if task.batch_size == "all" else QUICK_EPOCHS
     if task.epochs <= epochs or "epochs" in own_settings(task.name):

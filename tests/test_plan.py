@@ -119,16 +119,16 @@ def test_a_quick_run_has_each_backend_once_by_the_mode_meant_to_be_its_fastest()
     assert [row.mode for row in rows_of(tasks=("linear_fit",), modes=("eager",), quick=True)] == ["eager", "eager"]
 
 
-def test_a_quick_run_takes_two_passes_or_500_steps_on_all_rows_unless_told_otherwise() -> None:
+def test_a_quick_run_takes_an_epoch_or_500_steps_on_all_rows_unless_told_otherwise() -> None:
     def names(*tasks: str, **changes: Any) -> list[str]:
         rows = rows_of(tasks=tasks, backends=("numpy",), quick=True, settings=changes)
         return [row.task for row in rows]
 
-    assert names("mnist_mlp", "linear_fit") == ["mnist_mlp:epochs=2", "linear_fit"]
-    assert names("text_classifier") == ["text_classifier:epochs=2"]
+    assert names("mnist_mlp", "linear_fit") == ["mnist_mlp:epochs=1", "linear_fit"]
+    assert names("text_classifier") == ["text_classifier:epochs=1"]
     assert names("mlp_regression", "thermometer") == ["mlp_regression:epochs=500", "thermometer:epochs=500"]
     assert names("mlp_regression:epochs=3000") == ["mlp_regression:epochs=3000"]
-    assert names("mnist_mlp:batch_size=128") == ["mnist_mlp:batch_size=128:epochs=2"]
+    assert names("mnist_mlp:batch_size=128") == ["mnist_mlp:batch_size=128:epochs=1"]
     assert names("mnist_mlp:epochs=4") == ["mnist_mlp:epochs=4"]
     assert names("mnist_mlp", epochs=3) == ["mnist_mlp"]
 
