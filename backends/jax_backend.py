@@ -26,7 +26,6 @@ from backends.contract import (
     EmbeddingSum,
     Inputs,
     Layer,
-    LayerParams,
     Momentum,
     Optimizer,
     Params,
@@ -35,6 +34,7 @@ from backends.contract import (
     Unsupported,
     WordCounts,
 )
+from backends.layout import turned
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "identity": lambda z: z,
@@ -91,21 +91,10 @@ def open_product(size: int, placement: Placement) -> Callable[[], None]:
     return product
 
 
-def turned(layers: tuple[Layer, ...], params: Params) -> Params:
-    """Return the parameters, weights of dense layers as [outputs, inputs] for [inputs, outputs], or the other way.
-
-    So XLA multiplies them faster on a CPU: mnist_mlp takes an eighth less time than with [inputs, outputs].
-    """
-    return tuple(
-        LayerParams(weights if isinstance(layer, EmbeddingSum) else weights.T, bias)
-        for layer, (weights, bias) in zip(layers, params, strict=True)
-    )
-
-
 def forward(layers: tuple[Layer, ...], params: Params, flow: Any, rows: int) -> jax.Array:
     """Return the outputs [rows, outputs] for a batch of `rows` rows, an array or bags of words.
 
-    Dense layers have weights [outputs, inputs].
+    Dense layers have weights [outputs, inputs], see `backends.layout`.
     """
     for layer, (weights, bias) in zip(layers, params, strict=True):
         if isinstance(layer, EmbeddingSum):
@@ -217,7 +206,7 @@ class JaxTrainer:
 
     def params(self) -> Params:
         """Return copies of weights and biases."""
-        return jax.tree.map(np.array, turned(self.problem.layers, self.state.params))
+        return turned(self.problem.layers, jax.tree.map(np.array, self.state.params))
 
     def peak_device_memory_bytes(self) -> int | None:
         """Return the most memory that arrays have taken on a GPU."""

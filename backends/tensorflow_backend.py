@@ -33,6 +33,7 @@ from backends.contract import (
     Unsupported,
     WordCounts,
 )
+from backends.layout import turned
 
 ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
     "identity": tf.identity,
@@ -193,19 +194,8 @@ class TensorflowTrainer:
 
 
 def weights_shape(layer: Layer) -> tuple[int, int]:
-    """Return the shape of a layer's weights here: dense layers have [outputs, inputs].
-
-    So XLA multiplies them faster on a CPU: mnist_mlp takes a tenth less time than with [inputs, outputs].
-    """
+    """Return the shape of a layer's weights here: dense layers have [outputs, inputs], see `backends.layout`."""
     return (layer.inputs, layer.outputs) if isinstance(layer, EmbeddingSum) else (layer.outputs, layer.inputs)
-
-
-def turned(layers: tuple[Layer, ...], params: Params) -> Params:
-    """Return the parameters, each layer's weights as `weights_shape` says for [inputs, outputs], or the other way."""
-    return tuple(
-        LayerParams(weights if isinstance(layer, EmbeddingSum) else weights.T, bias)
-        for layer, (weights, bias) in zip(layers, params, strict=True)
-    )
 
 
 def put(inputs: Inputs | Bags) -> Any:

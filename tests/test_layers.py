@@ -14,7 +14,7 @@ LOADERS = {f"backends.{name}_backend" for name in ("torch", "tensorflow", "jax",
 LOADERS |= {f"backends.keras_{name}_backend" for name in ("torch", "tensorflow", "jax")}
 # Each may import from those on its left; those of one group may import each other.
 LAYERS = [
-    {"backends.words", "backends.contract"},
+    {"backends.words", "backends.layout", "backends.contract"},
     {"backends", "backends.registry", "backends.numpy_layers"} | {"backends.numpy_backend", *LOADERS},
     {"bench.errors", "bench.kinds", "bench.records", "bench.audience"},
     {"bench.datasets", "bench.tasks", "bench.seeding", "bench.training"},

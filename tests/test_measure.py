@@ -236,7 +236,7 @@ def accounted_s(measured: Measured) -> float:
 
 SHAPES = {
     "one training of many passes": ([5.0, 0.5, 0.25, 0.5], 5),
-    "two passes, trained three times": ([1.0, 0.5], 2),
+    "two passes, trained three times": ([1.0, 0.125], 2),
     "one pass, trained again": ([1.0, 0.5], 1),
     "more passes than are read after": ([2**-20], 1),
     "more passes in one training than are read after": ([2**-6], 3 * MAX_READINGS),
