@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class Audience(Protocol):
+class JobListener(Protocol):
     """Is told what goes on."""
 
     def stage(self, label: str, total: int) -> None:

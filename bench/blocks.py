@@ -7,13 +7,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bench.audience import Audience
+from bench.audience import JobListener
 from bench.enough import still_open
 from bench.plan import Plan, block_order
 from bench.records import Block, Calibration, CoreTimes, Job, Record, Row
 
 
-class Stand(Protocol):
+class Executor(Protocol):
     """What blocks are run on: a machine with a clock, real or made up."""
 
     def clock(self) -> float:
@@ -57,8 +57,8 @@ class Progress:
 
 def run_blocks(
     plan: Plan,
-    stand: Stand,
-    audience: Audience,
+    executor: Executor,
+    listener: JobListener,
     earlier: Iterable[Record] = (),
     unranked: Callable[[], Collection[Row]] = tuple,
 ) -> Iterator[Record | Block]:
@@ -67,38 +67,38 @@ def run_blocks(
     `earlier` are the good records of the same plan, of a run that is gone on with; `unranked` names the rows that do
     not compute what they should, and that nothing is compared with.
     """
-    progress = Progress(plan, list(earlier), stand.clock())
+    progress = Progress(plan, list(earlier), executor.clock())
     for number in itertools.count():
         rows = still_open(plan.rows, plan.goal, progress.records, number, unranked())
         owed = {row for row in rows if not progress.has(row, number)}
-        fitting = [task for task in plan.tasks if progress.fits(task, stand.clock())]
+        fitting = [task for task in plan.tasks if progress.fits(task, executor.clock())]
         if not any(row.task in fitting for row in rows):
             return
-        audience.stage(progress.label(number, stand.clock()), sum(row.task in fitting for row in owed))
+        listener.stage(progress.label(number, executor.clock()), sum(row.task in fitting for row in owed))
         for task in fitting:
             order = block_order(plan.tasks[task], seed=plan.seed, block=number)
             contenders = [row for row in order if row in owed]
-            if contenders and progress.fits(task, stand.clock()):
-                yield from _block(task, number, contenders, progress, stand, audience)
+            if contenders and progress.fits(task, executor.clock()):
+                yield from _block(task, number, contenders, progress, executor, listener)
 
 
 def _block(
-    task: str, number: int, rows: list[Row], progress: Progress, stand: Stand, audience: Audience
+    task: str, number: int, rows: list[Row], progress: Progress, executor: Executor, listener: JobListener
 ) -> Iterator[Record | Block]:
-    begun_s = stand.clock()
+    begun_s = executor.clock()
     job = progress.plan.job(rows[0], number)
-    before, cores_before = stand.calibrate(job), stand.core_times()
-    working_s = stand.clock()
+    before, cores_before = executor.calibrate(job), executor.core_times()
+    working_s = executor.clock()
     for row in rows:
         label = f"{row} #{number + 1}"
-        audience.begins(label)
-        record = stand.sample(progress.plan.job(row, number))
-        audience.ended(label, record.status)
+        listener.begins(label)
+        record = executor.sample(progress.plan.job(row, number))
+        listener.ended(label, record.status)
         progress.records.append(record)
         yield record
-    wall_s = stand.clock() - working_s
-    cores_after, after = stand.core_times(), stand.calibrate(job)
-    progress.took_s[task] = stand.clock() - begun_s
+    wall_s = executor.clock() - working_s
+    cores_after, after = executor.core_times(), executor.calibrate(job)
+    progress.took_s[task] = executor.clock() - begun_s
     foreign, stolen = _others(cores_before, cores_after, wall_s)
     yield Block(
         task=task,

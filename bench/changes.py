@@ -17,7 +17,7 @@ from bench.calibration import typical_s
 from bench.comparison import log_times
 from bench.flags import unfair
 from bench.records import Row
-from bench.stats import Estimate, Interval, Judged, estimate_apart, interval_apart, judge
+from bench.stats import Estimate, Interval, Judgement, estimate_apart, interval_apart, judge
 from bench.store import Run
 
 Kind = Literal[
@@ -54,10 +54,10 @@ def changes(then: Run, now: Run, effect: float) -> tuple[Change, ...]:
 
 def good_times(run: Run) -> dict[Row, dict[int, float]]:
     """Return the logarithm of the median steady pass, by row and block, of all rows that are right and fair."""
-    misleading = unfair(run.outcomes).keys()
-    failed = {record.job.row for record in run.outcomes if record.status != "ok"}
-    right = {row for row, verdict in run.rulings.items() if verdict.agrees is True}
-    return {row: times for row, times in log_times(run.outcomes).items() if row in right - misleading - failed}
+    misleading = unfair(run.last_records).keys()
+    failed = {record.job.row for record in run.last_records if record.status != "ok"}
+    right = {row for row, verdict in run.parity.items() if verdict.agrees is True}
+    return {row: times for row, times in log_times(run.last_records).items() if row in right - misleading - failed}
 
 
 def _one_sided(row: Row, then: Run, now: Run, *, was_good: bool, is_good: bool) -> Change:
@@ -71,15 +71,15 @@ def _one_sided(row: Row, then: Run, now: Run, *, was_good: bool, is_good: bool) 
 
 def why_not(row: Row, run: Run) -> str:
     """Return why a run has no good times of a row."""
-    verdict = run.rulings.get(row)
+    verdict = run.parity.get(row)
     if row not in run.header.rows:
         return "not among the rows of the run"
-    bad = next((record for record in run.outcomes if record.job.row == row and record.status != "ok"), None)
+    bad = next((record for record in run.last_records if record.job.row == row and record.status != "ok"), None)
     if bad is not None:
         return f"{bad.status}: {bad.reason.partition(chr(10))[0]}"
     if verdict is not None and verdict.agrees is not True:
         return f"{verdict.status if verdict.agrees is None else 'parity'}: {verdict.reason}"
-    return "; ".join(unfair(run.outcomes).get(row, ())) or "has not been run"
+    return "; ".join(unfair(run.last_records).get(row, ())) or "has not been run"
 
 
 def judge_changes(
@@ -131,8 +131,8 @@ def _scaled(row: Row, blocks: Mapping[int, float], speed: Mapping[tuple[str, int
     return [time - speed.get((row.task, block), usual) for block, time in blocks.items()]
 
 
-def _agreed(raw: Judged, relative: Judged) -> Kind:
-    return raw.outcome if raw.outcome == relative.outcome else "inconclusive"
+def _agreed(raw: Judgement, relative: Judgement) -> Kind:
+    return raw.verdict if raw.verdict == relative.verdict else "inconclusive"
 
 
 def _hull(a: Interval | None, b: Interval | None) -> Interval | None:

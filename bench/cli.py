@@ -35,11 +35,11 @@ from bench.plan import (
     require_baseline,
     shortened,
 )
-from bench.progress import TerminalWatcher
-from bench.records import FAILURES, Goal, Record, Row, Verdict
+from bench.progress import TerminalProgress
+from bench.records import FAILURES, Goal, ParityResult, Record, Row
 from bench.runner import run_plan
 from bench.session import NotComparable, begin, default_path, go_on
-from bench.setup import CHECK_LIMIT_S, TIME_LIMIT_S, Setup, make_setup
+from bench.setup import CHECK_LIMIT_S, TIME_LIMIT_S, WorkerSetup, make_setup
 from bench.stand import calibrate_machine
 from bench.store import Run, RunFile, read_run, read_runs
 from bench.tasks import TASKS
@@ -134,8 +134,8 @@ def data(
     missing = False
     for name in names or known:
         try:
-            with TerminalWatcher(Console(stderr=True)) as watcher:
-                paths = fetch(known[name], folders, kinds, watcher)
+            with TerminalProgress(Console(stderr=True)) as listener:
+                paths = fetch(known[name], folders, kinds, listener)
         except DataMissing as error:
             missing = True
             print(f"{name}: {error}", file=sys.stderr)
@@ -229,7 +229,7 @@ def sweep(
         setup = make_setup(threads, time_limit, data_dir)
         begun = _begin(rows, changes, goal, schedule_seed, setup, out or default_path("sweep"), followed=not quick)
     done, interrupted = _carry_out(begun)
-    unfair = _show_growth(done)
+    unfair = _show_scaling(done)
     raise typer.Exit(_ended(done, interrupted, unfair, "bench sweep"))
 
 
@@ -249,9 +249,9 @@ def parity(
     rows = _rows(tasks or ["all"], backend, mode, device, "float64", changes)
     setup = make_setup(None, time_limit, data_dir)
     _require_memory(rows, changes, setup)
-    with TerminalWatcher(Console(stderr=True)) as watcher:
-        verdicts = list(check_parity(rows, setup, changes, watcher))
-    screen.print_verdicts(_console(), sorted(verdicts, key=lambda verdict: rows.index(verdict.row)))
+    with TerminalProgress(Console(stderr=True)) as listener:
+        verdicts = list(check_parity(rows, setup, changes, listener))
+    screen.print_parity(_console(), sorted(verdicts, key=lambda verdict: rows.index(verdict.row)))
     raise typer.Exit(_exit_code([verdict.status for verdict in verdicts], verdicts))
 
 
@@ -270,8 +270,8 @@ def check_backend(
 
     setup = make_setup(None, time_limit, data_dir)
     with (
-        TerminalWatcher(Console(stderr=True)) as watcher,
-        examination(name, tuple(mode or ()), tuple(task or ("all",)), setup, watcher) as examined,
+        TerminalProgress(Console(stderr=True)) as listener,
+        examination(name, tuple(mode or ()), tuple(task or ("all",)), setup, listener) as examined,
     ):
         findings = list(examined.all())
     screen.print_conformance(_console(), findings)
@@ -291,7 +291,7 @@ def table(
 
     read = _read(runs)
     style = style or tables.default_format(out)
-    frame = frames.samples(read)
+    frame = frames.processes(read)
     summary = frames.summary(frame, baseline)
     if not samples:
         frame = summary if style in ("csv", "json", "parquet") else tables.readable(summary)
@@ -351,12 +351,12 @@ def compare(
 def doctor(threads: Threads = None) -> None:
     """Tell whether this machine is fit to measure on, and what to do about it."""
     from bench import doctor as doctors
-    from bench.examination import examine
+    from bench.examination import probe_machine
 
     setup = make_setup(threads, TIME_LIMIT_S, None)
     with Console(stderr=True).status("examining the machine"):
         calibrations = calibrate_machine(setup, DOCTOR_CALIBRATIONS, DOCTOR_PAUSE_S)
-        findings = doctors.findings(examine(calibrations=calibrations, environment=setup.environment))
+        findings = doctors.findings(probe_machine(calibrations=calibrations, environment=setup.environment))
     screen.print_findings(_console(), findings)
     raise typer.Exit(NOT_COMPARABLE if doctors.worst(findings) == "bad" else GOOD)
 
@@ -373,18 +373,18 @@ def selftest(
 
     setup, seed = make_setup(threads, TIME_LIMIT_S, None), random_seed()
     about = tables.where(this_machine(), setup.threads, versions(), commit(), utc_now())
-    with TerminalWatcher(Console(stderr=True)) as watcher:
-        outcome = hold(setup, watcher, repetitions, seed)
+    with TerminalProgress(Console(stderr=True)) as listener:
+        result = hold(setup, listener, repetitions, seed)
     lines = [
         {"claim": claim.name, "wanted": claim.wanted, "got": claim.got, "holds": "yes" if claim.holds else "NO"}
-        for claim in outcome.claims
+        for claim in result.claims
     ]
     screen.print_lines(_console(), lines)
     text = tables.listed(lines, f"{about}; seed {seed}")
     _write(out / "selftest.md", text)
-    _write(out / "selftest.csv", outcome.samples_csv)
+    _write(out / "selftest.csv", result.samples_csv)
     print(f"written: {out / 'selftest.md'}, {out / 'selftest.csv'}")
-    raise typer.Exit(GOOD if all(claim.holds for claim in outcome.claims) else FAILED)
+    raise typer.Exit(GOOD if all(claim.holds for claim in result.claims) else FAILED)
 
 
 @app.command()
@@ -408,8 +408,8 @@ def faults(
     about = tables.where(this_machine(), setup.threads, versions(), commit(), utc_now())
     stem = "faults-quick" if quick else "faults"
     found = []
-    with TerminalWatcher(Console(stderr=True)) as watcher:
-        for catch in catches(names, setup, watcher, followed=not quick):
+    with TerminalProgress(Console(stderr=True)) as listener:
+        for catch in catches(names, setup, listener, followed=not quick):
             found.append(catch)
             _write(out / f"{stem}.md", tables.listed(by_fault(found), about))
             _write(out / f"{stem}.csv", tables.tidy([asdict(catch) for catch in found]))
@@ -436,8 +436,8 @@ def alarms(
     setup = make_setup(None, time_limit, data_dir)
     about = tables.where(this_machine(), 1, versions(), commit(), utc_now())
     found = []
-    with TerminalWatcher(Console(stderr=True)) as watcher:
-        for of_task in trials(rows, seeds, setup, watcher):  # written as they come: a whole run may take hours
+    with TerminalProgress(Console(stderr=True)) as listener:
+        for of_task in trials(rows, seeds, setup, listener):  # written as they come: a whole run may take hours
             found += of_task
             _write(out / "alarms.md", tables.listed(by_row(found), about))
             _write(out / "alarms.csv", tables.tidy(tidy(found)))
@@ -484,7 +484,7 @@ def _rows(
     return choose_rows(choice, has_gpu=bool(gpu_names()))
 
 
-def _require_memory(rows: Iterable[Row], changes: dict[str, Any], setup: Setup) -> None:
+def _require_memory(rows: Iterable[Row], changes: dict[str, Any], setup: WorkerSetup) -> None:
     """Refuse rows that cannot fit into memory before any of them is begun."""
     for precision, some in itertools.groupby(rows, key=lambda row: row.precision):
         names = dict.fromkeys(row.task for row in some)
@@ -518,7 +518,7 @@ class Begun:
     """A run that can be carried out."""
 
     plan: Plan
-    setup: Setup
+    setup: WorkerSetup
     run_file: RunFile
     earlier: tuple[Record, ...]
 
@@ -528,7 +528,7 @@ def _begin(
     changes: dict[str, Any],
     goal: Goal,
     schedule_seed: int | None,
-    setup: Setup,
+    setup: WorkerSetup,
     path: Path,
     *,
     followed: bool,
@@ -543,16 +543,16 @@ def _go_on(
     context: typer.Context, earlier: Run, threads: int | None, minutes: float, time_limit: float, data_dir: Path | None
 ) -> Begun:
     plan, run_file = go_on(earlier, threads, minutes * 60 if _given(context, "minutes") else None)
-    return Begun(plan, make_setup(plan.threads, time_limit, data_dir), run_file, earlier.outcomes)
+    return Begun(plan, make_setup(plan.threads, time_limit, data_dir), run_file, earlier.last_records)
 
 
 def _carry_out(begun: Begun) -> tuple[Run, bool]:
     """Time the plan into the file; return what the file holds then, and whether the user interrupted."""
     interrupted = False
     good = [record for record in begun.earlier if record.status == "ok"]
-    with begun.run_file, TerminalWatcher(Console(stderr=True)) as watcher:
+    with begun.run_file, TerminalProgress(Console(stderr=True)) as listener:
         try:
-            run_plan(begun.plan, begun.setup, watcher, begun.run_file.append, good)
+            run_plan(begun.plan, begun.setup, listener, begun.run_file.append, good)
         except KeyboardInterrupt:
             interrupted = True
     return read_run(begun.run_file.path), interrupted
@@ -564,15 +564,15 @@ def _ended(done: Run, interrupted: bool, unfair: bool, command: str) -> int:
         print(f"interrupted; what was finished is kept. Go on with: {command} --resume {done.path}")
         return INTERRUPTED
     print(f"run file: {done.path}")
-    code = _exit_code([record.status for record in done.outcomes], done.rulings.values())
+    code = _exit_code([record.status for record in done.last_records], done.parity.values())
     return NOT_COMPARABLE if code == GOOD and unfair else code
 
 
-def _show_growth(done: Run) -> bool:
+def _show_scaling(done: Run) -> bool:
     """Print how cost grows, write table and plot beside the run file; return whether a row's times are not fair."""
     from bench import frames, growth, growth_tables, plots, tables
 
-    console, samples = _console(), frames.samples((done,))
+    console, samples = _console(), frames.processes((done,))
     if samples.empty:
         return False
     lines = growth.grown(samples)
@@ -590,7 +590,7 @@ def _show_growth(done: Run) -> bool:
     _write(tidy, lines.to_csv(index=False))
     print(f"table: {tidy}")
     try:
-        plots.draw_growth(lines, costs, crossed, about, plot)
+        plots.draw_scaling(lines, costs, crossed, about, plot)
         print(f"plot: {plot}")
     except plots.CannotPlot as error:
         print(f"no plot: {error}, then bench sweep --resume {done.path}")
@@ -603,7 +603,7 @@ def _show(runs: tuple[Run, ...], baseline: str = "") -> bool:
     """Print tables and sentences; return whether a row's times are not fair."""
     from bench import frames, tables
 
-    console, frame = _console(), frames.samples(runs)
+    console, frame = _console(), frames.processes(runs)
     summary = frames.summary(frame, baseline)
     if summary.empty:
         return False
@@ -623,7 +623,7 @@ def _read(paths: Iterable[Path]) -> tuple[Run, ...]:
     return runs
 
 
-def _exit_code(statuses: Iterable[str], verdicts: Iterable[Verdict]) -> int:
+def _exit_code(statuses: Iterable[str], verdicts: Iterable[ParityResult]) -> int:
     """Return the code that says the worst: a wrong number, then a failure, then that nothing at all could run."""
     statuses, verdicts = list(statuses), list(verdicts)
     if any(verdict.agrees is False for verdict in verdicts):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import fmean, median
 
 from bench.records import Record, Row
-from bench.stats import Estimate, Interval, Judged, blocks_needed, estimate, interval, judge, shared
+from bench.stats import Estimate, Interval, Judgement, blocks_needed, estimate, interval, judge, shared
 
 Times = Mapping[Row, Mapping[int, float]]  # of each row and block: the logarithm of its median steady pass in seconds
 
@@ -20,7 +20,7 @@ class Comparison:
 
     ratio: float
     interval: Interval | None
-    judged: Judged
+    judged: Judgement
     blocks: int
     blocks_needed: float  # to see the difference that there seems to be, or one of the size that the run aims at
 
@@ -50,7 +50,7 @@ class Comparisons:
             return self.estimates[row, other].mean
         return -self.estimates[other, row].mean
 
-    def verdict(self, row: Row, other: Row) -> tuple[Estimate, Judged]:
+    def verdict(self, row: Row, other: Row) -> tuple[Estimate, Judgement]:
         """Return estimate and judgement of a pair; its direction is as stored."""
         pair = (row, other) if (row, other) in self.estimates else (other, row)
         return self.estimates[pair], self.judged[pair]
@@ -60,8 +60,8 @@ class Comparisons:
         found, judged = self.verdict(row, other)
         if (row, other) not in self.estimates:
             turned = {"faster": "slower", "slower": "faster"}
-            outcome = turned.get(judged.outcome, judged.outcome)
-            judged = Judged(outcome, judged.detectable, judged.p_different)  # type: ignore[arg-type]
+            outcome = turned.get(judged.verdict, judged.verdict)
+            judged = Judgement(outcome, judged.detectable, judged.p_different)  # type: ignore[arg-type]
         between = interval(self._differences((row, other)))
         needed = blocks_needed(found, judged, self.effect)
         return Comparison(math.exp(self.mean(row, other)), between, judged, found.blocks, needed)

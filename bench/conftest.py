@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from bench.plan import EFFECT, MAX_MINUTES, TIME_S, Plan, percent, random_seed
-from bench.progress import TerminalWatcher
+from bench.progress import TerminalProgress
 from bench.records import Goal, Row
 from bench.runner import run_plan
 from bench.session import begin, default_path
@@ -66,9 +66,9 @@ def finished(request: pytest.FixtureRequest) -> Run:
         console.print()
         with (
             begin(default_path("run"), plan, shlex.join(["pytest", *sys.argv[1:]])) as run_file,
-            TerminalWatcher(console) as watcher,
+            TerminalProgress(console) as listener,
         ):
-            run_plan(plan, setup, watcher, run_file.append)
+            run_plan(plan, setup, listener, run_file.append)
         console.print(f"run file: {run_file.path}", markup=False, highlight=False)
     return read_run(run_file.path)
 

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Literal, get_args
 
 from bench.calibration import jitter, typical_s
-from bench.examination import BINDING_VARIABLES, KERNEL_VARIABLES, Facts
+from bench.examination import BINDING_VARIABLES, KERNEL_VARIABLES, Probe
 from bench.launch import THREAD_VARIABLES
 
 Level = Literal["good", "unknown", "warning", "bad"]
@@ -21,7 +21,7 @@ BUSIEST = 3
 
 
 @dataclass(frozen=True)
-class Finding:
+class MachineFinding:
     """What one check found, and what to do about it."""
 
     name: str
@@ -51,190 +51,198 @@ OTHERS = Limits(warning=0.1, bad=0.5)  # cores: one thread that waits for its co
 TIMER_S = Limits(warning=1e-6, bad=1e-5)
 
 
-def findings(facts: Facts) -> tuple[Finding, ...]:
+def findings(probe: Probe) -> tuple[MachineFinding, ...]:
     """Return what each check finds."""
-    return tuple(check(facts) for check in CHECKS)
+    return tuple(check(probe) for check in CHECKS)
 
 
-def worst(found: Iterable[Finding]) -> Level:
+def worst(found: Iterable[MachineFinding]) -> Level:
     """Return the worst level of some findings; of none it is unknown."""
     return max((finding.level for finding in found), key=LEVELS.index, default="unknown")
 
 
-def _graded(name: str, level: Level, found: str, advice: str) -> Finding:
-    return Finding(name, level, found, "" if level == "good" else advice)
+def _graded(name: str, level: Level, found: str, advice: str) -> MachineFinding:
+    return MachineFinding(name, level, found, "" if level == "good" else advice)
 
 
-def _cores(facts: Facts) -> Finding:
-    usable, there = len(facts.usable_cores), facts.machine_cores
+def _cores(probe: Probe) -> MachineFinding:
+    usable, there = len(probe.usable_cores), probe.machine_cores
     if there is None:
-        return Finding("cores", "unknown", f"{usable} usable", "look up how many cores the machine has")
+        return MachineFinding("cores", "unknown", f"{usable} usable", "look up how many cores the machine has")
     level: Level = "warning" if usable < there else "good"
     advice = "this process may not run on the others: begin it without taskset, or give its container more"
-    return _graded("cores", level, f"{usable} usable of {there}: {_ranges(facts.usable_cores)}", advice)
+    return _graded("cores", level, f"{usable} usable of {there}: {_ranges(probe.usable_cores)}", advice)
 
 
-def _quota(facts: Facts) -> Finding:
-    quota, usable = facts.quota_cores, len(facts.usable_cores)
+def _quota(probe: Probe) -> MachineFinding:
+    quota, usable = probe.quota_cores, len(probe.usable_cores)
     if quota is None:
-        return Finding("CPU quota", "unknown", "no files of control groups", "in a container, look up its CPU limit")
+        return MachineFinding(
+            "CPU quota", "unknown", "no files of control groups", "in a container, look up its CPU limit"
+        )
     if quota >= usable:
-        return Finding("CPU quota", "good", "none" if math.isinf(quota) else f"{quota:g} cores for {usable}")
+        return MachineFinding("CPU quota", "good", "none" if math.isinf(quota) else f"{quota:g} cores for {usable}")
     threads = f", or measure with --threads {int(quota)}" if quota >= 1 else ""
     advice = f"threads are stopped when it is used up: lift the limit of the container{threads}"
-    return Finding("CPU quota", "bad", f"time of {quota:g} cores for {usable} cores", advice)
+    return MachineFinding("CPU quota", "bad", f"time of {quota:g} cores for {usable} cores", advice)
 
 
-def _hyper_threads(facts: Facts) -> Finding:
-    name, shared = "hyper-threads", facts.shared_cores
+def _hyper_threads(probe: Probe) -> MachineFinding:
+    name, shared = "hyper-threads", probe.shared_cores
     if shared is None:
-        return Finding(name, "unknown", "no file of siblings", "look up whether two of the cores are really one")
-    if not shared and facts.is_virtual:
-        return Finding(name, "unknown", "none that a virtual machine shows", "ask the host, or use half the --threads")
+        return MachineFinding(name, "unknown", "no file of siblings", "look up whether two of the cores are really one")
+    if not shared and probe.is_virtual:
+        return MachineFinding(
+            name, "unknown", "none that a virtual machine shows", "ask the host, or use half the --threads"
+        )
     if not shared:
-        return Finding(name, "good", "every usable core is a core of its own")
+        return MachineFinding(name, "good", "every usable core is a core of its own")
     doubles = {core for group in shared for core in group[1:]}
-    single = _ranges(core for core in facts.usable_cores if core not in doubles)
+    single = _ranges(core for core in probe.usable_cores if core not in doubles)
     found = f"cores that are one: {', '.join(_ranges(group) for group in shared)}"
-    return Finding(name, "warning", found, f"use one of each: taskset --cpu-list {single} bench run ...")
+    return MachineFinding(name, "warning", found, f"use one of each: taskset --cpu-list {single} bench run ...")
 
 
-def _virtual_machine(facts: Facts) -> Finding:
+def _virtual_machine(probe: Probe) -> MachineFinding:
     name = "virtual machine"
     advice = "its cores may be shared with others: trust only ratios within one run, and let it run more blocks"
-    if facts.is_virtual is None:
-        return Finding(name, "unknown", "the processor does not say", f"where it is one, {advice}")
-    if not facts.is_virtual:
-        return Finding(name, "good", "no")
-    return Finding(name, "warning", "yes, under a hypervisor", advice)
+    if probe.is_virtual is None:
+        return MachineFinding(name, "unknown", "the processor does not say", f"where it is one, {advice}")
+    if not probe.is_virtual:
+        return MachineFinding(name, "good", "no")
+    return MachineFinding(name, "warning", "yes, under a hypervisor", advice)
 
 
-def _stolen_time(facts: Facts) -> Finding:
-    shares = [share for share in (facts.stolen_share, facts.stolen_since_boot_share) if share is not None]
+def _stolen_time(probe: Probe) -> MachineFinding:
+    shares = [share for share in (probe.stolen_share, probe.stolen_since_boot_share) if share is not None]
     if not shares:
-        return Finding("stolen time", "unknown", "the system does not tell", "trust only ratios within one run")
-    found = f"{_percent(facts.stolen_share)} just now, {_percent(facts.stolen_since_boot_share)} since boot"
+        return MachineFinding("stolen time", "unknown", "the system does not tell", "trust only ratios within one run")
+    found = f"{_percent(probe.stolen_share)} just now, {_percent(probe.stolen_since_boot_share)} since boot"
     advice = "the host gives the time to other machines: measure at another hour, or on a machine with cores of its own"
     return _graded("stolen time", STOLEN.level(max(shares)), found, advice)
 
 
-def _governor(facts: Facts) -> Finding:
-    found = ", ".join(facts.governors) or "unknown"
+def _governor(probe: Probe) -> MachineFinding:
+    found = ", ".join(probe.governors) or "unknown"
     set_it = "sudo cpupower frequency-set --governor performance"
     advice = f"the clock may follow the load: where the machine is yours, {set_it}"
-    if not set(facts.governors) <= {"performance", "unknown"}:
-        return Finding("governor", "warning", found, advice)
-    if facts.governors != ("performance",):
-        return Finding("governor", "unknown", found, advice)
-    return Finding("governor", "good", found)
+    if not set(probe.governors) <= {"performance", "unknown"}:
+        return MachineFinding("governor", "warning", found, advice)
+    if probe.governors != ("performance",):
+        return MachineFinding("governor", "unknown", found, advice)
+    return MachineFinding("governor", "good", found)
 
 
-def _turbo(facts: Facts) -> Finding:
-    if facts.turbo is None:
-        return Finding("turbo", "unknown", "no file of it", "where the machine is yours, look for it in its firmware")
+def _turbo(probe: Probe) -> MachineFinding:
+    if probe.turbo is None:
+        return MachineFinding(
+            "turbo", "unknown", "no file of it", "where the machine is yours, look for it in its firmware"
+        )
     advice = (
         "the clock falls as cores get busy or warm: write 1 to /sys/devices/system/cpu/intel_pstate/no_turbo"
         " or, where that is not there, 0 to /sys/devices/system/cpu/cpufreq/boost"
     )
-    return _graded("turbo", "warning" if facts.turbo else "good", "on" if facts.turbo else "off", advice)
+    return _graded("turbo", "warning" if probe.turbo else "good", "on" if probe.turbo else "off", advice)
 
 
-def _throttling(facts: Facts) -> Finding:
-    if facts.throttles is None:
-        return Finding("throttling", "unknown", "no counts", "look at its temperature during a run")
-    level: Level = "warning" if facts.throttles else "good"
+def _throttling(probe: Probe) -> MachineFinding:
+    if probe.throttles is None:
+        return MachineFinding("throttling", "unknown", "no counts", "look at its temperature during a run")
+    level: Level = "warning" if probe.throttles else "good"
     advice = "it slowed down in order to cool: mind its fan and its air, and use fewer --threads"
-    return _graded("throttling", level, f"{facts.throttles} times since boot", advice)
+    return _graded("throttling", level, f"{probe.throttles} times since boot", advice)
 
 
-def _load(facts: Facts) -> Finding:
-    cores = facts.machine_cores or len(facts.usable_cores)
-    found = f"{facts.load:.2f} processes on {cores} cores, mean of the last minute"
+def _load(probe: Probe) -> MachineFinding:
+    cores = probe.machine_cores or len(probe.usable_cores)
+    found = f"{probe.load:.2f} processes on {cores} cores, mean of the last minute"
     advice = "wait a minute where a run has just ended; otherwise stop what else runs here, or in other containers"
-    return _graded("load", LOAD.level(facts.load / cores), found, advice)
+    return _graded("load", LOAD.level(probe.load / cores), found, advice)
 
 
-def _other_processes(facts: Facts) -> Finding:
-    total = sum(facts.others_cores.values())
-    busiest = [f"{name} {cores:.2f}" for name, cores in facts.others_cores.items() if cores >= 0.01][:BUSIEST]
+def _other_processes(probe: Probe) -> MachineFinding:
+    total = sum(probe.others_cores.values())
+    busiest = [f"{name} {cores:.2f}" for name, cores in probe.others_cores.items() if cores >= 0.01][:BUSIEST]
     found = f"{total:.2f} cores busy{': ' if busiest else ''}{', '.join(busiest)}"
-    advice = f"stop them while measuring: {', '.join(list(facts.others_cores)[:BUSIEST])}"
+    advice = f"stop them while measuring: {', '.join(list(probe.others_cores)[:BUSIEST])}"
     return _graded("other processes", OTHERS.level(total), found, advice)
 
 
-def _memory(facts: Facts) -> Finding:
-    free_gib = facts.available_memory_bytes / GIB
+def _memory(probe: Probe) -> MachineFinding:
+    free_gib = probe.available_memory_bytes / GIB
     level: Level = "bad" if free_gib < 2 else "warning" if free_gib < 4 else "good"
     advice = "close what uses memory: a framework may need 2 GiB, and swapping or being killed spoils a run"
     return _graded("memory", level, f"{free_gib:.1f} GiB available", advice)
 
 
-def _swap(facts: Facts) -> Finding:
-    level: Level = "warning" if facts.swap_used_bytes > SWAP_BYTES else "good"
+def _swap(probe: Probe) -> MachineFinding:
+    level: Level = "warning" if probe.swap_used_bytes > SWAP_BYTES else "good"
     advice = "close what uses memory, then sudo swapoff --all && sudo swapon --all: reading back takes time from a run"
-    return _graded("swap", level, f"{facts.swap_used_bytes / GIB:.2f} GiB in use", advice)
+    return _graded("swap", level, f"{probe.swap_used_bytes / GIB:.2f} GiB in use", advice)
 
 
-def _thread_variables(facts: Facts) -> Finding:
-    settings = _settings(facts, THREAD_VARIABLES)
+def _thread_variables(probe: Probe) -> MachineFinding:
+    settings = _settings(probe, THREAD_VARIABLES)
     found = f"{settings}: replaced in workers by --threads" if settings else "none set"
-    return Finding("thread variables", "good", found)
+    return MachineFinding("thread variables", "good", found)
 
 
-def _forced_kernels(facts: Facts) -> Finding:
-    level: Level = "warning" if _settings(facts, KERNEL_VARIABLES) else "good"
+def _forced_kernels(probe: Probe) -> MachineFinding:
+    level: Level = "warning" if _settings(probe, KERNEL_VARIABLES) else "good"
     advice = (
-        f"unset {_names(facts, KERNEL_VARIABLES)} for measuring: a library, NumPy's among them, does not pick the code"
+        f"unset {_names(probe, KERNEL_VARIABLES)} for measuring: a library, NumPy's among them, does not pick the code"
         " for this processor, and its products can be half as fast"
     )
-    return _graded("forced kernels", level, _settings(facts, KERNEL_VARIABLES) or "none", advice)
+    return _graded("forced kernels", level, _settings(probe, KERNEL_VARIABLES) or "none", advice)
 
 
-def _thread_binding(facts: Facts) -> Finding:
-    level: Level = "warning" if _settings(facts, BINDING_VARIABLES) else "good"
+def _thread_binding(probe: Probe) -> MachineFinding:
+    level: Level = "warning" if _settings(probe, BINDING_VARIABLES) else "good"
     advice = (
-        f"unset {_names(facts, BINDING_VARIABLES)} for measuring: workers get cores of their own, on which such a"
+        f"unset {_names(probe, BINDING_VARIABLES)} for measuring: workers get cores of their own, on which such a"
         " setting may put several threads on one, and only some frameworks heed it"
     )
-    return _graded("thread binding", level, _settings(facts, BINDING_VARIABLES) or "none", advice)
+    return _graded("thread binding", level, _settings(probe, BINDING_VARIABLES) or "none", advice)
 
 
-def _timer(facts: Facts) -> Finding:
-    if facts.timer_step_s is None:
-        return Finding("timer", "bad", "the clock stands still", "no time can be measured: use another machine")
-    found = f"smallest step {facts.timer_step_s * 1e9:.0f} ns, a reading takes {facts.timer_cost_s * 1e9:.0f} ns"
+def _timer(probe: Probe) -> MachineFinding:
+    if probe.timer_step_s is None:
+        return MachineFinding("timer", "bad", "the clock stands still", "no time can be measured: use another machine")
+    found = f"smallest step {probe.timer_step_s * 1e9:.0f} ns, a reading takes {probe.timer_cost_s * 1e9:.0f} ns"
     advice = "see /sys/devices/system/clocksource/clocksource0: tsc is the fast one; measure long passes only"
-    return _graded("timer", TIMER_S.level(max(facts.timer_step_s, facts.timer_cost_s)), found, advice)
+    return _graded("timer", TIMER_S.level(max(probe.timer_step_s, probe.timer_cost_s)), found, advice)
 
 
-def _jitter(facts: Facts) -> Finding:
-    if not facts.calibrations:
-        return Finding("jitter", "unknown", "the calibration loop was not timed", "time it on the cores to measure on")
-    noisiest = max(facts.calibrations, key=jitter)
+def _jitter(probe: Probe) -> MachineFinding:
+    if not probe.calibrations:
+        return MachineFinding(
+            "jitter", "unknown", "the calibration loop was not timed", "time it on the cores to measure on"
+        )
+    noisiest = max(probe.calibrations, key=jitter)
     slower = f"one in ten takes {_percent(jitter(noisiest))} longer"
     found = f"calibration loop of {1e3 * typical_s(noisiest):.2f} ms; {slower}"
     advice = "something interrupts: stop other processes or use fewer --threads; a run marks such blocks as noisy"
     return _graded("jitter", SPEED.level(jitter(noisiest)), found, advice)
 
 
-def _drift(facts: Facts) -> Finding:
-    if len(facts.calibrations) < 2:
-        return Finding(
+def _drift(probe: Probe) -> MachineFinding:
+    if len(probe.calibrations) < 2:
+        return MachineFinding(
             "drift", "unknown", "fewer than two calibrations", "time the calibration loop again a second later"
         )
-    loops_s = [typical_s(calibration) for calibration in facts.calibrations]
+    loops_s = [typical_s(calibration) for calibration in probe.calibrations]
     drift = max(loops_s) / min(loops_s) - 1
     found = f"calibration loop of {1e3 * min(loops_s):.2f} to {1e3 * max(loops_s):.2f} ms, {_percent(drift)} apart"
     advice = "its speed changes: trust only ratios within one run, let it run more blocks, heed the noisy ones"
     return _graded("drift", SPEED.level(drift), found, advice)
 
 
-def _settings(facts: Facts, names: tuple[str, ...]) -> str:
-    return ", ".join(f"{name}={facts.variables[name]}" for name in names if name in facts.variables)
+def _settings(probe: Probe, names: tuple[str, ...]) -> str:
+    return ", ".join(f"{name}={probe.variables[name]}" for name in names if name in probe.variables)
 
 
-def _names(facts: Facts, names: tuple[str, ...]) -> str:
-    return " ".join(name for name in names if name in facts.variables)
+def _names(probe: Probe, names: tuple[str, ...]) -> str:
+    return " ".join(name for name in names if name in probe.variables)
 
 
 def _percent(share: float | None) -> str:
@@ -247,7 +255,7 @@ def _ranges(cores: Iterable[int]) -> str:
     return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
-CHECKS: tuple[Callable[[Facts], Finding], ...] = (
+CHECKS: tuple[Callable[[Probe], MachineFinding], ...] = (
     *(_cores, _quota, _hyper_threads, _virtual_machine, _stolen_time),
     *(_governor, _turbo, _throttling),
     *(_load, _other_processes, _memory, _swap),

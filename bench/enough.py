@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from bench.comparison import Comparisons, Times, log_times
 from bench.records import Goal, Record, Row
-from bench.stats import MIN_BLOCKS, Judged, detectable, estimate
+from bench.stats import MIN_BLOCKS, Judgement, detectable, estimate
 
 # Looking again and again for a difference that happens to be significant finds one where there is none. Before the end
 # only what is beyond doubt ends a comparison (Haybittle 1971, Peto 1976, with p < 0.001; here there are more looks).
@@ -45,7 +45,7 @@ def _undecided(times: Times, effect: float) -> set[Row]:
     return undecided
 
 
-def settled(judged: Judged, effect: float) -> bool:
+def settled(judged: Judgement, effect: float) -> bool:
     """Return whether more blocks would tell nothing that matters."""
     return judged.detectable <= effect or judged.p_different <= BEYOND_DOUBT
 

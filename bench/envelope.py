@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from backends.contract import Array, Params
-from bench.traces import Outcome
+from bench.traces import TrainingResult
 
 # A ReLU that comes near its kink flips in some runs and not in others: once in six of sixteen, where all sixteen had
 # flips as large by twice the step. What five runs show must reach so far; else a backend that flips alone is blamed.
@@ -46,7 +46,7 @@ class Envelope:
         return np.array([self.spread[begin:end].max() for begin, end in zip(begins, ends, strict=True)])
 
 
-def envelope_of(centre: Outcome, runs: Iterable[Outcome], test_rows: int) -> Envelope:
+def envelope_of(centre: TrainingResult, runs: Iterable[TrainingResult], test_rows: int) -> Envelope:
     """Return the envelope of runs around the one in float64."""
     runs = list(runs)
     return Envelope(

@@ -31,7 +31,7 @@ BINDING_VARIABLES = ("GOMP_CPU_AFFINITY", "KMP_AFFINITY", "OMP_PLACES", "OMP_PRO
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class Probe:
     """What was read. None, or "unknown" for a governor, stands for what could not be told."""
 
     machine_cores: int | None
@@ -54,21 +54,21 @@ class Facts:
     calibrations: tuple[Calibration, ...]
 
 
-def examine(
+def probe_machine(
     *,
     calibrations: tuple[Calibration, ...],
     environment: Mapping[str, str],
     root: Path = Path("/"),
     window_s: float = 0.5,
     clock: Callable[[], float] = time.perf_counter,
-) -> Facts:
+) -> Probe:
     """Read what there is below `root`, and watch the processes for `window_s`."""
     cores = usable_cores()
     earlier = _ticks(root)
     others_cores = _busy(window_s)
     later = _ticks(root)
     timer_step_s, timer_cost_s = _timer(clock)
-    return Facts(
+    return Probe(
         machine_cores=psutil.cpu_count(),
         usable_cores=cores,
         quota_cores=_quota(root),

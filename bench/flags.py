@@ -28,7 +28,7 @@ PHASES_FLOOR_S = 0.02  # between a worker's last line and its parent's clock
 
 
 @dataclass(frozen=True)
-class Sample:
+class ProcessTimes:
     """What one process of a row recorded, and what it had been granted."""
 
     timing: Timing
@@ -49,12 +49,12 @@ def flags_of(records: Iterable[Record]) -> dict[Row, tuple[Flag, ...]]:
     """Return what makes the times of each row doubtful."""
     records = list(records)
     bounds = product_bounds(records)
-    found: dict[Row, list[Sample]] = {}
+    found: dict[Row, list[ProcessTimes]] = {}
     for record in records:
         row = record.job.row
         if record.timing is not None and record.resources is not None:
             bound = bounds[row.device, row.precision]
-            found.setdefault(row, []).append(Sample(record.timing, record.resources, record.job.threads, bound))
+            found.setdefault(row, []).append(ProcessTimes(record.timing, record.resources, record.job.threads, bound))
     return {row: flags(each) for row, each in found.items()}
 
 
@@ -74,7 +74,7 @@ def product_bounds(records: Iterable[Record]) -> dict[tuple[str, str], float]:
     return bounds
 
 
-def flags(samples: Sequence[Sample]) -> tuple[Flag, ...]:
+def flags(samples: Sequence[ProcessTimes]) -> tuple[Flag, ...]:
     """Return all that is wrong with the samples of a row."""
     if not samples:
         return ()
@@ -83,12 +83,12 @@ def flags(samples: Sequence[Sample]) -> tuple[Flag, ...]:
     return tuple(flag for flag in found if flag.sentence)
 
 
-def _typical(samples: Sequence[Sample], number: Callable[[Sample], float]) -> float:
+def _typical(samples: Sequence[ProcessTimes], number: Callable[[ProcessTimes], float]) -> float:
     """Return the median over processes: one that was disturbed accuses nobody."""
     return median(map(number, samples))
 
 
-def unfinished(samples: Sequence[Sample]) -> str:
+def unfinished(samples: Sequence[ProcessTimes]) -> str:
     """Work goes on after `train` has returned."""
     # The shortest of each: what is left after every pass is in the shortest too, and what disturbs is not.
     left_s = _typical(samples, lambda sample: min(sample.timing.read_s) - min(sample.timing.reread_s))
@@ -98,7 +98,7 @@ def unfinished(samples: Sequence[Sample]) -> str:
     return f"does not wait: {left_s / max(pass_s, 1e-9):.0%} of a pass was left to do when train returned"
 
 
-def crowded(samples: Sequence[Sample]) -> str:
+def crowded(samples: Sequence[ProcessTimes]) -> str:
     """More threads want to run than there are cores for."""
     samples = _countable(samples)
     if not samples:
@@ -113,7 +113,7 @@ def crowded(samples: Sequence[Sample]) -> str:
     return f"{ready:.1f} threads at a time were ready to run, {granted} granted"
 
 
-def uncounted(samples: Sequence[Sample]) -> str:
+def uncounted(samples: Sequence[ProcessTimes]) -> str:
     """Threads come and go, whose waiting nobody can tell.
 
     That is no unfair advantage by itself: no process can keep more cores busy than it was granted.
@@ -125,16 +125,16 @@ def uncounted(samples: Sequence[Sample]) -> str:
     return f"threads that came and went used {share:.0%} of its CPU time" if share > VANISHED_SHARE else ""
 
 
-def _countable(samples: Sequence[Sample]) -> list[Sample]:
+def _countable(samples: Sequence[ProcessTimes]) -> list[ProcessTimes]:
     return [sample for sample in samples if sample.timing.steady.window_s >= COUNTABLE_S]
 
 
-def _ready(sample: Sample) -> float:
+def _ready(sample: ProcessTimes) -> float:
     steady = sample.timing.steady
     return (steady.cpu_s + (steady.waited_s or 0.0)) / max(steady.window_s, 1e-9)
 
 
-def escaped(samples: Sequence[Sample]) -> str:
+def escaped(samples: Sequence[ProcessTimes]) -> str:
     """The process runs on cores that it was not granted."""
     granted = samples[0].threads
     cores = max(sample.resources.cores or 0 for sample in samples)
@@ -147,7 +147,7 @@ def escaped(samples: Sequence[Sample]) -> str:
     return f"kept {busy:.1f} cores busy, {granted} granted" if busy > CORES_SHARE * granted else ""
 
 
-def impossible(samples: Sequence[Sample]) -> str:
+def too_fast(samples: Sequence[ProcessTimes]) -> str:
     """The model's operations are done faster than the machine can multiply matrices."""
     share = _typical(samples, achieved_share)
     if share <= BOUND_SHARE:
@@ -155,13 +155,13 @@ def impossible(samples: Sequence[Sample]) -> str:
     return f"{share:.2f} times as fast as the fastest matrix product of this run: some work was not done"
 
 
-def achieved_share(sample: Sample) -> float:
+def achieved_share(sample: ProcessTimes) -> float:
     """Return the model's operations a second over those of the fastest matrix product."""
     timing = sample.timing
     return timing.flops_per_pass / max(median(timing.steady_s), 1e-9) / sample.bound_flops_per_s
 
 
-def drifting(samples: Sequence[Sample]) -> str:
+def drifting(samples: Sequence[ProcessTimes]) -> str:
     """Passes get slower, or faster, within a process, and do so in most processes."""
     trends = [_trend(sample.timing.steady_s) for sample in samples if len(sample.timing.steady_s) >= TREND_PASSES]
     if not trends:
@@ -180,7 +180,7 @@ def _trend(steady_s: Sequence[float]) -> float:
     return median(steady_s[-third:]) / max(median(steady_s[:third]), 1e-9)
 
 
-def recompiling(samples: Sequence[Sample]) -> str:
+def recompiling(samples: Sequence[ProcessTimes]) -> str:
     """The same pass is far slower than the others in most processes. One process alone may have been disturbed."""
     if len(samples) < 2:
         return ""
@@ -203,7 +203,7 @@ def _spikes(passes_s: Sequence[float]) -> list[int]:
     ]
 
 
-def unaccounted(samples: Sequence[Sample]) -> str:
+def unaccounted(samples: Sequence[ProcessTimes]) -> str:
     """The phases do not add up to the wall time."""
     missing_s = _typical(samples, lambda sample: sample.timing.wall_s - sample.timing.phases_s)
     wall_s = _typical(samples, lambda sample: sample.timing.wall_s)
@@ -214,5 +214,5 @@ def unaccounted(samples: Sequence[Sample]) -> str:
     return f"{missing_s / wall_s:.0%} of the wall time is in no phase"
 
 
-UNFAIR = (unfinished, crowded, escaped, impossible)
+UNFAIR = (unfinished, crowded, escaped, too_fast)
 NOTEWORTHY = (uncounted, drifting, recompiling, unaccounted)

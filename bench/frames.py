@@ -14,8 +14,8 @@ import pandas as pd
 from bench.comparison import Comparisons, contest, log_time
 from bench.flags import Flag, flags_of, product_bounds
 from bench.noise import noise, usual_s
-from bench.plan import named, require_baseline
-from bench.records import Record, Row, Verdict
+from bench.plan import find_row, require_baseline
+from bench.records import ParityResult, Record, Row
 from bench.stats import median_interval
 from bench.store import Run, read_runs
 
@@ -28,15 +28,15 @@ def load(paths: str | Path | Iterable[str | Path]) -> pd.DataFrame:
     Times are in seconds; `passes_s` and `losses` hold tuples. Raises `bench.store.NotARunFile`.
     """
     several = [paths] if isinstance(paths, str | Path) else paths
-    return samples(read_runs(map(Path, several)))
+    return processes(read_runs(map(Path, several)))
 
 
-def samples(runs: Iterable[Run]) -> pd.DataFrame:
+def processes(runs: Iterable[Run]) -> pd.DataFrame:
     """Return one line per sample."""
     lines = []
     for run in runs:
         context = Context.of(run)
-        lines += [_sample(context, record) for record in run.outcomes]
+        lines += [_sample(context, record) for record in run.last_records]
     return pd.DataFrame(lines)
 
 
@@ -45,7 +45,7 @@ class Context:
     """What a run says of a sample beside its own record."""
 
     run: Run
-    rulings: dict[Row, Verdict]
+    parity: dict[Row, ParityResult]
     bounds: dict[tuple[str, str], float]  # fastest matrix product, by device and precision
     flags: dict[Row, tuple[Flag, ...]]
     noise: dict[tuple[str, int], str]  # by task and block
@@ -56,15 +56,15 @@ class Context:
         usual_loop_s = usual_s(run.blocks)
         return cls(
             run=run,
-            rulings=run.rulings,
-            bounds=product_bounds(run.outcomes),
-            flags=flags_of(run.outcomes),
+            parity=run.parity,
+            bounds=product_bounds(run.last_records),
+            flags=flags_of(run.last_records),
             noise={(block.task, block.block): noise(block, usual_loop_s) for block in run.blocks},
         )
 
 
 def _sample(context: Context, record: Record) -> dict[str, Any]:
-    job, verdict = record.job, context.rulings.get(record.job.row)
+    job, verdict = record.job, context.parity.get(record.job.row)
     raised = context.flags.get(job.row, ())
     return {
         "run": str(context.run.path),
@@ -101,7 +101,7 @@ AS_RECORDED = (
     *("passes_s", "steps_per_pass", "flops_per_pass"),
     *("peak_memory_bytes", "peak_device_memory_bytes", "product_flops_per_s"),
 )
-DERIVED = ("first_pass_s", "steady_passes_s", "pass_s", "first_call_s", "samples_per_s", "cores_busy", "flops_per_s")
+DERIVED = ("first_pass_s", "steady_passes_s", "pass_s", "first_call_s", "rows_per_s", "cores_busy", "flops_per_s")
 
 
 def _times(record: Record, bound_flops_per_s: float | None) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def _times(record: Record, bound_flops_per_s: float | None) -> dict[str, Any]:
         "steady_passes_s": sum(timing.steady_s),  # all of them together
         "pass_s": pass_s,  # median of the steady passes
         "first_call_s": timing.passes_s[0] - pass_s,  # what the first call costs over a steady one
-        "samples_per_s": timing.steps_per_pass * timing.rows_per_step / max(pass_s, 1e-9),
+        "rows_per_s": timing.steps_per_pass * timing.rows_per_step / max(pass_s, 1e-9),
         "cores_busy": timing.steady.cpu_s / max(timing.steady.window_s, 1e-9),
         "flops_per_s": flops_per_s,  # of the model's matrix products
         "flops_share": flops_per_s / bound_flops_per_s,  # of the fastest matrix product in the run
@@ -159,7 +159,7 @@ def _summarise(group: pd.DataFrame) -> dict[str, Any]:
     first = (good if len(good) else group).iloc[0]
     bad = group[group["status"] != "ok"]
     line = {key: first[key] for key in KEYS}
-    line |= {"status": "ok" if bad.empty else bad.iloc[0]["status"], "samples": len(good)}
+    line |= {"status": "ok" if bad.empty else bad.iloc[0]["status"], "processes": len(good)}
     line |= {"ranked": bool(bad.empty and pd.notna(first["agrees"]) and first["agrees"] and first["fair"])}
     line |= {"reason": bad.iloc[0]["reason"] if len(bad) else first["parity_reason"]}
     line |= {"flags": first["flags"], "noisy_blocks": int((good["noise"] != "").sum()), "effect": first["effect"]}
@@ -175,7 +175,7 @@ def _summarise(group: pd.DataFrame) -> dict[str, Any]:
 MEDIANS = (
     *("first_call_s", "start_s", "import_s", "data_s", "setup_s", "first_pass_s", "steady_passes_s"),
     *("evaluation_s", "resets_s", "checks_s", "wall_s", "cpu_s", "cores_busy"),
-    *("steps_per_pass", "flops_per_pass", "samples_per_s", "flops_per_s", "flops_share", "product_flops_per_s"),
+    *("steps_per_pass", "flops_per_pass", "rows_per_s", "flops_per_s", "flops_share", "product_flops_per_s"),
 )
 
 
@@ -186,7 +186,7 @@ def _compared(lines: pd.DataFrame, frame: pd.DataFrame, baseline: str) -> pd.Dat
     for _, line in lines.iterrows():
         row = row_of(line)
         rivals = comparisons.contests.get(contest(row), []) if line["ranked"] else []
-        best, chosen = comparisons.fastest(rivals), named(baseline, rivals)
+        best, chosen = comparisons.fastest(rivals), find_row(baseline, rivals)
         columns.append(
             {
                 **_columns("", comparisons, row, best),
@@ -224,14 +224,14 @@ def _columns(prefix: str, comparisons: Comparisons, row: Row, other: Row | None)
         found = comparisons.compare(row, other)
         between, judged = found.interval, found.judged
         low, high = (between.low, between.high) if between else (None, None)
-        values = (found.ratio, low, high, judged.outcome, judged.detectable, found.blocks, found.blocks_needed)
+        values = (found.ratio, low, high, judged.verdict, judged.detectable, found.blocks, found.blocks_needed)
     return {f"{prefix}{name}": value for name, value in zip(names, values, strict=True)}
 
 
 def _title(comparisons: Comparisons, best: Row) -> str:
     """Return what the fastest row may be called."""
     others = [row for row in comparisons.contests[contest(best)] if row != best]
-    outcomes = {comparisons.verdict(row, best)[1].outcome for row in others}
+    outcomes = {comparisons.verdict(row, best)[1].verdict for row in others}
     if "too few blocks" in outcomes or not others:
         return ""
     return "fastest" if outcomes <= {"slower", "faster"} else "among the fastest"

@@ -27,7 +27,7 @@ def _readable_panel(part: pd.DataFrame, costs: Mapping[tuple[str, ...], Cost]) -
         backend, mode, device, _ = map(str, kind)
         times = dict.fromkeys((f"{key} {axis.names[place]}" for place in sorted(axis.names)), "")
         for _, point in points.iterrows():
-            if point["samples"]:
+            if point["processes"]:
                 marks = " *" if point["ratio"] == 1 else " !" if not point["ranked"] else ""
                 times[f"{key} {axis.names[point['size']]}"] = seconds(point["step_s"]) + marks
         rows.append(

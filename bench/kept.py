@@ -25,7 +25,7 @@ SOURCES = (  # all that a number in an envelope comes from
 )
 
 
-class Kept:
+class EnvelopeCache:
     """A folder with a file for each envelope, named by the digest of what it comes from."""
 
     def __init__(self, folder: Path) -> None:
@@ -48,7 +48,7 @@ class Kept:
                 file.replace(self.folder / f"{key}.npz")  # whole or not at all, whoever else does the same
 
 
-def key_of(task: str, settings: Mapping[str, Any], precision: Precision, epochs: int | None) -> str:
+def cache_key(task: str, settings: Mapping[str, Any], precision: Precision, epochs: int | None) -> str:
     """Return the digest of all that an envelope comes from: every setting of its task, precision, length, and code."""
     told = msgspec.json.encode([task, settings, precision, epochs, np.__version__, _code()], order="sorted")
     return hashlib.sha256(told).hexdigest()

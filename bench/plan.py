@@ -151,7 +151,7 @@ def require_row(row: Row) -> None:
     require_name(row.mode, BACKENDS[row.backend].modes, "mode")
 
 
-def named(name: str, rows: Iterable[Row]) -> Row | None:
+def find_row(name: str, rows: Iterable[Row]) -> Row | None:
     """Return the row of a backend:mode, or of a backend's plain mode, which is the first that it names."""
     backend, _, mode = name.partition(":")
     found = [row for row in rows if row.backend == backend and mode in ("", row.mode)]
@@ -161,6 +161,6 @@ def named(name: str, rows: Iterable[Row]) -> Row | None:
 
 def require_baseline(name: str, rows: Sequence[Row]) -> None:
     """Raise `BadChoice` where a baseline is named and none of the rows is it."""
-    if name and named(name, rows) is None:
+    if name and find_row(name, rows) is None:
         known = ", ".join(sorted({f"{row.backend}:{row.mode}" for row in rows}))
         raise BadChoice(f"no row of baseline {name!r}; choose from {known}")

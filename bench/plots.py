@@ -26,7 +26,7 @@ class CannotPlot(UserError):
     """Raised where matplotlib is missing; the message says what to install."""
 
 
-def draw_growth(
+def draw_scaling(
     lines: pd.DataFrame, costs: Mapping[tuple[str, ...], Cost], crossed: list[Crossing], about: str, path: Path
 ) -> None:
     """Draw the time of a step against size: a curve a row, its interval, its fit, and where the winner changes.

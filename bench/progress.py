@@ -58,7 +58,7 @@ class DownloadBar:
         """Nothing to do: the bar goes with the download."""
 
 
-class TerminalWatcher:
+class TerminalProgress:
     """Follows a run; a context manager, so that the live display is always taken down."""
 
     def __init__(self, console: Console) -> None:
@@ -76,7 +76,7 @@ class TerminalWatcher:
         self.began: dict[str, float] = {}  # jobs that are under way
         self.task = self.progress.add_task("", total=None, visible=False)
 
-    def __enter__(self) -> TerminalWatcher:
+    def __enter__(self) -> TerminalProgress:
         if self.live:
             self.progress.start()
         return self

@@ -165,7 +165,7 @@ class Block(Struct, frozen=True, kw_only=True, tag="block"):
     stolen_cores: float | None  # cores that the hypervisor gave to other machines
 
 
-class Verdict(Struct, frozen=True, kw_only=True, tag="verdict"):
+class ParityResult(Struct, frozen=True, kw_only=True, tag="verdict"):
     """Whether a row computes what the task defines, and by how much it departs from the NumPy reference in float64.
 
     Departures are relative unless said otherwise; None where that tier was not reached. A step is counted from 0.
@@ -223,4 +223,4 @@ class Header(Struct, frozen=True, kw_only=True, tag="header"):
     rows: tuple[Row, ...]
 
 
-Line = Header | Record | Block | Verdict
+Line = Header | Record | Block | ParityResult

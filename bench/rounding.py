@@ -20,7 +20,7 @@ from backends.numpy_backend import NumpyTrainer
 from backends.numpy_layers import Batch, LocalCounts, NumpyLayer
 from bench.envelope import Envelope, envelope_of
 from bench.seeding import stream
-from bench.traces import Outcome, outcome
+from bench.traces import TrainingResult, train_to_end
 from bench.training import Training
 
 RUNS = 5
@@ -29,11 +29,11 @@ RUNS = 5
 def surrounded(centre: Training, training: Training, placement: Placement, seed: int) -> Envelope:
     """Return the envelope of a training, in the precision of `placement`, around `centre`, the same in float64."""
     exact = NumpyTrainer(centre.problem, replace(placement, precision="float64"))
-    runs = [rounded_outcome(training, placement, seed, number) for number in range(RUNS)]
-    return envelope_of(outcome(exact, centre), runs, len(centre.test.targets))
+    runs = [rounded_result(training, placement, seed, number) for number in range(RUNS)]
+    return envelope_of(train_to_end(exact, centre), runs, len(centre.test.targets))
 
 
-def rounded_outcome(training: Training, placement: Placement, seed: int, number: int) -> Outcome:
+def rounded_result(training: Training, placement: Placement, seed: int, number: int) -> TrainingResult:
     """Return what a training comes to with other rounding errors; each number draws others."""
     rng = stream(seed, "rounding", number)
     training = nudged(training, rng)
@@ -42,7 +42,7 @@ def rounded_outcome(training: Training, placement: Placement, seed: int, number:
     for layer in trainer.layers:
         layer.forward = summed(layer, rng)  # type: ignore[method-assign]
         layer.backward = added_up(layer, rng)  # type: ignore[assignment, method-assign]
-    return outcome(trainer, training)
+    return train_to_end(trainer, training)
 
 
 def nudged(training: Training, rng: np.random.Generator) -> Training:

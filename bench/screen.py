@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from backends.registry import BACKENDS
-from bench.records import Verdict
+from bench.records import ParityResult
 from bench.tasks import HEADLINE, TASKS
 from bench.tasks.named import find_task
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.changes import Change
-    from bench.conformance.examine import Finding as Held
-    from bench.doctor import Finding
+    from bench.conformance.examine import BackendFinding
+    from bench.doctor import MachineFinding
     from bench.facts import Difference
     from bench.stats import Estimate
 
 RIGHT = (
-    *("then", "now", "now / then", "pass", "× fastest", "× baseline", "first call", "samples/s"),
+    *("then", "now", "now / then", "pass", "× fastest", "× baseline", "first call", "rows/s"),
     *("GFLOP/s", "of bound", "cores", "memory", "blocks"),
 )
 OUTCOMES = {"holds": "yes", "fails": "NO"}
-LEFT_TO_FILES = ("device", "95 %", "import", "samples/s", "GFLOP/s")  # a terminal is narrow; bench table has them
+LEFT_TO_FILES = ("device", "95 %", "import", "rows/s", "GFLOP/s")  # a terminal is narrow; bench table has them
 
 
 def print_list(console: Console, gpus: tuple[str, ...]) -> None:
@@ -68,7 +68,7 @@ def print_summary(console: Console, readable: pd.DataFrame) -> None:
         console.print()
 
 
-def print_verdicts(console: Console, verdicts: Iterable[Verdict]) -> None:
+def print_parity(console: Console, verdicts: Iterable[ParityResult]) -> None:
     """Print what parity found, a line a row."""
     table = _table("task", "backend", "mode", "device", "gradient", "losses", "parameters", "agrees", "note")
     for verdict in verdicts:
@@ -107,7 +107,7 @@ def print_changes(
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def print_findings(console: Console, findings: Iterable[Finding]) -> None:
+def print_findings(console: Console, findings: Iterable[MachineFinding]) -> None:
     """Print what was found out about the machine, and what to do about it."""
     table = _table("", "what", "found", "what to do")
     for finding in findings:
@@ -125,22 +125,22 @@ def print_lines(console: Console, lines: Sequence[Mapping[str, str]]) -> None:
     console.print(table)
 
 
-def print_conformance(console: Console, findings: Sequence[Held]) -> None:
+def print_conformance(console: Console, findings: Sequence[BackendFinding]) -> None:
     """Print what came of each check in each mode, and below it a sentence for each that fails or was not all tried."""
     modes = dict.fromkeys(finding.mode for finding in findings)
-    cells = {(finding.check, finding.mode): OUTCOMES.get(finding.outcome, finding.outcome) for finding in findings}
+    cells = {(finding.check, finding.mode): OUTCOMES.get(finding.status, finding.status) for finding in findings}
     table = _table("check", *modes)
     for check in dict.fromkeys(finding.check for finding in findings):
         marks = (cells[check, mode] for mode in modes)
         table.add_row(check, *(Text(mark, style=_style("agrees", mark)) for mark in marks))
     console.print(table)
-    notes: dict[tuple[str, str], list[Held]] = {}
+    notes: dict[tuple[str, str], list[BackendFinding]] = {}
     for finding in findings:
         notes.setdefault((finding.mode, finding.reason), []).append(finding)
     for (mode, reason), noted in notes.items():
         if reason:
             what = ", ".join(f"{finding.check}" for finding in noted)
-            outcome = OUTCOMES.get(noted[0].outcome, noted[0].outcome)
+            outcome = OUTCOMES.get(noted[0].status, noted[0].status)
             console.print(f"\n{mode}: {what}: {outcome}: {reason}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from backends.registry import BACKENDS
-from bench.audience import Audience
-from bench.datasets.files import DATA_DIR, DataMissing, Reporter, allowed_kinds, data_folders, fetch
+from bench.audience import JobListener
+from bench.datasets.files import DATA_DIR, DataMissing, DownloadListener, allowed_kinds, data_folders, fetch
 from bench.errors import UserError
 from bench.launch import Worker, worker_environment
 from bench.machine import usable_cores
@@ -21,12 +21,12 @@ TIME_LIMIT_S = 600.0
 CHECK_LIMIT_S = 300.0  # of one check of a backend, which compiles perhaps a dozen times
 
 
-class Watcher(Reporter, Audience, Protocol):
+class Listener(DownloadListener, JobListener, Protocol):
     """Is told what goes on, and of what is fetched."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setup:
+class WorkerSetup:
     """What all workers of a run share."""
 
     cores: tuple[int, ...]
@@ -43,7 +43,7 @@ class Setup:
         return Worker(cores=self.cores, environment=worker_environment(self.environment, self.threads, compile_cache))
 
 
-def make_setup(threads: int | None, time_limit_s: float, data_dir: Path | None) -> Setup:
+def make_setup(threads: int | None, time_limit_s: float, data_dir: Path | None) -> WorkerSetup:
     """Return the set-up on this machine: as many cores as threads, all by default. Raises `UserError` for too many."""
     cores = usable_cores()
     if threads is not None and threads > len(cores):
@@ -52,10 +52,10 @@ def make_setup(threads: int | None, time_limit_s: float, data_dir: Path | None) 
     allowed_kinds(environment)  # refused here, before anything is begun
     if data_dir is not None:
         environment[DATA_DIR] = str(data_dir.resolve())
-    return Setup(cores=cores[:threads], environment=environment, time_limit_s=time_limit_s)
+    return WorkerSetup(cores=cores[:threads], environment=environment, time_limit_s=time_limit_s)
 
 
-def fetch_data(tasks: Iterable[str], setup: Setup, reporter: Reporter) -> dict[str, str]:
+def fetch_data(tasks: Iterable[str], setup: WorkerSetup, listener: DownloadListener) -> dict[str, str]:
     """Fetch what the tasks need; return, for each task whose data cannot be had, why not."""
     lost: dict[str, str] = {}
     answers: dict[str, str] = {}
@@ -66,7 +66,7 @@ def fetch_data(tasks: Iterable[str], setup: Setup, reporter: Reporter) -> dict[s
         if collection.name not in answers:
             answers[collection.name] = ""
             try:
-                fetch(collection, data_folders(setup.environment), allowed_kinds(setup.environment), reporter)
+                fetch(collection, data_folders(setup.environment), allowed_kinds(setup.environment), listener)
             except DataMissing as error:
                 answers[collection.name] = str(error)
         if answers[collection.name]:
@@ -74,7 +74,7 @@ def fetch_data(tasks: Iterable[str], setup: Setup, reporter: Reporter) -> dict[s
     return lost
 
 
-def impossible(rows: Iterable[Row], lost: Mapping[str, str]) -> dict[Row, tuple[Status, str]]:
+def unavailable(rows: Iterable[Row], lost: Mapping[str, str]) -> dict[Row, tuple[Status, str]]:
     """Return status and reason of each row that need not be tried: no framework, or no data."""
     verdicts: dict[Row, tuple[Status, str]] = {}
     for row in rows:

@@ -15,13 +15,13 @@ import msgspec
 
 from bench.launch import Worker
 from bench.records import Record, Request
-from bench.setup import Setup
+from bench.setup import WorkerSetup
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 
-def share_out(groups: list[list[T]], work: Callable[[T, Worker], U], setup: Setup, scratch: Path) -> Iterator[U]:
+def share_out(groups: list[list[T]], work: Callable[[T, Worker], U], setup: WorkerSetup, scratch: Path) -> Iterator[U]:
     """Yield the result of `work` on each item, as they come; the items of a group have the same worker."""
     cores: queue.SimpleQueue[int] = queue.SimpleQueue()
     for core in setup.cores:
@@ -58,7 +58,7 @@ def share_out(groups: list[list[T]], work: Callable[[T, Worker], U], setup: Setu
 
 
 def compute(
-    request: Request, worker: Worker, load: Callable[[Path], T], setup: Setup, scratch: Path
+    request: Request, worker: Worker, load: Callable[[Path], T], setup: WorkerSetup, scratch: Path
 ) -> tuple[Record, dict[int, T]]:
     """Return the record of a request, and the arrays that came of it by seed, none where it failed."""
     with tempfile.TemporaryDirectory(dir=scratch) as folder:

@@ -13,15 +13,15 @@ from bench.launch import Worker
 from bench.machine import core_times
 from bench.plan import Plan
 from bench.records import Block, Calibration, CoreTimes, Job, Record, Request, Row
-from bench.setup import Setup, Watcher
+from bench.setup import Listener, WorkerSetup
 
 CALIBRATION_LIMIT_S = 30.0
 
 
-class WorkerStand:
+class ProcessExecutor:
     """This machine: each sample by a process of its own, with nothing compiled in advance."""
 
-    def __init__(self, setup: Setup, calibrator: Worker) -> None:
+    def __init__(self, setup: WorkerSetup, calibrator: Worker) -> None:
         self.setup = setup
         self.calibrator = calibrator  # one process for the whole run, idle in between
 
@@ -52,8 +52,8 @@ class WorkerStand:
 
 def time_rows(
     plan: Plan,
-    setup: Setup,
-    watcher: Watcher,
+    setup: WorkerSetup,
+    listener: Listener,
     earlier: Iterable[Record] = (),
     unranked_rows: Callable[[], Collection[Row]] = tuple,
 ) -> Iterator[Record | Block]:
@@ -61,10 +61,10 @@ def time_rows(
     from bench.blocks import run_blocks  # which needs scipy: a second that `bench list` has not
 
     with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch, setup.worker(Path(scratch)) as calibrator:
-        yield from run_blocks(plan, WorkerStand(setup, calibrator), watcher, earlier, unranked_rows)
+        yield from run_blocks(plan, ProcessExecutor(setup, calibrator), listener, earlier, unranked_rows)
 
 
-def calibrate_machine(setup: Setup, times: int, pause_s: float) -> tuple[Calibration, ...]:
+def calibrate_machine(setup: WorkerSetup, times: int, pause_s: float) -> tuple[Calibration, ...]:
     """Time a fixed piece of work several times, with a pause between them. Raises `UserError` where it fails."""
     found = []
     job = Job(row=Row(task="", backend="", mode="", device="cpu", precision="float32"), threads=setup.threads, block=0)

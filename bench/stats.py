@@ -32,7 +32,7 @@ LEVEL = 0.03
 POWER = 0.95  # of a difference that "would have been seen"
 RESAMPLES = 9_999
 
-Outcome = Literal["faster", "slower", "equivalent", "inconclusive", "too few blocks"]
+Verdict = Literal["faster", "slower", "equivalent", "inconclusive", "too few blocks"]
 K = TypeVar("K")
 
 
@@ -60,10 +60,10 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Judgement:
     """What is said of a comparison."""
 
-    outcome: Outcome
+    verdict: Verdict
     detectable: float  # smallest difference that the run would have seen: 0.05 for 5 %; infinite for too few blocks
     p_different: float  # corrected
 
@@ -174,7 +174,7 @@ def detectable(error: float, freedom: float, comparisons: int) -> float:
     return math.expm1(min(700.0, float(quantiles) * error))
 
 
-def judge(found: Mapping[K, Estimate], effect: float) -> dict[K, Judged]:
+def judge(found: Mapping[K, Estimate], effect: float) -> dict[K, Judgement]:
     """Return what is to be said of each comparison, all of them being one family.
 
     A difference is one of at least `effect` only by its size; any that is surely there is called faster or slower,
@@ -184,14 +184,14 @@ def judge(found: Mapping[K, Estimate], effect: float) -> dict[K, Judged]:
     different = holm({key: p_different(each) for key, each in enough.items()})
     equivalent = holm({key: p_equivalent(each, effect) for key, each in enough.items()})
     undecided = sum(p > LEVEL for p in different.values())
-    judged = {key: Judged("too few blocks", math.inf, 1.0) for key in found}
+    judged = {key: Judgement("too few blocks", math.inf, 1.0) for key in found}
     for key, each in enough.items():
         seen = detectable(each.error, each.freedom, undecided)
-        judged[key] = Judged(_outcome(each, different[key], equivalent[key]), seen, different[key])
+        judged[key] = Judgement(_verdict(each, different[key], equivalent[key]), seen, different[key])
     return judged
 
 
-def _outcome(found: Estimate, different: float, equivalent: float) -> Outcome:
+def _verdict(found: Estimate, different: float, equivalent: float) -> Verdict:
     if equivalent <= LEVEL:
         return "equivalent"
     if different <= LEVEL:
@@ -199,7 +199,7 @@ def _outcome(found: Estimate, different: float, equivalent: float) -> Outcome:
     return "inconclusive"
 
 
-def blocks_needed(found: Estimate, judged: Judged, effect: float) -> float:
+def blocks_needed(found: Estimate, judged: Judgement, effect: float) -> float:
     """Return about how many blocks, as steady as those so far, would see the difference that there seems to be.
 
     Where that is less than `effect`, how many would see a difference of `effect`, or that there is none.

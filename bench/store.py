@@ -12,7 +12,7 @@ from typing import Self
 import msgspec
 
 from bench.errors import UserError
-from bench.records import SCHEMA, Block, Header, Line, Record, Row, Verdict
+from bench.records import SCHEMA, Block, Header, Line, ParityResult, Record, Row
 
 Losses = tuple[float | None, ...]
 NO_LOSSES: Mapping[Row, Losses] = MappingProxyType({})
@@ -30,18 +30,18 @@ class Run:
     header: Header
     records: tuple[Record, ...]
     blocks: tuple[Block, ...]
-    verdicts: tuple[Verdict, ...]
+    parity_results: tuple[ParityResult, ...]  # in the order in which they were written
     torn: str = ""  # a sentence, where the last line was cut off while it was written
 
     @property
-    def outcomes(self) -> tuple[Record, ...]:
+    def last_records(self) -> tuple[Record, ...]:
         """The last record of each job: where a job was tried again, what was before it no longer counts."""
         return tuple({(record.job.row, record.job.block): record for record in self.records}.values())
 
     @property
-    def rulings(self) -> dict[Row, Verdict]:
-        """The last verdict on each row, which replaces those before it."""
-        return {verdict.row: verdict for verdict in self.verdicts}
+    def parity(self) -> dict[Row, ParityResult]:
+        """The last parity result of each row, which replaces those before it."""
+        return {result.row: result for result in self.parity_results}
 
 
 class RunFile:
@@ -118,7 +118,7 @@ def read_run(path: Path) -> Run:
         header=header,
         records=restored(tuple(line for line in parsed if isinstance(line, Record))),
         blocks=tuple(line for line in parsed if isinstance(line, Block)),
-        verdicts=tuple(line for line in parsed if isinstance(line, Verdict)),
+        parity_results=tuple(line for line in parsed if isinstance(line, ParityResult)),
         torn=f"{path}: line {len(lines) + 1} was cut off while it was written, and is left out" if rest else "",
     )
 

@@ -33,7 +33,7 @@ def readable(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def _readable(line: pd.Series[Any]) -> dict[str, str]:
-    value = "" if not line["samples"] else "diverged"
+    value = "" if not line["processes"] else "diverged"
     if pd.notna(line["value"]):
         value = f"{line['value']:.4g} {METRICS[line['metric']]}"
     against_baseline: dict[str, str] = {}
@@ -52,13 +52,13 @@ def _readable(line: pd.Series[Any]) -> dict[str, str]:
         **against_baseline,
         "first call": seconds(line["first_call_s"]),
         "import": seconds(line["import_s"]),
-        "samples/s": "" if pd.isna(line["samples_per_s"]) else f"{line['samples_per_s']:,.0f}",
+        "rows/s": "" if pd.isna(line["rows_per_s"]) else f"{line['rows_per_s']:,.0f}",
         "GFLOP/s": "" if pd.isna(line["flops_per_s"]) else f"{line['flops_per_s'] / 1e9:.3g}",
         "of bound": "" if pd.isna(line["flops_share"]) else f"{line['flops_share']:.1%}",
         "cores": "" if pd.isna(line["cores_busy"]) else f"{line['cores_busy']:.2f}",
         "memory": _megabytes(line["peak_memory_bytes"]),
         "device memory": _megabytes(line["peak_device_memory_bytes"]),
-        "blocks": str(line["samples"] or ""),
+        "blocks": str(line["processes"] or ""),
         "result": value,
         "agrees": {True: "yes", False: "NO"}.get(line["agrees"], ""),
         "note": note(line),
@@ -73,7 +73,7 @@ def _spread(line: pd.Series[Any]) -> str:
     """Return where the pass is, with 95 % confidence; in brackets the range, where there are too few for that."""
     if pd.notna(line["pass_low_s"]):
         return f"{seconds(line['pass_low_s'])} – {seconds(line['pass_high_s'])}"
-    if line["samples"] < 2:
+    if line["processes"] < 2:
         return ""
     return f"({seconds(line['pass_min_s'])} – {seconds(line['pass_max_s'])})"
 

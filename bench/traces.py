@@ -25,7 +25,7 @@ class Trace:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainingResult:
     """What a training came to."""
 
     losses: Array  # [steps], before each update
@@ -53,18 +53,18 @@ def first_gradients(backend: Backend, placement: Placement, trainings: Sequence[
     return found
 
 
-def outcomes(backend: Backend, placement: Placement, trainings: Sequence[Training]) -> Iterator[Outcome]:
+def training_results(backend: Backend, placement: Placement, trainings: Sequence[Training]) -> Iterator[TrainingResult]:
     """Yield what each training comes to at its end."""
     trainer = backend.open_trainer(trainings[0].problem, placement)
     for training in trainings:
-        yield outcome(trainer, training)
+        yield train_to_end(trainer, training)
 
 
-def outcome(trainer: Trainer, training: Training) -> Outcome:
+def train_to_end(trainer: Trainer, training: Training) -> TrainingResult:
     """Return what a training comes to at its end."""
     losses = _losses(trainer, training.initial, training.orders)
     value = evaluate(training.metric, trainer.predict(training.test.inputs), training.test.targets)
-    return Outcome(losses, trainer.params(), value)
+    return TrainingResult(losses, trainer.params(), value)
 
 
 def params_after(backend: Backend, placement: Placement, training: Training, steps: int) -> Params:
@@ -96,16 +96,16 @@ def load_trace(path: Path) -> Trace:
         return Trace(_params("gradient", arrays), arrays["losses"], _params("params", arrays))
 
 
-def save_outcome(path: Path, outcome: Outcome) -> None:
-    """Write an outcome to a .npz file."""
-    metric = np.array(outcome.metric)
-    _save(path, {**_named("params", outcome.params), "losses": outcome.losses, "metric": metric})
+def save_training_result(path: Path, result: TrainingResult) -> None:
+    """Write a training result to a .npz file."""
+    metric = np.array(result.metric)
+    _save(path, {**_named("params", result.params), "losses": result.losses, "metric": metric})
 
 
-def load_outcome(path: Path) -> Outcome:
-    """Read an outcome from a .npz file."""
+def load_training_result(path: Path) -> TrainingResult:
+    """Read a training result from a .npz file."""
     with np.load(path, allow_pickle=False) as arrays:
-        return Outcome(arrays["losses"], _params("params", arrays), float(arrays["metric"]))
+        return TrainingResult(arrays["losses"], _params("params", arrays), float(arrays["metric"]))
 
 
 def save_params(path: Path, params: Params) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from backends.contract import Device, Params, Precision
 from bench.datasets.files import data_folders
 from bench.envelope import Envelope, load_envelope
-from bench.kept import Kept, key_of
+from bench.kept import EnvelopeCache, cache_key
 from bench.launch import Worker
 from bench.parity import (
     Departure,
@@ -26,8 +26,8 @@ from bench.parity import (
     largest_part,
     timed_losses,
 )
-from bench.records import Job, Record, Request, Row, Verdict
-from bench.setup import Setup, Watcher, fetch_data, impossible
+from bench.records import Job, ParityResult, Record, Request, Row
+from bench.setup import Listener, WorkerSetup, fetch_data, unavailable
 from bench.sharing import compute, share_out
 from bench.tasks import Task
 from bench.tasks.named import find_task
@@ -55,12 +55,12 @@ class Parity:
     Nothing is timed here, so workers share out the cores.
     """
 
-    def __init__(self, setup: Setup, scratch: Path, settings: Mapping[str, Any], watcher: Watcher) -> None:
+    def __init__(self, setup: WorkerSetup, scratch: Path, settings: Mapping[str, Any], listener: Listener) -> None:
         self.setup = setup
         self.scratch = scratch
         self.settings = dict(settings)
-        self.watcher = watcher
-        self.kept = Kept(data_folders(setup.environment)[0] / "envelopes")
+        self.listener = listener
+        self.cache = EnvelopeCache(data_folders(setup.environment)[0] / "envelopes")
         self.references: dict[str, Trace] = {}
         self.envelopes: dict[tuple[str, Precision, int | None], Envelope] = {}
         self.failures: dict[str, str] = {}  # of references, by task
@@ -69,28 +69,28 @@ class Parity:
     def refer(self, tasks: Iterable[str]) -> None:
         """Compute the float64 trace of each task by NumPy."""
         tasks = list(tasks)
-        self.watcher.stage("reference", len(tasks))
+        self.listener.stage("reference", len(tasks))
         for _ in share_out([[task] for task in tasks], self._refer, self.setup, self.scratch):
             pass
 
-    def trust(self, rows: Sequence[Row]) -> Iterator[Verdict]:
+    def trust(self, rows: Sequence[Row]) -> Iterator[ParityResult]:
         """Yield a verdict on each row that is right until its timed run says otherwise; compute the envelopes alone."""
         owed = self._owed(rows)
         if owed:
-            self.watcher.stage("envelope", len(owed))
+            self.listener.stage("envelope", len(owed))
         for _ in share_out([[kind] for kind in owed], self._surround_timed, self.setup, self.scratch):
             pass
         for row in rows:
-            yield Verdict(row=row, settings=self.settings, status="ok", agrees=True)
+            yield ParityResult(row=row, settings=self.settings, status="ok", agrees=True)
 
-    def check(self, rows: Sequence[Row], *, timed: bool = True) -> Iterator[Verdict]:
+    def check(self, rows: Sequence[Row], *, timed: bool = True) -> Iterator[ParityResult]:
         """Yield the verdict of each row; one worker serves all tasks of a backend, mode and device.
 
         For rows that are to be timed too, compute their envelopes meanwhile, but for those that are kept from an
         earlier time. They come first: each takes as long as many a check, and would be waited for at the end.
         """
         owed = self._owed(rows) if timed else []
-        self.watcher.stage("parity", len(owed) + len(rows))
+        self.listener.stage("parity", len(owed) + len(rows))
         kinds: dict[tuple[str, str, Device], list[Row | Timed]] = {}
         for row in rows:
             kinds.setdefault((row.backend, row.mode, row.device), []).append(row)
@@ -104,32 +104,32 @@ class Parity:
         kinds = dict.fromkeys(Timed(row.task, row.precision) for row in rows if row.task not in self.failures)
         return [kind for kind in kinds if not self._recall(*kind, None)]
 
-    def _check_or_surround(self, item: Row | Timed, worker: Worker) -> Verdict | None:
+    def _check_or_surround(self, item: Row | Timed, worker: Worker) -> ParityResult | None:
         if isinstance(item, Row):
             return self._check(item, worker)
         self._surround_timed(item, worker)
         return None
 
-    def check_timed(self, verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
+    def check_timed(self, verdicts: Iterable[ParityResult]) -> Iterator[ParityResult]:
         """Yield the verdicts, each whose row is right so far with what one timed run adds to it."""
         verdicts = list(verdicts)
         right = [verdict.row for verdict in verdicts if verdict.agrees]
-        self.watcher.stage("timed runs", len(right))
+        self.listener.stage("timed runs", len(right))
         for verdict in verdicts:
             if not verdict.agrees:
                 yield verdict
                 continue
             label = str(verdict.row)
-            self.watcher.begins(label)
+            self.listener.begins(label)
             with self.setup.worker(self.scratch) as worker:
                 job = Job(row=verdict.row, threads=self.setup.threads, block=0, settings=self.settings)
                 record = worker.run(Request(kind="time", job=job), self.setup.time_limit_s)
-            self.watcher.ended(label, record.status)
+            self.listener.ended(label, record.status)
             if record.status != "ok":
                 verdict = msgspec.structs.replace(verdict, status=record.status, agrees=None, reason=record.reason)
             yield self.judge(verdict, record)
 
-    def judge(self, verdict: Verdict, record: Record) -> Verdict:
+    def judge(self, verdict: ParityResult, record: Record) -> ParityResult:
         """Return the verdict with what the timed run adds; where that failed, a row that was trusted is not known."""
         row, quality = record.job.row, record.quality
         if quality is None:
@@ -150,29 +150,29 @@ class Parity:
 
     def _refer(self, task: str, worker: Worker) -> None:
         label = str(numpy_row(task, "float64"))
-        self.watcher.begins(label)
+        self.listener.begins(label)
         request = Request(kind="trace", job=self._job(numpy_row(task, "float64")))
         record, trace = self._compute(request, worker, load_trace)
         if trace is None:
             self.failures[task] = f"no reference: {record.reason}"
         else:
             self.references[task] = trace
-        self.watcher.ended(label, record.status)
+        self.listener.ended(label, record.status)
 
     def _surround_timed(self, kind: Timed, worker: Worker) -> None:
         label = str(numpy_row(*kind))
-        self.watcher.begins(label)
+        self.listener.begins(label)
         try:
             self._surround(*kind, worker)
         except NoReference as error:
             self.failures[kind[0]] = str(error)
-        self.watcher.ended(label, "failed" if kind[0] in self.failures else "ok")
+        self.listener.ended(label, "failed" if kind[0] in self.failures else "ok")
 
     def _recall(self, task: str, precision: Precision, epochs: int | None) -> bool:
         """Return whether an envelope is known already."""
         name = task, precision, epochs
         if name not in self.envelopes:
-            kept = self.kept.get(self._key(task, precision, epochs))
+            kept = self.cache.get(self._key(task, precision, epochs))
             if kept is None:
                 return False
             self.envelopes[name] = kept
@@ -186,29 +186,29 @@ class Parity:
             record, envelope = self._compute(request, worker, load_envelope)
             if envelope is None:
                 raise NoReference(f"no envelope: {record.reason}")
-            self.kept.put(self._key(task, precision, epochs), envelope)
+            self.cache.put(self._key(task, precision, epochs), envelope)
             self.envelopes[task, precision, epochs] = envelope
         return self.envelopes[task, precision, epochs]
 
     def _key(self, task: str, precision: Precision, epochs: int | None) -> str:
-        return key_of(task, settings_of(self._task(task)), precision, epochs)
+        return cache_key(task, settings_of(self._task(task)), precision, epochs)
 
     def _task(self, name: str) -> Task:
         return override(find_task(name), self.settings)
 
-    def _check(self, row: Row, worker: Worker) -> Verdict:
+    def _check(self, row: Row, worker: Worker) -> ParityResult:
         label = str(msgspec.structs.replace(row, precision="float64"))
-        self.watcher.begins(label)
+        self.listener.begins(label)
         verdict = self._verdict(row, worker)
-        self.watcher.ended(label, verdict.status)
+        self.listener.ended(label, verdict.status)
         return verdict
 
-    def _verdict(self, row: Row, worker: Worker) -> Verdict:
+    def _verdict(self, row: Row, worker: Worker) -> ParityResult:
         if row.task in self.failures:
-            return Verdict(row=row, settings=self.settings, status="failed", reason=self.failures[row.task])
+            return ParityResult(row=row, settings=self.settings, status="failed", reason=self.failures[row.task])
         exact = msgspec.structs.replace(row, precision="float64")
         record, mine = self._compute(Request(kind="trace", job=self._job(exact)), worker, load_trace)
-        verdict = Verdict(row=row, settings=self.settings, status=record.status, reason=record.reason)
+        verdict = ParityResult(row=row, settings=self.settings, status=record.status, reason=record.reason)
         if mine is None:
             return verdict
         right = self.references[row.task]
@@ -254,7 +254,7 @@ def numpy_row(task: str, precision: Precision) -> Row:
     return Row(task=task, backend="numpy", mode="loop", device="cpu", precision=precision)
 
 
-def with_tiers(verdict: Verdict, departures: Mapping[Tier, Departure]) -> Verdict:
+def with_tiers(verdict: ParityResult, departures: Mapping[Tier, Departure]) -> ParityResult:
     """Return the verdict with the first fault of these tiers, unless an earlier tier has found one."""
     for tier, departure in departures.items():
         if departure.fault and not verdict.tier:
@@ -266,18 +266,18 @@ def with_tiers(verdict: Verdict, departures: Mapping[Tier, Departure]) -> Verdic
 
 
 def check_parity(
-    rows: Sequence[Row], setup: Setup, settings: Mapping[str, Any], watcher: Watcher, *, timed: bool = False
-) -> Iterator[Verdict]:
+    rows: Sequence[Row], setup: WorkerSetup, settings: Mapping[str, Any], listener: Listener, *, timed: bool = False
+) -> Iterator[ParityResult]:
     """Yield the verdict on every row; those that cannot run come first.
 
     Of the float64 tiers alone, or of all, with one timed run for each row that is right by those.
     """
-    skipped = impossible(rows, fetch_data(dict.fromkeys(row.task for row in rows), setup, watcher))
+    skipped = unavailable(rows, fetch_data(dict.fromkeys(row.task for row in rows), setup, listener))
     for row, (status, reason) in skipped.items():
-        yield Verdict(row=row, settings=dict(settings), status=status, reason=reason)
+        yield ParityResult(row=row, settings=dict(settings), status=status, reason=reason)
     possible = [row for row in rows if row not in skipped]
     with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
-        parity = Parity(setup, Path(scratch), settings, watcher)
+        parity = Parity(setup, Path(scratch), settings, listener)
         parity.refer(dict.fromkeys(row.task for row in possible))
         verdicts = parity.check(possible, timed=timed)
         yield from parity.check_timed(verdicts) if timed else verdicts

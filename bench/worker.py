@@ -33,7 +33,7 @@ from bench.selftest import HIDDEN
 from bench.tasks import Task
 from bench.tasks.named import find_task
 from bench.tasks.overrides import override
-from bench.traces import outcomes, params_after, save_outcome, save_params, save_trace, traces
+from bench.traces import params_after, save_params, save_trace, save_training_result, traces, training_results
 from bench.training import Training, evaluate, make_training, reseeded
 from bench.usage import read_usage, total_cpu_s
 
@@ -161,8 +161,8 @@ def outcome_job(request: Request) -> Record:
     """Train to the end, untimed."""
     backend = entry_of(request.job).load()
     seeds, trainings = trainings_of(request, request.job.row.precision)
-    for seed, found in zip(seeds, outcomes(backend, placement_of(request.job), trainings), strict=True):
-        save_outcome(file_of(request, seed), found)
+    for seed, found in zip(seeds, training_results(backend, placement_of(request.job), trainings), strict=True):
+        save_training_result(file_of(request, seed), found)
     return Record(job=request.job, status="ok")
 
 

@@ -121,9 +121,9 @@ def a_plan(rows: Iterable[Row], *, seed: int = 0, **goal: float | None) -> Plan:
     return Plan(rows=tuple(rows), threads=2, settings={}, goal=chosen, seed=seed)
 
 
-def lines_of(plan: Plan, stand: MadeUpStand) -> list[Record | Block]:
-    return list(run_blocks(plan, stand, Nobody()))
+def lines_of(plan: Plan, executor: MadeUpStand) -> list[Record | Block]:
+    return list(run_blocks(plan, executor, Nobody()))
 
 
-def records_of(plan: Plan, stand: MadeUpStand) -> list[Record]:
-    return [line for line in lines_of(plan, stand) if isinstance(line, Record)]
+def records_of(plan: Plan, executor: MadeUpStand) -> list[Record]:
+    return [line for line in lines_of(plan, executor) if isinstance(line, Record)]

@@ -15,8 +15,8 @@ from support import KINDS, NO_SETTINGS, Tracer, a_row, require
 from backends.contract import Precision
 from bench.machine import gpu_names
 from bench.plan import Choice, choose_rows
-from bench.progress import TerminalWatcher
-from bench.records import Row, Verdict
+from bench.progress import TerminalProgress
+from bench.records import ParityResult, Row
 from bench.setup import make_setup
 from bench.tasks import TASKS
 from bench.verify import check_parity
@@ -40,7 +40,7 @@ def params_of(rows: tuple[Row, ...], *marks: pytest.MarkDecorator) -> list[objec
 
 
 @pytest.fixture(scope="module")
-def verdicts(request: pytest.FixtureRequest) -> dict[Row, Verdict]:
+def verdicts(request: pytest.FixtureRequest) -> dict[Row, ParityResult]:
     """Check the rows of all selected tests at once."""
     items = [item for item in request.session.items if "checked_row" in getattr(item, "fixturenames", ())]
     rows = []
@@ -51,9 +51,9 @@ def verdicts(request: pytest.FixtureRequest) -> dict[Row, Verdict]:
             continue
         rows.append(item.callspec.params["checked_row"])
     capture = request.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled(), TerminalWatcher(Console(stderr=True)) as watcher:
+    with capture.global_and_fixture_disabled(), TerminalProgress(Console(stderr=True)) as listener:
         print()  # what follows takes minutes, and says how far it is
-        return {verdict.row: verdict for verdict in check_parity(rows, make_setup(None, 600, None), {}, watcher)}
+        return {verdict.row: verdict for verdict in check_parity(rows, make_setup(None, 600, None), {}, listener)}
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def verdicts(request: pytest.FixtureRequest) -> dict[Row, Verdict]:
         *params_of(GPU_ROWS, pytest.mark.gpu),
     ],
 )
-def test_a_row_follows_the_reference(checked_row: Row, verdicts: dict[Row, Verdict]) -> None:
+def test_a_row_follows_the_reference(checked_row: Row, verdicts: dict[Row, ParityResult]) -> None:
     require(checked_row)
     verdict = verdicts[checked_row]
     if verdict.status == "unsupported" and checked_row.device == "gpu":

@@ -109,9 +109,9 @@ def test_a_row_alone_runs_until_a_later_run_could_be_compared_with_it() -> None:
 
 
 def test_rows_that_compute_something_else_are_compared_with_nothing() -> None:
-    stand = a_stand((0.001, 0.02, 0.02), sd=0.05)  # the wrong one is the fastest
+    executor = a_stand((0.001, 0.02, 0.02), sd=0.05)  # the wrong one is the fastest
     plan = a_plan(ROWS, time_s=1e9)
-    records = [r for r in run_blocks(plan, stand, Nobody(), unranked=lambda: [A]) if isinstance(r, Record)]
+    records = [r for r in run_blocks(plan, executor, Nobody(), unranked=lambda: [A]) if isinstance(r, Record)]
     counts = blocks_of(records)
     assert counts[A] == MIN_BLOCKS
     assert counts[B] == counts[C] > MIN_BLOCKS
@@ -139,10 +139,10 @@ def test_what_is_open_depends_on_the_blocks_before_alone() -> None:
 
 
 def test_no_block_begins_that_would_end_after_the_time() -> None:
-    stand = a_stand(sd=0.5)
+    executor = a_stand(sd=0.5)
     block_s = 3 * SAMPLE_S + 2 * CALIBRATION_S
-    records_of(a_plan(ROWS, time_s=7.5 * block_s), stand)
-    assert stand.now_s == pytest.approx(7 * block_s)
+    records_of(a_plan(ROWS, time_s=7.5 * block_s), executor)
+    assert executor.now_s == pytest.approx(7 * block_s)
 
 
 def test_the_first_block_of_every_task_runs_however_little_time_there_is() -> None:
@@ -167,8 +167,8 @@ class Watched(MadeUpStand):
 
 
 def test_each_block_says_what_the_machine_did_meanwhile() -> None:
-    stand = Watched(dict.fromkeys(ROWS, 0.02), np.random.default_rng(0), speed=lambda now_s: 1 + now_s / 100)
-    lines = lines_of(a_plan(ROWS, workers=2), stand)
+    executor = Watched(dict.fromkeys(ROWS, 0.02), np.random.default_rng(0), speed=lambda now_s: 1 + now_s / 100)
+    lines = lines_of(a_plan(ROWS, workers=2), executor)
     blocks = [line for line in lines if isinstance(line, Block)]
     assert [(block.task, block.block) for block in blocks] == [("linear_fit", 0), ("linear_fit", 1)]
     assert isinstance(lines[3], Block)  # right after the three samples that it is about
@@ -208,14 +208,14 @@ class Scripted(MadeUpStand):
 
     def sample(self, job: Job) -> Record:
         seed = [*map(ord, job.row.mode), job.block]
-        stand = replace_rng(self, seed)
-        record = MadeUpStand.sample(stand, job)
+        executor = replace_rng(self, seed)
+        record = MadeUpStand.sample(executor, job)
         self.now_s += SAMPLE_S
         return record
 
 
-def replace_rng(stand: MadeUpStand, seed: list[int]) -> MadeUpStand:
-    return MadeUpStand(stand.pass_s, np.random.default_rng(seed), sd=stand.sd)
+def replace_rng(executor: MadeUpStand, seed: list[int]) -> MadeUpStand:
+    return MadeUpStand(executor.pass_s, np.random.default_rng(seed), sd=executor.sd)
 
 
 def a_scripted() -> Scripted:

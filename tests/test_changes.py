@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import a_block, a_calibration, a_header, a_record, a_row, a_verdict
+from support import a_block, a_calibration, a_header, a_parity_result, a_record, a_row
 
 from bench.changes import KINDS, Change, Kind, changes, good_times, log_loops, speed_change, too_slow, untold, why_not
-from bench.records import Block, Calibration, Record, Row, Verdict
+from bench.records import Block, Calibration, ParityResult, Record, Row
 from bench.stats import estimate_apart, interval_apart, judge
 from bench.store import Run
 
@@ -31,7 +31,7 @@ def a_run(
     noise: float = 0.005,
     seed: int = 0,
     records: Mapping[Row, list[Record]] | None = None,
-    verdicts: Mapping[Row, Verdict] | None = None,
+    parity_results: Mapping[Row, ParityResult] | None = None,
     header_rows: tuple[Row, ...] | None = None,
     calibrated: bool = True,
 ) -> Run:
@@ -52,7 +52,7 @@ def a_run(
             for task in tasks
             for block in range(blocks)
         ),
-        verdicts=tuple(({row: a_verdict(row) for row in own} | dict(verdicts or {})).values()),
+        parity_results=tuple(({row: a_parity_result(row) for row in own} | dict(parity_results or {})).values()),
     )
 
 
@@ -144,7 +144,7 @@ def test_six_blocks_are_enough() -> None:
 def alone(then: Run, now: Run, row: Row) -> str:
     """Return what the times would say without calibrations."""
     before, after = (list(good_times(run)[row].values()) for run in (then, now))
-    return judge({row: estimate_apart(after, before)}, EFFECT)[row].outcome
+    return judge({row: estimate_apart(after, before)}, EFFECT)[row].verdict
 
 
 def test_a_machine_that_got_slower_is_not_taken_for_a_row_that_did() -> None:
@@ -300,20 +300,20 @@ def test_a_flag_that_is_not_unfair_leaves_a_row_in() -> None:
 
 
 def test_a_row_that_does_not_compute_its_task_any_more_is_wrong() -> None:
-    verdict = a_verdict(OTHER, agrees=False, reason="loss at step 7 departs")
-    found = change_of(OTHER, THEN, a_run({ROW: 0.1, OTHER: 0.2}, verdicts={OTHER: verdict}, seed=1))
+    verdict = a_parity_result(OTHER, agrees=False, reason="loss at step 7 departs")
+    found = change_of(OTHER, THEN, a_run({ROW: 0.1, OTHER: 0.2}, parity_results={OTHER: verdict}, seed=1))
     assert found == Change(row=OTHER, kind="wrong", reason="parity: loss at step 7 departs")
 
 
 @pytest.mark.parametrize("agrees", [None, False])
 def test_a_row_that_is_not_known_to_be_right_has_no_good_times(agrees: bool | None) -> None:
-    run = a_run({ROW: 0.1, OTHER: 0.2}, verdicts={OTHER: a_verdict(OTHER, agrees=agrees)})
+    run = a_run({ROW: 0.1, OTHER: 0.2}, parity_results={OTHER: a_parity_result(OTHER, agrees=agrees)})
     assert set(good_times(run)) == {ROW}
 
 
 def test_a_row_of_which_parity_cannot_be_told_says_so() -> None:
-    verdict = a_verdict(OTHER, agrees=None, status="failed", reason="no reference: out of memory")
-    now = a_run({ROW: 0.1, OTHER: 0.2}, verdicts={OTHER: verdict}, seed=1)
+    verdict = a_parity_result(OTHER, agrees=None, status="failed", reason="no reference: out of memory")
+    now = a_run({ROW: 0.1, OTHER: 0.2}, parity_results={OTHER: verdict}, seed=1)
     assert change_of(OTHER, THEN, now).kind == "missing"
     assert "no reference: out of memory" in why_not(OTHER, now)
 
@@ -330,7 +330,10 @@ def test_good_times_are_logarithms_by_block() -> None:
         ({}, "not among the rows of the run"),
         ({"records": {OTHER: [a_record(OTHER, status="timeout", reason="no result")]}}, "timeout: no result"),
         (
-            {"times_s": {ROW: 0.1, OTHER: 0.2}, "verdicts": {OTHER: a_verdict(OTHER, agrees=False, reason="departs")}},
+            {
+                "times_s": {ROW: 0.1, OTHER: 0.2},
+                "parity_results": {OTHER: a_parity_result(OTHER, agrees=False, reason="departs")},
+            },
             "parity: departs",
         ),
         (
@@ -346,7 +349,9 @@ def test_a_row_that_only_the_later_run_has_good_times_of_is_new(then: dict[str, 
 
 
 def test_a_row_that_neither_run_has_good_times_of_is_told_all_the_same() -> None:
-    wrong = a_run({ROW: 0.1, OTHER: 0.2}, verdicts={OTHER: a_verdict(OTHER, agrees=False, reason="departs")})
+    wrong = a_run(
+        {ROW: 0.1, OTHER: 0.2}, parity_results={OTHER: a_parity_result(OTHER, agrees=False, reason="departs")}
+    )
     assert change_of(OTHER, wrong, wrong) == Change(row=OTHER, kind="wrong", reason="then and now: parity: departs")
     broken = a_run({ROW: 0.1}, records={OTHER: [a_record(OTHER, status="crashed", reason="killed")]})
     assert change_of(OTHER, broken, broken).kind == "missing"
@@ -362,7 +367,7 @@ def test_the_worst_comes_first() -> None:
     then = a_run({rows[mode]: 0.1 for mode in reversed(modes) if mode != "new"})
     now = a_run(
         {rows[mode]: 0.1 * factors.get(mode, 1.0) for mode in modes if mode != "missing"},
-        verdicts={rows["wrong"]: a_verdict(rows["wrong"], agrees=False)},
+        parity_results={rows["wrong"]: a_parity_result(rows["wrong"], agrees=False)},
         seed=1,
     )
     assert [change.row.mode for change in changes(then, now, EFFECT)] == [

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import FAKES, ROOT, a_block, a_header, a_machine, a_record, a_row, a_verdict, run_bench, write_run
+from support import FAKES, ROOT, a_block, a_header, a_machine, a_parity_result, a_record, a_row, run_bench, write_run
 
 import bench
 from bench.cli import main
@@ -51,7 +51,7 @@ def test_run_prints_the_table_and_writes_the_run_file(tmp_path: Path) -> None:
     assert run.header.tasks["thermometer_raw"]["optimizer.learning_rate"] == 0.0001
     assert [record.status for record in run.records] == ["ok"]
     assert [(block.task, block.block) for block in run.blocks] == [("thermometer_raw", 0)]
-    assert run.verdicts[-1].agrees is True
+    assert run.parity_results[-1].agrees is True
     assert f", schedule seed {run.header.schedule_seed}." in result.stdout
 
 
@@ -482,7 +482,7 @@ def a_run(
     off = np.random.default_rng(list(path.name.encode())).normal(0, share, blocks).tolist()
     records = [a_record(ROW, block, 1.0, pass_s * math.exp(off[block])) for block in range(blocks)]
     quiet = [a_block(ROW.task, block, loop_s) for block in range(blocks)]
-    write_run(path, a_header(*rows, **header), [a_verdict(ROW), *records, *quiet, *lines])
+    write_run(path, a_header(*rows, **header), [a_parity_result(ROW), *records, *quiet, *lines])
     return path.name
 
 
@@ -512,10 +512,10 @@ CASES: dict[str, tuple[dict[str, Any], str, int, int]] = {  # what is otherwise;
     "faster": ({"pass_s": 0.05}, "faster", 0, 0),
     "anything": ({"share": 0.3}, "inconclusive", 0, 5),
     "too few": ({"blocks": 2}, "too few blocks", 0, 5),
-    "wrong": ({"lines": [a_verdict(ROW, agrees=False, reason="off by 1")]}, "wrong", 3, 3),
+    "wrong": ({"lines": [a_parity_result(ROW, agrees=False, reason="off by 1")]}, "wrong", 3, 3),
     "failed": ({"lines": [a_record(ROW, 8, status="crashed", reason="killed")]}, "missing", 5, 5),
     "gone": ({"blocks": 0, "rows": ()}, "missing", 5, 5),
-    "one more": ({"lines": [*AS_BEFORE, a_verdict(OTHER)], "rows": (ROW, OTHER)}, "new", 0, 0),
+    "one more": ({"lines": [*AS_BEFORE, a_parity_result(OTHER)], "rows": (ROW, OTHER)}, "new", 0, 0),
 }
 
 
@@ -534,9 +534,9 @@ def test_what_became_of_a_row_is_told_and_the_exit_code_says_the_worst(
 
 
 def test_a_wrong_row_is_worse_than_a_slow_one(compare: Compare, tmp_path: Path) -> None:
-    good = [*AS_BEFORE, a_verdict(OTHER)]
+    good = [*AS_BEFORE, a_parity_result(OTHER)]
     then = a_run(tmp_path / "then.jsonl", *good, rows=(ROW, OTHER))
-    wrong = [*AS_BEFORE, a_verdict(OTHER, agrees=False, reason="off by 1")]
+    wrong = [*AS_BEFORE, a_parity_result(OTHER, agrees=False, reason="off by 1")]
     now = a_run(tmp_path / "now.jsonl", *wrong, rows=(ROW, OTHER), pass_s=0.2)
     result = compare(then, now, "--fail-on", "5%")
     assert result.returncode == 3

@@ -22,9 +22,9 @@ from bench.datasets import files
 from bench.datasets.files import (
     Collection,
     DataMissing,
+    DownloadListener,
     Mirror,
     NpmPackage,
-    Reporter,
     SourceFailed,
     Wheel,
     allowed_kinds,
@@ -42,7 +42,7 @@ KINDS = ("mirrors", "packages")
 
 
 class Quiet:
-    """A reporter that remembers what it was told."""
+    """A listener that remembers what it was told."""
 
     def __init__(self) -> None:
         self.labels: list[str] = []
@@ -66,7 +66,7 @@ class Fake:
     def __str__(self) -> str:
         return self.name
 
-    def fetch(self, names: Iterable[str], folder: Path, reporter: Reporter) -> None:
+    def fetch(self, names: Iterable[str], folder: Path, listener: DownloadListener) -> None:
         self.asked.append(list(names))
         for name in self.asked[-1]:
             if name in self.contents:
@@ -350,12 +350,12 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def test_a_mirror_gives_the_files_unpacked(server: Server, tmp_path: Path) -> None:
-    reporter = Quiet()
-    found = fetch(collection(server.mirror), (tmp_path,), KINDS, reporter)
+    listener = Quiet()
+    found = fetch(collection(server.mirror), (tmp_path,), KINDS, listener)
     assert {name: path.read_bytes() for name, path in found.items()} == CONTENTS
     assert server.requests == ["/data/a.bin.gz", "/data/b.bin.gz"]
     assert everything_under(tmp_path) == sorted(CONTENTS)
-    assert [label.split()[0] for label in reporter.labels] == ["a.bin", "b.bin"]
+    assert [label.split()[0] for label in listener.labels] == ["a.bin", "b.bin"]
 
 
 def cut_off_packed(server: Server) -> None:
@@ -513,9 +513,9 @@ def test_a_package_gives_the_files(packager: Packager, tmp_path: Path, monkeypat
 
 def test_a_package_is_shown_by_its_name(packager: Packager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     imitate(monkeypatch, packager, packager.pack(CONTENTS))
-    reporter = Quiet()
-    packager.source.fetch(CONTENTS, tmp_path, reporter)
-    assert reporter.labels == [str(packager.source)]
+    listener = Quiet()
+    packager.source.fetch(CONTENTS, tmp_path, listener)
+    assert listener.labels == [str(packager.source)]
     assert packager.source.package in str(packager.source)
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
-from bench.doctor import LEVELS, Finding, findings, worst
-from bench.examination import BINDING_VARIABLES, CPU, KERNEL_VARIABLES, Facts, examine
+from bench.doctor import LEVELS, MachineFinding, findings, worst
+from bench.examination import BINDING_VARIABLES, CPU, KERNEL_VARIABLES, Probe, probe_machine
 from bench.launch import THREAD_VARIABLES
 from bench.machine import usable_cores
 from bench.records import Calibration
@@ -28,7 +28,7 @@ def calibration(typical_s: float = 0.001, slowest_s: float | None = None) -> Cal
     return Calibration(loops_s=(typical_s,) * 16 + (slowest_s or typical_s,) * 4)
 
 
-GOOD = Facts(
+GOOD = Probe(
     machine_cores=4,
     usable_cores=(0, 1, 2, 3),
     quota_cores=math.inf,
@@ -50,7 +50,7 @@ GOOD = Facts(
 )
 
 
-def found_by(name: str, **changes: Any) -> Finding:
+def found_by(name: str, **changes: Any) -> MachineFinding:
     """Return what a check finds on the good machine with something changed."""
     (finding,) = (finding for finding in findings(replace(GOOD, **changes)) if finding.name == name)
     return finding
@@ -178,7 +178,7 @@ def test_what_does_no_harm_is_good(name: str, changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", THREAD_VARIABLES)
 def test_a_number_of_threads_that_the_user_set_is_told_and_no_fault(name: str) -> None:
     finding = found_by("thread variables", variables={name: "1"})
-    assert finding == Finding("thread variables", "good", f"{name}=1: replaced in workers by --threads")
+    assert finding == MachineFinding("thread variables", "good", f"{name}=1: replaced in workers by --threads")
 
 
 # The worst
@@ -190,7 +190,7 @@ def test_unknown_is_worse_than_good_and_better_than_a_warning() -> None:
 
 @pytest.mark.parametrize("number", range(4))
 def test_the_worst_level_is_that_of_the_worst_finding(number: int) -> None:
-    found = [Finding("a check", level, "something") for level in LEVELS[: number + 1]]
+    found = [MachineFinding("a check", level, "something") for level in LEVELS[: number + 1]]
     assert worst(found) == worst(found[::-1]) == LEVELS[number]
 
 
@@ -202,20 +202,20 @@ def test_of_no_findings_the_worst_is_unknown() -> None:
 
 
 @pytest.fixture
-def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], Facts]:
+def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], Probe]:
     """Examine a machine of two cores with these files."""
 
-    def planted(files: dict[str, str]) -> Facts:
+    def planted(files: dict[str, str]) -> Probe:
         for name, text in files.items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(text)
-        return examine(calibrations=(), environment={}, root=tmp_path, window_s=0.0)
+        return probe_machine(calibrations=(), environment={}, root=tmp_path, window_s=0.0)
 
     monkeypatch.setattr("bench.examination.usable_cores", lambda: (0, 1))
     return planted
 
 
-Plant = Callable[[dict[str, str]], Facts]
+Plant = Callable[[dict[str, str]], Probe]
 
 
 def test_where_there_are_no_files_all_that_they_tell_is_unknown(plant: Plant) -> None:
@@ -333,7 +333,7 @@ def test_stolen_time_is_a_share_of_what_passed_and_of_what_was_wanted(
     ],
 )
 def test_the_timer_is_measured_by_reading_it(clock: Callable[[], float], step_s: float | None, cost_s: float) -> None:
-    facts = examine(calibrations=(), environment={}, window_s=0.0, clock=clock)
+    facts = probe_machine(calibrations=(), environment={}, window_s=0.0, clock=clock)
     assert facts.timer_step_s == step_s
     assert facts.timer_cost_s == pytest.approx(cost_s, rel=0.02)
 
@@ -342,7 +342,7 @@ def test_a_busy_process_is_seen_by_its_name_alone() -> None:
     with subprocess.Popen([sys.executable, "-S", "-c", "while True: pass  # secret"]) as process:
         try:
             name = psutil.Process(process.pid).name()
-            busy = examine(calibrations=(), environment={}, window_s=0.3).others_cores
+            busy = probe_machine(calibrations=(), environment={}, window_s=0.3).others_cores
         finally:
             process.kill()
     assert busy[name] > 0.1
@@ -351,7 +351,7 @@ def test_a_busy_process_is_seen_by_its_name_alone() -> None:
 
 def test_the_real_machine_can_be_examined() -> None:
     environment = {"OPENBLAS_CORETYPE": "Haswell", "OMP_NUM_THREADS": "1", "KMP_AFFINITY": "", "TOKEN": "secret"}
-    facts = examine(calibrations=(calibration(),), environment=environment)
+    facts = probe_machine(calibrations=(calibration(),), environment=environment)
     assert facts.usable_cores == usable_cores()
     assert facts.available_memory_bytes > 0
     assert facts.variables == {"OMP_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "Haswell"}

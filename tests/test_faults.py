@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from support import a_row, a_verdict, no_files, run_bench
+from support import a_parity_result, a_row, no_files, run_bench
 
 from backends import numpy_backend
 from backends.contract import Placement, Precision
@@ -118,12 +118,12 @@ def test_every_fault_is_a_mode_of_a_backend_that_no_user_sees() -> None:
 def test_what_a_verdict_says_of_a_fault() -> None:
     row = a_row("linear_fit", "faulty", "tf32")
     assert caught("tf32", "linear_fit", None).tier == NOTHING
-    assert caught("tf32", "linear_fit", a_verdict(row)).tier == MISSED
-    crashed = caught("tf32", "linear_fit", a_verdict(row, agrees=None, status="crashed", reason="it crashed"))
+    assert caught("tf32", "linear_fit", a_parity_result(row)).tier == MISSED
+    crashed = caught("tf32", "linear_fit", a_parity_result(row, agrees=None, status="crashed", reason="it crashed"))
     assert (crashed.tier, crashed.settled) == ("crashed", False)
-    assert not caught("tf32", "linear_fit", a_verdict(row)).settled
+    assert not caught("tf32", "linear_fit", a_parity_result(row)).settled
     assert caught("tf32", "linear_fit", None).settled
-    wrong = a_verdict(row, agrees=False, tier="envelope", reason="it departs")
+    wrong = a_parity_result(row, agrees=False, tier="envelope", reason="it departs")
     assert caught("tf32", "linear_fit", wrong) == Catch("tf32", "linear_fit", "envelope", "it departs")
 
 

@@ -11,16 +11,16 @@ from support import a_record, a_row, a_timing
 
 from bench.flags import (
     Flag,
-    Sample,
+    ProcessTimes,
     achieved_share,
     crowded,
     drifting,
     escaped,
     flags,
     flags_of,
-    impossible,
     product_bounds,
     recompiling,
+    too_fast,
     unaccounted,
     uncounted,
     unfinished,
@@ -31,10 +31,10 @@ ROW, OTHER = a_row("linear_fit"), a_row("linear_fit", "torch", "eager")
 USUAL_S = (8.0, *(0.25,) * 6)  # the first pass compiles; then there are enough to see a drift
 
 
-def sample(*passes_s: float, cores: int = 2, bound: float = 1e11, **timing: Any) -> Sample:
+def sample(*passes_s: float, cores: int = 2, bound: float = 1e11, **timing: Any) -> ProcessTimes:
     """Return a process that had two cores granted."""
     resources = Resources(cores=cores, dtype="float32", framework="1.0")
-    return Sample(a_timing(*(passes_s or USUAL_S), **timing), resources, 2, bound)
+    return ProcessTimes(a_timing(*(passes_s or USUAL_S), **timing), resources, 2, bound)
 
 
 def used(cpu_s: float, waited_s: float | None = 0.0, vanished_s: float = 0.0, window_s: float = 1.0) -> Steady:
@@ -42,7 +42,7 @@ def used(cpu_s: float, waited_s: float | None = 0.0, vanished_s: float = 0.0, wi
     return Steady(window_s=window_s, cpu_s=cpu_s, vanished_cpu_s=vanished_s, waited_s=waited_s)
 
 
-def sentences(samples: Sequence[Sample]) -> list[str]:
+def sentences(samples: Sequence[ProcessTimes]) -> list[str]:
     return [flag.sentence for flag in flags(samples)]
 
 
@@ -65,7 +65,7 @@ VIOLATIONS = {
     ),
     "more cores than granted": (sample(cores=4), 1, Flag("made 4 cores its own, 2 granted", unfair=True)),
     "busy on more cores": (sample(steady=used(3.0)), 3, Flag("kept 3.0 cores busy, 2 granted", unfair=True)),
-    "impossible": (
+    "too_fast": (
         sample(flops_per_pass=250, bound=400.0),
         3,
         Flag(
@@ -134,7 +134,7 @@ def test_several_violations_are_all_told_the_unfair_ones_first() -> None:
 
 TIMES = (2.0, 1.0, 1.0, 1.0, 1.0)  # of passes
 JUST_OVER = 1 + 1e-9
-LIMITS: dict[str, tuple[Callable[[Sequence[Sample]], str], dict[str, Any], dict[str, Any]]] = {
+LIMITS: dict[str, tuple[Callable[[Sequence[ProcessTimes]], str], dict[str, Any], dict[str, Any]]] = {
     "1 % of a pass left": (
         unfinished,
         {"read_s": (0.01,), "reread_s": (0.0,)},
@@ -153,7 +153,7 @@ LIMITS: dict[str, tuple[Callable[[Sequence[Sample]], str], dict[str, Any], dict[
     "5 % more busy cores than granted": (escaped, {"steady": used(2.1)}, {"steady": used(2.1 * JUST_OVER)}),
     "as many cores as granted": (escaped, {"cores": 2}, {"cores": 3}),
     "2 % faster than the product": (
-        impossible,
+        too_fast,
         {"flops_per_pass": 102, "bound": 100.0},
         {"flops_per_pass": 103, "bound": 100.0},
     ),
@@ -188,7 +188,7 @@ def test_of_a_short_wall_time_20_milliseconds_may_be_missing(missing_s: float, f
     short = sample(*(0.01,) * 5, import_s=0.0, setup_s=0.0)
     timing = replace(short.timing, wall_s=short.timing.phases_s + missing_s)
     assert timing.wall_s < 1.2
-    assert bool(unaccounted([Sample(timing, short.resources, 2, 1e11)])) == flagged
+    assert bool(unaccounted([ProcessTimes(timing, short.resources, 2, 1e11)])) == flagged
 
 
 # Unfinished work

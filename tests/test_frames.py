@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from support import a_block, a_header, a_machine, a_quality, a_record, a_row, a_verdict, write_run
+from support import a_block, a_header, a_machine, a_parity_result, a_quality, a_record, a_row, write_run
 
 import bench
 from bench.errors import UserError
-from bench.frames import named, summary
-from bench.plan import BadChoice
+from bench.frames import summary
+from bench.plan import BadChoice, find_row
 from bench.records import Goal, Line, Row, Steady
 from bench.store import read_run, read_runs
 from bench.tables import (
@@ -48,10 +48,10 @@ def run_path(tmp_path: Path) -> Path:
         ]
     lines += [
         a_record(GONE, status="unsupported", reason="pip install gone"),
-        a_verdict(FAST, agrees=False, reason="an early verdict"),
-        a_verdict(FAST, gradient=1e-15),
-        a_verdict(SLOW, gradient=1e-15),
-        a_verdict(WRONG, agrees=False, reason="loss 2 at step 7", gradient=1e-15),
+        a_parity_result(FAST, agrees=False, reason="an early verdict"),
+        a_parity_result(FAST, gradient=1e-15),
+        a_parity_result(SLOW, gradient=1e-15),
+        a_parity_result(WRONG, agrees=False, reason="loss 2 at step 7", gradient=1e-15),
     ]
     return write_run(tmp_path / "run.jsonl", a_header(), lines)
 
@@ -69,7 +69,7 @@ def lines_of(path: Path) -> pd.DataFrame:
 def right(times_s: Mapping[Row, Mapping[int, float]]) -> list[Line]:
     """Return records whose median steady pass in each block is given, and that all rows are right."""
     records = [a_record(row, block, 9.0, time_s) for row, each in times_s.items() for block, time_s in each.items()]
-    return [*records, *map(a_verdict, times_s)]
+    return [*records, *map(a_parity_result, times_s)]
 
 
 def noisy(pass_s: float, blocks: int, share: float, seed: int = 0) -> dict[int, float]:
@@ -89,7 +89,7 @@ def test_load_gives_a_line_a_sample(run_path: Path) -> None:
     assert first["first_pass_s"] == 9.0
     assert first["first_call_s"] == pytest.approx(8.7)
     assert first["steady_passes_s"] == pytest.approx(0.9)
-    assert first["samples_per_s"] == pytest.approx(3200 / 0.3)
+    assert first["rows_per_s"] == pytest.approx(3200 / 0.3)
     assert first["cores_busy"] == pytest.approx(2.0)
     assert first["passes_s"] == (9.0, 0.2, 0.4, 0.3)
     assert (first["block"], first["threads"], first["effect"]) == (0, 2, 0.05)
@@ -136,7 +136,7 @@ def test_a_sample_that_failed_has_no_times(tmp_path: Path) -> None:
 
 
 def test_a_job_that_was_tried_again_counts_as_it_ended_last(tmp_path: Path) -> None:
-    lines = [a_record(FAST, status="timeout", reason="too slow"), a_record(FAST, 0, 1.0, 0.25), a_verdict(FAST)]
+    lines = [a_record(FAST, status="timeout", reason="too slow"), a_record(FAST, 0, 1.0, 0.25), a_parity_result(FAST)]
     (line,) = frame_of(tmp_path, lines).to_dict("records")
     assert line["status"] == "ok"
     assert line["pass_s"] == 0.25
@@ -152,7 +152,7 @@ def test_samples_can_be_written_as_parquet(run_path: Path, tmp_path: Path) -> No
 
 def test_a_row_is_the_median_of_its_processes(run_path: Path) -> None:
     slow = lines_of(run_path).loc["slow"]
-    assert slow["samples"] == 2
+    assert slow["processes"] == 2
     assert slow["pass_s"] == pytest.approx((0.3 + 0.9) / 2)
     assert (slow["pass_min_s"], slow["pass_max_s"]) == pytest.approx((0.3, 0.9))
 
@@ -200,7 +200,7 @@ def test_a_row_of_which_a_sample_failed_is_not_ranked(tmp_path: Path) -> None:
         a_record(FAST, 0, 1.0, 0.25),
         a_record(FAST, 1, status="crashed", reason="was killed"),
         *right({SLOW: {0: 0.5, 1: 0.5}}),
-        a_verdict(FAST),
+        a_parity_result(FAST),
     ]
     table = readable(summary(frame_of(tmp_path, lines)))
     assert list(table["backend"]) == ["slow", "fast"]
@@ -210,7 +210,7 @@ def test_a_row_of_which_a_sample_failed_is_not_ranked(tmp_path: Path) -> None:
 
 def test_a_row_whose_times_are_not_fair_is_shown_and_not_ranked(tmp_path: Path) -> None:
     unfinished = [a_record(FAST, block, 1.0, 0.25, timing={"read_s": (0.125, 0.125)}) for block in range(2)]
-    frame = frame_of(tmp_path, [*unfinished, *right({SLOW: {0: 0.5, 1: 0.5}}), a_verdict(FAST)])
+    frame = frame_of(tmp_path, [*unfinished, *right({SLOW: {0: 0.5, 1: 0.5}}), a_parity_result(FAST)])
     assert list(frame["fair"]) == [False, False, True, True]
     lines = summary(frame).set_index("backend")
     assert list(lines.index) == ["slow", "fast"]
@@ -227,7 +227,7 @@ def test_a_row_whose_times_are_not_fair_is_shown_and_not_ranked(tmp_path: Path) 
 
 
 def test_a_row_with_a_flag_that_is_not_unfair_is_ranked_and_the_flag_is_told(tmp_path: Path) -> None:
-    lines = [a_record(FAST, 0, 1.0, 0.25, timing={"wall_s": 30.0}), *right({SLOW: {0: 0.5}}), a_verdict(FAST)]
+    lines = [a_record(FAST, 0, 1.0, 0.25, timing={"wall_s": 30.0}), *right({SLOW: {0: 0.5}}), a_parity_result(FAST)]
     frame = frame_of(tmp_path, lines)
     assert list(frame["fair"]) == [True, True]
     table = readable(summary(frame))
@@ -436,11 +436,11 @@ ALL = [a_row("linear_fit"), *TORCH, a_row("linear_fit", "theirs", "b"), a_row("l
     ],
 )
 def test_a_backend_alone_names_its_plain_mode(name: str, row: Row | None) -> None:
-    assert named(name, ALL) == row
+    assert find_row(name, ALL) == row
 
 
 def test_a_backend_whose_plain_mode_is_not_there_is_named_by_the_next() -> None:
-    assert named("torch", TORCH[:1]) == TORCH[0]
+    assert find_row("torch", TORCH[:1]) == TORCH[0]
 
 
 # Noise
@@ -567,7 +567,7 @@ def test_a_person_is_shown_what_it_cost(tmp_path: Path) -> None:
         "import": "1 s",
         "95 %": "",
     }
-    assert (line["samples/s"], line["memory"], line["device memory"]) == ("12,800", "5 MB", "")
+    assert (line["rows/s"], line["memory"], line["device memory"]) == ("12,800", "5 MB", "")
 
 
 def test_a_bias_that_has_not_converged_is_made_visible(run_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from support import a_block, a_header, a_record, a_row, a_verdict, run_bench, write_run
+from support import a_block, a_header, a_parity_result, a_record, a_row, run_bench, write_run
 
 from bench import frames, growth_tables, plots
 from bench.growth import Cost, axis_of, costs, crossings, fit, grown, panels
@@ -47,9 +47,9 @@ def a_sweep(
             timing = {"steps_per_pass": STEPS, "rows_per_step": batch, "flops_per_pass": STEPS * batch * FLOPS_PER_ROW}
             lines.append(a_record(row, block, 1.0, *(pass_s,) * 4, timing=timing))
         lines += [a_block(f"iris_mlp:batch_size={batch}", block) for batch in BATCHES]
-    verdicts = [a_verdict(row, agrees=row not in wrong, reason="off" if row in wrong else "") for row in rows]
+    verdicts = [a_parity_result(row, agrees=row not in wrong, reason="off" if row in wrong else "") for row in rows]
     path = write_run(folder / "s.jsonl", a_header(*rows), [*verdicts, *lines])
-    return frames.samples((read_run(path),))
+    return frames.processes((read_run(path),))
 
 
 # Overhead and rate
@@ -218,8 +218,8 @@ def test_layers_stand_at_their_flops_though_another_setting_does_not_change_thes
         pass_s = STEPS * SMALL_FIRST[row.mode](int(hidden[layers] * 4 / FLOPS_PER_ROW))
         timing = {"steps_per_pass": STEPS, "flops_per_pass": int(STEPS * hidden[layers])}
         lines.append(a_record(row, 0, 1.0, *(pass_s,) * 4, timing=timing))
-    path = write_run(tmp_path / "s.jsonl", a_header(*rows), [*map(a_verdict, rows), *lines])
-    samples = frames.samples((read_run(path),))
+    path = write_run(tmp_path / "s.jsonl", a_header(*rows), [*map(a_parity_result, rows), *lines])
+    samples = frames.processes((read_run(path),))
     found = grown(samples)
     assert set(found["size"]) == set(hidden.values())
     assert [(crossing.panel, crossing.low, crossing.high) for crossing in crossings(found)] == [
@@ -228,7 +228,7 @@ def test_layers_stand_at_their_flops_though_another_setting_does_not_change_thes
     ]
     assert growth_tables.changed(crossings(found), found)[0].startswith("optimizer sgd: from 4 to 8x8 the fastest ")
     assert list(growth_tables.readable(found, {})) == ["optimizer sgd", "optimizer adam"]
-    plots.draw_growth(found, {}, crossings(found), "about", tmp_path / "s.png")
+    plots.draw_scaling(found, {}, crossings(found), "about", tmp_path / "s.png")
 
 
 # Tables and plots
@@ -262,7 +262,7 @@ def test_a_part_of_a_cost_that_is_not_seen_is_said_to_be_so(tmp_path: Path) -> N
 def test_a_plot_is_a_picture(tmp_path: Path) -> None:
     samples = a_sweep(tmp_path)
     lines = grown(samples)
-    plots.draw_growth(lines, costs(samples, lines), crossings(lines), "about", tmp_path / "s.png")
+    plots.draw_scaling(lines, costs(samples, lines), crossings(lines), "about", tmp_path / "s.png")
     assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -270,7 +270,7 @@ def test_without_matplotlib_there_is_no_plot_and_a_reason(tmp_path: Path, monkey
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     lines = grown(a_sweep(tmp_path))
     with pytest.raises(plots.CannotPlot, match=r"pip install 'levelfield\[report\]'"):
-        plots.draw_growth(lines, {}, [], "about", tmp_path / "s.png")
+        plots.draw_scaling(lines, {}, [], "about", tmp_path / "s.png")
 
 
 def test_a_mode_looks_the_same_in_every_plot_and_no_two_alike() -> None:

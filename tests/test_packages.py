@@ -74,7 +74,7 @@ def run_all(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> tuple[int
 
 
 def outcomes(run: Run) -> dict[tuple[str, str], Record]:
-    return {(record.job.row.backend, record.job.row.mode): record for record in run.outcomes}
+    return {(record.job.row.backend, record.job.row.mode): record for record in run.last_records}
 
 
 def test_the_example_is_short_and_its_entry_loads_nothing() -> None:
@@ -119,7 +119,7 @@ def test_the_rows_of_others_are_right_beside_them(run_all: tuple[int, Path]) -> 
         record = outcomes(run)[row]
         assert record.status == "ok"
         assert record.quality is not None
-        assert run.rulings[record.job.row].agrees
+        assert run.parity[record.job.row].agrees
         values[row] = record.quality.value
     assert values["pocketgrad", "eager"] == pytest.approx(values["numpy", "loop"], rel=1e-5)
 

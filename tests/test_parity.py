@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import a_quality, a_row, a_verdict
+from support import a_parity_result, a_quality, a_row
 
 from backends.contract import Array, LayerParams, Params
 from bench.envelope import Envelope
@@ -190,7 +190,7 @@ def test_the_part_that_departs_most_is_named() -> None:
 
 
 def test_a_verdict_names_the_first_tier_that_found_a_fault_and_keeps_it() -> None:
-    verdict = a_verdict(a_row("linear_fit"))
+    verdict = a_parity_result(a_row("linear_fit"))
     clean = with_tiers(verdict, {"gradient": Departure(1e-16), "trajectory": Departure(1e-15)})
     assert (clean.agrees, clean.tier, clean.reason) == (True, "", "")
     found = with_tiers(clean, {"gradient": Departure(0.0), "trajectory": Departure(1.0, "it departs", 3)})

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support import FAKES, ROOT
 
-from bench.frames import samples, summary
+from bench.frames import processes, summary
 from bench.records import Goal
 from bench.store import Run, read_run
 
@@ -78,7 +78,7 @@ def test_the_file_says_what_the_table_of_the_run_says(
     measured: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
     folder, _ = measured
-    table = summary(samples([run_in(folder)])).set_index("mode")
+    table = summary(processes([run_in(folder)])).set_index("mode")
     for line in json.loads((folder / "b.json").read_text())["benchmarks"]:
         info, row = line["extra_info"], table.loc[line["params"]["mode"]]
         assert (info["ratio"], info["cores_busy"]) == pytest.approx((row["ratio"], row["cores_busy"]))

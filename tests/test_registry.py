@@ -12,7 +12,7 @@ from support import FAKES, ROOT, a_row
 
 from backends import registry
 from backends.registry import BUILT_IN, Entry, require_sound
-from bench.setup import impossible
+from bench.setup import unavailable
 
 MISSING = Entry("absent", "absent", ("loop",), "no_such_framework", ("no-such",), "pip install no-such")
 
@@ -25,7 +25,7 @@ def test_a_framework_that_is_not_installed_has_no_version() -> None:
 def test_rows_of_a_missing_framework_are_unsupported_and_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(registry.BACKENDS, "absent", MISSING)
     here, gone = a_row("line_fit"), a_row("line_fit", "absent")
-    found = impossible([here, gone], {})
+    found = unavailable([here, gone], {})
     assert found == {gone: ("unsupported", "no_such_framework is not installed: pip install no-such")}
 
 
@@ -34,22 +34,22 @@ def test_a_framework_that_runs_on_another_is_missing_without_it(monkeypatch: pyt
     assert entry.version() is None
     monkeypatch.setitem(registry.BACKENDS, "absent", entry)
     row = a_row("line_fit", "absent")
-    assert impossible([row], {}) == {row: ("unsupported", "no_such_framework is not installed: pip install it")}
+    assert unavailable([row], {}) == {row: ("unsupported", "no_such_framework is not installed: pip install it")}
     both = replace(entry, framework="neither")
     monkeypatch.setitem(registry.BACKENDS, "absent", both)
     reason = "neither and no_such_framework are not installed: pip install it"
-    assert impossible([row], {}) == {row: ("unsupported", reason)}
+    assert unavailable([row], {}) == {row: ("unsupported", reason)}
 
 
 def test_rows_without_data_say_why_whatever_their_backend() -> None:
     row, other = a_row("mnist_mlp"), a_row("line_fit")
-    assert impossible([row, other], {"mnist_mlp": "no source gave it"}) == {row: ("no data", "no source gave it")}
+    assert unavailable([row, other], {"mnist_mlp": "no source gave it"}) == {row: ("no data", "no source gave it")}
 
 
 def test_an_entry_that_could_not_be_loaded_is_a_failure_of_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(registry.BACKENDS, "absent", replace(MISSING, fault="entry point absent: SyntaxError: no"))
     row = a_row("line_fit", "absent")
-    assert impossible([row], {}) == {row: ("failed", "entry point absent: SyntaxError: no")}
+    assert unavailable([row], {}) == {row: ("failed", "entry point absent: SyntaxError: no")}
 
 
 def test_other_packages_add_backends_and_cannot_replace_ours() -> None:

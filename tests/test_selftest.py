@@ -17,7 +17,7 @@ from backends.contract import Array, Params, Placement
 from backends.numpy_backend import NumpyTrainer
 from backends.registry import BACKENDS
 from bench.comparison import Times
-from bench.flags import Flag, Sample, flags
+from bench.flags import Flag, ProcessTimes, flags
 from bench.launch import Worker
 from bench.measure import measure, reread
 from bench.plan import EFFECT, BadChoice, Choice, Plan, choose_rows
@@ -33,9 +33,9 @@ from bench.selftest.claims import (
     slowdowns_found,
     truth_covered,
 )
-from bench.selftest.run import TASK, OverheadStand, Silence, _csv, plan, selftest, take, tidy
-from bench.setup import Setup
-from bench.stand import WorkerStand
+from bench.selftest.run import TASK, OverheadExecutor, SilentListener, _csv, plan, selftest, take, tidy
+from bench.setup import WorkerSetup
+from bench.stand import ProcessExecutor
 from bench.stats import interval
 from bench.tasks import TASKS
 from bench.training import make_training
@@ -386,12 +386,12 @@ def test_more_threads_are_three_a_core_and_end_with_the_process(
 ) -> None:
     made: list[tuple[object, bool]] = []
 
-    class Kept(FakeThread):
+    class EnvelopeCache(FakeThread):
         def __init__(self, target: Callable[..., object], *, daemon: bool = False) -> None:
             super().__init__(target, daemon=daemon)
             made.append((target, daemon))
 
-    monkeypatch.setattr(backend, "threading", SimpleNamespace(Thread=Kept))
+    monkeypatch.setattr(backend, "threading", SimpleNamespace(Thread=EnvelopeCache))
     opened("more_threads", threads)
     assert made == [(backend._hash_for_ever, True)] * (3 * threads)
     assert FakeThread.started == 3 * threads
@@ -418,12 +418,12 @@ def test_spinning_looks_at_the_clock_until_the_time_is_over(monkeypatch: pytest.
     assert list(told) == []
 
 
-def measured(mode: str, clock: FakeTime) -> Sample:
+def measured(mode: str, clock: FakeTime) -> ProcessTimes:
     """Return what the harness measures of a mode in one process."""
     trainer = opened(mode)
     found = measure(trainer, TRAINING, clock.perf_counter, clock.usage)
     timing = a_timing(*found.passes_s, read_s=found.read_s, reread_s=reread(trainer, clock.perf_counter, lambda: None))
-    return Sample(timing, Resources(cores=2, dtype="float32", framework="1.0"), 2, 1e11)
+    return ProcessTimes(timing, Resources(cores=2, dtype="float32", framework="1.0"), 2, 1e11)
 
 
 @pytest.mark.parametrize("mode", [mode for mode in FAULTS if mode != "more_threads"])
@@ -446,7 +446,7 @@ def test_the_harness_flags_nothing_else(mode: str, twenty_milliseconds: FakeTime
     ids=["waiting", "vanished"],
 )
 def test_more_threads_are_flagged_by_what_the_claim_wants(steady: Steady) -> None:
-    sample = Sample(a_timing(steady=steady), Resources(cores=2, dtype="float32", framework="1.0"), 2, 1e11)
+    sample = ProcessTimes(a_timing(steady=steady), Resources(cores=2, dtype="float32", framework="1.0"), 2, 1e11)
     assert [FAULTS["more_threads"] in flag.sentence for flag in flags([sample])] == [True]
 
 
@@ -487,14 +487,14 @@ class FakeWorker:
         return self.records[request.job.row.mode]
 
 
-def a_setup(worker: FakeWorker) -> Setup:
-    return cast(Setup, SimpleNamespace(worker=lambda _: worker, threads=2, time_limit_s=5.0))
+def a_setup(worker: FakeWorker) -> WorkerSetup:
+    return cast(WorkerSetup, SimpleNamespace(worker=lambda _: worker, threads=2, time_limit_s=5.0))
 
 
 def overhead_sample(record: Record) -> tuple[Record, FakeWorker]:
     worker = FakeWorker({record.job.row.mode: record})
-    stand = OverheadStand(a_setup(worker), cast(Worker, worker))
-    return stand.sample(record.job), worker
+    executor = OverheadExecutor(a_setup(worker), cast(Worker, worker))
+    return executor.sample(record.job), worker
 
 
 WINDOW = Steady(window_s=0.5, cpu_s=0.5, vanished_cpu_s=0.0, waited_s=0.0)
@@ -550,7 +550,7 @@ class FakeStand:
 
 def test_the_records_of_a_plan_are_taken_and_its_blocks_left_out() -> None:
     planned = plan(a_setup(FakeWorker({})), ("same", "slower"), Goal(workers=3, effect=0.05, time_s=math.inf), 0)
-    records = take(planned, cast(WorkerStand, FakeStand()))
+    records = take(planned, cast(ProcessExecutor, FakeStand()))
     assert all(isinstance(record, Record) for record in records)
     assert sorted((record.job.row.mode, record.job.block) for record in records) == [
         (mode, block) for mode in ("same", "slower") for block in range(3)
@@ -558,10 +558,10 @@ def test_the_records_of_a_plan_are_taken_and_its_blocks_left_out() -> None:
 
 
 def test_silence_is_told_everything_and_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    audience = Silence()
-    audience.stage("block 1", 3)
-    audience.begins("a job")
-    audience.ended("a job", "ok")
+    listener = SilentListener()
+    listener.stage("block 1", 3)
+    listener.begins("a job")
+    listener.ended("a job", "ok")
     assert capsys.readouterr() == ("", "")
 
 
@@ -608,8 +608,8 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Plan, object]]:
     """Let samples be made up; return the plans and what they were carried out on."""
     plans: list[tuple[Plan, object]] = []
 
-    def take(plan: Plan, stand: object) -> list[Record]:
-        plans.append((plan, stand))
+    def take(plan: Plan, executor: object) -> list[Record]:
+        plans.append((plan, executor))
         return [
             a_record(row, block, *(PASS_S.get(row.mode, 0.02) * (1 + 1e-3 * (-1) ** (block + i)),) * 7)
             for block in range(plan.goal.workers or 6)
@@ -622,7 +622,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Plan, object]]:
 
 def test_a_self_test_takes_samples_for_every_claim(taken: list[tuple[Plan, object]]) -> None:
     listener = Listener()
-    outcome = selftest(a_setup(FakeWorker({})), listener, 3, seed=20)
+    result = selftest(a_setup(FakeWorker({})), listener, 3, seed=20)
     modes = [tuple(row.mode for row in plan.rows) for plan, _ in taken]
     assert modes == [("same", "again", "slower")] * 3 + [("no_op", "by_hand"), ("same", *FAULTS)]
     assert [plan.seed for plan, _ in taken[:3]] == [20, 21, 22]
@@ -631,8 +631,8 @@ def test_a_self_test_takes_samples_for_every_claim(taken: list[tuple[Plan, objec
         Goal(workers=None, effect=0.01, time_s=300.0),
         Goal(workers=3, effect=0.05, time_s=math.inf),
     ]
-    assert [type(stand) for _, stand in taken] == [WorkerStand] * 3 + [OverheadStand, WorkerStand]
-    assert [claim.holds for claim in outcome.claims] == [True] * 4 + [False] * len(FAULTS) + [True]
+    assert [type(executor) for _, executor in taken] == [ProcessExecutor] * 3 + [OverheadExecutor, ProcessExecutor]
+    assert [claim.holds for claim in result.claims] == [True] * 4 + [False] * len(FAULTS) + [True]
     labels = ["run 1", "run 2", "run 3", "overhead", "faults"]
     assert [told[1:] for told in listener.told if told[0] == "begins"] == [(label,) for label in labels]
     assert [told[1:] for told in listener.told if told[0] == "ended"] == [(label, "ok") for label in labels]
@@ -648,12 +648,12 @@ def test_every_sample_of_a_self_test_is_written(taken: list[tuple[Plan, object]]
 
 
 def test_a_mode_that_always_fails_breaks_claims_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    def take(plan: Plan, stand: object) -> list[Record]:
+    def take(plan: Plan, executor: object) -> list[Record]:
         return [a_record(row, status="crashed") for row in plan.rows]
 
     monkeypatch.setattr(selftests, "take", take)
-    outcome = selftest(a_setup(FakeWorker({})), Listener(), 1, seed=0)
-    assert not any(claim.holds for claim in outcome.claims)
+    result = selftest(a_setup(FakeWorker({})), Listener(), 1, seed=0)
+    assert not any(claim.holds for claim in result.claims)
 
 
 @pytest.mark.slow

@@ -41,8 +41,8 @@ def compared(records: list[Record], row: Row = B, other: Row = A) -> Comparison:
 def run(seed: int, *, slower: float = 1.0, kind: Kind = "normal", sd: float = 0.03) -> Comparison:
     """Return what a run with the default goal says of B, which takes `slower` times as long as A."""
     rng = np.random.default_rng([seed, 1])
-    stand = MadeUpStand({A: 0.02, B: 0.02 * slower}, rng, kind=kind, sd=sd)
-    return compared(records_of(a_plan(ROWS, seed=seed), stand))
+    executor = MadeUpStand({A: 0.02, B: 0.02 * slower}, rng, kind=kind, sd=sd)
+    return compared(records_of(a_plan(ROWS, seed=seed), executor))
 
 
 # One backend under two names
@@ -51,7 +51,7 @@ def run(seed: int, *, slower: float = 1.0, kind: Kind = "normal", sd: float = 0.
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_backend_under_two_names_is_hardly_ever_told_from_itself(kind: Kind) -> None:
-    outcomes = [run(seed, kind=kind).judged.outcome for seed in range(RUNS)]
+    outcomes = [run(seed, kind=kind).judged.verdict for seed in range(RUNS)]
     alarms = sum(outcome in ("faster", "slower") for outcome in outcomes)
     assert alarms / RUNS <= 0.05 + two_errors(0.05, RUNS)
     assert outcomes.count("equivalent") > 0.5 * RUNS  # and is mostly found to be the same
@@ -60,11 +60,11 @@ def test_one_backend_under_two_names_is_hardly_ever_told_from_itself(kind: Kind)
 def test_pooling_passes_as_if_they_were_processes_would_tell_it_from_itself() -> None:
     alarms = ours = 0
     for seed in range(200):
-        stand = MadeUpStand({A: 0.02, B: 0.02}, np.random.default_rng(seed), sd=0.02, within=0.01)
-        records = records_of(a_plan(ROWS, seed=seed, workers=8), stand)
+        executor = MadeUpStand({A: 0.02, B: 0.02}, np.random.default_rng(seed), sd=0.02, within=0.01)
+        records = records_of(a_plan(ROWS, seed=seed, workers=8), executor)
         passes = {row: [p for r in records if r.job.row == row for p in np.log(r.timing.steady_s)] for row in ROWS}
         alarms += scipy_stats.ttest_ind(passes[A], passes[B]).pvalue < 0.05
-        ours += compared(records).judged.outcome in ("faster", "slower")
+        ours += compared(records).judged.verdict in ("faster", "slower")
     assert alarms / 200 > 0.23  # the least that measuring has been seen to go wrong so
     assert ours / 200 <= 0.05 + two_errors(0.05, 200)
 
@@ -76,22 +76,22 @@ def test_pooling_passes_as_if_they_were_processes_would_tell_it_from_itself() ->
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_slowdown_of_five_percent_is_found_at_the_default_precision(kind: Kind) -> None:
     found = [run(seed, slower=1.05, kind=kind) for seed in range(RUNS)]
-    assert sum(each.judged.outcome == "slower" for each in found) / RUNS >= 0.90
+    assert sum(each.judged.verdict == "slower" for each in found) / RUNS >= 0.90
     assert median(each.judged.detectable for each in found) <= 0.05
 
 
 def test_a_run_that_is_too_short_to_see_it_says_that_it_cannot_tell() -> None:
     for seed in range(40):
         rng = np.random.default_rng(seed)
-        stand = MadeUpStand({A: 0.02, B: 0.0202}, rng, sd=0.2)
-        found = compared(records_of(a_plan(ROWS, seed=seed, workers=MIN_BLOCKS), stand))
+        executor = MadeUpStand({A: 0.02, B: 0.0202}, rng, sd=0.2)
+        found = compared(records_of(a_plan(ROWS, seed=seed, workers=MIN_BLOCKS), executor))
         assert found.judged.detectable > 0.2
-        assert found.judged.outcome != "equivalent"  # never the same for want of samples
+        assert found.judged.verdict != "equivalent"  # never the same for want of samples
 
 
 def test_what_a_run_says_that_it_would_have_seen_is_seen_by_most_runs_like_it() -> None:
     slower = median(run(seed, sd=0.04).judged.detectable for seed in range(60))
-    outcomes = [run(seed, slower=1 + slower, sd=0.04).judged.outcome for seed in range(60)]
+    outcomes = [run(seed, slower=1 + slower, sd=0.04).judged.verdict for seed in range(60)]
     assert outcomes.count("slower") / 60 >= 0.90
 
 
@@ -105,8 +105,8 @@ def test_the_interval_of_so_many_blocks_holds_the_truth_in_95_percent(kind: Kind
     rng = np.random.default_rng(7)
     cases, held = 1000, 0
     for seed in range(cases):
-        stand = MadeUpStand({A: 0.02, B: 0.026}, rng, kind=kind, sd=0.05)
-        between = compared(records_of(a_plan(ROWS, seed=seed, workers=blocks), stand)).interval
+        executor = MadeUpStand({A: 0.02, B: 0.026}, rng, kind=kind, sd=0.05)
+        between = compared(records_of(a_plan(ROWS, seed=seed, workers=blocks), executor)).interval
         assert between is not None
         held += between.low <= 1.3 <= between.high
     assert 0.93 <= held / cases <= 0.97
@@ -154,7 +154,7 @@ def drifting(seed: int) -> MadeUpStand:
 
 
 def test_a_drift_of_the_machine_leaves_equals_undecided_or_equivalent() -> None:
-    outcomes = [compared(records_of(a_plan(ROWS, seed=s, workers=10), drifting(s))).judged.outcome for s in range(200)]
+    outcomes = [compared(records_of(a_plan(ROWS, seed=s, workers=10), drifting(s))).judged.verdict for s in range(200)]
     alarms = sum(outcome in ("faster", "slower") for outcome in outcomes)
     assert alarms / 200 <= 0.05 + two_errors(0.05, 200)
 
@@ -162,10 +162,10 @@ def test_a_drift_of_the_machine_leaves_equals_undecided_or_equivalent() -> None:
 def test_one_row_after_the_other_would_call_one_of_them_slower() -> None:
     alarms = 0
     for seed in range(200):
-        plan, stand = a_plan(ROWS, seed=seed, workers=10), drifting(seed)
-        records = [stand.sample(plan.job(row, block)) for row in ROWS for block in range(10)]
+        plan, executor = a_plan(ROWS, seed=seed, workers=10), drifting(seed)
+        records = [executor.sample(plan.job(row, block)) for row in ROWS for block in range(10)]
         found = Comparisons(log_times(records), 0.02).compare(B, A)
-        alarms += found.judged.outcome == "slower"
+        alarms += found.judged.verdict == "slower"
     assert alarms / 200 > 0.9
 
 
@@ -176,11 +176,11 @@ def test_among_many_equal_rows_hardly_any_run_calls_one_slower() -> None:
     rows = rows_of(*"abcdefgh")
     wrong = careless = 0
     for seed in range(200):
-        stand = MadeUpStand(dict.fromkeys(rows, 0.02), np.random.default_rng(seed))
-        comparisons = Comparisons(log_times(records_of(a_plan(rows, seed=seed, workers=8), stand)), 0.05)
+        executor = MadeUpStand(dict.fromkeys(rows, 0.02), np.random.default_rng(seed))
+        comparisons = Comparisons(log_times(records_of(a_plan(rows, seed=seed, workers=8), executor)), 0.05)
         best = comparisons.fastest(rows)
         pairs = [comparisons.verdict(row, best) for row in rows if row != best]
-        wrong += any(judged.outcome in ("faster", "slower") for _, judged in pairs)
+        wrong += any(judged.verdict in ("faster", "slower") for _, judged in pairs)
         careless += any(stats.p_different(found) < 0.05 for found, _ in pairs)
     assert wrong / 200 <= 0.05 + two_errors(0.05, 200)
     assert careless / 200 > 0.3  # what seven tests at 5 % against the luckiest row would have said

@@ -184,19 +184,19 @@ def test_a_difference_that_seems_large_takes_fewer_blocks_to_see_than_a_small_on
     ],
 )
 def test_there_are_three_verdicts(mean: float, error: float, outcome: str) -> None:
-    assert judge({"pair": an_estimate(mean, error)}, 0.05)["pair"].outcome == outcome
+    assert judge({"pair": an_estimate(mean, error)}, 0.05)["pair"].verdict == outcome
 
 
 def test_below_the_least_number_of_blocks_there_is_none() -> None:
     judged = judge({"pair": an_estimate(0.5, 0.001, blocks=MIN_BLOCKS - 1)}, 0.05)["pair"]
-    assert (judged.outcome, judged.detectable) == ("too few blocks", math.inf)
+    assert (judged.verdict, judged.detectable) == ("too few blocks", math.inf)
 
 
 def test_a_comparison_among_many_needs_more() -> None:
     close = an_estimate(0.06, 0.02)
-    assert judge({"pair": close}, 0.05)["pair"].outcome == "slower"
+    assert judge({"pair": close}, 0.05)["pair"].verdict == "slower"
     among = judge({"pair": close, **{number: an_estimate(0.0, 0.05) for number in range(20)}}, 0.05)
-    assert among["pair"].outcome == "inconclusive"
+    assert among["pair"].verdict == "inconclusive"
 
 
 def test_comparisons_that_are_beyond_doubt_cost_the_others_nothing() -> None:

