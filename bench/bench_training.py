@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backends.contract import Device
-from bench.flags import unfair
-from bench.machine import gpu_names
-from bench.plan import Choice, choose_rows
-from bench.records import FAILURES, ParityResult, Record, Row
+from bench.analysis.flags import unfair
+from bench.machine.host import gpu_names
+from bench.records.schema import FAILURES, ParityResult, Record, Row
+from bench.runs.selection import Choice, choose_rows
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
-    from bench.store import Run
+    from bench.records.runfile import Run
 
 
 class VirtualClock:
@@ -69,7 +69,7 @@ def samples(row: Row, finished: Run) -> list[Record]:
 @pytest.fixture(scope="session")
 def compared(finished: Run) -> dict[Row, dict[str, Any]]:
     """Return, for each row, its line of the result table."""
-    from bench import frames  # pandas and scipy: not while tests are only collected
+    from bench.analysis import frame as frames  # pandas and scipy: not while tests are only collected
 
     summary = frames.summary(frames.processes((finished,)))
     return {frames.row_of(line): dict(line) for _, line in summary.iterrows()}

@@ -10,13 +10,13 @@ from typing import Any, TypeGuard, cast
 import pytest
 from rich.console import Console
 
-from bench.plan import EFFECT, MAX_MINUTES, TIME_S, Plan, percent, random_seed
-from bench.progress import TerminalProgress
-from bench.records import Goal, Row
-from bench.runner import run_plan
-from bench.session import begin, default_path
-from bench.setup import TIME_LIMIT_S, make_setup
-from bench.store import Run, read_run
+from bench.harness.setup import TIME_LIMIT_S, make_setup
+from bench.records.runfile import Run, read_run
+from bench.records.schema import Goal, Row
+from bench.report.progress_bar import TerminalProgress
+from bench.runs.plan import EFFECT, MAX_MINUTES, TIME_S, Plan, percent, random_seed
+from bench.runs.runner import run_plan
+from bench.runs.session import begin, default_path
 from bench.tasks import HEADLINE
 
 

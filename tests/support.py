@@ -17,10 +17,11 @@ import pytest
 from msgspec.structs import replace
 
 from backends.registry import BUILT_IN
-from bench.datasets.files import Collection, DataMissing, data_folders, find
-from bench.launch import Worker, worker_environment
-from bench.machine import gpu_names, usable_cores
-from bench.records import (
+from bench.harness.process import Worker, worker_environment
+from bench.machine.host import gpu_names, usable_cores
+from bench.parity.traces import Trace, TrainingResult, load_trace, load_training_result
+from bench.records.runfile import RunFile
+from bench.records.schema import (
     Block,
     Calibration,
     Goal,
@@ -37,9 +38,8 @@ from bench.records import (
     Steady,
     Timing,
 )
-from bench.store import RunFile
 from bench.tasks import TASKS
-from bench.traces import Trace, TrainingResult, load_trace, load_training_result
+from bench.tasks.datasets.fetch import Collection, DataMissing, data_folders, find
 
 ROOT = Path(__file__).resolve().parent.parent
 FAKES = ROOT / "tests" / "fakes"

@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 from support import a_row
 
-from bench.blocks import run_blocks
-from bench.plan import Plan
-from bench.records import Block, Calibration, CoreTimes, Goal, Job, Record, Row, Steady, Timing
+from bench.records.schema import Block, Calibration, CoreTimes, Goal, Job, Record, Row, Steady, Timing
+from bench.runs.plan import Plan
+from bench.runs.schedule import run_blocks
 
 Kind = Literal["normal", "lognormal", "two-humped"]
 KINDS: tuple[Kind, ...] = ("normal", "lognormal", "two-humped")

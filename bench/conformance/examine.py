@@ -13,14 +13,16 @@ from typing import Any, Literal
 import msgspec
 
 from backends.registry import BACKENDS
+from bench.analysis.flags import unfair
 from bench.conformance.checks import CHECKS
 from bench.errors import require_name
-from bench.flags import unfair
-from bench.launch import Worker
-from bench.plan import choose_tasks
-from bench.records import Job, ParityResult, Record, Request, Row
-from bench.setup import Listener, WorkerSetup, unavailable
-from bench.verify import check_parity
+from bench.events import Listener
+from bench.harness.availability import unavailable
+from bench.harness.process import Worker
+from bench.harness.setup import WorkerSetup
+from bench.parity.check import check_parity
+from bench.records.schema import Job, ParityResult, Record, Request, Row
+from bench.runs.selection import choose_tasks
 
 CheckStatus = Literal["holds", "fails", "unsupported", "not run"]
 

@@ -12,9 +12,9 @@ from rich.console import Console
 from backends.registry import BACKENDS
 from bench.conformance.examine import PARITY, Examination, check_names, examination
 from bench.errors import UserError, require_name
-from bench.plan import choose_tasks
-from bench.progress import TerminalProgress
-from bench.setup import CHECK_LIMIT_S, make_setup
+from bench.harness.setup import CHECK_LIMIT_S, make_setup
+from bench.report.progress_bar import TerminalProgress
+from bench.runs.selection import choose_tasks
 
 ARGUMENTS = ("check", "mode")
 EXAMINED = pytest.StashKey[Examination]()

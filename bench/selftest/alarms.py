@@ -12,20 +12,17 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from bench.envelope import Envelope, load_envelope
-from bench.launch import Worker
-from bench.parity import (
-    compare_timed_losses,
-    compare_timed_metric,
-    compare_traces,
-    first_fault,
-)
-from bench.records import Job, Record, Request, Row
-from bench.setup import Listener, WorkerSetup, fetch_data, unavailable
-from bench.sharing import compute, share_out
-from bench.tasks.named import find_task
-from bench.traces import Trace, TrainingResult, load_trace, load_training_result
-from bench.verify import numpy_row
+from bench.events import Listener
+from bench.harness.availability import fetch_data, unavailable
+from bench.harness.pool import compute, share_out
+from bench.harness.process import Worker
+from bench.harness.setup import WorkerSetup
+from bench.parity.check import numpy_row
+from bench.parity.envelope import Envelope, load_envelope
+from bench.parity.tiers import compare_timed_losses, compare_timed_metric, compare_traces, first_fault
+from bench.parity.traces import Trace, TrainingResult, load_trace, load_training_result
+from bench.records.schema import Job, Record, Request, Row
+from bench.tasks.names import find_task
 
 T = TypeVar("T")
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.comparison import Comparison, Comparisons, Times
-from bench.flags import Flag
-from bench.records import Row
+from bench.analysis.comparison import Comparison, Comparisons, Times
+from bench.analysis.flags import Flag
+from bench.records.schema import Row
 from bench.selftest.backend import SLOWER
 
 FALSE_ALARMS = 0.05

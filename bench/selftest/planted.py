@@ -8,13 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.parity import TIERS
-from bench.records import ParityResult, Row
+from bench.events import Listener
+from bench.harness.availability import fetch_data
+from bench.harness.setup import WorkerSetup
+from bench.parity.check import Parity
+from bench.parity.tiers import TIERS
+from bench.records.schema import ParityResult, Row
 from bench.selftest import FAULTY
 from bench.selftest.faulty import FAULTS
-from bench.setup import Listener, WorkerSetup, fetch_data
-from bench.tasks.named import find_task
-from bench.verify import Parity
+from bench.tasks.names import find_task
 
 NOTHING = "–"  # where a fault changes nothing, such as another momentum in Adam
 MISSED = "MISSED"

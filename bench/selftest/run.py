@@ -13,12 +13,14 @@ from statistics import median
 
 import msgspec
 
-from bench.audience import JobListener
-from bench.blocks import run_blocks
-from bench.comparison import Times, log_times
-from bench.flags import flags_of
-from bench.plan import EFFECT, Plan
-from bench.records import Goal, Job, Record, Row
+from bench.analysis.comparison import Times, log_times
+from bench.analysis.flags import flags_of
+from bench.events import JobListener, SilentListener
+from bench.harness.executor import ProcessExecutor
+from bench.harness.setup import WorkerSetup
+from bench.records.schema import Goal, Job, Record, Row
+from bench.runs.plan import EFFECT, Plan
+from bench.runs.schedule import run_blocks
 from bench.selftest import SELFTEST
 from bench.selftest.claims import (
     FAULTS,
@@ -30,26 +32,11 @@ from bench.selftest.claims import (
     slowdowns_found,
     truth_covered,
 )
-from bench.setup import WorkerSetup
-from bench.stand import ProcessExecutor
 
 TASK = "mlp_regression"  # some twenty passes of as many milliseconds in each process
 REPETITION_S = 90.0
 OVERHEAD_S = 300.0
 FAULT_WORKERS = 3
-
-
-class SilentListener:
-    """Is told everything and says nothing."""
-
-    def stage(self, label: str, total: int) -> None:
-        """Say nothing."""
-
-    def begins(self, label: str) -> None:
-        """Say nothing."""
-
-    def ended(self, label: str, outcome: str) -> None:
-        """Say nothing."""
 
 
 class OverheadExecutor(ProcessExecutor):
