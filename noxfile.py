@@ -1,4 +1,4 @@
-"""Sessions: `tests`, `bench`, `lint`, `report`, `selftest`. Each installs what it needs into its own environment."""
+"""Sessions: `tests`, `coverage`, `bench`, `lint`, `report`, `selftest`. Each installs what it needs into its own environment."""
 
 from __future__ import annotations
 
@@ -17,12 +17,27 @@ README_COLUMNS = (
 CONSTRAINTS = "--constraint=constraints.txt"  # versions that were tested together
 
 
+# Two processes; tests of a group stay in one. Later options win: `-n 0` is one process, and so is `--pdb`.
+PYTEST = ("pytest", "--numprocesses=2", "--dist=loadgroup")
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests; further arguments go to pytest, as in `nox -s tests -- -m "not slow"`."""
+    """Run the tests in two processes; further arguments go to pytest, as in `nox -s tests -- -m "not slow"`."""
     session.install("--editable", ".[all,test]", CONSTRAINTS)
     session.run("bench", "data")
-    session.run("pytest", *session.posargs)
+    session.run(*PYTEST, *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Run the tests and show which lines and branches of `bench/` and `backends/` they reach, in worker processes too."""
+    session.install("--editable", ".[all,test]", CONSTRAINTS)
+    session.run("bench", "data")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", *PYTEST, *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
 
 
 @nox.session

@@ -1,25 +1,51 @@
-"""Fixtures of several tests."""
+"""Fixtures of several tests, and which of them stay in one process where there are several."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from support import Tracer
 
 
+def pytest_configure() -> None:
+    """Hide from whatever a test starts that pytest has several processes: pytest-benchmark would time nothing there."""
+    for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
+        os.environ.pop(name, None)
+
+
 @pytest.fixture(scope="session")
-def tracer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracer]:
+def compile_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where compiled code is kept for the whole session, whose processes share it."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if own.name.startswith("popen-") else own) / "compiled"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tracer(tmp_path_factory: pytest.TempPathFactory, compile_cache: Path) -> Iterator[Tracer]:
     """Compute traces in worker processes that live as long as the session."""
-    tracer = Tracer(tmp_path_factory.mktemp("traces"))
+    tracer = Tracer(tmp_path_factory.mktemp("traces"), compile_cache)
     yield tracer
     tracer.close()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is marked `exhaustive` unless it is asked for by that name."""
-    if "exhaustive" in config.option.markexpr:
-        return
-    left_out = [item for item in items if item.get_closest_marker("exhaustive")]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
+    """Leave out what is marked `exhaustive` unless it is asked for by that name, and group what shares processes."""
+    if "exhaustive" not in config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+    for item in items:
+        if "tracer" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(f"tracer of {backend_of(item)}"))
+
+
+def backend_of(item: pytest.Item) -> str:
+    """Return the backend that a test is about: that of its parameters, and otherwise NumPy."""
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    return str(params.get("backend", "numpy"))

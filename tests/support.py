@@ -195,16 +195,18 @@ def run_bench(
 
 
 class Tracer:
-    """Computes traces in worker processes, one process for each backend, mode and device."""
+    """Computes traces in worker processes, one process for each backend and device, in which all its modes are."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, compile_cache: Path) -> None:
         self.folder = folder
-        self.workers: dict[tuple[str, str, str], Worker] = {}
+        self.compile_cache = compile_cache
+        self.workers: dict[tuple[str, str], Worker] = {}
+        self.references: dict[tuple[str, str], Trace] = {}
 
     def ask(self, kind: Any, row: Row, settings: Any) -> tuple[Record, Path]:
-        environment = worker_environment(os.environ, len(usable_cores()), self.folder / "compiled")
-        key = (row.backend, row.mode, row.device)
+        key = (row.backend, row.device)
         if key not in self.workers:
+            environment = worker_environment(os.environ, len(usable_cores()), self.compile_cache)
             self.workers[key] = Worker(cores=usable_cores(), environment=environment)
         job = Job(row=row, threads=len(usable_cores()), block=0, settings=dict(settings))
         record = self.workers[key].run(Request(kind=kind, job=job, folder=str(self.folder)), 300)
@@ -214,6 +216,13 @@ class Tracer:
     def trace(self, row: Row, settings: Any = NO_SETTINGS) -> Trace:
         """Return the gradient of the first batch, the losses, and the parameters at the end."""
         return load_trace(self.ask("trace", row, settings)[1])
+
+    def reference(self, task: str, settings: Mapping[str, Any]) -> Trace:
+        """Return NumPy's trace in float64, computed once."""
+        key = (task, repr(sorted(settings.items())))
+        if key not in self.references:
+            self.references[key] = self.trace(a_row(task, precision="float64"), settings)
+        return self.references[key]
 
     def time(self, row: Row) -> Quality:
         """Return what a timed run of the task comes to."""

@@ -56,6 +56,7 @@ def verdicts(request: pytest.FixtureRequest) -> dict[Row, ParityResult]:
         return {verdict.row: verdict for verdict in check_parity(rows, make_setup(None, 600, None), {}, listener)}
 
 
+@pytest.mark.xdist_group("parity of all rows")  # which has a worker process a core itself
 @pytest.mark.parametrize(
     "checked_row",
     [
@@ -110,7 +111,7 @@ def test_every_setting_means_the_same_everywhere(variant: str, backend: str, mod
             tracer.trace(row, settings)
         return
     mine = tracer.trace(row, settings)
-    right = tracer.trace(a_row("iris_mlp", precision="float64"), settings)
+    right = tracer.reference("iris_mlp", settings)
     np.testing.assert_allclose(mine.losses, right.losses, rtol=1e-10)
     for layer, reference in zip(mine.params, right.params, strict=True):
         np.testing.assert_allclose(layer.weights, reference.weights, rtol=1e-8, atol=1e-12)

@@ -17,6 +17,8 @@ from support import ROOT, run_bench
 from bench.records.runfile import Run, read_run
 from bench.records.schema import Record
 
+pytestmark = pytest.mark.xdist_group("packages of others")
+
 PACKAGES = ROOT / "tests" / "packages"
 ENTRIES = {  # that cannot be loaded, and what is said of them
     "entry_raises": "ModuleNotFoundError: No module named 'no_such_package'",

@@ -15,6 +15,8 @@ from bench.analysis.frame import processes, summary
 from bench.records.runfile import Run, read_run
 from bench.records.schema import Goal
 
+pytestmark = pytest.mark.xdist_group("front door of pytest")
+
 
 def pytest_bench(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(FAKES))), "COLUMNS": "160"}

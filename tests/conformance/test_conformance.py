@@ -25,6 +25,8 @@ from bench.harness.process import Worker, worker_environment
 from bench.machine.host import gpu_names, usable_cores
 from bench.records.schema import Job, Record, Request
 
+pytestmark = pytest.mark.xdist_group("conformance")
+
 NONCONFORMING = os.pathsep.join((str(ROOT), str(ROOT / "tests" / "nonconforming")))
 Hold = Callable[..., Record]
 

@@ -21,6 +21,8 @@ from bench.machine.variables import THREAD_VARIABLES
 from bench.records.schema import Job, Record, Request
 from bench.selftest.by_hand import BY_HAND_PASSES
 
+pytestmark = pytest.mark.xdist_group("worker processes")
+
 
 def start_worker(tmp_path: Path) -> Worker:
     environment = worker_environment(os.environ, 1, tmp_path)

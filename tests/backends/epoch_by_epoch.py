@@ -1,0 +1,68 @@
+"""Trains the tasks of the thermometer lesson in every mode of a backend; prints what it saw of each epoch as JSON.
+
+A process of its own, as every process that loads a framework. Arguments: the backend's name, and the number of threads.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+
+from backends.contract import Params, Placement, Precision
+from backends.registry import BUILT_IN, Entry
+from bench.parity.traces import first_gradients
+from bench.tasks import TASKS
+from bench.tasks.settings import override
+from bench.tasks.training import make_training
+
+# Every epoch is one step on all rows. A training is cut after these; the last is where it ends.
+CUTS: dict[Precision, dict[str, tuple[int, ...]]] = {
+    "float64": {
+        "thermometer_raw": (1, 99, 100),
+        "thermometer": (1, 4999, 5000),
+        "thermometer_standardized": (1, 99, 100),
+    },
+    "float32": {"thermometer_raw": (1, 100), "thermometer_standardized": (1, 100)},
+}
+
+
+def followed(entry: Entry, mode: str, task: str, precision: Precision, threads: int) -> dict[str, object]:
+    """Return the loss of each epoch, weight and bias after each cut, and NumPy's first gradient.
+
+    Parity holds every row's first gradient against NumPy's.
+    """
+    training = make_training(override(TASKS[task], {"epochs": CUTS[precision][task][-1]}), precision, None)
+    backend = entry.load()
+    placement = Placement(mode=mode, device="cpu", precision=precision, threads=threads)
+    trainer = backend.open_trainer(training.problem, placement)
+    trainer.reset(training.initial)
+    losses, params = [], {0: numbers(training.initial)}
+    for epoch, part in zip(CUTS[precision][task], np.split(training.orders[0], CUTS[precision][task]), strict=False):
+        losses += trainer.train(part).tolist()
+        params[epoch] = numbers(trainer.params())
+    gradient = numbers(first_gradients(backend, placement, [training])[0]) if entry.name == "numpy" else None
+    return {"losses": losses, "params": params, "gradient": gradient}
+
+
+def numbers(params: Params) -> tuple[float, float]:
+    """Return the weight and the bias of the one layer."""
+    (layer,) = params
+    return float(layer.weights[0, 0]), float(layer.bias[0])
+
+
+def main() -> None:
+    """Print, by mode, task and precision, what was seen."""
+    entry, threads = BUILT_IN[sys.argv[1]], int(sys.argv[2])
+    found = {
+        f"{mode} {task} {precision}": followed(entry, mode, task, precision, threads)
+        for mode in entry.modes
+        for precision, tasks in CUTS.items()
+        for task in tasks
+    }
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
