@@ -1,4 +1,4 @@
-"""Sessions: `tests`, `coverage`, `bench`, `lint`, `report`, `selftest`. Each installs what it needs into its own environment."""
+"""Sessions: `tests`, `coverage`, `bench`, `lint`, `report`, `selftest`. Each has its own environment."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Run the tests and show which lines and branches of `bench/` and `backends/` they reach, in worker processes too."""
+    """Show which lines and branches of `bench/` and `backends/` the tests reach, in worker processes too."""
     session.install("--editable", ".[all,test]", CONSTRAINTS)
     session.run("bench", "data")
     session.run("coverage", "erase")

@@ -34,9 +34,6 @@ from bench.selftest.claims import (
 )
 
 TASK = "mlp_regression"  # some twenty passes of as many milliseconds in each process
-REPETITION_S = 90.0
-OVERHEAD_S = 300.0
-FAULT_WORKERS = 3
 
 
 class OverheadExecutor(ProcessExecutor):
@@ -55,6 +52,18 @@ class OverheadExecutor(ProcessExecutor):
         return msgspec.structs.replace(record, timing=timing)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How long each part of a self-test may take samples; one block there always is."""
+
+    repetition_s: float = 90.0
+    overhead_s: float = 300.0
+    fault_workers: int = 3
+
+
+LIMITS = Limits()
+
+
 @dataclass(frozen=True)
 class SelftestResult:
     """What a self-test came to."""
@@ -63,13 +72,15 @@ class SelftestResult:
     samples_csv: str
 
 
-def selftest(setup: WorkerSetup, listener: JobListener, repetitions: int, seed: int) -> SelftestResult:
+def selftest(
+    setup: WorkerSetup, listener: JobListener, repetitions: int, seed: int, limits: Limits = LIMITS
+) -> SelftestResult:
     """Hold every claim against samples of this machine."""
     lines: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch, setup.worker(Path(scratch)) as calibrator:
         executor = ProcessExecutor(setup, calibrator)
         overhead_executor = OverheadExecutor(setup, calibrator)
-        goal = Goal(workers=None, effect=EFFECT, time_s=REPETITION_S)
+        goal = Goal(workers=None, effect=EFFECT, time_s=limits.repetition_s)
         listener.stage("A/A and a slowdown", repetitions)
         runs: list[Times] = []
         for number in range(repetitions):
@@ -82,13 +93,13 @@ def selftest(setup: WorkerSetup, listener: JobListener, repetitions: int, seed: 
             listener.ended(label, "ok")
         listener.stage("overhead and faults", 2)
         listener.begins("overhead")
-        overhead_goal = Goal(workers=None, effect=OVERHEAD, time_s=OVERHEAD_S)
+        overhead_goal = Goal(workers=None, effect=OVERHEAD, time_s=limits.overhead_s)
         idle = plan(setup, ("no_op", "by_hand"), overhead_goal, seed)
         overhead = take(idle, overhead_executor)
         lines += list(tidy("overhead", 0, overhead))
         listener.ended("overhead", "ok")
         listener.begins("faults")
-        few = Goal(workers=FAULT_WORKERS, effect=EFFECT, time_s=math.inf)
+        few = Goal(workers=limits.fault_workers, effect=EFFECT, time_s=math.inf)
         faulty = take(plan(setup, ("same", *FAULTS), few, seed), executor)
         lines += list(tidy("faults", 0, faulty))
         listener.ended("faults", "ok")

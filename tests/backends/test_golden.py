@@ -51,9 +51,7 @@ class Followed:
 
     losses: list[float]  # of each epoch, before its update
     params: dict[int, tuple[float, float]]  # after some epochs; after 0, the start
-    gradient: (
-        tuple[float, float] | None
-    )  # of the first epoch, NumPy's alone: parity holds that of all others against it
+    gradient: tuple[float, float] | None  # of the first epoch; only NumPy's, which parity holds all against
 
 
 @cache
