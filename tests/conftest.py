@@ -41,8 +41,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
     for item in items:
-        if "tracer" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(f"tracer of {backend_of(item)}"))
+        needed = {"tracer", "compile_cache"} & set(getattr(item, "fixturenames", ()))
+        if needed and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(f"{min(needed)} of {backend_of(item)}"))
 
 
 def backend_of(item: pytest.Item) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -45,7 +45,13 @@ ROOT = Path(__file__).resolve().parent.parent
 FAKES = ROOT / "tests" / "fakes"
 NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
 KINDS = [(entry.name, mode) for entry in BUILT_IN.values() for mode in entry.modes]
-GUESTS = [kind for kind in KINDS if kind[0] not in ("numpy", "torch", "tensorflow", "jax") or kind[1] == "dataloader"]
+QUICK = {("numpy", "loop"), ("torch", "eager"), ("tensorflow", "graph"), ("jax", "jit")}  # one mode of each framework
+
+
+def slow_but(quick: Container[tuple[str, str]], *marks: pytest.MarkDecorator) -> list[Any]:
+    """Return backend and mode of all rows as parameters of a test, each but the quick ones marked as slow."""
+    slow = {True: (), False: (pytest.mark.slow,)}
+    return [pytest.param(*kind, marks=[*marks, *slow[kind in quick]]) for kind in KINDS]
 
 
 def a_row(task: str, backend: str = "numpy", mode: str = "loop", **other: Any) -> Row:
@@ -195,7 +201,10 @@ def run_bench(
 
 
 class Tracer:
-    """Computes traces in worker processes, one process for each backend and device, in which all its modes are."""
+    """Computes traces in worker processes, one for each backend and device, in which all its modes are.
+
+    With one thread each: other tests run at the same time, and threads that wait for each other keep cores busy.
+    """
 
     def __init__(self, folder: Path, compile_cache: Path) -> None:
         self.folder = folder
@@ -206,9 +215,9 @@ class Tracer:
     def ask(self, kind: Any, row: Row, settings: Any) -> tuple[Record, Path]:
         key = (row.backend, row.device)
         if key not in self.workers:
-            environment = worker_environment(os.environ, len(usable_cores()), self.compile_cache)
+            environment = worker_environment(os.environ, 1, self.compile_cache)
             self.workers[key] = Worker(cores=usable_cores(), environment=environment)
-        job = Job(row=row, threads=len(usable_cores()), block=0, settings=dict(settings))
+        job = Job(row=row, threads=1, block=0, settings=dict(settings))
         record = self.workers[key].run(Request(kind=kind, job=job, folder=str(self.folder)), 300)
         assert record.status == "ok", f"{row}: {record.reason}\n{record.output}"
         return record, self.folder / f"{dict(settings).get('seed', TASKS[row.task].seed)}.npz"
@@ -223,12 +232,6 @@ class Tracer:
         if key not in self.references:
             self.references[key] = self.trace(a_row(task, precision="float64"), settings)
         return self.references[key]
-
-    def time(self, row: Row) -> Quality:
-        """Return what a timed run of the task comes to."""
-        quality = self.ask("time", row, NO_SETTINGS)[0].quality
-        assert quality is not None
-        return quality
 
     def train(self, row: Row, settings: Any = NO_SETTINGS) -> TrainingResult:
         """Return losses, parameters and metric of the whole task."""

@@ -1,6 +1,6 @@
 """Trains the tasks of the thermometer lesson in every mode of a backend; prints what it saw of each epoch as JSON.
 
-A process of its own, as every process that loads a framework. Arguments: the backend's name, and the number of threads.
+A process of its own, as every process that loads a framework. Argument: the backend's name.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ CUTS: dict[Precision, dict[str, tuple[int, ...]]] = {
 }
 
 
-def followed(entry: Entry, mode: str, task: str, precision: Precision, threads: int) -> dict[str, object]:
+def followed(entry: Entry, mode: str, task: str, precision: Precision) -> dict[str, object]:
     """Return the loss of each epoch, weight and bias after each cut, and NumPy's first gradient.
 
     Parity holds every row's first gradient against NumPy's.
     """
     training = make_training(override(TASKS[task], {"epochs": CUTS[precision][task][-1]}), precision, None)
     backend = entry.load()
-    placement = Placement(mode=mode, device="cpu", precision=precision, threads=threads)
+    placement = Placement(mode=mode, device="cpu", precision=precision, threads=1)
     trainer = backend.open_trainer(training.problem, placement)
     trainer.reset(training.initial)
     losses, params = [], {0: numbers(training.initial)}
@@ -54,9 +54,9 @@ def numbers(params: Params) -> tuple[float, float]:
 
 def main() -> None:
     """Print, by mode, task and precision, what was seen."""
-    entry, threads = BUILT_IN[sys.argv[1]], int(sys.argv[2])
+    entry = BUILT_IN[sys.argv[1]]
     found = {
-        f"{mode} {task} {precision}": followed(entry, mode, task, precision, threads)
+        f"{mode} {task} {precision}": followed(entry, mode, task, precision)
         for mode in entry.modes
         for precision, tasks in CUTS.items()
         for task in tasks

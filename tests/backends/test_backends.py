@@ -11,7 +11,7 @@ from pkgutil import iter_modules
 import numpy as np
 import pytest
 from rich.console import Console
-from support import KINDS, NO_SETTINGS, Tracer, a_row, require
+from support import NO_SETTINGS, QUICK, Tracer, a_row, require, slow_but
 
 from backends.contract import Precision
 from bench.harness.setup import make_setup
@@ -36,8 +36,11 @@ UNSUPPORTED = {
 
 
 def params_of(rows: tuple[Row, ...], *marks: pytest.MarkDecorator) -> list[object]:
-    slow = {True: [pytest.mark.slow], False: []}
-    return [pytest.param(row, id=str(row), marks=[*marks, *slow[row.task in SLOW]]) for row in rows]
+    slow = {True: [], False: [pytest.mark.slow]}
+    return [
+        pytest.param(row, id=str(row), marks=[*marks, *slow[row.task not in SLOW and (row.backend, row.mode) in QUICK]])
+        for row in rows
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +104,7 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize(("backend", "mode"), KINDS)
+@pytest.mark.parametrize(("backend", "mode"), slow_but(QUICK))
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_setting_means_the_same_everywhere(variant: str, backend: str, mode: str, tracer: Tracer) -> None:
     row = a_row("iris_mlp", backend, mode, precision="float64")
@@ -119,7 +122,7 @@ def test_every_setting_means_the_same_everywhere(variant: str, backend: str, mod
         np.testing.assert_allclose(layer.bias, reference.bias, rtol=1e-8, atol=1e-12)
 
 
-@pytest.mark.parametrize(("backend", "mode"), KINDS)
+@pytest.mark.parametrize(("backend", "mode"), slow_but(QUICK))
 def test_training_again_from_the_same_start_gives_the_same_losses_bit_for_bit(
     backend: str, mode: str, tracer: Tracer
 ) -> None:
@@ -130,7 +133,7 @@ def test_training_again_from_the_same_start_gives_the_same_losses_bit_for_bit(
     np.testing.assert_array_equal(whole.losses, tracer.trace(row, {"epochs": 3}).losses)
 
 
-@pytest.mark.parametrize(("backend", "mode"), KINDS)
+@pytest.mark.parametrize(("backend", "mode"), slow_but(QUICK))
 def test_a_gpu_without_one_is_unsupported_with_a_reason(backend: str, mode: str, tracer: Tracer) -> None:
     if gpu_names() and backend != "numpy":
         pytest.skip("there is a GPU")
@@ -141,7 +144,7 @@ def test_a_gpu_without_one_is_unsupported_with_a_reason(backend: str, mode: str,
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-@pytest.mark.parametrize(("backend", "mode"), KINDS)
+@pytest.mark.parametrize(("backend", "mode"), slow_but(QUICK))
 def test_every_mode_multiplies_matrices_after_it_has_trained_and_tells_of_no_memory_but_the_hosts(
     backend: str, mode: str, precision: Precision, tracer: Tracer
 ) -> None:

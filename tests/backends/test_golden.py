@@ -15,10 +15,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from support import KINDS, ROOT, a_row, require
+from support import ROOT, a_row, require, slow_but
 
 from bench.harness.process import worker_environment
-from bench.machine.host import usable_cores
 
 
 @dataclass(frozen=True)
@@ -57,10 +56,9 @@ class Followed:
 @cache
 def followed(backend: str, compile_cache: Path) -> dict[str, Followed]:
     """Train every task once in every mode of a backend, in one process; return what it saw by mode, task, precision."""
-    threads = len(usable_cores())
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "backends" / "epoch_by_epoch.py"), backend, str(threads)],
-        env={**worker_environment(os.environ, threads, compile_cache), "PYTHONPATH": str(ROOT)},
+        [sys.executable, str(ROOT / "tests" / "backends" / "epoch_by_epoch.py"), backend],
+        env={**worker_environment(os.environ, 1, compile_cache), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=300,
@@ -78,7 +76,7 @@ def followed(backend: str, compile_cache: Path) -> dict[str, Followed]:
     }
 
 
-ALL_KINDS = [pytest.param(*kind, marks=pytest.mark.xdist_group(f"golden {kind[0]}")) for kind in KINDS]
+ALL_KINDS = slow_but({("numpy", "loop"), ("jax", "jit"), ("jax", "scan")})  # a process trains all modes of a backend
 
 
 @pytest.mark.parametrize(("backend", "mode"), ALL_KINDS)
@@ -111,7 +109,6 @@ def test_all_start_from_weight_one_and_bias_zero_and_keep_a_loss_of_each_epoch(
         assert len(found.losses) == epochs
 
 
-@pytest.mark.xdist_group("golden numpy")
 def test_the_gradient_has_all_but_vanished_after_5000_epochs(compile_cache: Path) -> None:
     params = followed("numpy", compile_cache)["loop thermometer float64"].params
     pairs = zip(params[4999], params[5000], strict=True)

@@ -189,8 +189,6 @@ def test_an_unknown_name_is_wrong_use(arguments: tuple[str, ...], choices: str, 
     assert "Traceback" not in result.stderr
 
 
-QUICK = (("numpy", "loop"), ("torch", "eager"), ("jax", "jit"))  # the others compile, or start slowly, for minutes
-
 SUITE = """
 from bench.conformance import BackendConformance
 
@@ -221,9 +219,13 @@ def test_another_packages_tests_inherit_the_checks(tmp_path: Path) -> None:
     assert "Traceback" not in result.stdout
 
 
+# The others compile, or start slowly, for minutes.
+MARKS = {("numpy", "loop"): [], ("torch", "eager"): [pytest.mark.slow], ("jax", "jit"): [pytest.mark.slow]}
+
+
 @pytest.mark.parametrize(
     ("backend", "mode"),
-    [pytest.param(*kind, marks=[] if kind in QUICK else [pytest.mark.slow, pytest.mark.exhaustive]) for kind in KINDS],
+    [pytest.param(*kind, marks=MARKS.get(kind, [pytest.mark.slow, pytest.mark.exhaustive])) for kind in KINDS],
 )
 def test_every_backend_of_ours_conforms(backend: str, mode: str, tmp_path: Path) -> None:
     require(a_row("linear_fit", backend, mode))
