@@ -19,7 +19,7 @@ from bench.envelope import Envelope, load_envelope, save_envelope
 
 PACKAGES = Path(__file__).resolve().parent.parent
 SOURCES = (  # all that a number in an envelope comes from
-    *("backends/contract.py", "backends/words.py", "backends/numpy_backend.py", "backends/numpy_layers.py"),
+    *("backends/contract.py", "backends/words.py", "backends/numpy_reference.py"),
     *("bench/seeding.py", "bench/training.py", "bench/traces.py", "bench/rounding.py", "bench/envelope.py"),
     *("bench/tasks", "bench/datasets"),
 )

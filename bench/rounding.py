@@ -1,10 +1,10 @@
-"""NumPy's training with rounding errors drawn at random: where another framework's errors may come from.
+"""The reference's training with rounding errors drawn at random: where right backends may come to lie.
 
 Monte Carlo arithmetic (Parker 1997, Monte Carlo Arithmetic: exploiting randomness in floating-point arithmetic) adds to
 each result a random error as large as rounding's own, so that runs spread as implementations do. Here it is added where
 it matters: to the start; to the optimizer's settings; at the loss, whose gradient is a difference of numbers that come
 to be nearly the same; and to the sums over inputs and over a batch, which others add up in another order than NumPy.
-Without the errors at the loss right backends were found 40 times as far off as the spread, without those of sums 18.
+Without the errors at the loss, right backends were found 40 times as far off as the spread; without those of sums, 18.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.contract import Array, LayerParams, Placement
-from backends.numpy_backend import NumpyTrainer
-from backends.numpy_layers import Batch, LocalCounts, NumpyLayer
+from backends.contract import Array, LayerParams
+from backends.numpy_reference import Arithmetic, LossAndGradient, ReferenceTrainer, arithmetic_of
 from bench.envelope import Envelope, envelope_of
 from bench.seeding import stream
 from bench.traces import Outcome, outcome
@@ -26,23 +25,18 @@ from bench.training import Training
 RUNS = 5
 
 
-def surrounded(centre: Training, training: Training, placement: Placement, seed: int) -> Envelope:
-    """Return the envelope of a training, in the precision of `placement`, around `centre`, the same in float64."""
-    exact = NumpyTrainer(centre.problem, replace(placement, precision="float64"))
-    runs = [rounded_outcome(training, placement, seed, number) for number in range(RUNS)]
+def surrounded(centre: Training, training: Training, seed: int) -> Envelope:
+    """Return the envelope of a training, in its own precision, around `centre`, the same training in float64."""
+    exact = ReferenceTrainer(centre.problem, arithmetic_of(centre.problem))
+    runs = [rounded_outcome(training, seed, number) for number in range(RUNS)]
     return envelope_of(outcome(exact, centre), runs, len(centre.test.targets))
 
 
-def rounded_outcome(training: Training, placement: Placement, seed: int, number: int) -> Outcome:
+def rounded_outcome(training: Training, seed: int, number: int) -> Outcome:
     """Return what a training comes to with other rounding errors; each number draws others."""
     rng = stream(seed, "rounding", number)
     training = nudged(training, rng)
-    trainer = NumpyTrainer(training.problem, placement)
-    trainer.loss = blurred(trainer.loss, training.problem.loss == "softmax_cross_entropy", rng)
-    for layer in trainer.layers:
-        layer.forward = summed(layer, rng)  # type: ignore[method-assign]
-        layer.backward = added_up(layer, rng)  # type: ignore[assignment, method-assign]
-    return outcome(trainer, training)
+    return outcome(ReferenceTrainer(training.problem, blurred(arithmetic_of(training.problem), rng)), training)
 
 
 def nudged(training: Training, rng: np.random.Generator) -> Training:
@@ -64,61 +58,43 @@ def _nudged(part: Array, rng: np.random.Generator) -> Array:
     return np.where(np.isnan(towards), part, np.nextafter(part, towards))
 
 
-Loss = Callable[[Array, Array, Array], float]
+def blurred(plain: Arithmetic, rng: np.random.Generator) -> Arithmetic:
+    """Return the operations with rounding errors drawn from `rng`."""
+    return Arithmetic(
+        affine=blurred_affine(plain.affine, rng),
+        sums_over_batch=blurred_sums(plain.sums_over_batch, rng),
+        loss=blurred_loss(plain.loss, rng),
+    )
 
 
-def blurred(loss: Loss, takes_softmax: bool, rng: np.random.Generator) -> Loss:
-    """Return a loss (see `backends.numpy_layers`) of outputs that are off by up to a unit in the last place.
-
-    A softmax gives probabilities, from which 1 is subtracted at the class: they are off by as much.
-    """
-
-    def blurred_loss(outputs: Array, targets: Array, gradient: Array) -> float:
-        unit = np.finfo(outputs.dtype).eps
-        value = loss(_off(outputs, unit, rng), targets, gradient)
-        value *= 1 + rng.uniform(-1, 1) * _of_a_sum(len(targets), unit)
-        if takes_softmax:
-            rows = np.arange(len(targets))
-            at_class = 1 + gradient[rows, targets] * len(targets)  # the probability
-            gradient[rows, targets] += (_off(at_class, unit, rng) - at_class) / len(targets)
-        return value
-
-    return blurred_loss
-
-
-def summed(layer: NumpyLayer, rng: np.random.Generator) -> Callable[..., Array]:
-    """Return the layer's forward pass, its sums over the inputs off by what adding up term by term loses.
+def blurred_affine(plain: Callable[[Array, Array, Array], Array], rng: np.random.Generator) -> Callable[..., Array]:
+    """Return x W + b, its sums over the inputs off by what adding up term by term loses.
 
     That decides on which side of its kink a ReLU comes to lie. Where terms mostly cancel, a sum is off in units of its
     root mean square, times the root of their number; zeros lose nothing.
     """
-    plain, activate = layer.forward, layer.activate
-    share = 0.0
 
-    def blurred_activate(z: Array) -> None:
-        z += (share * np.sqrt(np.mean(z * z)) * rng.uniform(-1, 1, z.shape)).astype(z.dtype)
-        activate(z)
+    def affine(x: Array, weights: Array, bias: Array) -> Array:
+        z = plain(x, weights, bias)
+        share = _of_a_sum(np.count_nonzero(x) / max(len(x), 1), np.finfo(x.dtype).eps)
+        root_mean_square = np.sqrt(np.vdot(z, z) / z.size)
+        error: Array = share * root_mean_square * rng.uniform(-1, 1, z.shape)
+        return z + error.astype(z.dtype)
 
-    def forward(inputs: Batch, out: Array | None = None) -> Array:
-        nonlocal share
-        terms = inputs.counts if isinstance(inputs, LocalCounts) else inputs
-        share = _of_a_sum(np.count_nonzero(terms) / max(len(terms), 1), np.finfo(terms.dtype).eps)
-        return plain(inputs, out)
-
-    layer.activate = blurred_activate
-    return forward
+    return affine
 
 
-def added_up(layer: NumpyLayer, rng: np.random.Generator) -> Callable[[Batch, Array], None]:
-    """Return the layer's backward pass, its sums over the batch off by what adding up term by term loses.
+def blurred_sums(
+    plain: Callable[[Array, Array], LayerParams], rng: np.random.Generator
+) -> Callable[[Array, Array], LayerParams]:
+    """Return the gradients by weights and bias, the sums over the batch off by what adding up term by term loses.
 
     That is the root of the number of terms times their absolute sum, times a third of a unit in the last place (the
     deviation of a random walk; Higham and Mary 2019, A new approach to probabilistic rounding error analysis).
     """
-    plain = layer.backward
 
-    def backward(inputs: Batch, gradient: Array) -> None:
-        plain(inputs, gradient)
+    def sums_over_batch(x: Array, gradient: Array) -> LayerParams:
+        weights, bias = plain(x, gradient)
         sizes, dtype = np.abs(gradient), gradient.dtype
         share = _of_a_sum(len(gradient), np.finfo(dtype).eps)
 
@@ -126,13 +102,33 @@ def added_up(layer: NumpyLayer, rng: np.random.Generator) -> Callable[[Batch, Ar
             numbers: Array = rng.uniform(-1, 1, count).astype(dtype)
             return numbers
 
-        layer.bias_gradient += share * drawn(layer.outputs.shape[1]) * sizes.sum(axis=0)
-        present, terms = (inputs.present, inputs.counts) if isinstance(inputs, LocalCounts) else (slice(None), inputs)
+        bias = bias + share * drawn(len(bias)) * sizes.sum(axis=0)
         # A draw for each row and one for each column, multiplied: one for each number would take longer than the step.
-        rows, columns = share * drawn(terms.shape[1]), drawn(sizes.shape[1])
-        layer.weights_gradient[present] += (np.abs(terms) * rows).T @ (sizes * columns)
+        rows, columns = share * drawn(x.shape[1]), drawn(sizes.shape[1])
+        return LayerParams(weights + (np.abs(x) * rows).T @ (sizes * columns), bias)
 
-    return backward
+    return sums_over_batch
+
+
+def blurred_loss(
+    plain: Callable[[Array, Array], LossAndGradient], rng: np.random.Generator
+) -> Callable[[Array, Array], LossAndGradient]:
+    """Return a loss of outputs that are off by up to a unit in the last place.
+
+    A softmax gives probabilities, from which 1 is subtracted at the class: they are off by as much.
+    """
+
+    def loss(outputs: Array, targets: Array) -> LossAndGradient:
+        unit = np.finfo(outputs.dtype).eps
+        value, gradient = plain(_off(outputs, unit, rng), targets)
+        value *= 1 + rng.uniform(-1, 1) * _of_a_sum(len(targets), unit)
+        if targets.ndim == 1:  # classes, so that the loss takes a softmax
+            at_class = np.arange(len(targets)), targets
+            probability = 1 + gradient[at_class] * len(targets)
+            gradient[at_class] += (_off(probability, unit, rng) - probability) / len(targets)
+        return value, gradient
+
+    return loss
 
 
 def _of_a_sum(terms: float, unit: float) -> float:

@@ -15,7 +15,8 @@ LOADERS |= {f"backends.keras_{name}_backend" for name in ("torch", "tensorflow",
 # Each may import from those on its left; those of one group may import each other.
 LAYERS = [
     {"backends.words", "backends.layout", "backends.contract"},
-    {"backends", "backends.registry", "backends.numpy_layers"} | {"backends.numpy_backend", *LOADERS},
+    {"backends", "backends.registry", "backends.numpy_layers", "backends.numpy_reference"}
+    | {"backends.numpy_backend", *LOADERS},
     {"bench.errors", "bench.kinds", "bench.records", "bench.audience"},
     {"bench.datasets", "bench.tasks", "bench.seeding", "bench.training"},
     {"bench.stats", "bench.flags", "bench.facts", "bench.flops", "bench.usage", "bench.calibration"}

@@ -25,7 +25,7 @@ from bench.setup import Setup, Watcher, fetch_data, impossible
 from bench.sharing import compute, share_out
 from bench.tasks.named import find_task
 from bench.traces import Outcome, Trace, load_outcome, load_trace
-from bench.verify import numpy_row
+from bench.verify import reference_row
 
 T = TypeVar("T")
 
@@ -95,8 +95,8 @@ class Trials:
 
     def _refer(self, seeds: tuple[int, ...], worker: Worker) -> dict[int, Right]:
         with self._shown("reference", seeds):
-            traces = self._ask("trace", numpy_row(self.task, "float64"), seeds, load_trace, worker)
-            envelopes = self._ask("envelope", numpy_row(self.task, "float32"), seeds, load_envelope, worker)
+            traces = self._ask("trace", reference_row(self.task, "float64"), seeds, load_trace, worker)
+            envelopes = self._ask("envelope", reference_row(self.task, "float32"), seeds, load_envelope, worker)
         return {seed: Right(traces[seed], envelopes[seed]) for seed in seeds}
 
     def _try(self, item: tuple[Row, tuple[int, ...]], worker: Worker) -> list[Trial]:
@@ -118,7 +118,9 @@ class Trials:
 
         def explain() -> Envelope:
             epochs = find_task(self.task).check_epochs
-            return self._ask("envelope", numpy_row(self.task, "float64"), (seed,), load_envelope, worker, epochs)[seed]
+            return self._ask("envelope", reference_row(self.task, "float64"), (seed,), load_envelope, worker, epochs)[
+                seed
+            ]
 
         gradient, losses, params = compare_traces(mine, right, explain)
         early = compare_timed_losses(timed.losses.astype(float), row.precision, envelope)
