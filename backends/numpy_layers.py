@@ -210,15 +210,18 @@ def _adam(adam: Adam, p: Array, g: Array) -> Callable[[], None]:
     def update() -> None:
         nonlocal t
         t += 1
-        # 1 - beta^t loses two digits in float64 when beta^t is near 1; expm1 loses none.
-        correction1 = -math.expm1(t * math.log(adam.beta1))
-        correction2 = -math.expm1(t * math.log(adam.beta2))
+        correction1, correction2 = _one_minus_power(adam.beta1, t), _one_minus_power(adam.beta2, t)
         scale = math.sqrt(correction2 / (1 - adam.beta2))
         rate = adam.learning_rate * (1 - adam.beta1) / correction1 * scale
         for block in blocks:
             _adam_block(adam, block, scratch[: len(block[0])], rate, adam.epsilon * scale)
 
     return update
+
+
+def _one_minus_power(beta: float, t: int) -> float:
+    # For beta = 0.999 and t = 1 the plain difference has lost three digits, expm1 loses none; zero has no logarithm.
+    return -math.expm1(t * math.log(beta)) if beta > 0 else 1 - beta**t
 
 
 def _adam_block(adam: Adam, block: tuple[Array, ...], scratch: Array, rate: float, epsilon: float) -> None:

@@ -78,8 +78,8 @@ def blurred_affine(plain: Callable[[Array, Array, Array], Array], rng: np.random
         z = plain(x, weights, bias)
         share = _of_a_sum(np.count_nonzero(x) / max(len(x), 1), np.finfo(x.dtype).eps)
         root_mean_square = np.sqrt(np.vdot(z, z) / z.size)
-        error: Array = share * root_mean_square * rng.uniform(-1, 1, z.shape)
-        return z + error.astype(z.dtype)
+        blurred: Array = z + (share * root_mean_square * rng.uniform(-1, 1, z.shape)).astype(z.dtype)
+        return blurred
 
     return affine
 
