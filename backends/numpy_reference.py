@@ -62,7 +62,7 @@ def affine(x: Array, weights: Array, bias: Array) -> Array:
     return x @ weights + bias
 
 
-def sums_over_batch(x: Array, gradient: Array) -> LayerParams:
+def layer_gradients(x: Array, gradient: Array) -> LayerParams:
     """Return the gradients by W and b, from the inputs x [batch, inputs] and the gradient by z [batch, outputs].
 
     The loss is a mean over the batch: the division by the batch size is already part of `gradient`.
@@ -124,17 +124,17 @@ class Arithmetic:
     """The operations whose rounding errors differ between correct implementations, as all of them add up many numbers.
 
     A trainer is given them, so that rounding can be studied with others in their place (`bench.rounding`). They are
-    called as the functions `affine` and `sums_over_batch` are, and as those in `LOSSES`.
+    called as the functions `affine` and `layer_gradients` are, and as those in `LOSSES`.
     """
 
     affine: Callable[[Array, Array, Array], Array]
-    sums_over_batch: Callable[[Array, Array], LayerParams]
+    layer_gradients: Callable[[Array, Array], LayerParams]
     loss: Callable[[Array, Array], LossAndGradient]
 
 
 def arithmetic_of(problem: Problem) -> Arithmetic:
     """Return the plain operations, with the loss of the problem."""
-    return Arithmetic(affine, sums_over_batch, LOSSES[problem.loss])
+    return Arithmetic(affine, layer_gradients, LOSSES[problem.loss])
 
 
 def forward(layers: tuple[Layer, ...], params: Params, batch: Batch, arithmetic: Arithmetic) -> list[Array]:
@@ -161,7 +161,7 @@ def loss_and_gradients(
     found: list[LayerParams] = []
     for number in reversed(range(len(layers))):
         gradient = gradient * ACTIVATIONS[layers[number].activation].derivative(flow[number + 1])
-        found.insert(0, arithmetic.sums_over_batch(flow[number], gradient))
+        found.insert(0, arithmetic.layer_gradients(flow[number], gradient))
         if number > 0:  # the gradient by the data is of no use
             gradient = gradient @ params[number].weights.T
     weights = np.zeros_like(params[0].weights)

@@ -1,10 +1,11 @@
-"""The reference's training with rounding errors drawn at random: where right backends may come to lie.
+"""The reference trained with random errors in place of rounding: how far correct backends may depart from it.
 
 Monte Carlo arithmetic (Parker 1997, Monte Carlo Arithmetic: exploiting randomness in floating-point arithmetic) adds to
-each result a random error as large as rounding's own, so that runs spread as implementations do. Here it is added where
-it matters: to the start; to the optimizer's settings; at the loss, whose gradient is a difference of numbers that come
-to be nearly the same; and to the sums over inputs and over a batch, which others add up in another order than NumPy.
-Without the errors at the loss, right backends were found 40 times as far off as the spread; without those of sums, 18.
+each result a random error of the size of its rounding error, so that runs spread as implementations do. Here errors are
+added where they matter: to the initial parameters; to the optimizer's settings; to the outputs at the loss, whose
+gradient is a difference of numbers that come to be nearly equal; and to the sums over inputs and over the batch, which
+other frameworks add up in another order. Without the errors at the loss, correct backends departed by up to 40 times
+the spread; without those of the sums, by up to 18 times.
 """
 
 from __future__ import annotations
@@ -26,24 +27,24 @@ RUNS = 5
 
 
 def surrounded(centre: Training, training: Training, seed: int) -> Envelope:
-    """Return the envelope of a training, in its own precision, around `centre`, the same training in float64."""
+    """Return the envelope of `training`, in its own precision, around `centre`, the same training in float64."""
     exact = ReferenceTrainer(centre.problem, arithmetic_of(centre.problem))
     runs = [rounded_outcome(training, seed, number) for number in range(RUNS)]
     return envelope_of(outcome(exact, centre), runs, len(centre.test.targets))
 
 
 def rounded_outcome(training: Training, seed: int, number: int) -> Outcome:
-    """Return what a training comes to with other rounding errors; each number draws others."""
+    """Return the outcome of a training with random errors; each `number` draws other ones."""
     rng = stream(seed, "rounding", number)
     training = nudged(training, rng)
     return outcome(ReferenceTrainer(training.problem, blurred(arithmetic_of(training.problem), rng)), training)
 
 
 def nudged(training: Training, rng: np.random.Generator) -> Training:
-    """Return a training whose start and whose optimizer's settings are off by one unit in the last place, or by none.
+    """Return a training with each initial parameter and optimizer setting off by one unit in the last place, or none.
 
-    The settings too, because frameworks keep them, and what they compute of them, in the precision of the training:
-    1 - beta^t near 0 is where Adam's rounding errors are largest.
+    The settings too, because frameworks keep them, and what they compute from them, in the precision of the training:
+    Adam's rounding errors are largest where 1 - beta^t is near 0.
     """
     initial = tuple(LayerParams(*(_nudged(part, rng) for part in layer)) for layer in training.initial)
     optimizer, dtype = training.problem.optimizer, initial[0].weights.dtype
@@ -59,19 +60,20 @@ def _nudged(part: Array, rng: np.random.Generator) -> Array:
 
 
 def blurred(plain: Arithmetic, rng: np.random.Generator) -> Arithmetic:
-    """Return the operations with rounding errors drawn from `rng`."""
+    """Return the same operations with random errors from `rng`."""
     return Arithmetic(
         affine=blurred_affine(plain.affine, rng),
-        sums_over_batch=blurred_sums(plain.sums_over_batch, rng),
+        layer_gradients=blurred_layer_gradients(plain.layer_gradients, rng),
         loss=blurred_loss(plain.loss, rng),
     )
 
 
 def blurred_affine(plain: Callable[[Array, Array, Array], Array], rng: np.random.Generator) -> Callable[..., Array]:
-    """Return x W + b, its sums over the inputs off by what adding up term by term loses.
+    """Return x W + b with the error of adding up the inputs term by term.
 
-    That decides on which side of its kink a ReLU comes to lie. Where terms mostly cancel, a sum is off in units of its
-    root mean square, times the root of their number; zeros lose nothing.
+    The error decides on which side of its kink a ReLU is. It is the root of the number of terms that are not zero,
+    times the root mean square of all sums [batch, outputs], as the terms of a single one may cancel, times a third of a
+    unit in the last place.
     """
 
     def affine(x: Array, weights: Array, bias: Array) -> Array:
@@ -84,16 +86,17 @@ def blurred_affine(plain: Callable[[Array, Array, Array], Array], rng: np.random
     return affine
 
 
-def blurred_sums(
+def blurred_layer_gradients(
     plain: Callable[[Array, Array], LayerParams], rng: np.random.Generator
 ) -> Callable[[Array, Array], LayerParams]:
-    """Return the gradients by weights and bias, the sums over the batch off by what adding up term by term loses.
+    """Return the gradients by weights and bias with the error of adding up the batch term by term.
 
-    That is the root of the number of terms times their absolute sum, times a third of a unit in the last place (the
-    deviation of a random walk; Higham and Mary 2019, A new approach to probabilistic rounding error analysis).
+    The error is the root of the number of terms, times the sum of their absolute values, times a third of a unit in the
+    last place (the deviation of a random walk; Higham and Mary 2019, A new approach to probabilistic rounding error
+    analysis).
     """
 
-    def sums_over_batch(x: Array, gradient: Array) -> LayerParams:
+    def layer_gradients(x: Array, gradient: Array) -> LayerParams:
         weights, bias = plain(x, gradient)
         sizes, dtype = np.abs(gradient), gradient.dtype
         share = _of_a_sum(len(gradient), np.finfo(dtype).eps)
@@ -103,26 +106,26 @@ def blurred_sums(
             return numbers
 
         bias = bias + share * drawn(len(bias)) * sizes.sum(axis=0)
-        # A draw for each row and one for each column, multiplied: one for each number would take longer than the step.
+        # A draw for each row times one for each column: a draw for each weight would take longer than the step.
         rows, columns = share * drawn(x.shape[1]), drawn(sizes.shape[1])
         return LayerParams(weights + (np.abs(x) * rows).T @ (sizes * columns), bias)
 
-    return sums_over_batch
+    return layer_gradients
 
 
 def blurred_loss(
     plain: Callable[[Array, Array], LossAndGradient], rng: np.random.Generator
 ) -> Callable[[Array, Array], LossAndGradient]:
-    """Return a loss of outputs that are off by up to a unit in the last place.
+    """Return the loss of outputs that are off by up to one unit in the last place.
 
-    A softmax gives probabilities, from which 1 is subtracted at the class: they are off by as much.
+    With softmax so are the probabilities at the class, before 1 is subtracted from them for the gradient.
     """
 
     def loss(outputs: Array, targets: Array) -> LossAndGradient:
         unit = np.finfo(outputs.dtype).eps
         value, gradient = plain(_off(outputs, unit, rng), targets)
         value *= 1 + rng.uniform(-1, 1) * _of_a_sum(len(targets), unit)
-        if targets.ndim == 1:  # classes, so that the loss takes a softmax
+        if targets.ndim == 1:  # class numbers: the loss is the one with softmax
             at_class = np.arange(len(targets)), targets
             probability = 1 + gradient[at_class] * len(targets)
             gradient[at_class] += (_off(probability, unit, rng) - probability) / len(targets)

@@ -144,10 +144,10 @@ def test_a_wrong_gradient_of_a_layer_is_seen(part: str, words: bool) -> None:
     plain = arithmetic_of(problem)
 
     def kept(x: np.ndarray, gradient: np.ndarray) -> LayerParams:
-        found = plain.sums_over_batch(x, gradient)
+        found = plain.layer_gradients(x, gradient)
         return found._replace(**{part: 0 * getattr(found, part)})
 
-    assert worst_gradient(problem, replace(plain, sums_over_batch=kept)) > WRONG
+    assert worst_gradient(problem, replace(plain, layer_gradients=kept)) > WRONG
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from support import no_files
 
 from backends.contract import Adam
-from backends.numpy_reference import LOSSES, Arithmetic, ReferenceTrainer, affine, arithmetic_of, sums_over_batch
+from backends.numpy_reference import LOSSES, Arithmetic, ReferenceTrainer, affine, arithmetic_of, layer_gradients
 from bench.envelope import relative_norms
 from bench.rounding import RUNS, blurred, nudged, rounded_outcome, surrounded
 from bench.tasks import TASKS
@@ -27,7 +27,7 @@ def training(precision: str = "float32") -> Training:
 
 def blurred_operations(number: int, loss: str = "mse") -> Arithmetic:
     """Return the plain operations with errors of a number's own."""
-    return blurred(Arithmetic(affine, sums_over_batch, LOSSES[loss]), np.random.default_rng(number))
+    return blurred(Arithmetic(affine, layer_gradients, LOSSES[loss]), np.random.default_rng(number))
 
 
 def test_nudges_are_of_one_unit_in_the_last_place_and_differ() -> None:
@@ -70,9 +70,9 @@ def test_sums_over_a_batch_are_off_by_what_adding_up_term_by_term_loses() -> Non
     rng = np.random.default_rng(0)
     x = rng.uniform(1, 2, (900, 6)).astype(np.float32)
     gradient = rng.uniform(1, 2, (900, 3)).astype(np.float32)
-    plain, found = sums_over_batch(x, gradient), []
+    plain, found = layer_gradients(x, gradient), []
     for number in range(DRAWS):
-        mine = blurred_operations(number).sums_over_batch(x, gradient)
+        mine = blurred_operations(number).layer_gradients(x, gradient)
         assert {part.dtype for part in mine} == {np.dtype(np.float32)}
         found.append([float(np.abs(part / right - 1).max()) for part, right in zip(mine, plain, strict=True)])
     assert UNIT < np.max(found) <= 11 * UNIT  # a third of the root of 900, and what float32 adds
@@ -81,7 +81,7 @@ def test_sums_over_a_batch_are_off_by_what_adding_up_term_by_term_loses() -> Non
 
 def test_a_sum_over_a_batch_whose_terms_cancel_is_off_by_as_much_as_they_are_large() -> None:
     x, gradient = np.ones((900, 1), np.float32), np.array([[1.0], [-1.0]] * 450, np.float32)
-    errors = [blurred_operations(number).sums_over_batch(x, gradient) for number in range(DRAWS)]
+    errors = [blurred_operations(number).layer_gradients(x, gradient) for number in range(DRAWS)]
     for part in range(2):
         assert 2000 * UNIT < max(abs(float(error[part].ravel()[0])) for error in errors) <= 9000 * UNIT
 
@@ -129,7 +129,7 @@ def test_an_envelope_is_the_largest_departure_of_its_runs_from_the_run_in_float6
     assert envelope.test_rows == len(exact.test.targets)
 
 
-@pytest.mark.parametrize("part", ["affine", "sums_over_batch", "loss"])
+@pytest.mark.parametrize("part", ["affine", "layer_gradients", "loss"])
 def test_an_error_at_any_of_its_places_changes_a_training(part: str) -> None:
     plain = training()
     operations = arithmetic_of(plain.problem)
