@@ -226,7 +226,7 @@ def _adam(adam: Adam, p: Array, g: Array) -> Callable[[], None]:
 
 def _one_minus_power(beta: float, t: int) -> float:
     # For beta = 0.999 and t = 1 the plain difference has lost three digits, expm1 loses none; zero has no logarithm.
-    return -math.expm1(t * math.log(beta)) if beta > 0 else 1 - beta**t
+    return -math.expm1(t * math.log(beta)) if beta > 0 else 1.0
 
 
 def _adam_block(adam: Adam, block: tuple[Array, ...], scratch: Array, rate: float, epsilon: float) -> None:

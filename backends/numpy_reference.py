@@ -213,9 +213,9 @@ def one_minus_power(beta: float, t: int) -> float:
     """Return 1 - beta^t to full precision.
 
     For beta = 0.999 and t = 1 the plain difference has lost three digits; expm1(t log(beta)) = beta^t - 1 loses none.
-    Zero has no logarithm, and loses nothing.
+    Zero has no logarithm.
     """
-    return -math.expm1(t * math.log(beta)) if beta > 0 else 1 - beta**t
+    return -math.expm1(t * math.log(beta)) if beta > 0 else 1.0
 
 
 OPTIMIZERS: dict[type, Callable[..., State]] = {SGD: sgd, Momentum: momentum, Adam: adam}
