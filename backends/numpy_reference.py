@@ -123,8 +123,8 @@ LOSSES = {"mse": mse, "half_mse": half_mse, "softmax_cross_entropy": softmax_cro
 class Arithmetic:
     """The operations whose rounding errors differ between correct implementations, as all of them add up many numbers.
 
-    A trainer is given them, so that rounding can be studied with others in their place (`bench.rounding`). They are
-    called as the functions `affine` and `layer_gradients` are, and as those in `LOSSES`.
+    A trainer is given them, so that rounding can be studied with others in their place (`bench.parity.rounding`). They
+    are called as the functions `affine` and `layer_gradients` are, and as those in `LOSSES`.
     """
 
     affine: Callable[[Array, Array, Array], Array]

@@ -13,7 +13,9 @@ __all__ = ["load"]
 
 
 def load(paths: str | Path | Iterable[str | Path]) -> pd.DataFrame:
-    """Return one line per sample of these run files; see `bench.frames.load`."""
-    from bench.frames import load as load_frame  # pandas takes half a second to import, and the command line has none
+    """Return one line per sample of these run files; see `bench.analysis.frame.load`."""
+    from bench.analysis.frame import (
+        load as load_frame,  # pandas takes half a second to import, and the command line has none
+    )
 
     return load_frame(paths)

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backends.contract import Device
-from bench.flags import unfair
-from bench.machine import gpu_names
-from bench.plan import Choice, choose_rows
-from bench.records import FAILURES, Record, Row, Verdict
+from bench.analysis.flags import unfair
+from bench.machine.host import gpu_names
+from bench.records.schema import FAILURES, ParityResult, Record, Row
+from bench.runs.selection import Choice, choose_rows
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
-    from bench.store import Run
+    from bench.records.runfile import Run
 
 
 class VirtualClock:
@@ -69,9 +69,9 @@ def samples(row: Row, finished: Run) -> list[Record]:
 @pytest.fixture(scope="session")
 def compared(finished: Run) -> dict[Row, dict[str, Any]]:
     """Return, for each row, its line of the result table."""
-    from bench import frames  # pandas and scipy: not while tests are only collected
+    from bench.analysis import frame as frames  # pandas and scipy: not while tests are only collected
 
-    summary = frames.summary(frames.samples((finished,)))
+    summary = frames.summary(frames.processes((finished,)))
     return {frames.row_of(line): dict(line) for _, line in summary.iterrows()}
 
 
@@ -90,10 +90,10 @@ def test_training(
     row: Row, samples: list[Record], finished: Run, compared: dict[Row, dict[str, Any]], benchmark: BenchmarkFixture
 ) -> None:
     """Give the row's samples to pytest-benchmark; fail where it did not run or where its times would mislead."""
-    verdict, line = finished.rulings.get(row), compared[row]
+    verdict, line = finished.parity.get(row), compared[row]
     benchmark.group = f"{row.task}, {row.precision}: one pass"
     benchmark.extra_info.update(extra_info(samples, verdict) | {name: plain(line[name]) for name in COMPARED})
-    misleading = unfair(finished.outcomes).get(row, [])
+    misleading = unfair(finished.last_records).get(row, [])
     benchmark.pedantic(play, args=(replay(samples, verdict, misleading),), rounds=len(samples))
 
 
@@ -102,7 +102,7 @@ def play(rounds: Iterator[float]) -> None:
     CLOCK.now_s += next(rounds)
 
 
-def replay(samples: list[Record], verdict: Verdict | None, misleading: list[str]) -> Iterator[float]:
+def replay(samples: list[Record], verdict: ParityResult | None, misleading: list[str]) -> Iterator[float]:
     """Yield the median steady pass of each process, in seconds. Raises `RowFailed` first where anything was wrong."""
     for record in samples:
         if record.status in FAILURES:
@@ -116,7 +116,7 @@ def replay(samples: list[Record], verdict: Verdict | None, misleading: list[str]
             yield median(record.timing.steady_s)
 
 
-def extra_info(samples: list[Record], verdict: Verdict | None) -> dict[str, Any]:
+def extra_info(samples: list[Record], verdict: ParityResult | None) -> dict[str, Any]:
     """Return what pytest-benchmark has no field for, in types that its files can hold."""
     timings = [record.timing for record in samples if record.timing]
     qualities = [record.quality for record in samples if record.quality]

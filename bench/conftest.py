@@ -10,13 +10,13 @@ from typing import Any, TypeGuard, cast
 import pytest
 from rich.console import Console
 
-from bench.plan import EFFECT, MAX_MINUTES, TIME_S, Plan, percent, random_seed
-from bench.progress import TerminalWatcher
-from bench.records import Goal, Row
-from bench.runner import run_plan
-from bench.session import begin, default_path
-from bench.setup import TIME_LIMIT_S, make_setup
-from bench.store import Run, read_run
+from bench.harness.setup import TIME_LIMIT_S, make_setup
+from bench.records.runfile import Run, read_run
+from bench.records.schema import Goal, Row
+from bench.report.progress_bar import TerminalProgress
+from bench.runs.plan import EFFECT, MAX_MINUTES, TIME_S, Plan, percent, random_seed
+from bench.runs.runner import run_plan
+from bench.runs.session import begin, default_path
 from bench.tasks import HEADLINE
 
 
@@ -66,9 +66,9 @@ def finished(request: pytest.FixtureRequest) -> Run:
         console.print()
         with (
             begin(default_path("run"), plan, shlex.join(["pytest", *sys.argv[1:]])) as run_file,
-            TerminalWatcher(console) as watcher,
+            TerminalProgress(console) as listener,
         ):
-            run_plan(plan, setup, watcher, run_file.append)
+            run_plan(plan, setup, listener, run_file.append)
         console.print(f"run file: {run_file.path}", markup=False, highlight=False)
     return read_run(run_file.path)
 

@@ -17,10 +17,11 @@ import pytest
 from msgspec.structs import replace
 
 from backends.registry import BUILT_IN
-from bench.datasets.files import Collection, DataMissing, data_folders, find
-from bench.launch import Worker, worker_environment
-from bench.machine import gpu_names, usable_cores
-from bench.records import (
+from bench.harness.process import Worker, worker_environment
+from bench.machine.host import gpu_names, usable_cores
+from bench.parity.traces import Trace, TrainingResult, load_trace, load_training_result
+from bench.records.runfile import RunFile
+from bench.records.schema import (
     Block,
     Calibration,
     Goal,
@@ -28,6 +29,7 @@ from bench.records import (
     Job,
     Line,
     Machine,
+    ParityResult,
     Quality,
     Record,
     Request,
@@ -35,11 +37,9 @@ from bench.records import (
     Row,
     Steady,
     Timing,
-    Verdict,
 )
-from bench.store import RunFile
 from bench.tasks import TASKS
-from bench.traces import Outcome, Trace, load_outcome, load_trace
+from bench.tasks.datasets.fetch import Collection, DataMissing, data_folders, find
 
 ROOT = Path(__file__).resolve().parent.parent
 FAKES = ROOT / "tests" / "fakes"
@@ -129,9 +129,9 @@ def a_record(
     return Record(**{**usual, **changes})
 
 
-def a_verdict(row: Row, *, agrees: bool | None = True, **changes: Any) -> Verdict:
+def a_parity_result(row: Row, *, agrees: bool | None = True, **changes: Any) -> ParityResult:
     """Return a verdict: the row is right, unless told otherwise."""
-    return Verdict(**{"row": row, "status": "ok", "agrees": agrees, **changes})
+    return ParityResult(**{"row": row, "status": "ok", "agrees": agrees, **changes})
 
 
 def a_calibration(loop_s: float = 2e-3) -> Calibration:
@@ -175,7 +175,7 @@ def require(row: Row) -> None:
 
 
 def no_files(collection: Collection) -> dict[str, Path]:
-    """Stand in for `find` where no file may be needed."""
+    """Executor in for `find` where no file may be needed."""
     raise AssertionError(f"asked for {collection.name}")
 
 
@@ -221,9 +221,9 @@ class Tracer:
         assert quality is not None
         return quality
 
-    def train(self, row: Row, settings: Any = NO_SETTINGS) -> Outcome:
+    def train(self, row: Row, settings: Any = NO_SETTINGS) -> TrainingResult:
         """Return losses, parameters and metric of the whole task."""
-        return load_outcome(self.ask("outcome", row, settings)[1])
+        return load_training_result(self.ask("outcome", row, settings)[1])
 
     def close(self) -> None:
         for worker in self.workers.values():

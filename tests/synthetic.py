@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 from support import a_row
 
-from bench.blocks import run_blocks
-from bench.plan import Plan
-from bench.records import Block, Calibration, CoreTimes, Goal, Job, Record, Row, Steady, Timing
+from bench.records.schema import Block, Calibration, CoreTimes, Goal, Job, Record, Row, Steady, Timing
+from bench.runs.plan import Plan
+from bench.runs.schedule import run_blocks
 
 Kind = Literal["normal", "lognormal", "two-humped"]
 KINDS: tuple[Kind, ...] = ("normal", "lognormal", "two-humped")
@@ -121,9 +121,9 @@ def a_plan(rows: Iterable[Row], *, seed: int = 0, **goal: float | None) -> Plan:
     return Plan(rows=tuple(rows), threads=2, settings={}, goal=chosen, seed=seed)
 
 
-def lines_of(plan: Plan, stand: MadeUpStand) -> list[Record | Block]:
-    return list(run_blocks(plan, stand, Nobody()))
+def lines_of(plan: Plan, executor: MadeUpStand) -> list[Record | Block]:
+    return list(run_blocks(plan, executor, Nobody()))
 
 
-def records_of(plan: Plan, stand: MadeUpStand) -> list[Record]:
-    return [line for line in lines_of(plan, stand) if isinstance(line, Record)]
+def records_of(plan: Plan, executor: MadeUpStand) -> list[Record]:
+    return [line for line in lines_of(plan, executor) if isinstance(line, Record)]

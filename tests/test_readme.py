@@ -10,7 +10,7 @@ import typer
 from support import ROOT
 
 from backends.registry import BUILT_IN
-from bench.cli import app
+from bench.cli.app import app
 from bench.tasks import TASKS
 
 README = (ROOT / "README.md").read_text()

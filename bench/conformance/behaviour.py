@@ -10,6 +10,7 @@ from statistics import median
 import numpy as np
 
 from backends.contract import Array, LayerParams, Params, Precision, Trainer
+from bench.analysis.flags import SPIKE, SPIKE_S
 from bench.conformance.cases import STEPS, arrays, copied
 from bench.conformance.subject import (
     Subject,
@@ -19,7 +20,6 @@ from bench.conformance.subject import (
     require_same,
     require_same_params,
 )
-from bench.flags import SPIKE, SPIKE_S
 
 ROUNDING: dict[Precision, float] = {"float32": 1e-5, "float64": 1e-10}  # of some ten steps, all frameworks' own
 FIRST_STEP = 1e-12  # in float64; float32 leaves 1e-7

@@ -21,7 +21,7 @@ from backends.contract import (
     Problem,
     WordCounts,
 )
-from bench.seeding import epoch_order, full_order, initial_params
+from bench.tasks.seeding import epoch_order, full_order, initial_params
 
 STEPS = 5  # of a pass: an odd number, so that what alternates is seen
 

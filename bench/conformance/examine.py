@@ -13,18 +13,20 @@ from typing import Any, Literal
 import msgspec
 
 from backends.registry import BACKENDS
+from bench.analysis.flags import unfair
 from bench.conformance.checks import CHECKS
 from bench.errors import require_name
-from bench.flags import unfair
-from bench.launch import Worker
-from bench.plan import choose_tasks
-from bench.records import Job, Record, Request, Row, Verdict
-from bench.setup import Setup, Watcher, impossible
-from bench.verify import check_parity
+from bench.events import Listener
+from bench.harness.availability import unavailable
+from bench.harness.process import Worker
+from bench.harness.setup import WorkerSetup
+from bench.parity.check import check_parity
+from bench.records.schema import Job, ParityResult, Record, Request, Row
+from bench.runs.selection import choose_tasks
 
-Outcome = Literal["holds", "fails", "unsupported", "not run"]
+CheckStatus = Literal["holds", "fails", "unsupported", "not run"]
 
-BLOCKING: tuple[Outcome, ...] = ("fails", "not run")
+BLOCKING: tuple[CheckStatus, ...] = ("fails", "not run")
 
 WAITS = "waits"
 PARITY = "parity "  # before the name of a task
@@ -50,18 +52,18 @@ PARITY_LESSON = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class BackendFinding:
     """What came of one check in one mode."""
 
     check: str
     mode: str
-    outcome: Outcome
+    status: CheckStatus
     reason: str = ""  # a whole sentence where it fails; where it holds, what it was not tried on
 
 
 @contextmanager
 def examination(
-    backend: str, modes: Sequence[str], tasks: Sequence[str], setup: Setup, watcher: Watcher
+    backend: str, modes: Sequence[str], tasks: Sequence[str], setup: WorkerSetup, listener: Listener
 ) -> Iterator[Examination]:
     """Yield an examination of a backend in these modes, all for none, on these tasks. Raises `BadChoice`."""
     require_name(backend, BACKENDS, "backend")
@@ -76,7 +78,7 @@ def examination(
             tasks=names,
             setup=setup,
             scratch=Path(scratch),
-            watcher=watcher,
+            listener=listener,
         )
         try:
             yield examined
@@ -91,42 +93,42 @@ class Examination:
     backend: str
     modes: tuple[str, ...]
     tasks: tuple[str, ...]
-    setup: Setup
+    setup: WorkerSetup
     scratch: Path
-    watcher: Watcher
-    findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
-    verdicts: dict[Row, Verdict] = field(default_factory=dict)
+    listener: Listener
+    findings: dict[tuple[str, str], BackendFinding] = field(default_factory=dict)
+    verdicts: dict[Row, ParityResult] = field(default_factory=dict)
     workers: dict[str, Worker] = field(default_factory=dict)  # of one mode at a time
 
-    def all(self) -> Iterator[Finding]:
+    def all(self) -> Iterator[BackendFinding]:
         """Yield every finding: the checks mode by mode, then parity."""
         names = check_names(self.tasks)
         quick = [name for name in names if not name.startswith(PARITY)]
-        self.watcher.stage("checks", len(quick) * len(self.modes))
+        self.listener.stage("checks", len(quick) * len(self.modes))
         for mode in self.modes:
             for name in quick:
-                self.watcher.begins(f"{name}, {mode}")
+                self.listener.begins(f"{name}, {mode}")
                 finding = self.find(name, mode)
-                self.watcher.ended(f"{name}, {mode}", "ok" if finding.outcome == "holds" else finding.outcome)
+                self.listener.ended(f"{name}, {mode}", "ok" if finding.status == "holds" else finding.status)
                 yield finding
         for mode in self.modes:
             for name in names[len(quick) :]:
                 yield self.find(name, mode)
 
-    def find(self, name: str, mode: str) -> Finding:
+    def find(self, name: str, mode: str) -> BackendFinding:
         """Return the finding of a check in a mode; looked into once."""
         if (name, mode) not in self.findings:
             self.findings[name, mode] = self._look(name, mode)
         return self.findings[name, mode]
 
-    def _look(self, name: str, mode: str) -> Finding:
+    def _look(self, name: str, mode: str) -> BackendFinding:
         row = self._row("", mode)
-        for status, reason in impossible([row], {}).values():
-            outcome: Outcome = "unsupported" if status == "unsupported" else "fails"
-            return Finding(check=name, mode=mode, outcome=outcome, reason=reason)
+        for reason_status, reason in unavailable([row], {}).values():
+            status: CheckStatus = "unsupported" if reason_status == "unsupported" else "fails"
+            return BackendFinding(check=name, mode=mode, status=status, reason=reason)
         for gate in itertools.takewhile(lambda before: before != name, CHECKS):
-            if CHECKS[gate].gate and self.find(gate, mode).outcome in BLOCKING:
-                return Finding(check=name, mode=mode, outcome="not run", reason=f"put right {gate!r} first")
+            if CHECKS[gate].gate and self.find(gate, mode).status in BLOCKING:
+                return BackendFinding(check=name, mode=mode, status="not run", reason=f"put right {gate!r} first")
         if name.startswith(PARITY):
             return self._judge(self._row(name.removeprefix(PARITY), mode))
         if name == WAITS:
@@ -134,7 +136,7 @@ class Examination:
         record = self._ask(mode, Request(kind="check", job=self._job(row), check=name))
         return self._found(name, record, CHECKS[name].explain)
 
-    def _time(self, mode: str) -> Finding:
+    def _time(self, mode: str) -> BackendFinding:
         """Time a training, and tell what would make such times mislead."""
         for task, settings in TIMED:
             job = msgspec.structs.replace(self._job(self._row(task, mode)), settings=settings)
@@ -148,25 +150,25 @@ class Examination:
             return self._fails(WAITS, mode, f"{'; '.join(sentences)}. {TIMED_LESSON}")
         return self._found(WAITS, record, lambda got: f"{got}. {TIMED_LESSON}")
 
-    def _judge(self, row: Row) -> Finding:
+    def _judge(self, row: Row) -> BackendFinding:
         """Tell what the parity tiers say of a task."""
         if row not in self.verdicts:
             self._run_tiers()
         verdict = self.verdicts[row]
         name = f"{PARITY}{row.task}"
         if verdict.status == "unsupported":
-            return Finding(check=name, mode=row.mode, outcome="unsupported", reason=verdict.reason)
+            return BackendFinding(check=name, mode=row.mode, status="unsupported", reason=verdict.reason)
         if verdict.agrees is not True:
             said = verdict.reason if verdict.status == "ok" else f"{verdict.status}: {verdict.reason}"
             return self._fails(name, row.mode, f"{said}. {PARITY_LESSON}")
-        return Finding(check=name, mode=row.mode, outcome="holds")
+        return BackendFinding(check=name, mode=row.mode, status="holds")
 
     def _run_tiers(self) -> None:
         """Run every parity tier on the tasks asked for, in all modes that train, in one go."""
         self.let_go()
-        modes = [mode for mode in self.modes if self.find("trains", mode).outcome not in BLOCKING]
+        modes = [mode for mode in self.modes if self.find("trains", mode).status not in BLOCKING]
         rows = [self._row(task, mode) for task in self.tasks for mode in modes]
-        for verdict in check_parity(rows, self.setup, {}, self.watcher, timed=True):
+        for verdict in check_parity(rows, self.setup, {}, self.listener, timed=True):
             self.verdicts[verdict.row] = verdict
 
     @property
@@ -191,19 +193,19 @@ class Examination:
         while self.workers:
             self.workers.popitem()[1].__exit__()
 
-    def _found(self, name: str, record: Record, explain: Callable[[str], str]) -> Finding:
+    def _found(self, name: str, record: Record, explain: Callable[[str], str]) -> BackendFinding:
         """Return what a worker's record says; it has explained what it found, but not how it died."""
         mode = record.job.row.mode
         if record.status == "ok":
-            return Finding(check=name, mode=mode, outcome="holds", reason=record.reason)
+            return BackendFinding(check=name, mode=mode, status="holds", reason=record.reason)
         if record.status == "unsupported":
-            return Finding(check=name, mode=mode, outcome="unsupported", reason=record.reason)
+            return BackendFinding(check=name, mode=mode, status="unsupported", reason=record.reason)
         died = record.status != "failed" or name == WAITS
         return self._fails(name, mode, explain(f"{record.status}: {record.reason}") if died else record.reason)
 
     @staticmethod
-    def _fails(name: str, mode: str, reason: str) -> Finding:
-        return Finding(check=name, mode=mode, outcome="fails", reason=reason)
+    def _fails(name: str, mode: str, reason: str) -> BackendFinding:
+        return BackendFinding(check=name, mode=mode, status="fails", reason=reason)
 
 
 def check_names(tasks: Sequence[str]) -> tuple[str, ...]:
@@ -211,9 +213,9 @@ def check_names(tasks: Sequence[str]) -> tuple[str, ...]:
     return (*CHECKS, WAITS, *(f"{PARITY}{task}" for task in tasks))
 
 
-def worst(findings: Sequence[Finding]) -> Outcome:
+def worst(findings: Sequence[BackendFinding]) -> CheckStatus:
     """Return what came of the whole: a failure first, and unsupported where no mode trained anything."""
-    outcomes = {finding.outcome for finding in findings}
+    outcomes = {finding.status for finding in findings}
     failed = next((outcome for outcome in BLOCKING if outcome in outcomes), None)
-    trained = any(finding.check == "trains" and finding.outcome == "holds" for finding in findings)
+    trained = any(finding.check == "trains" and finding.status == "holds" for finding in findings)
     return failed or ("holds" if trained else "unsupported")

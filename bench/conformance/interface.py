@@ -16,8 +16,8 @@ import numpy as np
 from backends.contract import LayerParams, Trainer, Unsupported
 from backends.registry import BUILT_IN, GROUP
 from bench.conformance.subject import Subject, Violation
-from bench.machine import gpu_names
-from bench.measure import fastest_product_s
+from bench.harness.measure import fastest_product_s
+from bench.machine.host import gpu_names
 
 FUNCTIONS: dict[str, tuple[str, ...]] = {
     "open_trainer": ("problem", "placement"),

@@ -12,9 +12,9 @@ from rich.console import Console
 from backends.registry import BACKENDS
 from bench.conformance.examine import PARITY, Examination, check_names, examination
 from bench.errors import UserError, require_name
-from bench.plan import choose_tasks
-from bench.progress import TerminalWatcher
-from bench.setup import CHECK_LIMIT_S, make_setup
+from bench.harness.setup import CHECK_LIMIT_S, make_setup
+from bench.report.progress_bar import TerminalProgress
+from bench.runs.selection import choose_tasks
 
 ARGUMENTS = ("check", "mode")
 EXAMINED = pytest.StashKey[Examination]()
@@ -66,15 +66,15 @@ class BackendConformance:
         tasks = [check.removeprefix(PARITY) for check in checks if check.startswith(PARITY)]
         setup = make_setup(None, self.time_limit_s, None)
         with (
-            TerminalWatcher(Console(stderr=True)) as watcher,
-            examination(self.backend, modes, tasks, setup, watcher) as examined,
+            TerminalProgress(Console(stderr=True)) as listener,
+            examination(self.backend, modes, tasks, setup, listener) as examined,
         ):
             yield examined
 
     def test_the_backend_conforms(self, check: str, mode: str, examined: Examination) -> None:
         """A check holds in a mode."""
         finding = examined.find(check, mode)
-        if finding.outcome in ("unsupported", "not run"):
+        if finding.status in ("unsupported", "not run"):
             pytest.skip(finding.reason)
-        if finding.outcome == "fails":
+        if finding.status == "fails":
             pytest.fail(finding.reason, pytrace=False)

@@ -12,20 +12,17 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from bench.envelope import Envelope, load_envelope
-from bench.launch import Worker
-from bench.parity import (
-    compare_timed_losses,
-    compare_timed_metric,
-    compare_traces,
-    first_fault,
-)
-from bench.records import Job, Record, Request, Row
-from bench.setup import Setup, Watcher, fetch_data, impossible
-from bench.sharing import compute, share_out
-from bench.tasks.named import find_task
-from bench.traces import Outcome, Trace, load_outcome, load_trace
-from bench.verify import reference_row
+from bench.events import Listener
+from bench.harness.availability import fetch_data, unavailable
+from bench.harness.pool import compute, share_out
+from bench.harness.process import Worker
+from bench.harness.setup import WorkerSetup
+from bench.parity.check import reference_row
+from bench.parity.envelope import Envelope, load_envelope
+from bench.parity.tiers import compare_timed_losses, compare_timed_metric, compare_traces, first_fault
+from bench.parity.traces import Trace, TrainingResult, load_trace, load_training_result
+from bench.records.schema import Job, Record, Request, Row
+from bench.tasks.names import find_task
 
 T = TypeVar("T")
 
@@ -62,31 +59,31 @@ class NotDone(Exception):
         self.status = record.status
 
 
-def trials(rows: Sequence[Row], seeds: int, setup: Setup, watcher: Watcher) -> Iterator[list[Trial]]:
+def trials(rows: Sequence[Row], seeds: int, setup: WorkerSetup, listener: Listener) -> Iterator[list[Trial]]:
     """Yield, task by task, the trials of all rows that can run, from each of so many seeds."""
-    lost = impossible(rows, fetch_data(dict.fromkeys(row.task for row in rows), setup, watcher))
+    lost = unavailable(rows, fetch_data(dict.fromkeys(row.task for row in rows), setup, listener))
     order = {row: number for number, row in enumerate(row for row in rows if row not in lost)}
     for task in dict.fromkeys(row.task for row in order):
         with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
             mine = [row for row in order if row.task == task]
-            found = Trials(task, setup, Path(scratch), watcher).run(mine, seeds)
+            found = Trials(task, setup, Path(scratch), listener).run(mine, seeds)
             yield sorted(found, key=lambda trial: (order[trial.row], trial.seed))
 
 
 class Trials:
     """Trials of right backends on one task."""
 
-    def __init__(self, task: str, setup: Setup, scratch: Path, watcher: Watcher) -> None:
+    def __init__(self, task: str, setup: WorkerSetup, scratch: Path, listener: Listener) -> None:
         self.task = task
         self.setup = setup
         self.scratch = scratch
-        self.watcher = watcher
+        self.listener = listener
         self.right: dict[int, Right] = {}
 
     def run(self, rows: Sequence[Row], seeds: int) -> Iterator[Trial]:
         """Yield a trial of each row, in its own precision, from each seed. Raises `NotDone` without references."""
         chunks = [tuple(range(i, min(i + SEEDS_AT_ONCE, seeds))) for i in range(0, seeds, SEEDS_AT_ONCE)]
-        self.watcher.stage(self.task, (1 + len(rows)) * len(chunks))
+        self.listener.stage(self.task, (1 + len(rows)) * len(chunks))
         for right in share_out([[chunk] for chunk in chunks], self._refer, self.setup, self.scratch):
             self.right |= right
         groups = [[(row, chunk) for chunk in chunks] for row in rows]
@@ -105,7 +102,7 @@ class Trials:
             exact = msgspec.structs.replace(row, precision="float64")
             try:
                 traces = self._ask("trace", exact, seeds, load_trace, worker)
-                outcomes = self._ask("outcome", row, seeds, load_outcome, worker)
+                outcomes = self._ask("outcome", row, seeds, load_training_result, worker)
             except NotDone as error:
                 if error.status == "unsupported":
                     return []
@@ -113,14 +110,12 @@ class Trials:
                 return [Trial(row=row, seed=seed, **nothing, reason=str(error)) for seed in seeds]
             return [self._judged(row, seed, traces[seed], outcomes[seed], worker) for seed in seeds]
 
-    def _judged(self, row: Row, seed: int, mine: Trace, timed: Outcome, worker: Worker) -> Trial:
+    def _judged(self, row: Row, seed: int, mine: Trace, timed: TrainingResult, worker: Worker) -> Trial:
         right, envelope = self.right[seed].trace, self.right[seed].envelope
 
         def explain() -> Envelope:
-            epochs = find_task(self.task).check_epochs
-            return self._ask("envelope", reference_row(self.task, "float64"), (seed,), load_envelope, worker, epochs)[
-                seed
-            ]
+            exact, epochs = reference_row(self.task, "float64"), find_task(self.task).check_epochs
+            return self._ask("envelope", exact, (seed,), load_envelope, worker, epochs)[seed]
 
         gradient, losses, params = compare_traces(mine, right, explain)
         early = compare_timed_losses(timed.losses.astype(float), row.precision, envelope)
@@ -155,9 +150,9 @@ class Trials:
     @contextmanager
     def _shown(self, what: str, seeds: tuple[int, ...]) -> Iterator[None]:
         label = f"{what}, seeds {seeds[0]} to {seeds[-1]}"
-        self.watcher.begins(label)
+        self.listener.begins(label)
         yield
-        self.watcher.ended(label, "ok")
+        self.listener.ended(label, "ok")
 
 
 def tidy(trials: Iterable[Trial]) -> list[dict[str, Any]]:

@@ -113,11 +113,11 @@ class NoOp:
     """Lets 10 ms pass, and trains nothing."""
 
     def __init__(self, problem: Problem, placement: Placement) -> None:
-        self.kept: Params = ()
+        self.cache: Params = ()
 
     def reset(self, params: Params) -> None:
         """Keep the parameters."""
-        self.kept = params
+        self.cache = params
 
     def train(self, order: Array) -> Array:
         """Let 10 ms pass; return zeros."""
@@ -130,7 +130,7 @@ class NoOp:
 
     def params(self) -> Params:
         """Return what was kept."""
-        return self.kept
+        return self.cache
 
     def peak_device_memory_bytes(self) -> int | None:
         """Return None: there is no device but the CPU."""

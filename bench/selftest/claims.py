@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.comparison import Comparison, Comparisons, Times
-from bench.flags import Flag
-from bench.records import Row
+from bench.analysis.comparison import Comparison, Comparisons, Times
+from bench.analysis.flags import Flag
+from bench.records.schema import Row
 from bench.selftest.backend import SLOWER
 
 FALSE_ALARMS = 0.05
@@ -47,7 +47,7 @@ def compare_alone(times: Times, mode: str, other: str, effect: float) -> Compari
 
 def no_false_alarms(runs: Sequence[Times], effect: float) -> Claim:
     """One backend under two names is hardly ever called faster or slower than itself."""
-    outcomes = [compare_alone(times, "again", "same", effect).judged.outcome for times in runs]
+    outcomes = [compare_alone(times, "again", "same", effect).judged.verdict for times in runs]
     outcomes = [outcome for outcome in outcomes if outcome != "too few blocks"]  # which is no verdict
     alarms = sum(outcome in ("faster", "slower") for outcome in outcomes)
     count = len(outcomes)
@@ -65,7 +65,7 @@ def slowdowns_found(runs: Sequence[Times], effect: float) -> Claim:
     """A slowdown of 5 % is found by the runs that claim to see one."""
     found = [compare_alone(times, "slower", "same", effect) for times in runs]
     able = [each for each in found if each.judged.detectable <= SLOWER]
-    seen = sum(each.judged.outcome == "slower" for each in able)
+    seen = sum(each.judged.verdict == "slower" for each in able)
     others = len(found) - len(able)
     return Claim(
         name=f"a slowdown of {SLOWER:.0%} is found by a run that claims to see one",

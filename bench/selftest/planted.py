@@ -8,13 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.parity import TIERS
-from bench.records import Row, Verdict
+from bench.events import Listener
+from bench.harness.availability import fetch_data
+from bench.harness.setup import WorkerSetup
+from bench.parity.check import Parity
+from bench.parity.tiers import TIERS
+from bench.records.schema import ParityResult, Row
 from bench.selftest import FAULTY
 from bench.selftest.faulty import FAULTS
-from bench.setup import Setup, Watcher, fetch_data
-from bench.tasks.named import find_task
-from bench.verify import Parity
+from bench.tasks.names import find_task
 
 NOTHING = "–"  # where a fault changes nothing, such as another momentum in Adam
 MISSED = "MISSED"
@@ -36,14 +38,14 @@ class Catch:
         return self.tier in (*TIERS, NOTHING)
 
 
-def catches(tasks: Sequence[str], setup: Setup, watcher: Watcher, *, followed: bool = True) -> Iterator[Catch]:
+def catches(tasks: Sequence[str], setup: WorkerSetup, listener: Listener, *, followed: bool = True) -> Iterator[Catch]:
     """Yield what becomes of every fault on every task, followed in float64 or judged by the timed run alone.
 
     Raises `DataMissing` where a task's data cannot be had.
     """
-    lost = fetch_data(tasks, setup, watcher)
+    lost = fetch_data(tasks, setup, listener)
     with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
-        parity = Parity(setup, Path(scratch), {}, watcher)
+        parity = Parity(setup, Path(scratch), {}, listener)
         for task in tasks:
             if task in lost:
                 yield from (Catch(name, task, "no data", lost[task]) for name in FAULTS)
@@ -63,7 +65,7 @@ def faulty_row(task: str, fault: str) -> Row:
     return Row(task=task, backend=FAULTY.name, mode=fault, device="cpu", precision="float32")
 
 
-def caught(fault: str, task: str, verdict: Verdict | None) -> Catch:
+def caught(fault: str, task: str, verdict: ParityResult | None) -> Catch:
     """Return what a verdict says of a fault; there is none where the fault changes nothing."""
     if verdict is None:
         return Catch(fault, task, NOTHING, "")

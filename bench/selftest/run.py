@@ -13,12 +13,14 @@ from statistics import median
 
 import msgspec
 
-from bench.audience import Audience
-from bench.blocks import run_blocks
-from bench.comparison import Times, log_times
-from bench.flags import flags_of
-from bench.plan import EFFECT, Plan
-from bench.records import Goal, Job, Record, Row
+from bench.analysis.comparison import Times, log_times
+from bench.analysis.flags import flags_of
+from bench.events import JobListener, SilentListener
+from bench.harness.executor import ProcessExecutor
+from bench.harness.setup import WorkerSetup
+from bench.records.schema import Goal, Job, Record, Row
+from bench.runs.plan import EFFECT, Plan
+from bench.runs.schedule import run_blocks
 from bench.selftest import SELFTEST
 from bench.selftest.claims import (
     FAULTS,
@@ -30,8 +32,6 @@ from bench.selftest.claims import (
     slowdowns_found,
     truth_covered,
 )
-from bench.setup import Setup
-from bench.stand import WorkerStand
 
 TASK = "mlp_regression"  # some twenty passes of as many milliseconds in each process
 REPETITION_S = 90.0
@@ -39,20 +39,7 @@ OVERHEAD_S = 300.0
 FAULT_WORKERS = 3
 
 
-class Silence:
-    """Is told everything and says nothing."""
-
-    def stage(self, label: str, total: int) -> None:
-        """Say nothing."""
-
-    def begins(self, label: str) -> None:
-        """Say nothing."""
-
-    def ended(self, label: str, outcome: str) -> None:
-        """Say nothing."""
-
-
-class OverheadStand(WorkerStand):
+class OverheadExecutor(ProcessExecutor):
     """Times the no-op by the harness, all that it does between passes counted in, or by hand."""
 
     def sample(self, job: Job) -> Record:
@@ -69,42 +56,42 @@ class OverheadStand(WorkerStand):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SelftestResult:
     """What a self-test came to."""
 
     claims: tuple[Claim, ...]
     samples_csv: str
 
 
-def selftest(setup: Setup, audience: Audience, repetitions: int, seed: int) -> Outcome:
+def selftest(setup: WorkerSetup, listener: JobListener, repetitions: int, seed: int) -> SelftestResult:
     """Hold every claim against samples of this machine."""
     lines: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch, setup.worker(Path(scratch)) as calibrator:
-        stand = WorkerStand(setup, calibrator)
-        overhead_stand = OverheadStand(setup, calibrator)
+        executor = ProcessExecutor(setup, calibrator)
+        overhead_executor = OverheadExecutor(setup, calibrator)
         goal = Goal(workers=None, effect=EFFECT, time_s=REPETITION_S)
-        audience.stage("A/A and a slowdown", repetitions)
+        listener.stage("A/A and a slowdown", repetitions)
         runs: list[Times] = []
         for number in range(repetitions):
             label = f"run {number + 1}"
-            audience.begins(label)
+            listener.begins(label)
             known = plan(setup, ("same", "again", "slower"), goal, seed + number)
-            records = take(known, stand)
+            records = take(known, executor)
             runs.append(times_of(known, records))
             lines += list(tidy("precision", number, records))
-            audience.ended(label, "ok")
-        audience.stage("overhead and faults", 2)
-        audience.begins("overhead")
+            listener.ended(label, "ok")
+        listener.stage("overhead and faults", 2)
+        listener.begins("overhead")
         overhead_goal = Goal(workers=None, effect=OVERHEAD, time_s=OVERHEAD_S)
         idle = plan(setup, ("no_op", "by_hand"), overhead_goal, seed)
-        overhead = take(idle, overhead_stand)
+        overhead = take(idle, overhead_executor)
         lines += list(tidy("overhead", 0, overhead))
-        audience.ended("overhead", "ok")
-        audience.begins("faults")
+        listener.ended("overhead", "ok")
+        listener.begins("faults")
         few = Goal(workers=FAULT_WORKERS, effect=EFFECT, time_s=math.inf)
-        faulty = take(plan(setup, ("same", *FAULTS), few, seed), stand)
+        faulty = take(plan(setup, ("same", *FAULTS), few, seed), executor)
         lines += list(tidy("faults", 0, faulty))
-        audience.ended("faults", "ok")
+        listener.ended("faults", "ok")
     claims = (
         no_false_alarms(runs, EFFECT),
         slowdowns_found(runs, EFFECT),
@@ -112,18 +99,18 @@ def selftest(setup: Setup, audience: Audience, repetitions: int, seed: int) -> O
         little_overhead(times_of(idle, overhead), OVERHEAD),
         *faults_flagged(flags_of(faulty)),
     )
-    return Outcome(claims, _csv(lines))
+    return SelftestResult(claims, _csv(lines))
 
 
-def plan(setup: Setup, modes: tuple[str, ...], goal: Goal, seed: int) -> Plan:
+def plan(setup: WorkerSetup, modes: tuple[str, ...], goal: Goal, seed: int) -> Plan:
     """Return a plan of some modes of the self-test's own backend."""
     rows = tuple(Row(task=TASK, backend=SELFTEST.name, mode=mode, device="cpu", precision="float32") for mode in modes)
     return Plan(rows=rows, threads=setup.threads, settings={}, goal=goal, seed=seed)
 
 
-def take(plan: Plan, stand: WorkerStand) -> list[Record]:
+def take(plan: Plan, executor: ProcessExecutor) -> list[Record]:
     """Return the records of a plan."""
-    return [line for line in run_blocks(plan, stand, Silence()) if isinstance(line, Record)]
+    return [line for line in run_blocks(plan, executor, SilentListener()) if isinstance(line, Record)]
 
 
 def times_of(plan: Plan, records: list[Record]) -> Times:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from backends.contract import Activation, Dense, EmbeddingSum, Layer, Loss, Optimizer
-from bench.datasets.base import Data
-from bench.kinds import Count, Seed
+from bench.tasks.datasets.base import Data
+from bench.tasks.fields import Count, Seed
 
 Metric = Literal["rmse", "accuracy", "threshold_accuracy"]
 Start = Literal["uniform", "gaussian", "one_zero"]

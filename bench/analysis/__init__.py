@@ -1,0 +1,1 @@
+"""Is a difference real: statistics, comparisons, flags and tables of numbers."""

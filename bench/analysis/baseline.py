@@ -1,0 +1,24 @@
+"""Finding the row that other rows are compared with. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from backends.registry import BACKENDS
+from bench.errors import BadChoice
+from bench.records.schema import Row
+
+
+def find_row(name: str, rows: Iterable[Row]) -> Row | None:
+    """Return the row of a backend:mode, or of a backend's plain mode, which is the first that it names."""
+    backend, _, mode = name.partition(":")
+    found = [row for row in rows if row.backend == backend and mode in ("", row.mode)]
+    modes = BACKENDS[backend].modes if backend in BACKENDS else ()
+    return min(found, key=lambda row: modes.index(row.mode) if row.mode in modes else len(modes), default=None)
+
+
+def require_baseline(name: str, rows: Sequence[Row]) -> None:
+    """Raise `BadChoice` where a baseline is named and none of the rows is it."""
+    if name and find_row(name, rows) is None:
+        known = ", ".join(sorted({f"{row.backend}:{row.mode}" for row in rows}))
+        raise BadChoice(f"no row of baseline {name!r}; choose from {known}")

@@ -1,0 +1,154 @@
+"""What changed from one run to another, row by row. Pure.
+
+The runs share no blocks, and the machine may have been faster in one of them. So every row is judged twice: by its
+times as they are, and by its times in units of the calibration loop of their own blocks. A change is called one only
+where both say so, and its interval holds both intervals.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import Literal
+
+from bench.analysis.comparison import log_times
+from bench.analysis.flags import unfair
+from bench.analysis.stats import Estimate, Interval, Judgement, estimate_apart, interval_apart, judge
+from bench.machine.calibration import typical_s
+from bench.records.runfile import Run
+from bench.records.schema import Row
+
+Kind = Literal[
+    "slower", "wrong", "missing", "inconclusive", "too few blocks", "faster", "equivalent", "new"
+]  # the order in which they are shown
+KINDS: tuple[Kind, ...] = Kind.__args__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What became of a row."""
+
+    row: Row
+    kind: Kind
+    then_s: float | None = None  # median over processes of their median steady pass
+    now_s: float | None = None
+    ratio: float | None = None  # now over then
+    interval: Interval | None = None
+    detectable: float = math.inf
+    reason: str = ""
+
+
+def changes(then: Run, now: Run, effect: float) -> tuple[Change, ...]:
+    """Return what became of each row of two runs, the worst first. `effect` is the size of a change that matters."""
+    before, after = good_times(then), good_times(now)
+    rows = list(dict.fromkeys((*then.header.rows, *now.header.rows)))
+    both = [row for row in rows if row in before and row in after]
+    judged = judge_changes({row: (before[row], after[row]) for row in both}, then, now, effect)
+    found = [
+        judged.get(row) or _one_sided(row, then, now, was_good=row in before, is_good=row in after) for row in rows
+    ]
+    return tuple(sorted(found, key=lambda change: (KINDS.index(change.kind), -(change.ratio or 0.0))))
+
+
+def good_times(run: Run) -> dict[Row, dict[int, float]]:
+    """Return the logarithm of the median steady pass, by row and block, of all rows that are right and fair."""
+    misleading = unfair(run.last_records).keys()
+    failed = {record.job.row for record in run.last_records if record.status != "ok"}
+    right = {row for row, verdict in run.parity.items() if verdict.agrees is True}
+    return {row: times for row, times in log_times(run.last_records).items() if row in right - misleading - failed}
+
+
+def _one_sided(row: Row, then: Run, now: Run, *, was_good: bool, is_good: bool) -> Change:
+    """Return what is said of a row that not both runs have good times of."""
+    if is_good:
+        return Change(row=row, kind="new", reason=f"then: {why_not(row, then)}")
+    reason = why_not(row, now)
+    kind: Kind = "wrong" if reason.startswith("parity") else "missing"
+    return Change(row=row, kind=kind, reason=reason if was_good else f"then and now: {reason}")
+
+
+def why_not(row: Row, run: Run) -> str:
+    """Return why a run has no good times of a row."""
+    verdict = run.parity.get(row)
+    if row not in run.header.rows:
+        return "not among the rows of the run"
+    bad = next((record for record in run.last_records if record.job.row == row and record.status != "ok"), None)
+    if bad is not None:
+        return f"{bad.status}: {bad.reason.partition(chr(10))[0]}"
+    if verdict is not None and verdict.agrees is not True:
+        return f"{verdict.status if verdict.agrees is None else 'parity'}: {verdict.reason}"
+    return "; ".join(unfair(run.last_records).get(row, ())) or "has not been run"
+
+
+def judge_changes(
+    times: Mapping[Row, tuple[Mapping[int, float], Mapping[int, float]]], then: Run, now: Run, effect: float
+) -> dict[Row, Change]:
+    """Return the change of each row from its times by block, logarithms of seconds, in both runs."""
+    speeds = log_loops(then), log_loops(now)
+    if not all(speeds):  # times over the loop of one run alone are in units of their own
+        speeds = {}, {}
+    plain = {row: (list(pair[0].values()), list(pair[1].values())) for row, pair in times.items()}
+    scaled = {
+        row: tuple(_scaled(row, blocks, speed) for blocks, speed in zip(pair, speeds, strict=True))
+        for row, pair in times.items()
+    }
+    raw = {row: estimate_apart(after, before) for row, (before, after) in plain.items()}
+    relative = {row: estimate_apart(after, before) for row, (before, after) in scaled.items()}
+    verdicts = judge(raw, effect), judge(relative, effect)
+    return {
+        row: Change(
+            row=row,
+            kind=_agreed(verdicts[0][row], verdicts[1][row]),
+            then_s=math.exp(median(plain[row][0])),
+            now_s=math.exp(median(plain[row][1])),
+            ratio=found.ratio,
+            interval=_hull(interval_apart(*plain[row][::-1]), interval_apart(scaled[row][1], scaled[row][0])),
+            detectable=max(verdicts[0][row].detectable, verdicts[1][row].detectable),
+        )
+        for row, found in raw.items()
+    }
+
+
+def log_loops(run: Run) -> dict[tuple[str, int], float]:
+    """Return the logarithm of the calibration loop around each block, by task and number."""
+    return {
+        (block.task, block.block): fmean(math.log(typical_s(each)) for each in (block.before, block.after) if each)
+        for block in run.blocks
+        if block.before or block.after
+    }
+
+
+def speed_change(then: Run, now: Run) -> Estimate:
+    """Return how much longer the calibration loop takes now, as a logarithm."""
+    return estimate_apart(list(log_loops(now).values()), list(log_loops(then).values()))
+
+
+def _scaled(row: Row, blocks: Mapping[int, float], speed: Mapping[tuple[str, int], float]) -> list[float]:
+    """Return logarithms of times over the calibration loop; where a block has none, over that of the other blocks."""
+    usual = fmean(speed.values()) if speed else 0.0
+    return [time - speed.get((row.task, block), usual) for block, time in blocks.items()]
+
+
+def _agreed(raw: Judgement, relative: Judgement) -> Kind:
+    return raw.verdict if raw.verdict == relative.verdict else "inconclusive"
+
+
+def _hull(a: Interval | None, b: Interval | None) -> Interval | None:
+    return Interval(min(a.low, b.low), max(a.high, b.high)) if a and b else None
+
+
+def too_slow(found: Iterable[Change], limit: float) -> list[Change]:
+    """Return the rows that are surely slower, and by more than the limit as far as can be told."""
+    return [change for change in found if change.kind == "slower" and (change.ratio or 0.0) > 1 + limit]
+
+
+def untold(found: Iterable[Change], limit: float) -> list[Change]:
+    """Return the rows that may be slower by more than the limit, and those that cannot be compared at all."""
+    open_kinds = ("missing", "inconclusive", "too few blocks")
+    return [
+        change
+        for change in found
+        if change.kind in open_kinds or (change.kind == "slower" and (change.ratio or 0.0) <= 1 + limit)
+    ]

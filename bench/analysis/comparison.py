@@ -1,0 +1,99 @@
+"""Rows of a run held against each other, block by block. Pure."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import fmean, median
+
+from bench.analysis.stats import Estimate, Interval, Judgement, blocks_needed, estimate, interval, judge, shared
+from bench.records.schema import Record, Row
+
+Times = Mapping[Row, Mapping[int, float]]  # of each row and block: the logarithm of its median steady pass in seconds
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is known of a row's time as a multiple of another row's."""
+
+    ratio: float
+    interval: Interval | None
+    judged: Judgement
+    blocks: int
+    blocks_needed: float  # to see the difference that there seems to be, or one of the size that the run aims at
+
+
+class Comparisons:
+    """Every pair of rows that train the same task in the same precision; all pairs are one family.
+
+    So the row that turns out the fastest may be picked after looking: every pair that could be shown is paid for.
+    """
+
+    def __init__(self, times: Times, effect: float) -> None:
+        self.times = times
+        self.effect = effect
+        self.contests: dict[tuple[str, str], list[Row]] = {}
+        for row in times:
+            self.contests.setdefault(contest(row), []).append(row)
+        pairs = [pair for rows in self.contests.values() for pair in itertools.combinations(rows, 2)]
+        self.estimates = {pair: estimate(self._differences(pair)) for pair in pairs}
+        self.judged = judge(self.estimates, effect)
+
+    def _differences(self, pair: tuple[Row, Row]) -> list[float]:
+        return shared(self.times[pair[0]], self.times[pair[1]])
+
+    def mean(self, row: Row, other: Row) -> float:
+        """Return the mean logarithm of row / other over the blocks that both have; NaN for none."""
+        if (row, other) in self.estimates:
+            return self.estimates[row, other].mean
+        return -self.estimates[other, row].mean
+
+    def verdict(self, row: Row, other: Row) -> tuple[Estimate, Judgement]:
+        """Return estimate and judgement of a pair; its direction is as stored."""
+        pair = (row, other) if (row, other) in self.estimates else (other, row)
+        return self.estimates[pair], self.judged[pair]
+
+    def compare(self, row: Row, other: Row) -> Comparison:
+        """Return what is known of row / other."""
+        found, judged = self.verdict(row, other)
+        if (row, other) not in self.estimates:
+            turned = {"faster": "slower", "slower": "faster"}
+            outcome = turned.get(judged.verdict, judged.verdict)
+            judged = Judgement(outcome, judged.detectable, judged.p_different)  # type: ignore[arg-type]
+        between = interval(self._differences((row, other)))
+        needed = blocks_needed(found, judged, self.effect)
+        return Comparison(math.exp(self.mean(row, other)), between, judged, found.blocks, needed)
+
+    def fastest(self, rows: Iterable[Row]) -> Row | None:
+        """Return the row that takes less time than any other in the blocks that it shares with it."""
+        contenders = [row for row in rows if self.times.get(row)]
+        if not contenders:
+            return None
+        best = min(contenders, key=lambda row: fmean(self.times[row].values()))
+        for _ in contenders:  # rows of unequal blocks can beat each other in a circle: not for ever
+            better = [row for row in contenders if row != best and self.mean(row, best) < 0]
+            if not better:
+                break
+            best = min(better, key=lambda row: self.mean(row, best))
+        return best
+
+
+def contest(row: Row) -> tuple[str, str]:
+    """Return what two rows must have in common to be compared."""
+    return row.task, row.precision
+
+
+def log_times(records: Iterable[Record]) -> dict[Row, dict[int, float]]:
+    """Return the logarithm of the median steady pass of every good sample, by row and block."""
+    times: dict[Row, dict[int, float]] = {}
+    for record in records:
+        if record.status == "ok" and record.timing is not None:
+            times.setdefault(record.job.row, {})[record.job.block] = log_time(median(record.timing.steady_s))
+    return times
+
+
+def log_time(time_s: float) -> float:
+    """Return the logarithm of a time; no clock tells less than a nanosecond."""
+    return math.log(max(time_s, 1e-9))

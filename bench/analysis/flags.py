@@ -1,0 +1,218 @@
+"""What makes a row's times doubtful, told from what its processes recorded. Pure.
+
+A flag that is `unfair` says that the times do not mean what a table would say: such a row is shown and not ranked.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from bench.records.schema import Record, Resources, Row, Timing
+
+LEFT_SHARE = 0.01  # of a pass, that may be unfinished when the clock stops
+LEFT_FLOOR_S = 50e-6  # two readings of the parameters differ by as much for other reasons
+READY_SHARE = 1.25  # of the granted cores: threads that are ready to run, on average, beside one that hands out work
+VANISHED_SHARE = 0.1  # of the CPU time
+COUNTABLE_S = 0.2  # kernels count CPU and waiting time in ticks of up to 10 ms: what is shorter cannot be judged by it
+CORES_SHARE = 1.05  # of the granted cores: CPU time over wall time
+TREND = 1.1  # last passes over first ones
+TREND_PASSES = 6
+SPIKE = 3.0  # times the median pass
+SPIKE_S = 5e-3  # nothing compiles faster
+BOUND_SHARE = 1.02  # of the fastest matrix product
+PHASES_SHARE = 0.01
+PHASES_FLOOR_S = 0.02  # between a worker's last line and its parent's clock
+
+
+@dataclass(frozen=True)
+class ProcessTimes:
+    """What one process of a row recorded, and what it had been granted."""
+
+    timing: Timing
+    resources: Resources
+    threads: int
+    bound_flops_per_s: float  # fastest matrix product of any framework in the run, on the same device
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A sentence on what is wrong."""
+
+    sentence: str
+    unfair: bool
+
+
+def flags_of(records: Iterable[Record]) -> dict[Row, tuple[Flag, ...]]:
+    """Return what makes the times of each row doubtful."""
+    records = list(records)
+    bounds = product_bounds(records)
+    found: dict[Row, list[ProcessTimes]] = {}
+    for record in records:
+        row = record.job.row
+        if record.timing is not None and record.resources is not None:
+            bound = bounds[row.device, row.precision]
+            found.setdefault(row, []).append(ProcessTimes(record.timing, record.resources, record.job.threads, bound))
+    return {row: flags(each) for row, each in found.items()}
+
+
+def unfair(records: Iterable[Record]) -> dict[Row, list[str]]:
+    """Return, for each row whose times mislead, the sentences that say why."""
+    raised = {row: [flag.sentence for flag in flags if flag.unfair] for row, flags in flags_of(records).items()}
+    return {row: sentences for row, sentences in raised.items() if sentences}
+
+
+def product_bounds(records: Iterable[Record]) -> dict[tuple[str, str], float]:
+    """Return the fastest matrix product that any framework reached, by device and precision."""
+    bounds: dict[tuple[str, str], float] = {}
+    for record in records:
+        if record.timing is not None:
+            kind = record.job.row.device, record.job.row.precision
+            bounds[kind] = max(bounds.get(kind, 0.0), record.timing.product_flops_per_s)
+    return bounds
+
+
+def flags(samples: Sequence[ProcessTimes]) -> tuple[Flag, ...]:
+    """Return all that is wrong with the samples of a row."""
+    if not samples:
+        return ()
+    found = [Flag(check(samples), unfair=True) for check in UNFAIR]
+    found += [Flag(check(samples), unfair=False) for check in NOTEWORTHY]
+    return tuple(flag for flag in found if flag.sentence)
+
+
+def _typical(samples: Sequence[ProcessTimes], number: Callable[[ProcessTimes], float]) -> float:
+    """Return the median over processes: one that was disturbed accuses nobody."""
+    return median(map(number, samples))
+
+
+def unfinished(samples: Sequence[ProcessTimes]) -> str:
+    """Work goes on after `train` has returned."""
+    # The shortest of each: what is left after every pass is in the shortest too, and what disturbs is not.
+    left_s = _typical(samples, lambda sample: min(sample.timing.read_s) - min(sample.timing.reread_s))
+    pass_s = _typical(samples, lambda sample: median(sample.timing.steady_s))
+    if left_s <= max(LEFT_SHARE * pass_s, LEFT_FLOOR_S):
+        return ""
+    return f"does not wait: {left_s / max(pass_s, 1e-9):.0%} of a pass was left to do when train returned"
+
+
+def crowded(samples: Sequence[ProcessTimes]) -> str:
+    """More threads want to run than there are cores for."""
+    samples = _countable(samples)
+    if not samples:
+        return ""
+    known = [sample for sample in samples if sample.timing.steady.waited_s is not None]
+    if not known:
+        return ""
+    ready = _typical(known, _ready)
+    granted = samples[0].threads
+    if ready <= READY_SHARE * granted + 1:
+        return ""
+    return f"{ready:.1f} threads at a time were ready to run, {granted} granted"
+
+
+def uncounted(samples: Sequence[ProcessTimes]) -> str:
+    """Threads come and go, whose waiting nobody can tell.
+
+    That is no unfair advantage by itself: no process can keep more cores busy than it was granted.
+    """
+    samples = _countable(samples)
+    if not samples:
+        return ""
+    share = _typical(samples, lambda each: each.timing.steady.vanished_cpu_s / max(each.timing.steady.cpu_s, 1e-9))
+    return f"threads that came and went used {share:.0%} of its CPU time" if share > VANISHED_SHARE else ""
+
+
+def _countable(samples: Sequence[ProcessTimes]) -> list[ProcessTimes]:
+    return [sample for sample in samples if sample.timing.steady.window_s >= COUNTABLE_S]
+
+
+def _ready(sample: ProcessTimes) -> float:
+    steady = sample.timing.steady
+    return (steady.cpu_s + (steady.waited_s or 0.0)) / max(steady.window_s, 1e-9)
+
+
+def escaped(samples: Sequence[ProcessTimes]) -> str:
+    """The process runs on cores that it was not granted."""
+    granted = samples[0].threads
+    cores = max(sample.resources.cores or 0 for sample in samples)
+    if cores > granted:
+        return f"made {cores} cores its own, {granted} granted"
+    samples = _countable(samples)
+    if not samples:
+        return ""
+    busy = _typical(samples, lambda each: each.timing.steady.cpu_s / max(each.timing.steady.window_s, 1e-9))
+    return f"kept {busy:.1f} cores busy, {granted} granted" if busy > CORES_SHARE * granted else ""
+
+
+def too_fast(samples: Sequence[ProcessTimes]) -> str:
+    """The model's operations are done faster than the machine can multiply matrices."""
+    share = _typical(samples, achieved_share)
+    if share <= BOUND_SHARE:
+        return ""
+    return f"{share:.2f} times as fast as the fastest matrix product of this run: some work was not done"
+
+
+def achieved_share(sample: ProcessTimes) -> float:
+    """Return the model's operations a second over those of the fastest matrix product."""
+    timing = sample.timing
+    return timing.flops_per_pass / max(median(timing.steady_s), 1e-9) / sample.bound_flops_per_s
+
+
+def drifting(samples: Sequence[ProcessTimes]) -> str:
+    """Passes get slower, or faster, within a process, and do so in most processes."""
+    trends = [_trend(sample.timing.steady_s) for sample in samples if len(sample.timing.steady_s) >= TREND_PASSES]
+    if not trends:
+        return ""
+    trend = median(trends)
+    slower, faster = (sum(each > TREND for each in trends), sum(each < 1 / TREND for each in trends))
+    if max(slower, faster) < 0.75 * len(trends):
+        return ""
+    if slower > faster:
+        return f"slows down: its last passes take {trend:.2f} times as long as its first"
+    return f"still warming up: its first steady passes take {1 / trend:.2f} times as long as its last"
+
+
+def _trend(steady_s: Sequence[float]) -> float:
+    third = len(steady_s) // 3
+    return median(steady_s[-third:]) / max(median(steady_s[:third]), 1e-9)
+
+
+def recompiling(samples: Sequence[ProcessTimes]) -> str:
+    """The same pass is far slower than the others in most processes. One process alone may have been disturbed."""
+    if len(samples) < 2:
+        return ""
+    counts = Counter(number for sample in samples for number in _spikes(sample.timing.passes_s))
+    if not counts:
+        return ""
+    number, times = min(counts.items(), key=lambda item: (-item[1], item[0]))
+    if times <= len(samples) / 2:
+        return ""
+    others = " and others" if sum(count == times for count in counts.values()) > 1 else ""
+    return f"compiles anew? Pass {number + 1}{others} took over {SPIKE:g} times the median in {times} processes"
+
+
+def _spikes(passes_s: Sequence[float]) -> list[int]:
+    usual_s = median(passes_s[1:])
+    return [
+        number
+        for number, pass_s in enumerate(passes_s)
+        if number > 0 and pass_s > max(SPIKE * usual_s, usual_s + SPIKE_S)
+    ]
+
+
+def unaccounted(samples: Sequence[ProcessTimes]) -> str:
+    """The phases do not add up to the wall time."""
+    missing_s = _typical(samples, lambda sample: sample.timing.wall_s - sample.timing.phases_s)
+    wall_s = _typical(samples, lambda sample: sample.timing.wall_s)
+    if abs(missing_s) <= max(PHASES_SHARE * wall_s, PHASES_FLOOR_S):
+        return ""
+    if missing_s < 0:
+        return f"the phases are {-missing_s / wall_s:.0%} longer than the wall time"
+    return f"{missing_s / wall_s:.0%} of the wall time is in no phase"
+
+
+UNFAIR = (unfinished, crowded, escaped, too_fast)
+NOTEWORTHY = (uncounted, drifting, recompiling, unaccounted)

@@ -1,0 +1,41 @@
+"""Whether the machine was quiet while a block ran. Pure; nothing is left out for it, but all is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from statistics import median
+
+from bench.machine.calibration import jitter, typical_s
+from bench.records.schema import Block, Calibration
+
+SLOWER = 1.1  # than in the other blocks
+CHANGED = 1.1  # from the begin of a block to its end
+UNSTEADY = 0.5  # the ninth of ten loops over the median one
+FOREIGN_CORES = 0.2  # kept busy by others
+
+
+def usual_s(blocks: Iterable[Block]) -> float:
+    """Return the median of the calibration loops of all blocks, NaN for none."""
+    loops_s = [typical_s(calibration) for block in blocks for calibration in _calibrations(block)]
+    return median(loops_s) if loops_s else float("nan")
+
+
+def noise(block: Block, usual_loop_s: float) -> str:
+    """Return a sentence on what disturbed a block, empty where nothing did."""
+    calibrations = _calibrations(block)
+    loops_s = [typical_s(calibration) for calibration in calibrations]
+    if loops_s and max(loops_s) > SLOWER * usual_loop_s:
+        return f"the calibration loop took {max(loops_s) / usual_loop_s:.2f} times its usual time"
+    if loops_s and max(loops_s) > CHANGED * min(loops_s):
+        return f"the calibration loop changed by {max(loops_s) / min(loops_s) - 1:.0%}"
+    if calibrations and max(map(jitter, calibrations)) > UNSTEADY:
+        return f"one calibration loop in ten took {1 + max(map(jitter, calibrations)):.2f} times the median"
+    if block.foreign_cores is not None and block.foreign_cores > FOREIGN_CORES:
+        return f"other processes kept {block.foreign_cores:.1f} cores busy"
+    if block.stolen_cores is not None and block.stolen_cores > FOREIGN_CORES:
+        return f"the hypervisor gave {block.stolen_cores:.1f} cores to others"
+    return ""
+
+
+def _calibrations(block: Block) -> list[Calibration]:
+    return [calibration for calibration in (block.before, block.after) if calibration is not None]

@@ -1,0 +1,56 @@
+"""Which rows still have something to tell. Pure: it depends on the records of the blocks before, on nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from bench.analysis.comparison import Comparisons, Times, log_times
+from bench.analysis.stats import MIN_BLOCKS, Judgement, detectable, estimate
+from bench.records.schema import Goal, Record, Row
+
+# Looking again and again for a difference that happens to be significant finds one where there is none. Before the end
+# only what is beyond doubt ends a comparison (Haybittle 1971, Peto 1976, with p < 0.001; here there are more looks).
+BEYOND_DOUBT = 1e-4
+
+
+def still_open(
+    rows: Sequence[Row], goal: Goal, records: Iterable[Record], block: int, unranked: Collection[Row] = ()
+) -> set[Row]:
+    """Return the rows that block number `block` runs, given the records of all blocks before it.
+
+    A row that failed is not tried again. With a number of workers, all others run in so many blocks. Without one, all
+    run in the first `MIN_BLOCKS`; then those that cannot be told from the fastest of their task yet, and that one.
+    """
+    records = [record for record in records if record.job.block < block]
+    failed = {record.job.row for record in records if record.status != "ok"}
+    alive = [row for row in rows if row not in failed]
+    if goal.workers is not None:
+        return set(alive) if block < goal.workers else set()
+    if block < MIN_BLOCKS:
+        return set(alive)
+    kept = set(alive) - set(unranked)
+    times = {row: blocks for row, blocks in log_times(records).items() if row in kept}
+    return _undecided(times, goal.effect)
+
+
+def _undecided(times: Times, effect: float) -> set[Row]:
+    comparisons = Comparisons(times, effect)
+    undecided: set[Row] = set()
+    for rows in comparisons.contests.values():
+        best = comparisons.fastest(rows)
+        assert best is not None  # noqa: S101 - a contest has rows, and rows have times
+        open_rows = {row for row in rows if row != best and not settled(comparisons.verdict(row, best)[1], effect)}
+        if open_rows or (len(rows) == 1 and not _precise(times, best, effect)):
+            undecided |= open_rows | {best}
+    return undecided
+
+
+def settled(judged: Judgement, effect: float) -> bool:
+    """Return whether more blocks would tell nothing that matters."""
+    return judged.detectable <= effect or judged.p_different <= BEYOND_DOUBT
+
+
+def _precise(times: Times, row: Row, effect: float) -> bool:
+    """Return whether a row that is alone in its task would show a change of that size to a later run."""
+    found = estimate(list(times[row].values()))
+    return detectable(found.error, found.freedom, 1) <= effect

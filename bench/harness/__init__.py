@@ -1,0 +1,1 @@
+"""One process per sample: starting it, asking it to train, and timing it."""

@@ -1,0 +1,191 @@
+"""The parent's side of a worker: its environment, its start, its time limit, its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Self, cast
+
+import msgspec
+
+from bench.machine.variables import CACHE_VARIABLES, THREAD_VARIABLES
+from bench.records.provenance import utc_now
+from bench.records.schema import FAILURES, Record, Request, Status
+
+OUTPUT_LINES = 30
+CLOSING_S = 10  # a worker without further requests must have ended by then
+
+
+def worker_environment(environment: Mapping[str, str], threads: int, compile_cache: Path) -> dict[str, str]:
+    """Return the environment of a worker: every library that reads a number of threads before import gets the same."""
+    return {
+        **{name: value for name, value in environment.items() if name not in CACHE_VARIABLES},
+        **dict.fromkeys(THREAD_VARIABLES, str(threads)),
+        "TF_CPP_MIN_LOG_LEVEL": "2",  # TensorFlow's greetings would push an error out of the kept lines
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # JAX would take most of a GPU's memory whatever it needs
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # and so would TensorFlow
+        "TORCHINDUCTOR_CACHE_DIR": str(compile_cache),
+        # With an empty cache PyTorch tries out anew which vector instructions the C++ compiler knows: half of the first
+        # call of a small model, which a user pays once a machine. What the processor has it asks all the same.
+        "TORCHINDUCTOR_VEC_ISA_OK": environment.get("TORCHINDUCTOR_VEC_ISA_OK", "1"),
+        "PYTHONHASHSEED": "0",
+    }
+
+
+class Worker:
+    """A child process that answers requests one at a time; started by the first one, and anew after a death."""
+
+    def __init__(self, *, cores: tuple[int, ...], environment: Mapping[str, str]) -> None:
+        self.cores = cores
+        self.environment = environment
+        self.child: Child | None = None
+        self.killed = False
+        self.lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._let_go()
+
+    def _let_go(self) -> None:
+        with self.lock:
+            if self.child is not None:
+                self.child.end()
+                self.child = None
+
+    def kill(self) -> None:
+        """Kill the child, from another thread than the one that waits for it; there will be no other."""
+        with self.lock:
+            self.killed = True
+            if self.child is not None:
+                self.child.kill()
+
+    def run(self, request: Request, time_limit_s: float) -> Record:
+        """Return the record of a request: the worker's own, or one that says how it died over it."""
+        started = utc_now()
+        with self.lock:
+            if self.killed:
+                return Record(job=request.job, status="crashed", reason="the worker was stopped", started=started)
+            self.child = self.child or Child(self.cores, self.environment)
+        try:
+            record = self.child.ask(request, time_limit_s)
+        except ChildDied as death:
+            output = self.child.output()
+            self._let_go()
+            return Record(job=request.job, status=death.status, reason=str(death), started=started, output=output)
+        except BaseException:  # the user interrupts
+            self.child.kill()
+            raise
+        if record.status in FAILURES:
+            return msgspec.structs.replace(record, output=self.child.output())
+        return record
+
+
+class ChildDied(Exception):
+    """Raised where a child gives no reply."""
+
+    def __init__(self, status: Status, reason: str) -> None:
+        super().__init__(reason)
+        self.status: Status = status
+
+
+class Child:
+    """One worker process, in a session of its own, so that its own children can be killed with it."""
+
+    def __init__(self, cores: tuple[int, ...], environment: Mapping[str, str]) -> None:
+        self.replies, to_parent = os.pipe()
+        self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
+        packages = str(Path(__file__).resolve().parents[2])
+        self.spawned_s = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "bench.harness.child", str(to_parent), ",".join(map(str, cores))],
+            stdin=subprocess.PIPE,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            pass_fds=(to_parent,),
+            env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, (packages, environment.get("PYTHONPATH"))))},
+            start_new_session=True,
+        )
+        os.close(to_parent)
+        self.requests = cast(IO[bytes], self.process.stdin)
+
+    def ask(self, request: Request, time_limit_s: float) -> Record:
+        """Return the child's reply. Raises `ChildDied`, after killing it where it exceeded the limit."""
+        with contextlib.suppress(BrokenPipeError):  # then there will be no reply, and that is dealt with below
+            line = msgspec.json.encode(msgspec.structs.replace(request, spawned_s=self.spawned_s))
+            self.requests.write(line + b"\n")
+            self.requests.flush()
+        reply = self._read_line(time.monotonic() + time_limit_s)
+        if reply is None:
+            self.kill()
+            raise ChildDied("timeout", f"no result within {time_limit_s:g} s; stopped")
+        if not reply.endswith(b"\n"):
+            raise ChildDied("crashed", f"the worker {self._how_it_ended()}")
+        wall_s = time.monotonic() - self.spawned_s
+        record = msgspec.json.decode(reply, type=Record)
+        if record.timing is None:
+            return record
+        return msgspec.structs.replace(record, timing=msgspec.structs.replace(record.timing, wall_s=wall_s))
+
+    def end(self) -> None:
+        """Let the child end by itself, as it does when there are no more requests; kill it where it does not."""
+        with contextlib.suppress(BrokenPipeError):
+            self.requests.close()
+        try:
+            self.process.wait(timeout=CLOSING_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        os.close(self.replies)
+        self.log.close()
+
+    def kill(self) -> None:
+        """Kill the child and its children."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def output(self) -> str:
+        """Return the last lines that the child printed."""
+        self.log.seek(0)
+        return "\n".join(self.log.read().decode(errors="replace").splitlines()[-OUTPUT_LINES:])
+
+    def _read_line(self, deadline: float) -> bytes | None:
+        """Return a line, a part of one where the child closed its end, or None at the deadline."""
+        received = b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.replies, selectors.EVENT_READ)
+            while not received.endswith(b"\n"):
+                if not selector.select(max(0.0, deadline - time.monotonic())):
+                    return None
+                chunk = os.read(self.replies, 1 << 16)
+                if not chunk:
+                    break
+                received += chunk
+        return received
+
+    def _how_it_ended(self) -> str:
+        try:
+            status = self.process.wait(timeout=CLOSING_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return "closed its pipe without a result and did not end; stopped"
+        self.kill()  # what it started may have outlived it
+        return _describe(status)
+
+
+def _describe(status: int) -> str:
+    if status >= 0:
+        return f"ended with exit status {status} and no result"
+    name = signal.Signals(-status).name
+    memory = "; the system kills so where memory runs out" if name == "SIGKILL" else ""
+    return f"was killed by {name}{memory}"

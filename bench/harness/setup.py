@@ -1,0 +1,46 @@
+"""What all workers of a run share, what is fetched for them beforehand, and which rows need not be tried."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import UserError
+from bench.harness.process import Worker, worker_environment
+from bench.machine.host import usable_cores
+from bench.tasks.datasets.fetch import DATA_DIR, allowed_kinds
+
+TIME_LIMIT_S = 600.0
+CHECK_LIMIT_S = 300.0  # of one check of a backend, which compiles perhaps a dozen times
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSetup:
+    """What all workers of a run share."""
+
+    cores: tuple[int, ...]
+    environment: Mapping[str, str]
+    time_limit_s: float = TIME_LIMIT_S
+
+    @property
+    def threads(self) -> int:
+        """Threads of each worker: one a core."""
+        return len(self.cores)
+
+    def worker(self, compile_cache: Path) -> Worker:
+        """Return a worker, not yet started; compiled code is looked up in and kept under `compile_cache`."""
+        return Worker(cores=self.cores, environment=worker_environment(self.environment, self.threads, compile_cache))
+
+
+def make_setup(threads: int | None, time_limit_s: float, data_dir: Path | None) -> WorkerSetup:
+    """Return the set-up on this machine: as many cores as threads, all by default. Raises `UserError` for too many."""
+    cores = usable_cores()
+    if threads is not None and threads > len(cores):
+        raise UserError(f"{threads} threads on {len(cores)} cores; choose 1 to {len(cores)}")
+    environment = dict(os.environ)
+    allowed_kinds(environment)  # refused here, before anything is begun
+    if data_dir is not None:
+        environment[DATA_DIR] = str(data_dir.resolve())
+    return WorkerSetup(cores=cores[:threads], environment=environment, time_limit_s=time_limit_s)

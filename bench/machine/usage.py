@@ -1,0 +1,82 @@
+"""What the threads of this process have done so far, as the system counts it."""
+
+from __future__ import annotations
+
+import resource
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.records.schema import Steady
+
+TASKS = Path("/proc/self/task")  # Linux has a folder for each thread there
+
+
+class ThreadTimes(NamedTuple):
+    """Of one thread, since it was started."""
+
+    cpu_s: float
+    waited_s: float  # ready to run, with no core to run on
+
+
+@dataclass(frozen=True)
+class Usage:
+    """A reading."""
+
+    now_s: float
+    cpu_s: float  # of all threads that there have been
+    threads: dict[int, ThreadTimes] | None  # those alive; None where the system does not tell
+
+
+def read_usage() -> Usage:
+    """Return what the process has used by now."""
+    return Usage(time.perf_counter(), time.process_time(), _threads())
+
+
+def _threads() -> dict[int, ThreadTimes] | None:
+    times: dict[int, ThreadTimes] = {}
+    try:
+        for thread in TASKS.iterdir():
+            try:
+                cpu_ns, waited_ns, _ = (thread / "schedstat").read_text().split()
+            except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+                continue
+            times[int(thread.name)] = ThreadTimes(int(cpu_ns) / 1e9, int(waited_ns) / 1e9)
+    except OSError:
+        return None
+    if not any(map(any, times.values())):  # a kernel that does not count: this very process has used some time
+        return None
+    return times
+
+
+def between(windows: tuple[tuple[Usage, Usage], ...]) -> Steady:
+    """Return what was used within windows, each given by a reading at its begin and one at its end."""
+    parts = [_within(before, after) for before, after in windows]
+    waits_s = [part.waited_s for part in parts]
+    return Steady(
+        window_s=sum(part.window_s for part in parts),
+        cpu_s=sum(part.cpu_s for part in parts),
+        vanished_cpu_s=sum(part.vanished_cpu_s for part in parts),
+        waited_s=None if None in waits_s else sum(wait_s for wait_s in waits_s if wait_s is not None),
+    )
+
+
+def _within(before: Usage, after: Usage) -> Steady:
+    cpu_s = after.cpu_s - before.cpu_s
+    waited_s, vanished_s = None, 0.0
+    if before.threads is not None and after.threads is not None:
+        started = ThreadTimes(0.0, 0.0)
+        changes = [
+            ThreadTimes(*(now - then for now, then in zip(times, before.threads.get(thread, started), strict=True)))
+            for thread, times in after.threads.items()
+        ]
+        waited_s = sum(change.waited_s for change in changes)
+        vanished_s = max(0.0, cpu_s - sum(change.cpu_s for change in changes))
+    return Steady(window_s=after.now_s - before.now_s, cpu_s=cpu_s, vanished_cpu_s=vanished_s, waited_s=waited_s)
+
+
+def total_cpu_s() -> float:
+    """Return the CPU time of this process and of the children that it has waited for, in user and kernel mode."""
+    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)

@@ -1,0 +1,33 @@
+"""The environment variables that change how fast a framework runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# By which a library is told a processor, instead of looking which one there is.
+KERNEL_VARIABLES = (
+    *("OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES", "BLIS_ARCH_TYPE", "NVPL_BLAS_DEBUG_CPU_TYPE"),
+    *("MKL_CBWR", "MKL_DEBUG_CPU_TYPE", "MKL_ENABLE_INSTRUCTIONS"),
+    *("ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA"),
+)
+BINDING_VARIABLES = ("GOMP_CPU_AFFINITY", "KMP_AFFINITY", "OMP_PLACES", "OMP_PROC_BIND")
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+CACHE_VARIABLES = ("JAX_COMPILATION_CACHE_DIR",)  # with which a first call would compile nothing
+
+# Not TF_ alone: other tools, Terraform among them, begin their variables so.
+FRAMEWORK_PREFIXES = (
+    *("CUDA_", "JAX_", "KMP_", "MKL_", "OMP_", "OPENBLAS_", "PYTORCH_", "TORCH", "XLA_"),
+    *("TF_CPU_", "TF_CUDNN_", "TF_DETERMINISTIC_", "TF_ENABLE_", "TF_FORCE_", "TF_GPU_", "TF_NUM_", "TF_XLA_"),
+)
+
+
+def settings_of_frameworks(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables by which the user has set frameworks or thread libraries: all workers inherit them."""
+    return {name: value for name, value in sorted(environment.items()) if name.startswith(FRAMEWORK_PREFIXES)}

@@ -1,0 +1,1 @@
+"""Is it right: every backend against the reference, in four tiers."""

@@ -1,0 +1,64 @@
+"""Envelopes that were computed once are kept, in the user's cache, for as long as what they come from is the same."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from backends.contract import Precision
+from bench.parity.envelope import Envelope, load_envelope, save_envelope
+
+PACKAGES = Path(__file__).resolve().parents[2]
+SOURCES = (  # all that a number in an envelope comes from
+    *("backends/contract.py", "backends/words.py", "backends/numpy_reference.py"),
+    *("bench/parity/traces.py", "bench/parity/rounding.py", "bench/parity/envelope.py"),
+    "bench/tasks",
+)
+
+
+class EnvelopeCache:
+    """A folder with a file for each envelope, named by the digest of what it comes from."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def get(self, key: str) -> Envelope | None:
+        """Return the envelope of a key, None where there is none that can be read."""
+        try:
+            return load_envelope(self.folder / f"{key}.npz")
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            return None
+
+    def put(self, key: str, envelope: Envelope) -> None:
+        """Keep an envelope; a folder that cannot be written to costs only the time to compute it again."""
+        with contextlib.suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self.folder) as part:
+                file = Path(part) / "envelope.npz"
+                save_envelope(file, envelope)
+                file.replace(self.folder / f"{key}.npz")  # whole or not at all, whoever else does the same
+
+
+def cache_key(task: str, settings: Mapping[str, Any], precision: Precision, epochs: int | None) -> str:
+    """Return the digest of all that an envelope comes from: every setting of its task, precision, length, and code."""
+    told = msgspec.json.encode([task, settings, precision, epochs, np.__version__, _code()], order="sorted")
+    return hashlib.sha256(told).hexdigest()
+
+
+@cache
+def _code() -> str:
+    digest = hashlib.sha256()
+    for name in SOURCES:
+        path = PACKAGES / name
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(file.read_bytes())
+    return digest.hexdigest()

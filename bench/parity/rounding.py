@@ -1,0 +1,143 @@
+"""The reference trained with random errors in place of rounding: how far correct backends may depart from it.
+
+Monte Carlo arithmetic (Parker 1997, Monte Carlo Arithmetic: exploiting randomness in floating-point arithmetic) adds to
+each result a random error of the size of its rounding error, so that runs spread as implementations do. Here errors are
+added where they matter: to the initial parameters; to the optimizer's settings; to the outputs at the loss, whose
+gradient is a difference of numbers that come to be nearly equal; and to the sums over inputs and over the batch, which
+other frameworks add up in another order. Without the errors at the loss, correct backends departed by up to 40 times
+the spread; without those of the sums, by up to 18 times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+
+from backends.contract import Array, LayerParams
+from backends.numpy_reference import Arithmetic, LossAndGradient, ReferenceTrainer, arithmetic_of
+from bench.parity.envelope import Envelope, envelope_of
+from bench.parity.traces import TrainingResult, train_to_end
+from bench.tasks.seeding import stream
+from bench.tasks.training import Training
+
+RUNS = 5
+
+
+def surrounded(centre: Training, training: Training, seed: int) -> Envelope:
+    """Return the envelope of `training`, in its own precision, around `centre`, the same training in float64."""
+    exact = ReferenceTrainer(centre.problem, arithmetic_of(centre.problem))
+    runs = [rounded_result(training, seed, number) for number in range(RUNS)]
+    return envelope_of(train_to_end(exact, centre), runs, len(centre.test.targets))
+
+
+def rounded_result(training: Training, seed: int, number: int) -> TrainingResult:
+    """Return the outcome of a training with random errors; each `number` draws other ones."""
+    rng = stream(seed, "rounding", number)
+    training = nudged(training, rng)
+    return train_to_end(ReferenceTrainer(training.problem, blurred(arithmetic_of(training.problem), rng)), training)
+
+
+def nudged(training: Training, rng: np.random.Generator) -> Training:
+    """Return a training with each initial parameter and optimizer setting off by one unit in the last place, or none.
+
+    The settings too, because frameworks keep them, and what they compute from them, in the precision of the training:
+    Adam's rounding errors are largest where 1 - beta^t is near 0.
+    """
+    initial = tuple(LayerParams(*(_nudged(part, rng) for part in layer)) for layer in training.initial)
+    optimizer, dtype = training.problem.optimizer, initial[0].weights.dtype
+    settings = {field.name: np.array(getattr(optimizer, field.name), dtype) for field in fields(optimizer)}
+    changes: dict[str, Any] = {name: float(_nudged(value, rng)) for name, value in settings.items()}
+    problem = replace(training.problem, optimizer=replace(optimizer, **changes))
+    return replace(training, initial=initial, problem=problem)
+
+
+def _nudged(part: Array, rng: np.random.Generator) -> Array:
+    towards = rng.choice([-np.inf, np.nan, np.inf], part.shape).astype(part.dtype)
+    return np.where(np.isnan(towards), part, np.nextafter(part, towards))
+
+
+def blurred(plain: Arithmetic, rng: np.random.Generator) -> Arithmetic:
+    """Return the same operations with random errors from `rng`."""
+    return Arithmetic(
+        affine=blurred_affine(plain.affine, rng),
+        layer_gradients=blurred_layer_gradients(plain.layer_gradients, rng),
+        loss=blurred_loss(plain.loss, rng),
+    )
+
+
+def blurred_affine(plain: Callable[[Array, Array, Array], Array], rng: np.random.Generator) -> Callable[..., Array]:
+    """Return x W + b with the error of adding up the inputs term by term.
+
+    The error decides on which side of its kink a ReLU is. It is the root of the number of terms that are not zero,
+    times the root mean square of all sums [batch, outputs], as the terms of a single one may cancel, times a third of a
+    unit in the last place.
+    """
+
+    def affine(x: Array, weights: Array, bias: Array) -> Array:
+        z = plain(x, weights, bias)
+        share = _of_a_sum(np.count_nonzero(x) / max(len(x), 1), np.finfo(x.dtype).eps)
+        root_mean_square = np.sqrt(np.vdot(z, z) / z.size)
+        blurred: Array = z + (share * root_mean_square * rng.uniform(-1, 1, z.shape)).astype(z.dtype)
+        return blurred
+
+    return affine
+
+
+def blurred_layer_gradients(
+    plain: Callable[[Array, Array], LayerParams], rng: np.random.Generator
+) -> Callable[[Array, Array], LayerParams]:
+    """Return the gradients by weights and bias with the error of adding up the batch term by term.
+
+    The error is the root of the number of terms, times the sum of their absolute values, times a third of a unit in the
+    last place (the deviation of a random walk; Higham and Mary 2019, A new approach to probabilistic rounding error
+    analysis).
+    """
+
+    def layer_gradients(x: Array, gradient: Array) -> LayerParams:
+        weights, bias = plain(x, gradient)
+        sizes, dtype = np.abs(gradient), gradient.dtype
+        share = _of_a_sum(len(gradient), np.finfo(dtype).eps)
+
+        def drawn(count: int) -> Array:
+            numbers: Array = rng.uniform(-1, 1, count).astype(dtype)
+            return numbers
+
+        bias = bias + share * drawn(len(bias)) * sizes.sum(axis=0)
+        # A draw for each row times one for each column: a draw for each weight would take longer than the step.
+        rows, columns = share * drawn(x.shape[1]), drawn(sizes.shape[1])
+        return LayerParams(weights + (np.abs(x) * rows).T @ (sizes * columns), bias)
+
+    return layer_gradients
+
+
+def blurred_loss(
+    plain: Callable[[Array, Array], LossAndGradient], rng: np.random.Generator
+) -> Callable[[Array, Array], LossAndGradient]:
+    """Return the loss of outputs that are off by up to one unit in the last place.
+
+    With softmax so are the probabilities at the class, before 1 is subtracted from them for the gradient.
+    """
+
+    def loss(outputs: Array, targets: Array) -> LossAndGradient:
+        unit = np.finfo(outputs.dtype).eps
+        value, gradient = plain(_off(outputs, unit, rng), targets)
+        value *= 1 + rng.uniform(-1, 1) * _of_a_sum(len(targets), unit)
+        if targets.ndim == 1:  # class numbers: the loss is the one with softmax
+            at_class = np.arange(len(targets)), targets
+            probability = 1 + gradient[at_class] * len(targets)
+            gradient[at_class] += (_off(probability, unit, rng) - probability) / len(targets)
+        return value, gradient
+
+    return loss
+
+
+def _of_a_sum(terms: float, unit: float) -> float:
+    return float(np.sqrt(terms) * unit / 3)
+
+
+def _off(numbers: Array, unit: float, rng: np.random.Generator) -> Array:
+    off: Array = numbers + (numbers * rng.uniform(-unit, unit, numbers.shape)).astype(numbers.dtype)
+    return off

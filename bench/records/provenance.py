@@ -1,0 +1,103 @@
+"""In which facts two runs differ, so that their times are not silently compared. Pure."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from backends.registry import BACKENDS
+from bench.records.schema import Header
+
+PACKAGES = ("levelfield", "jaxlib")  # beside those of the backends
+
+
+def utc_now() -> str:
+    """Return date and time in UTC, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what is installed of this suite and the frameworks."""
+    found = {}
+    for package in dict.fromkeys((*PACKAGES, *(name for entry in BACKENDS.values() for name in entry.distributions))):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> str:
+    """Return the commit of the checkout that this code is in, with + where files were changed; unknown outside one."""
+    here = Path(__file__).resolve().parent
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
+            cwd=here, capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return described.stdout.strip()
+
+
+Kind = Literal["machine", "versions", "settings", "code"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A fact that is not the same in two runs."""
+
+    kind: Kind
+    name: str
+    then: Any
+    now: Any
+
+    def __str__(self) -> str:
+        return f"{self.name}: {_shown(self.then)} then, {_shown(self.now)} now"
+
+
+def differences(then: Header, now: Header) -> tuple[Difference, ...]:
+    """Return all facts of two headers that differ, but for what is different in every run: time, load, command."""
+    machine = {
+        "system": (then.machine.system, now.machine.system),
+        "processor": (then.machine.cpu, now.machine.cpu),
+        "cores": (then.machine.cores, now.machine.cores),
+        "memory": (_gib(then), _gib(now)),
+        "governor": (then.machine.governor, now.machine.governor),
+        "GPUs": (then.machine.gpus, now.machine.gpus),
+        "threads of a worker": (then.threads, now.threads),
+    }
+    found = [Difference("machine", name, *pair) for name, pair in machine.items() if pair[0] != pair[1]]
+    found += _of_mappings("machine", "variable ", then.environment, now.environment)
+    found += _of_mappings("versions", "", then.versions, now.versions)
+    for task in (task for task in then.tasks if task in now.tasks):
+        found += _of_mappings("settings", f"{task} ", then.tasks[task], now.tasks[task])
+    if then.commit != now.commit:
+        found.append(Difference("code", "commit", then.commit, now.commit))
+    return tuple(found)
+
+
+def _gib(header: Header) -> str:
+    return f"{header.machine.memory_bytes / 2**30:.0f} GiB"  # a virtual machine's differs by some MB at every start
+
+
+def _of_mappings(kind: Kind, prefix: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
+    names = dict.fromkeys((*then, *now))
+    pairs = ((name, then.get(name), now.get(name)) for name in names)
+    return [Difference(kind, f"{prefix}{name}", a, b) for name, a, b in pairs if _plain(a) != _plain(b)]
+
+
+def _plain(value: Any) -> Any:
+    """Return lists as tuples: a run file knows only lists."""
+    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
+
+
+def _shown(value: Any) -> str:
+    if value is None or value in ((), []):
+        return "none"
+    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

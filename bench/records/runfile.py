@@ -1,0 +1,174 @@
+"""Run files: JSON Lines, the header first, a record or verdict a line, each on the disk before the next job starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Self
+
+import msgspec
+
+from bench.errors import UserError
+from bench.records.schema import SCHEMA, Block, Header, Line, ParityResult, Record, Row
+
+Losses = tuple[float | None, ...]
+NO_LOSSES: Mapping[Row, Losses] = MappingProxyType({})
+
+
+class NotARunFile(UserError):
+    """Raised for a file that is none; the message says why."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run file holds."""
+
+    path: Path
+    header: Header
+    records: tuple[Record, ...]
+    blocks: tuple[Block, ...]
+    parity_results: tuple[ParityResult, ...]  # in the order in which they were written
+    torn: str = ""  # a sentence, where the last line was cut off while it was written
+
+    @property
+    def last_records(self) -> tuple[Record, ...]:
+        """The last record of each job: where a job was tried again, what was before it no longer counts."""
+        return tuple({(record.job.row, record.job.block): record for record in self.records}.values())
+
+    @property
+    def parity(self) -> dict[Row, ParityResult]:
+        """The last parity result of each row, which replaces those before it."""
+        return {result.row: result for result in self.parity_results}
+
+
+class RunFile:
+    """A run file that is being written."""
+
+    def __init__(self, path: Path, losses: Mapping[Row, Losses] = NO_LOSSES) -> None:
+        self.path = path
+        self.losses = dict(losses)  # of the first good sample of each row
+        self.file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+
+    @classmethod
+    def create(cls, path: Path, header: Header) -> Self:
+        """Start a new file. Raises OSError where it cannot be written, FileExistsError where there is one."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+        run_file = cls(path)
+        run_file.append(header)
+        return run_file
+
+    @classmethod
+    def resume(cls, run: Run) -> Self:
+        """Open a file to go on with it; a torn last line is cut off first."""
+        if run.torn:
+            whole = run.path.read_bytes()
+            os.truncate(run.path, whole.rindex(b"\n") + 1)
+        return cls(run.path, first_losses(run.records))
+
+    def append(self, line: Line) -> None:
+        """Add a line by a single write, and wait until it is on the disk. Raises `UserError` where the disk is full."""
+        if isinstance(line, Record):
+            line = self._without_repetition(line)
+        whole = msgspec.json.encode(line) + b"\n"
+        try:
+            written = os.write(self.file, whole)
+            os.fsync(self.file)
+        except OSError as error:
+            raise UserError(f"cannot write {self.path}: {error.strerror}") from error
+        if written < len(whole):
+            raise UserError(f"cannot write {self.path}: the disk took a part of the last line; it is probably full")
+
+    def _without_repetition(self, record: Record) -> Record:
+        """Return the record without its losses where they are, digit for digit, those of the row's first sample."""
+        if record.quality is None or not record.quality.losses:
+            return record
+        if self.losses.setdefault(record.job.row, record.quality.losses) is record.quality.losses:
+            return record
+        return _with_losses(record, ()) if self.losses[record.job.row] == record.quality.losses else record
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self.file)
+
+
+def read_run(path: Path) -> Run:
+    """Read a run file. Raises `NotARunFile`."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise NotARunFile(f"cannot read {path}: {error.strerror}") from error
+    *lines, rest = content.split(b"\n")
+    if not lines:
+        raise NotARunFile(f"{path} is not a run file: it has no whole line")
+    _check_schema(lines[0], path)
+    header = _parse(lines[0], path, 1)
+    if not isinstance(header, Header):
+        raise NotARunFile(f"{path} is not a run file: its first line is no header")
+    parsed = [_parse(line, path, number) for number, line in enumerate(lines[1:], start=2)]
+    return Run(
+        path=path,
+        header=header,
+        records=restored(tuple(line for line in parsed if isinstance(line, Record))),
+        blocks=tuple(line for line in parsed if isinstance(line, Block)),
+        parity_results=tuple(line for line in parsed if isinstance(line, ParityResult)),
+        torn=f"{path}: line {len(lines) + 1} was cut off while it was written, and is left out" if rest else "",
+    )
+
+
+def first_losses(records: Iterable[Record]) -> dict[Row, Losses]:
+    """Return the losses of the first sample of each row that has any."""
+    first: dict[Row, Losses] = {}
+    for record in records:
+        if record.quality is not None and record.quality.losses:
+            first.setdefault(record.job.row, record.quality.losses)
+    return first
+
+
+def restored(records: tuple[Record, ...]) -> tuple[Record, ...]:
+    """Return the records with the losses that were not written again."""
+    first = first_losses(records)
+    return tuple(
+        _with_losses(record, first.get(record.job.row, ())) if record.quality and not record.quality.losses else record
+        for record in records
+    )
+
+
+def _with_losses(record: Record, losses: Losses) -> Record:
+    assert record.quality is not None  # noqa: S101 - only what has losses is given others
+    return msgspec.structs.replace(record, quality=msgspec.structs.replace(record.quality, losses=losses))
+
+
+def read_runs(paths: Iterable[Path]) -> tuple[Run, ...]:
+    """Read several run files. Raises `NotARunFile`."""
+    return tuple(read_run(path) for path in paths)
+
+
+class _AnyHeader(msgspec.Struct):
+    """As much of a header as every schema has."""
+
+    schema: int
+
+
+def _check_schema(line: bytes, path: Path) -> None:
+    try:
+        schema = msgspec.json.decode(line, type=_AnyHeader).schema
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NotARunFile(f"{path} is not a run file: line 1: {error}") from error
+    if schema != SCHEMA:
+        raise NotARunFile(f"{path} has schema {schema}; this version reads schema {SCHEMA}")
+
+
+def _parse(line: bytes, path: Path, number: int) -> Line:
+    try:
+        parsed: Line = msgspec.json.decode(line, type=Line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NotARunFile(f"{path} is not a run file: line {number}: {error}") from error
+    return parsed

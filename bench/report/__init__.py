@@ -1,0 +1,1 @@
+"""Results for people: tables, sentences, units, plots and the terminal."""

@@ -1,0 +1,172 @@
+"""What the commands print for people: tables for a terminal, from records and frames."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from backends.registry import BACKENDS
+from bench.records.schema import ParityResult
+from bench.tasks import HEADLINE, TASKS
+from bench.tasks.names import find_task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.analysis.changes import Change
+    from bench.analysis.stats import Estimate
+    from bench.conformance.examine import BackendFinding
+    from bench.machine.doctor import MachineFinding
+    from bench.records.provenance import Difference
+
+RIGHT = (
+    *("then", "now", "now / then", "pass", "× fastest", "× baseline", "first call", "rows/s"),
+    *("GFLOP/s", "of bound", "cores", "memory", "blocks"),
+)
+OUTCOMES = {"holds": "yes", "fails": "NO"}
+LEFT_TO_FILES = ("device", "95 %", "import", "rows/s", "GFLOP/s")  # a terminal is narrow; bench table has them
+
+
+def print_list(console: Console, gpus: tuple[str, ...]) -> None:
+    """Print tasks, backends and devices."""
+    tasks = _table("task", "what it is", "data", "steps")
+    for name, task in TASKS.items():
+        label = f"{name} *" if name in HEADLINE else name
+        files = task.data.collection.name if task.data.collection else "none to fetch"
+        size = "all rows" if task.batch_size == "all" else f"{task.batch_size} rows"
+        tasks.add_row(label, task.summary, files, f"{task.epochs} epochs, {size} a step")
+    console.print(tasks)
+    console.print("* headline task: what bench run trains when no task is named\n")
+    backends = _table("backend", "modes", "framework")
+    for name, entry in BACKENDS.items():
+        version = entry.version()
+        state = entry.fault or (f"{entry.framework} {version}" if version else f"missing: {entry.install}")
+        backends.add_row(
+            name, ", ".join(entry.modes), Text(state, style="" if version and not entry.fault else "yellow")
+        )
+    console.print(backends)
+    console.print(f"devices: cpu{''.join(f', gpu ({name})' for name in gpus) or ' (no NVIDIA GPU found)'}")
+
+
+def print_summary(console: Console, readable: pd.DataFrame) -> None:
+    """Print the result table, a part for each task."""
+    for task, lines in readable.groupby("task", sort=False):
+        hidden = [name for name in LEFT_TO_FILES if name != "device" or lines["device"].nunique() == 1]
+        shown = lines.drop(columns=["task", *hidden])
+        shown = shown[[column for column in shown if shown[column].any()]]
+        console.print(Text(f"{task}: {find_task(str(task)).summary}", style="bold"))
+        table = _table(*shown.columns)
+        for _, line in shown.iterrows():
+            table.add_row(*(Text(cell, style=_style(name, cell)) for name, cell in line.items()))
+        console.print(table)
+        console.print()
+
+
+def print_parity(console: Console, verdicts: Iterable[ParityResult]) -> None:
+    """Print what parity found, a line a row."""
+    table = _table("task", "backend", "mode", "device", "gradient", "losses", "parameters", "agrees", "note")
+    for verdict in verdicts:
+        row = verdict.row
+        agrees = {True: "yes", False: "NO", None: ""}[verdict.agrees]
+        note = verdict.reason if verdict.status == "ok" else f"{verdict.status}: {verdict.reason}"
+        sizes = (verdict.gradient, verdict.losses, verdict.parameters)
+        departures = ("" if size is None else f"{size:.0e}" for size in sizes)
+        cells = (row.task, row.backend, row.mode, row.device, *departures)
+        table.add_row(*cells, Text(agrees, style=_style("agrees", agrees)), Text(note))
+    console.print(table)
+
+
+def print_changes(
+    console: Console, found: Sequence[Change], differing: Iterable[Difference], speed: Estimate, effect: float
+) -> None:
+    """Print what became of each row, and in which facts the runs differ."""
+    from bench.report.units import bracketed, seconds
+
+    table = _table("task", "backend", "mode", "device", "then", "now", "now / then", "change", "note")
+    for change in found:
+        row = change.row
+        times = ("" if each is None else seconds(each) for each in (change.then_s, change.now_s))
+        ratio = bracketed(change.ratio, change.interval)
+        kind = Text(change.kind, style=_style("change", change.kind))
+        table.add_row(row.task, row.backend, row.mode, row.device, *times, ratio, kind, Text(change.reason))
+    console.print(table)
+    counts = Counter(change.kind for change in found)
+    lines = [", ".join(f"{count} {kind}" for kind, count in counts.items()) or "no rows"]
+    if math.isfinite(speed.mean):
+        lines.append(f"the calibration loop takes {speed.ratio:.3f} times as long now; intervals allow for that")
+    seen = [change.detectable for change in found if math.isfinite(change.detectable)]
+    if seen:
+        lines.append(f"a change of {max(seen):.1%} would have been seen in every row; less than {effect:.0%} is none")
+    for line in (*lines, *(f"differs: {fact}" for fact in differing)):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_findings(console: Console, findings: Iterable[MachineFinding]) -> None:
+    """Print what was found out about the machine, and what to do about it."""
+    table = _table("", "what", "found", "what to do")
+    for finding in findings:
+        table.add_row(
+            Text(finding.level, style=_style("level", finding.level)), finding.name, finding.found, finding.advice
+        )
+    console.print(table)
+
+
+def print_lines(console: Console, lines: Sequence[Mapping[str, str]]) -> None:
+    """Print lines, each a mapping from the same columns to cells."""
+    table = _table(*lines[0])
+    for line in lines:
+        table.add_row(*(Text(cell, style=_style(column, cell)) for column, cell in line.items()))
+    console.print(table)
+
+
+def print_conformance(console: Console, findings: Sequence[BackendFinding]) -> None:
+    """Print what came of each check in each mode, and below it a sentence for each that fails or was not all tried."""
+    modes = dict.fromkeys(finding.mode for finding in findings)
+    cells = {(finding.check, finding.mode): OUTCOMES.get(finding.status, finding.status) for finding in findings}
+    table = _table("check", *modes)
+    for check in dict.fromkeys(finding.check for finding in findings):
+        marks = (cells[check, mode] for mode in modes)
+        table.add_row(check, *(Text(mark, style=_style("agrees", mark)) for mark in marks))
+    console.print(table)
+    notes: dict[tuple[str, str], list[BackendFinding]] = {}
+    for finding in findings:
+        notes.setdefault((finding.mode, finding.reason), []).append(finding)
+    for (mode, reason), noted in notes.items():
+        if reason:
+            what = ", ".join(f"{finding.check}" for finding in noted)
+            outcome = OUTCOMES.get(noted[0].status, noted[0].status)
+            console.print(f"\n{mode}: {what}: {outcome}: {reason}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _table(*columns: Any) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in columns:
+        table.add_column(str(column), justify="right" if column in RIGHT else "left", overflow="fold")
+    return table
+
+
+def _style(column: Any, cell: str) -> str:
+    styles: Mapping[tuple[Any, str], str] = {
+        ("agrees", "NO"): "bold red",
+        ("holds", "NO"): "bold red",
+        ("holds", "yes"): "green",
+        ("agrees", "yes"): "green",
+        ("verdict", "fastest"): "green",
+        ("verdict", "among the fastest"): "green",
+        ("verdict", "inconclusive"): "yellow",
+        ("change", "slower"): "bold red",
+        ("change", "wrong"): "bold red",
+        ("change", "missing"): "red",
+        ("change", "faster"): "green",
+        ("change", "inconclusive"): "yellow",
+        ("level", "good"): "green",
+        ("level", "warning"): "yellow",
+        ("level", "bad"): "bold red",
+    }
+    return styles.get((column, cell), "")

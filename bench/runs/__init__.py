@@ -1,0 +1,1 @@
+"""From a choice of tasks and backends to a run file."""

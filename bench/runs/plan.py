@@ -1,0 +1,77 @@
+"""From what the user chose to the jobs, in their order. Pure."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from bench.errors import BadChoice
+from bench.records.schema import Goal, Job, Row
+from bench.tasks.names import find_task
+from bench.tasks.settings import override, settings
+
+EFFECT = 0.05  # a difference that matters
+TIME_S = 20 * 60.0
+MAX_MINUTES = 10**6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is to be timed, how, and until when."""
+
+    rows: tuple[Row, ...]
+    threads: int
+    settings: Mapping[str, Any]
+    goal: Goal
+    seed: int
+    followed: bool = True  # whether parity follows each row in float64 first; else it judges the timed runs alone
+
+    @property
+    def tasks(self) -> dict[str, tuple[Row, ...]]:
+        """The rows of each task, in their order."""
+        names = dict.fromkeys(row.task for row in self.rows)
+        return {name: tuple(row for row in self.rows if row.task == name) for name in names}
+
+    def job(self, row: Row, block: int) -> Job:
+        """Return the job of a row in a block."""
+        return Job(row=row, threads=self.threads, block=block, settings=dict(self.settings))
+
+
+def block_order(rows: Sequence[Row], *, seed: int, block: int) -> tuple[Row, ...]:
+    """Return the rows of one task in the order in which a block runs them, drawn anew for each block.
+
+    What is compared runs close together, and no row is always the first. The order of a block depends on nothing but
+    the seed, the block and the rows, whichever of them have told enough and are passed over.
+    """
+    if not rows:
+        return ()
+    rng = np.random.default_rng([seed, crc32(rows[0].task.encode()), block])
+    return tuple(rows[i] for i in rng.permutation(len(rows)))
+
+
+def resolved(rows: Iterable[Row], changes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return every setting of each task, as it will be trained."""
+    names = dict.fromkeys(row.task for row in rows)
+    return {name: settings(override(find_task(name), changes)) for name in names}
+
+
+def percent(text: str) -> float:
+    """Return 0.05 for '5%', '5 %' or '5'. Raises `BadChoice` for anything but a number above 0."""
+    try:
+        share = float(text.strip().removesuffix("%")) / 100
+    except ValueError:
+        share = 0.0
+    if not 0 < share < math.inf:
+        raise BadChoice(f"cannot take {text!r} as a share; it takes a number of percent above 0, such as 5%")
+    return share
+
+
+def random_seed() -> int:
+    """Return a seed that no other run is likely to have."""
+    return secrets.randbelow(10**6)

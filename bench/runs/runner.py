@@ -1,0 +1,83 @@
+"""Carries out a plan: data, references, parity, then blocks of samples, each outcome written before the next begins."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from bench.analysis.flags import unfair
+from bench.events import Listener
+from bench.harness.availability import fetch_data, unavailable
+from bench.harness.executor import ProcessExecutor
+from bench.harness.setup import WorkerSetup
+from bench.parity.check import Parity
+from bench.records.schema import Block, ParityResult, Record, Row
+from bench.runs.plan import Plan
+
+
+def time_rows(
+    plan: Plan,
+    setup: WorkerSetup,
+    listener: Listener,
+    earlier: Iterable[Record] = (),
+    unranked_rows: Callable[[], Collection[Row]] = tuple,
+) -> Iterator[Record | Block]:
+    """Yield what timing a plan on this machine gives."""
+    from bench.runs.schedule import run_blocks  # which needs scipy: a second that `bench list` has not
+
+    with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch, setup.worker(Path(scratch)) as calibrator:
+        yield from run_blocks(plan, ProcessExecutor(setup, calibrator), listener, earlier, unranked_rows)
+
+
+Write = Callable[[Record | Block | ParityResult], None]
+
+
+def run_plan(plan: Plan, setup: WorkerSetup, listener: Listener, write: Write, earlier: Iterable[Record] = ()) -> None:
+    """Check and time all rows of a plan; every line of the run file is written when it is known.
+
+    A later verdict on a row replaces an earlier one. The good records `earlier` of a run that is gone on with are
+    judged again with the new ones.
+    """
+    lost = fetch_data(plan.tasks, setup, listener)
+    skipped = unavailable(plan.rows, lost)
+    for row, (status, reason) in skipped.items():
+        write(Record(job=plan.job(row, 0), status=status, reason=reason))
+    possible = replace(plan, rows=tuple(row for row in plan.rows if row not in skipped))
+    with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
+        parity = Parity(setup, Path(scratch), plan.settings, listener)
+        if plan.followed:
+            parity.refer(possible.tasks)
+        verdicts, refused = {}, []
+        for verdict in (parity.check if plan.followed else parity.trust)(possible.rows):
+            verdicts[verdict.row] = verdict
+            write(verdict)
+            if verdict.status == "unsupported":  # which it would be again, an import later
+                refused.append(Record(job=plan.job(verdict.row, 0), status="unsupported", reason=verdict.reason))
+                write(refused[-1])
+
+        def judge(record: Record) -> None:
+            row = record.job.row
+            judged = parity.judge(verdicts[row], record)
+            if judged != verdicts[row]:
+                verdicts[row] = judged
+                write(judged)
+
+        kept = [record for record in earlier if record.job.row in verdicts]
+        records = list(kept)
+        for record in kept:
+            judge(record)
+        for line in time_rows(
+            possible, setup, listener, [*kept, *refused], lambda: unranked(verdicts.values(), records)
+        ):
+            write(line)
+            if isinstance(line, Record):
+                judge(line)
+                records.append(line)
+
+
+def unranked(verdicts: Iterable[ParityResult], records: Iterable[Record]) -> set[Row]:
+    """Return the rows that do not compute, for all that is known, what their task defines, or whose times mislead."""
+    wrong = {verdict.row for verdict in verdicts if verdict.agrees is not True}
+    return wrong | unfair(records).keys()

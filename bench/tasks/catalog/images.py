@@ -1,0 +1,35 @@
+"""Handwritten digits: all ten by a small network, and threes from sevens by a single layer."""
+
+from backends.contract import SGD
+from bench.tasks.datasets.mnist import Mnist, MnistThreeSeven
+from bench.tasks.definition import Model, Task
+
+MNIST_3V7 = Task(
+    name="mnist_3v7",
+    summary="tell threes from sevens by one layer, all 12,396 rows in every step",
+    data=MnistThreeSeven(),
+    model=Model(output_activation="sigmoid"),
+    loss="mse",
+    # The lesson's own setting, which hardly learns, is one command away: --set optimizer.learning_rate=0.001
+    # --set model.start=gaussian --set data.labels=one_two
+    optimizer=SGD(0.1),
+    batch_size="all",
+    epochs=2000,
+    metric="threshold_accuracy",
+    check_epochs=500,
+)
+
+MNIST_MLP = Task(
+    name="mnist_mlp",
+    summary="ten digits by 784-128-64-10, 60,000 rows, 64 a step",
+    data=Mnist(),
+    model=Model(hidden=(128, 64)),
+    loss="softmax_cross_entropy",
+    optimizer=SGD(0.003),
+    batch_size=64,
+    epochs=5,
+    metric="accuracy",
+    check_epochs=2,
+)
+
+IMAGE_TASKS = (MNIST_3V7, MNIST_MLP)

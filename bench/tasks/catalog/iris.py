@@ -1,0 +1,20 @@
+"""Three species of iris by four lengths."""
+
+from backends.contract import Momentum
+from bench.tasks.datasets.iris import Iris
+from bench.tasks.definition import Model, Task
+
+IRIS_MLP = Task(
+    name="iris_mlp",
+    summary="tell 3 species of iris apart by 10 hidden neurons, 150 rows",
+    data=Iris(),
+    model=Model(hidden=(10,)),
+    loss="softmax_cross_entropy",
+    optimizer=Momentum(0.05),
+    batch_size=16,
+    epochs=50,
+    metric="accuracy",
+    check_epochs=50,
+)
+
+IRIS_TASKS = (IRIS_MLP,)

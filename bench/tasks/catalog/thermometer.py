@@ -1,0 +1,40 @@
+"""An unknown thermometer, calibrated by a line: its published losses, gradients and parameters are golden values."""
+
+from dataclasses import replace
+
+from backends.contract import SGD
+from bench.tasks.datasets.thermometer import Thermometer
+from bench.tasks.definition import Model, Task
+
+THERMOMETER = Task(
+    name="thermometer",
+    summary="calibrate a thermometer by 11 readings, 5,000 steps",
+    data=Thermometer(scaling="tenth"),
+    model=Model(start="one_zero"),
+    loss="mse",
+    optimizer=SGD(0.01),
+    batch_size="all",
+    epochs=5000,
+    metric="rmse",
+    check_epochs=5000,
+)
+
+THERMOMETER_RAW = replace(
+    THERMOMETER,
+    name="thermometer_raw",
+    summary="the same readings as they are: a start that nearly diverges",
+    data=Thermometer(scaling="raw"),
+    optimizer=SGD(0.0001),
+    epochs=100,
+    check_epochs=100,
+)
+
+THERMOMETER_STANDARDIZED = replace(
+    THERMOMETER_RAW,
+    name="thermometer_standardized",
+    summary="the same readings, mean 0 and deviation 1",
+    data=Thermometer(scaling="standardized"),
+    optimizer=SGD(0.01),
+)
+
+THERMOMETER_TASKS = (THERMOMETER, THERMOMETER_RAW, THERMOMETER_STANDARDIZED)

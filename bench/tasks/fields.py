@@ -1,0 +1,9 @@
+"""Kinds of value that several parts share."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+Count = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Seed = Annotated[int, Meta(ge=0)]

@@ -1,0 +1,122 @@
+"""From a task to what a backend is given: the problem, initial weights, the order of each pass, rows to evaluate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from backends.contract import Array, Inputs, LayerParams, Params, Precision, Problem, WordCounts
+from bench.tasks.datasets.base import Find, Split
+from bench.tasks.definition import Metric, Task
+from bench.tasks.seeding import epoch_order, full_order, initial_params, stream
+from bench.tasks.settings import BadSetting
+
+
+@dataclass(frozen=True)
+class Training:
+    """A task in one precision, ready for any backend."""
+
+    problem: Problem
+    initial: Params
+    orders: tuple[Array, ...]  # of each pass, int32 [steps, batch]
+    test: Split
+    metric: Metric
+    truth: tuple[float, ...]
+
+    @property
+    def steps_per_pass(self) -> int:
+        """Updates in one pass."""
+        return len(self.orders[0])
+
+    def shortened(self, epochs: int) -> Training:
+        """Return the first `epochs` epochs of this training, or all that it has."""
+        if self.problem.full_batch:
+            return replace(self, orders=(self.orders[0][:epochs],))
+        return replace(self, orders=self.orders[:epochs])
+
+
+def make_training(task: Task, precision: Precision, find: Find) -> Training:
+    """Load the data, draw weights and orders, cast all to `precision`. Raises `BadSetting` where settings clash."""
+    dataset = task.data.load(stream(task.seed, "data"), find)
+    train, test = (_prepared(split, task, np.dtype(precision)) for split in (dataset.train, dataset.test))
+    rows = len(train.inputs)
+    batch_size = rows if task.batch_size == "all" else task.batch_size
+    if batch_size > rows:
+        raise BadSetting(f"batch_size {batch_size} is more than the {rows} rows of {task.name}; all takes every row")
+    if (train.targets.dtype.kind == "i") != (task.loss == "softmax_cross_entropy"):
+        kind = "classes" if train.targets.dtype.kind == "i" else "numbers"
+        raise BadSetting(f"loss {task.loss} does not go with the data of {task.name}, whose targets are {kind}")
+    layers = task.model.layers(_features(train.inputs), dataset.outputs)
+    problem = Problem(train.inputs, train.targets, layers, task.loss, task.optimizer, batch_size)
+    return _started(task, problem, precision, task.seed, test, dataset.truth)
+
+
+def reseeded(training: Training, task: Task, precision: Precision, seed: int) -> Training:
+    """Return a training on the same rows from other weights and in another order."""
+    return _started(task, training.problem, precision, seed, training.test, training.truth)
+
+
+def _started(
+    task: Task, problem: Problem, precision: Precision, seed: int, test: Split, truth: tuple[float, ...]
+) -> Training:
+    rows = len(problem.inputs)
+    initial = initial_params(problem.layers, task.model.start, seed)
+    if problem.full_batch:
+        orders: tuple[Array, ...] = (full_order(rows, task.epochs),)
+    else:
+        orders = tuple(epoch_order(rows, problem.batch_size, seed, epoch) for epoch in range(task.epochs))
+    return Training(
+        problem=problem,
+        initial=tuple(LayerParams(*(_frozen(part.astype(precision)) for part in layer)) for layer in initial),
+        orders=tuple(map(_frozen, orders)),
+        test=test,
+        metric=task.metric,
+        truth=truth,
+    )
+
+
+def evaluate(metric: Metric, outputs: Array, targets: Array) -> float:
+    """Return how good `outputs` [rows, outputs] are; NaN where they are not finite.
+
+    rmse                 root of the mean squared difference
+    accuracy             share of rows whose largest output is at their class
+    threshold_accuracy   share of rows on their side of the middle between the two targets
+    """
+    if not np.isfinite(outputs).all():
+        return float("nan")
+    if metric == "accuracy":
+        return float(np.mean(outputs.argmax(axis=1) == targets))
+    outputs = outputs.astype(np.float64)
+    if metric == "threshold_accuracy":
+        middle = (targets.min() + targets.max()) / 2
+        return float(np.mean((outputs > middle) == (targets > middle)))
+    return float(np.sqrt(np.mean((outputs - targets) ** 2)))
+
+
+def _prepared(split: Split, task: Task, dtype: np.dtype[Any]) -> Split:
+    """Return the split in the form and type that the model's first layer takes, read-only."""
+    inputs: Inputs = split.inputs
+    if isinstance(inputs, WordCounts):
+        inputs = inputs.astype(dtype)
+        if task.model.first_layer == "dense":
+            inputs = _frozen(inputs.dense())
+        else:
+            for part in (inputs.starts, inputs.words, inputs.counts):
+                _frozen(part)
+    elif task.model.first_layer == "embedding_sum":
+        raise BadSetting(f"model.first_layer embedding_sum takes word counts, and the data of {task.name} are none")
+    else:
+        inputs = _frozen(inputs.astype(dtype, copy=False))
+    targets = split.targets.astype(dtype) if split.targets.dtype.kind == "f" else split.targets
+    return Split(inputs, _frozen(targets))
+
+
+def _features(inputs: Inputs) -> int:
+    return inputs.vocabulary if isinstance(inputs, WordCounts) else int(inputs.shape[1])
+
+
+def _frozen(array: Array) -> Array:
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,422 @@
+"""What became of each row from one run to another: told with its size, and not where the machine changed instead."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support import a_block, a_calibration, a_header, a_parity_result, a_record, a_row
+
+from bench.analysis.changes import (
+    KINDS,
+    Change,
+    Kind,
+    changes,
+    good_times,
+    log_loops,
+    speed_change,
+    too_slow,
+    untold,
+    why_not,
+)
+from bench.analysis.stats import estimate_apart, interval_apart, judge
+from bench.records.runfile import Run
+from bench.records.schema import Block, Calibration, ParityResult, Record, Row
+
+ROW, OTHER, THIRD = (a_row("linear_fit", "torch", mode) for mode in ("eager", "compile", "jit"))
+ELSEWHERE = a_row("iris_mlp", "torch", "eager")
+LOOP_S = 2e-3
+EFFECT = 0.05
+
+
+def a_run(
+    times_s: Mapping[Row, float],
+    *,
+    blocks: int = 8,
+    loop_s: float | Mapping[str, float] = LOOP_S,
+    noise: float = 0.005,
+    seed: int = 0,
+    records: Mapping[Row, list[Record]] | None = None,
+    parity_results: Mapping[Row, ParityResult] | None = None,
+    header_rows: tuple[Row, ...] | None = None,
+    calibrated: bool = True,
+) -> Run:
+    """Return a run whose rows take so many seconds a pass, but for some noise from block to block."""
+    rng = np.random.default_rng([seed, 7])
+    own = {
+        row: [with_pass(row, block, time_s * math.exp(rng.normal(0, noise))) for block in range(blocks)]
+        for row, time_s in times_s.items()
+    } | dict(records or {})
+    tasks = dict.fromkeys(row.task for row in own)
+    loops_s = {task: loop_s if isinstance(loop_s, float) else loop_s[task] for task in tasks}
+    return Run(
+        path=Path("run.jsonl"),
+        header=a_header(*(own if header_rows is None else header_rows)),
+        records=tuple(record for each in own.values() for record in each),
+        blocks=tuple(
+            calibrated_block(task, block, loops_s[task] * math.exp(rng.normal(0, 0.003)), calibrated)
+            for task in tasks
+            for block in range(blocks)
+        ),
+        parity_results=tuple(({row: a_parity_result(row) for row in own} | dict(parity_results or {})).values()),
+    )
+
+
+def with_pass(row: Row, block: int, pass_s: float, **more: Any) -> Record:
+    """Return the record of a process whose steady passes take so long."""
+    return a_record(row, block, 10 * pass_s, *(pass_s,) * 4, **more)
+
+
+def calibrated_block(task: str, block: int, loop_s: float, calibrated: bool) -> Block:
+    loops = {} if calibrated else {"before": None, "after": None}
+    return a_block(task, block, loop_s, **loops)
+
+
+def unfair(row: Row, **more: Any) -> list[Record]:
+    """Return records of a row that returns before its work is done."""
+    late = {"read_s": (0.05,), "reread_s": (0.0,), **more}
+    return [with_pass(row, block, 0.1, timing=late) for block in range(8)]
+
+
+def change_of(row: Row, then: Run, now: Run, effect: float = EFFECT) -> Change:
+    (found,) = (change for change in changes(then, now, effect) if change.row == row)
+    return found
+
+
+THEN = a_run({ROW: 0.1, OTHER: 0.2})
+PASSES = (0.1, 0.1, 0.09, 0.5, 0.1, 0.11, 0.05), (0.2, 0.9, 0.2, 0.2, 0.1, 0.15, 0.21)
+
+
+# Rows that both runs have timed
+
+
+@pytest.mark.parametrize(
+    ("factor", "kind"),
+    [(1.2, "slower"), (1.08, "slower"), (1 / 1.2, "faster"), (1.0, "equivalent"), (1.01, "equivalent")],
+)
+def test_a_row_is_slower_faster_or_equivalent(factor: float, kind: Kind) -> None:
+    found = change_of(ROW, THEN, a_run({ROW: factor * 0.1, OTHER: 0.2}, seed=1))
+    assert found.kind == kind
+    assert found.ratio == pytest.approx(factor, rel=0.01)
+    assert found.interval is not None
+    assert found.interval.low < factor < found.interval.high
+    assert found.interval.high / found.interval.low < 1.03
+    assert found.then_s == pytest.approx(0.1, rel=0.01)
+    assert found.now_s == pytest.approx(factor * 0.1, rel=0.01)
+    assert 0 < found.detectable < EFFECT
+    assert found.reason == ""
+
+
+def test_a_row_takes_the_median_over_its_processes() -> None:
+    then, now = ([with_pass(ROW, block, time_s) for block, time_s in enumerate(times_s)] for times_s in PASSES)
+    found = change_of(ROW, a_run({}, records={ROW: then}), a_run({}, records={ROW: now}))
+    assert found.then_s == pytest.approx(0.1)
+    assert found.now_s == pytest.approx(0.2)
+
+
+def test_each_row_is_told_of_by_its_own_times() -> None:
+    found = changes(THEN, a_run({ROW: 0.12, OTHER: 0.1}, seed=1), EFFECT)
+    assert [(change.row, change.kind) for change in found] == [(ROW, "slower"), (OTHER, "faster")]
+
+
+def test_a_change_that_matters_is_of_the_size_that_is_asked_for() -> None:
+    now = a_run({ROW: 0.102}, seed=1)
+    assert change_of(ROW, THEN, now, effect=0.05).kind == "equivalent"
+    assert change_of(ROW, THEN, now, effect=0.005).kind == "slower"
+
+
+def test_times_that_scatter_are_inconclusive() -> None:
+    found = change_of(ROW, THEN, a_run({ROW: 0.1}, noise=0.2, seed=1))
+    assert found.kind == "inconclusive"
+    assert found.detectable > 0.2
+
+
+@pytest.mark.parametrize(("then_blocks", "now_blocks"), [(5, 8), (8, 5), (5, 5)])
+def test_five_blocks_are_too_few(then_blocks: int, now_blocks: int) -> None:
+    found = change_of(ROW, a_run({ROW: 0.1}, blocks=then_blocks), a_run({ROW: 0.2}, blocks=now_blocks, seed=1))
+    assert found.kind == "too few blocks"
+    assert found.ratio == pytest.approx(2, rel=0.02)
+    assert found.interval is None
+    assert found.detectable == math.inf
+
+
+def test_six_blocks_are_enough() -> None:
+    assert change_of(ROW, a_run({ROW: 0.1}, blocks=6), a_run({ROW: 0.2}, blocks=6, seed=1)).kind == "slower"
+
+
+# The machine
+
+
+def alone(then: Run, now: Run, row: Row) -> str:
+    """Return what the times would say without calibrations."""
+    before, after = (list(good_times(run)[row].values()) for run in (then, now))
+    return judge({row: estimate_apart(after, before)}, EFFECT)[row].verdict
+
+
+def test_a_machine_that_got_slower_is_not_taken_for_a_row_that_did() -> None:
+    now = a_run({ROW: 0.11}, loop_s=1.1 * LOOP_S, seed=1)
+    assert alone(THEN, now, ROW) == "slower"
+    found = change_of(ROW, THEN, now)
+    assert found.kind == "inconclusive"
+    assert found.interval is not None
+    assert found.interval.low < 1 < 1.1 < found.interval.high
+
+
+def test_a_machine_that_got_faster_hides_no_row_that_got_slower() -> None:
+    now = a_run({ROW: 0.1}, loop_s=LOOP_S / 1.1, seed=1)
+    assert alone(THEN, now, ROW) == "equivalent"
+    assert change_of(ROW, THEN, now).kind == "inconclusive"
+
+
+def test_a_row_that_got_much_slower_than_its_machine_is_slower() -> None:
+    found = change_of(ROW, THEN, a_run({ROW: 0.13}, loop_s=1.1 * LOOP_S, seed=1))
+    assert found.kind == "slower"
+    assert found.interval is not None
+    assert found.interval.low < 1.3 / 1.1 < 1.3 < found.interval.high
+
+
+def test_a_row_is_slower_where_the_machine_is_the_same() -> None:
+    assert speed_change(THEN, a_run({ROW: 0.12}, seed=1)).ratio == pytest.approx(1, rel=0.005)
+    assert change_of(ROW, THEN, a_run({ROW: 0.12}, seed=1)).kind == "slower"
+
+
+@pytest.mark.parametrize("machine", [1.1, 1 / 1.1])
+def test_the_interval_holds_that_of_the_times_and_that_in_units_of_the_loop(machine: float) -> None:
+    now = a_run({ROW: 0.13}, loop_s=machine * LOOP_S, seed=1)
+    before, after = (list(good_times(run)[ROW].values()) for run in (THEN, now))
+    loops = [[log_loops(run)["linear_fit", block] for block in range(8)] for run in (THEN, now)]
+    scaled = [np.subtract(times, each).tolist() for times, each in zip((before, after), loops, strict=True)]
+    raw, relative = interval_apart(after, before), interval_apart(scaled[1], scaled[0])
+    found = change_of(ROW, THEN, now).interval
+    assert raw is not None
+    assert relative is not None
+    assert found is not None
+    lower, upper = (relative, raw) if machine > 1 else (raw, relative)
+    assert (found.low, found.high) == (lower.low, upper.high)
+
+
+def test_what_would_have_been_seen_is_the_coarser_of_the_two() -> None:
+    quiet = a_run({ROW: 0.1}, seed=1)
+    speeds = [1.2 if block % 2 else 1.0 for block in range(8)]
+    blocks = tuple(a_block("linear_fit", block, speed * LOOP_S) for block, speed in enumerate(speeds))
+    records = tuple(with_pass(ROW, block, speed * 0.1) for block, speed in enumerate(speeds))
+    rough_loops = replace(quiet, blocks=blocks)
+    rough_times = replace(quiet, records=records, blocks=blocks)  # but not in units of the loop
+    for rough in (rough_loops, rough_times):
+        assert change_of(ROW, THEN, rough).detectable > 0.1 > change_of(ROW, THEN, quiet).detectable
+        assert change_of(ROW, THEN, rough).kind == "inconclusive"
+
+
+def test_each_block_is_held_against_the_loop_of_its_own_task() -> None:
+    then = a_run({ROW: 0.1, ELSEWHERE: 0.1})
+    now = a_run({ROW: 0.1, ELSEWHERE: 0.12}, loop_s={"linear_fit": LOOP_S, "iris_mlp": 1.2 * LOOP_S}, seed=1)
+    assert change_of(ROW, then, now).kind == "equivalent"
+    assert change_of(ELSEWHERE, then, now).kind == "inconclusive"
+
+
+def test_a_block_without_a_calibration_is_held_against_the_loops_of_the_others() -> None:
+    now = a_run({ROW: 0.12}, seed=1)
+    blank = a_block("linear_fit", 3, before=None, after=None)
+    lacking = replace(now, blocks=(*now.blocks[:3], blank, *now.blocks[4:]))
+    assert ("linear_fit", 3) not in log_loops(lacking)
+    found, whole = change_of(ROW, THEN, lacking), change_of(ROW, THEN, now)
+    assert found.kind == "slower"
+    assert found.interval is not None
+    assert whole.interval is not None
+    assert vars(found.interval) == pytest.approx(vars(whole.interval), rel=0.01)
+
+
+def test_without_any_calibration_times_are_all_there_is() -> None:
+    then, now = (a_run({ROW: time_s}, calibrated=False, seed=i) for i, time_s in enumerate((0.1, 0.12)))
+    assert change_of(ROW, then, now).kind == "slower"
+    assert math.isnan(speed_change(then, now).mean)
+
+
+@pytest.mark.parametrize("calibrated", [(True, False), (False, True)])
+def test_where_one_run_alone_has_calibrations_times_are_all_there_is(calibrated: tuple[bool, bool]) -> None:
+    then, now = (a_run({ROW: 0.1}, calibrated=each, seed=i) for i, each in enumerate(calibrated))
+    found = change_of(ROW, then, now).interval
+    assert found is not None
+    assert 0.9 < found.low < found.high < 1.1
+
+
+def test_the_loop_of_a_block_is_the_mean_of_both_calibrations_or_the_only_one() -> None:
+    run = a_run({ROW: 0.1}, blocks=1)
+    loops: list[tuple[Calibration | None, Calibration | None]] = [
+        (a_calibration(1e-3), a_calibration(4e-3)),
+        (a_calibration(1e-3), None),
+        (None, a_calibration(4e-3)),
+        (None, None),
+    ]
+    blocks = tuple(a_block("iris_mlp", i, before=before, after=after) for i, (before, after) in enumerate(loops))
+    found = log_loops(replace(run, blocks=blocks))
+    assert {key: math.exp(loop) for key, loop in found.items()} == pytest.approx(
+        {("iris_mlp", 0): 2e-3, ("iris_mlp", 1): 1e-3, ("iris_mlp", 2): 4e-3}
+    )
+
+
+@pytest.mark.parametrize("factor", [1.5, 1 / 1.5])
+def test_the_change_of_the_machine_is_told_as_how_much_longer_the_loop_takes_now(factor: float) -> None:
+    found = speed_change(THEN, a_run({ROW: 0.1}, loop_s=factor * LOOP_S, seed=1))
+    assert found.ratio == pytest.approx(factor, rel=0.005)
+
+
+# Rows that only one run has good times of
+
+
+def test_a_row_that_is_not_among_the_rows_any_more_is_missing() -> None:
+    found = change_of(OTHER, THEN, a_run({ROW: 0.1}, seed=1))
+    assert found == Change(row=OTHER, kind="missing", reason="not among the rows of the run")
+
+
+def test_a_row_that_failed_is_missing_with_the_first_line_of_the_reason() -> None:
+    failed = [with_pass(OTHER, 0, 0.2), a_record(OTHER, 1, status="crashed", reason="was killed\nby SIGKILL")]
+    another = [a_record(THIRD, status="timeout")]
+    found = change_of(OTHER, THEN, a_run({ROW: 0.1}, records={THIRD: another, OTHER: failed}, seed=1))
+    assert found == Change(row=OTHER, kind="missing", reason="crashed: was killed")
+
+
+def test_a_failure_that_was_tried_again_counts_no_more() -> None:
+    again = [a_record(OTHER, 1, status="crashed"), *(with_pass(OTHER, block, 0.2) for block in range(8))]
+    assert change_of(OTHER, THEN, a_run({ROW: 0.1}, records={OTHER: again}, seed=1)).kind == "equivalent"
+
+
+def test_a_row_that_has_not_been_run_is_missing() -> None:
+    found = change_of(OTHER, THEN, a_run({ROW: 0.1}, header_rows=(ROW, OTHER), seed=1))
+    assert found == Change(row=OTHER, kind="missing", reason="has not been run")
+
+
+def test_a_row_whose_times_are_unfair_now_is_missing_with_its_flag() -> None:
+    found = change_of(OTHER, THEN, a_run({ROW: 0.1}, records={OTHER: unfair(OTHER)}, seed=1))
+    assert found.kind == "missing"
+    assert found.reason == "does not wait: 50% of a pass was left to do when train returned"
+
+
+def test_all_that_is_unfair_is_told_and_nothing_else() -> None:
+    both = unfair(OTHER, flops_per_pass=5 * 10**10, wall_s=100.0)
+    found = change_of(OTHER, THEN, a_run({ROW: 0.1}, records={OTHER: both}, seed=1))
+    first, second = found.reason.split("; ")
+    assert first.startswith("does not wait")
+    assert second.startswith("5.00 times as fast")
+
+
+def test_a_flag_that_is_not_unfair_leaves_a_row_in() -> None:
+    noted = [with_pass(OTHER, block, 0.2, timing={"wall_s": 100.0}) for block in range(8)]
+    assert change_of(OTHER, THEN, a_run({ROW: 0.1}, records={OTHER: noted}, seed=1)).kind == "equivalent"
+
+
+def test_a_row_that_does_not_compute_its_task_any_more_is_wrong() -> None:
+    verdict = a_parity_result(OTHER, agrees=False, reason="loss at step 7 departs")
+    found = change_of(OTHER, THEN, a_run({ROW: 0.1, OTHER: 0.2}, parity_results={OTHER: verdict}, seed=1))
+    assert found == Change(row=OTHER, kind="wrong", reason="parity: loss at step 7 departs")
+
+
+@pytest.mark.parametrize("agrees", [None, False])
+def test_a_row_that_is_not_known_to_be_right_has_no_good_times(agrees: bool | None) -> None:
+    run = a_run({ROW: 0.1, OTHER: 0.2}, parity_results={OTHER: a_parity_result(OTHER, agrees=agrees)})
+    assert set(good_times(run)) == {ROW}
+
+
+def test_a_row_of_which_parity_cannot_be_told_says_so() -> None:
+    verdict = a_parity_result(OTHER, agrees=None, status="failed", reason="no reference: out of memory")
+    now = a_run({ROW: 0.1, OTHER: 0.2}, parity_results={OTHER: verdict}, seed=1)
+    assert change_of(OTHER, THEN, now).kind == "missing"
+    assert "no reference: out of memory" in why_not(OTHER, now)
+
+
+def test_good_times_are_logarithms_by_block() -> None:
+    times = good_times(THEN)
+    assert {row: sorted(blocks) for row, blocks in times.items()} == {row: list(range(8)) for row in (ROW, OTHER)}
+    assert math.exp(times[OTHER][3]) == pytest.approx(0.2, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("then", "reason"),
+    [
+        ({}, "not among the rows of the run"),
+        ({"records": {OTHER: [a_record(OTHER, status="timeout", reason="no result")]}}, "timeout: no result"),
+        (
+            {
+                "times_s": {ROW: 0.1, OTHER: 0.2},
+                "parity_results": {OTHER: a_parity_result(OTHER, agrees=False, reason="departs")},
+            },
+            "parity: departs",
+        ),
+        (
+            {"records": {OTHER: unfair(OTHER)}},
+            "does not wait: 50% of a pass was left to do when train returned",
+        ),
+    ],
+    ids=["not there", "failed", "wrong", "unfair"],
+)
+def test_a_row_that_only_the_later_run_has_good_times_of_is_new(then: dict[str, Any], reason: str) -> None:
+    found = change_of(OTHER, a_run(**{"times_s": {ROW: 0.1}, **then}), a_run({ROW: 0.1, OTHER: 0.2}, seed=1))
+    assert found == Change(row=OTHER, kind="new", reason=f"then: {reason}")
+
+
+def test_a_row_that_neither_run_has_good_times_of_is_told_all_the_same() -> None:
+    wrong = a_run(
+        {ROW: 0.1, OTHER: 0.2}, parity_results={OTHER: a_parity_result(OTHER, agrees=False, reason="departs")}
+    )
+    assert change_of(OTHER, wrong, wrong) == Change(row=OTHER, kind="wrong", reason="then and now: parity: departs")
+    broken = a_run({ROW: 0.1}, records={OTHER: [a_record(OTHER, status="crashed", reason="killed")]})
+    assert change_of(OTHER, broken, broken).kind == "missing"
+
+
+# Order and limits
+
+
+def test_the_worst_comes_first() -> None:
+    modes = ("missing", "wrong", "much slower", "slower", "equivalent", "faster", "much faster", "new")
+    factors = dict(zip(modes[2:7], (1.5, 1.2, 1.0, 1 / 1.2, 1 / 1.5), strict=True))
+    rows = {mode: a_row("linear_fit", "torch", mode) for mode in modes}
+    then = a_run({rows[mode]: 0.1 for mode in reversed(modes) if mode != "new"})
+    now = a_run(
+        {rows[mode]: 0.1 * factors.get(mode, 1.0) for mode in modes if mode != "missing"},
+        parity_results={rows["wrong"]: a_parity_result(rows["wrong"], agrees=False)},
+        seed=1,
+    )
+    assert [change.row.mode for change in changes(then, now, EFFECT)] == [
+        *("much slower", "slower", "wrong", "missing"),
+        *("faster", "much faster", "equivalent", "new"),
+    ]
+
+
+def test_the_kinds_stand_in_the_order_in_which_they_are_shown() -> None:
+    assert KINDS == ("slower", "wrong", "missing", "inconclusive", "too few blocks", "faster", "equivalent", "new")
+
+
+def test_rows_without_a_ratio_stay_in_the_order_of_the_run() -> None:
+    found = changes(a_run({OTHER: 0.2, ROW: 0.1, THIRD: 0.3}), a_run({}, blocks=0), EFFECT)
+    assert [change.row for change in found] == [OTHER, ROW, THIRD]
+
+
+EVERY_KIND = [Change(row=ROW, kind=kind) for kind in KINDS if kind != "slower"]
+SLOWER = [Change(row=ROW, kind="slower", ratio=ratio) for ratio in (1.1, 1.04)]
+
+
+def test_too_slow_is_what_is_slower_by_more_than_the_limit() -> None:
+    faster = Change(row=ROW, kind="inconclusive", ratio=1.5)
+    assert too_slow([*EVERY_KIND, *SLOWER, faster], 0.05) == SLOWER[:1]
+    assert too_slow(SLOWER, 0.03) == SLOWER
+    assert too_slow(SLOWER, 0.2) == []
+
+
+def test_untold_is_what_may_be_slower_than_the_limit_or_cannot_be_compared() -> None:
+    found = untold([*EVERY_KIND, *SLOWER], 0.05)
+    assert [change.kind for change in found] == ["missing", "inconclusive", "too few blocks", "slower"]
+    assert found[-1] == SLOWER[1]
+    assert untold(SLOWER, 0.2) == SLOWER
+    assert untold(SLOWER, 0.03) == []
+
+
+@pytest.mark.parametrize(("limit", "is_too_slow"), [(0.1, False), (0.0999, True)])
+def test_a_row_at_the_limit_is_not_too_slow_but_untold(limit: float, is_too_slow: bool) -> None:
+    at = [Change(row=ROW, kind="slower", ratio=1.1)]
+    assert (too_slow(at, limit) == at) == is_too_slow
+    assert (untold(at, limit) == at) == (not is_too_slow)

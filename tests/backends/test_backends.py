@@ -1,0 +1,157 @@
+"""Every backend and mode, on every task, against the NumPy reference; by the frameworks themselves.
+
+The rows that the tests of this file select are all computed by one call of the parity check, as `bench parity` does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from rich.console import Console
+from support import KINDS, NO_SETTINGS, Tracer, a_row, require
+
+from backends.contract import Precision
+from bench.harness.setup import make_setup
+from bench.machine.host import gpu_names
+from bench.parity.check import check_parity
+from bench.records.schema import ParityResult, Row
+from bench.report.progress_bar import TerminalProgress
+from bench.runs.selection import Choice, choose_rows
+from bench.tasks import TASKS
+
+ROWS = choose_rows(Choice(tasks=("all",), device="cpu", precision="float64"), has_gpu=False)
+GPU_ROWS = choose_rows(Choice(tasks=("all",), device="gpu", precision="float64"), has_gpu=True)
+SLOW = {"mnist_3v7", "mnist_mlp", "text_classifier", "text_classifier_dense"}
+# What a guest cannot express; all other rows have to agree.
+NO_ADAM, NO_SIGMOID = "another optimizer", "no sigmoid at the output"
+UNSUPPORTED = {
+    ("sklearn", "mlp_regression"): NO_ADAM,
+    ("sklearn", "mnist_3v7"): NO_SIGMOID,
+    ("sklearn", "text_classifier"): NO_ADAM,
+    ("sklearn", "text_classifier_dense"): NO_ADAM,
+}
+
+
+def params_of(rows: tuple[Row, ...], *marks: pytest.MarkDecorator) -> list[object]:
+    slow = {True: [pytest.mark.slow], False: []}
+    return [pytest.param(row, id=str(row), marks=[*marks, *slow[row.task in SLOW]]) for row in rows]
+
+
+@pytest.fixture(scope="module")
+def verdicts(request: pytest.FixtureRequest) -> dict[Row, ParityResult]:
+    """Check the rows of all selected tests at once."""
+    items = [item for item in request.session.items if "checked_row" in getattr(item, "fixturenames", ())]
+    rows = []
+    for item in items:
+        try:
+            require(item.callspec.params["checked_row"])
+        except pytest.skip.Exception:
+            continue
+        rows.append(item.callspec.params["checked_row"])
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled(), TerminalProgress(Console(stderr=True)) as listener:
+        print()  # what follows takes minutes, and says how far it is
+        return {verdict.row: verdict for verdict in check_parity(rows, make_setup(None, 600, None), {}, listener)}
+
+
+@pytest.mark.parametrize(
+    "checked_row",
+    [
+        *params_of(ROWS),
+        *params_of(GPU_ROWS, pytest.mark.gpu),
+    ],
+)
+def test_a_row_follows_the_reference(checked_row: Row, verdicts: dict[Row, ParityResult]) -> None:
+    require(checked_row)
+    verdict = verdicts[checked_row]
+    if verdict.status == "unsupported" and checked_row.device == "gpu":
+        pytest.skip(verdict.reason)
+    refusal = UNSUPPORTED.get((checked_row.backend, checked_row.task))
+    if refusal:
+        assert verdict.status == "unsupported"
+        assert refusal in verdict.reason
+        return
+    assert verdict.status == "ok", verdict.reason
+    assert verdict.agrees, verdict.reason
+    assert verdict.gradient <= 1e-10
+    assert verdict.parameters <= 1e-9
+
+
+VARIANTS = {
+    "identity, another Adam": {
+        "model.activation": "identity",
+        "optimizer": "adam",
+        "optimizer.beta1": 0.8,
+        "optimizer.beta2": 0.95,
+        "optimizer.epsilon": 1e-4,
+    },
+    "tanh, SGD": {"model.activation": "tanh", "optimizer": "sgd", "optimizer.learning_rate": 0.1},
+    "sigmoid, one row a step": {
+        "model.activation": "sigmoid",
+        "batch_size": 1,
+        "optimizer.learning_rate": 0.005,
+        "epochs": 3,
+    },
+    "no hidden layer, all rows in every step": {"model.hidden": (), "batch_size": "all"},
+    "two hidden layers, Adam": {"model.hidden": (7, 5), "optimizer": "adam", "optimizer.learning_rate": 0.01},
+}
+
+
+@pytest.mark.parametrize(("backend", "mode"), KINDS)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_setting_means_the_same_everywhere(variant: str, backend: str, mode: str, tracer: Tracer) -> None:
+    row = a_row("iris_mlp", backend, mode, precision="float64")
+    require(row)
+    settings = {"epochs": 5, **VARIANTS[variant]}
+    if backend == "sklearn" and settings.get("optimizer") == "adam":
+        with pytest.raises(AssertionError, match=NO_ADAM):
+            tracer.trace(row, settings)
+        return
+    mine = tracer.trace(row, settings)
+    right = tracer.trace(a_row("iris_mlp", precision="float64"), settings)
+    np.testing.assert_allclose(mine.losses, right.losses, rtol=1e-10)
+    for layer, reference in zip(mine.params, right.params, strict=True):
+        np.testing.assert_allclose(layer.weights, reference.weights, rtol=1e-8, atol=1e-12)
+        np.testing.assert_allclose(layer.bias, reference.bias, rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize(("backend", "mode"), KINDS)
+def test_training_again_from_the_same_start_gives_the_same_losses_bit_for_bit(
+    backend: str, mode: str, tracer: Tracer
+) -> None:
+    row = a_row("linear_fit_minibatch", backend, mode)
+    require(row)
+    whole = tracer.train(row, {"epochs": 3})
+    np.testing.assert_array_equal(whole.losses, tracer.train(row, {"epochs": 3}).losses)
+    np.testing.assert_array_equal(whole.losses, tracer.trace(row, {"epochs": 3}).losses)
+
+
+@pytest.mark.parametrize(("backend", "mode"), KINDS)
+def test_a_gpu_without_one_is_unsupported_with_a_reason(backend: str, mode: str, tracer: Tracer) -> None:
+    if gpu_names() and backend != "numpy":
+        pytest.skip("there is a GPU")
+    row = a_row("linear_fit", backend, mode, device="gpu")
+    require(a_row("linear_fit", backend, mode))
+    with pytest.raises(AssertionError, match=r"CPU only|finds no (CUDA|GPU) device"):
+        tracer.trace(row)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize(("backend", "mode"), KINDS)
+def test_every_mode_multiplies_matrices_after_it_has_trained_and_tells_of_no_memory_but_the_hosts(
+    backend: str, mode: str, precision: Precision, tracer: Tracer
+) -> None:
+    row = a_row("thermometer_raw", backend, mode, precision=precision)
+    require(row)
+    timing = tracer.ask("time", row, NO_SETTINGS)[0].timing
+    assert timing is not None
+    assert timing.product_flops_per_s > 1e8
+    assert timing.peak_memory_bytes > 10_000_000
+    assert timing.peak_device_memory_bytes is None
+
+
+def test_every_task_of_the_table_is_there() -> None:
+    assert len(TASKS) == 13
+    assert all(dataclasses.is_dataclass(task) for task in TASKS.values())

@@ -1,0 +1,107 @@
+"""Backends by name: what is missing says how to install it, and another package's fault costs only its own rows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from support import FAKES, ROOT, a_row
+
+from backends import registry
+from backends.registry import BUILT_IN, Entry, require_sound, third_party
+from bench.harness.availability import unavailable
+
+MISSING = Entry("absent", "absent", ("loop",), "no_such_framework", ("no-such",), "pip install no-such")
+
+
+def test_a_framework_that_is_not_installed_has_no_version() -> None:
+    assert MISSING.version() is None
+    assert BUILT_IN["numpy"].version() is not None
+
+
+def test_rows_of_a_missing_framework_are_unsupported_and_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry.BACKENDS, "absent", MISSING)
+    here, gone = a_row("line_fit"), a_row("line_fit", "absent")
+    found = unavailable([here, gone], {})
+    assert found == {gone: ("unsupported", "no_such_framework is not installed: pip install no-such")}
+
+
+def test_a_framework_that_runs_on_another_is_missing_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = replace(BUILT_IN["numpy"], name="absent", also_needs=("sys", "no_such_framework"), install="pip install it")
+    assert entry.version() is None
+    monkeypatch.setitem(registry.BACKENDS, "absent", entry)
+    row = a_row("line_fit", "absent")
+    assert unavailable([row], {}) == {row: ("unsupported", "no_such_framework is not installed: pip install it")}
+    both = replace(entry, framework="neither")
+    monkeypatch.setitem(registry.BACKENDS, "absent", both)
+    reason = "neither and no_such_framework are not installed: pip install it"
+    assert unavailable([row], {}) == {row: ("unsupported", reason)}
+
+
+def test_rows_without_data_say_why_whatever_their_backend() -> None:
+    row, other = a_row("mnist_mlp"), a_row("line_fit")
+    assert unavailable([row, other], {"mnist_mlp": "no source gave it"}) == {row: ("no data", "no source gave it")}
+
+
+def test_an_entry_that_could_not_be_loaded_is_a_failure_of_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry.BACKENDS, "absent", replace(MISSING, fault="entry point absent: SyntaxError: no"))
+    row = a_row("line_fit", "absent")
+    assert unavailable([row], {}) == {row: ("failed", "entry point absent: SyntaxError: no")}
+
+
+def test_other_packages_add_backends_and_cannot_replace_ours() -> None:
+    code = "from backends.registry import BACKENDS; print(*BACKENDS); print(BACKENDS['broken'].fault)"
+    environment = {"PYTHONPATH": f"{ROOT}:{FAKES}"}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    names, fault = result.stdout.splitlines()
+    assert set(names.split()) == {"misbehaving", "broken", *BUILT_IN}
+    assert fault.startswith("entry point misbehaving:NOWHERE: AttributeError")
+
+
+def test_another_package_cannot_take_the_name_of_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [
+        SimpleNamespace(name=name, value="theirs:ENTRY", load=lambda name=name: replace(MISSING, name=name))
+        for name in ("reference", "other")
+    ]
+    monkeypatch.setattr(registry.metadata, "entry_points", lambda group: points)
+    found = third_party()
+    assert found["reference"].fault == (
+        "entry point theirs:ENTRY: ValueError: 'reference' is the name of what parity compares backends with; "
+        "choose another"
+    )
+    assert found["other"].fault == ""
+
+
+def test_an_entrys_module_can_be_imported_before_the_registry() -> None:
+    code = "import misbehaving; from backends.registry import BACKENDS; print(repr(BACKENDS['misbehaving'].fault))"
+    environment = {"PYTHONPATH": f"{ROOT}:{FAKES}"}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "''"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"modes": "eager"}, "modes are 'eager', wanted a tuple of texts"),
+        ({"modes": ()}, "modes are empty"),
+        ({"distributions": (1,)}, r"distributions are \(1,\), wanted a tuple of texts"),
+        ({"install": None}, "install is None, wanted a text"),
+        ({"framework": ""}, "framework is '', wanted the name of a package"),
+    ],
+)
+def test_an_entry_with_fields_of_other_types_is_refused(changes: dict[str, Any], message: str) -> None:
+    require_sound(MISSING)
+    with pytest.raises((TypeError, ValueError), match=message):
+        require_sound(replace(MISSING, **changes))
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_mode_is_explained_in_its_backends_docstring(name: str) -> None:
+    source = (ROOT / BUILT_IN[name].module.replace(".", "/")).with_suffix(".py").read_text()
+    docstring = source.split('"""')[1]
+    for mode in BUILT_IN[name].modes:
+        assert f"\n    {mode} " in docstring

@@ -1,0 +1,229 @@
+"""The conformance kit: a right backend passes every check, and each check finds the breach that it is for."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import KINDS, ROOT, a_row, require, run_bench
+
+from backends.contract import Placement
+from backends.registry import BUILT_IN
+from bench.conformance.behaviour import PASSES_AFTER, REPETITIONS, compiles_once
+from bench.conformance.cases import classification
+from bench.conformance.checks import CHECKS
+from bench.conformance.examine import WAITS
+from bench.conformance.subject import Subject, Violation
+from bench.harness.process import Worker, worker_environment
+from bench.machine.host import gpu_names, usable_cores
+from bench.records.schema import Job, Record, Request
+
+NONCONFORMING = os.pathsep.join((str(ROOT), str(ROOT / "tests" / "nonconforming")))
+Hold = Callable[..., Record]
+
+BREACHES = [
+    ("contract", "no_argument", r"predict\(\) -> .* cannot be called as predict\(inputs\): too many"),
+    ("trains", "not_finite", r"losses \[nan .* wanted finite numbers"),
+    ("shapes", "one_loss", r"train\(order of 5 steps\): shape \(1,\), wanted \(5,\)"),
+    ("shapes", "list_of_losses", r"train\(order of 5 steps\): a list of 5; wanted a NumPy array"),
+    ("shapes", "transposed", r"layer 1, weights \[inputs, outputs\]: shape \(7, 5\), wanted \(5, 7\)"),
+    ("shapes", "fixed_rows", r"predict\(inputs of 48 rows\): shape \(16, 3\), wanted \(48, 3\)"),
+    ("shapes", "host_memory", r"peak_device_memory_bytes\(\) is 1 on the CPU; wanted None"),
+    ("follows", "replays", r"losses from other weights: .* at step 1 where it should be .*losses kept from an earlier"),
+    ("follows", "ignores_order", r"losses by another order: .* at step 1"),
+    ("follows", "late_loss", r"losses from the first weights: .* at step 1 where .*loss taken after the update"),
+    ("follows", "stale_prediction", r"predict\(\) after training from other weights"),
+    ("continues", "forgets", r"losses of call 2 of train, of 2 steps: .* at step 2"),
+    ("resets", "keeps_state", r"losses after a training of 5 steps and reset: .* at step 2 .*zero momentum's v"),
+    ("resets", "keeps_half", r"losses after a training of [125] steps and reset"),
+    ("compiles once", "recompiles", r"first pass after reset took 0\.02\d* s .* in 5 of 5 repetitions"),
+    ("leaves inputs", "sorts_order", r"order, handed in and then changed"),
+    ("leaves inputs", "normalises", r"inputs of predict, handed in and then changed"),
+    ("leaves inputs", "keeps_arrays", r"after the caller wrote NaN .*nan at step 1 .*copy the arrays in reset"),
+    ("gives copies", "gives_views", r"params\(\), weights of layer 1, handed out and then changed"),
+    ("gives copies", "reuses_losses", r"losses of train, handed out and then changed by more training"),
+    ("precision", "single", r"loss of the first step in float64: .* wanted NumPy's to 1e-12 relative"),
+    ("precision", "double", r"weights of layer 1 are float64, wanted float32"),
+    ("refuses", "any_device", r"opened for a GPU on a machine without an NVIDIA GPU"),
+    ("refuses", "wrong_error", r"raised RuntimeError: no such device; wanted Unsupported"),
+    ("refuses", "no_reason", r"Unsupported was raised with no reason"),
+    ("product", "no_product", r"open_product\(1024\) took .* wanted at least"),
+    ("shapes", "raises", r"raised ZeroDivisionError: nobody divides by zero"),
+]
+
+
+@pytest.fixture(scope="module")
+def hold(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hold]:
+    """Hold a check against a backend; all in one worker process, but for those that end it."""
+    folder = tmp_path_factory.mktemp("compiled")
+    environment = {**worker_environment(os.environ, 1, folder), "PYTHONPATH": NONCONFORMING}
+    with Worker(cores=usable_cores()[:1], environment=environment) as worker:
+
+        def ask(check: str, mode: str, backend: str = "nonconforming") -> Record:
+            job = Job(row=a_row("", backend, mode), threads=1, block=0)
+            return worker.run(Request(kind="check", job=job, check=check), 60)
+
+        yield ask
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_right_backend_holds(check: str, hold: Hold) -> None:
+    record = hold(check, "right")
+    assert (record.status, record.reason) == ("ok", "")
+
+
+@pytest.mark.parametrize(("check", "mode", "message"), BREACHES)
+def test_a_breach_is_found_and_explained(check: str, mode: str, message: str, hold: Hold) -> None:
+    if mode == "any_device" and gpu_names():
+        pytest.skip("a GPU may be opened where there is one")
+    record = hold(check, mode)
+    assert record.status == "failed"
+    assert re.search(message, record.reason), record.reason
+    for part in (f"Why it matters: {CHECKS[check].why}", f"See {CHECKS[check].where}", "Usual cause: "):
+        assert part in record.reason
+
+
+def test_every_check_has_a_breach_that_it_finds() -> None:
+    assert {check for check, _, _ in BREACHES} | {"entry"} == set(CHECKS)  # those of entries are below
+
+
+@pytest.mark.parametrize(
+    ("backend", "message"),
+    [
+        ("careless", "importing careless also imports colorsys; wanted no framework"),
+        ("nameless", "install is empty; wanted what a user has to type"),
+        ("modeless", "modes ('right', 'right') name one twice"),
+        ("nowhere", "there is no module 'no_such_module' to import"),
+        ("unlisted", "none of the distributions ('no-such-distribution',) is installed"),
+    ],
+)
+def test_what_is_wrong_with_an_entry_is_told(backend: str, message: str, hold: Hold) -> None:
+    record = hold("entry", "right", backend)
+    assert record.status == "failed"
+    assert message in record.reason
+
+
+@pytest.mark.parametrize(("slow_repetitions", "accused"), [(0, False), (2, False), (3, True), (5, True)])
+def test_first_passes_that_are_slow_accuse_only_in_most_repetitions(slow_repetitions: int, accused: bool) -> None:
+    passes_s = [1.0]
+    for number in range(REPETITIONS):
+        passes_s += [0.1 if number < slow_repetitions else 0.01, *[0.01] * PASSES_AFTER]
+    ends_s = np.cumsum(passes_s)
+    readings = iter(np.stack([ends_s - passes_s, ends_s], axis=1).ravel())
+    placement = Placement(mode="loop", device="cpu", precision="float32", threads=1)
+    subject = Subject(entry=BUILT_IN["numpy"], placement=placement, case=classification("float32"))
+    with pytest.raises(Violation) if accused else nullcontext():
+        compiles_once(subject, lambda: float(next(readings)))
+
+
+def test_what_a_backend_cannot_do_is_no_failure(hold: Hold) -> None:
+    record = hold("follows", "no_words")
+    assert (record.status, record.reason) == ("ok", "not tried on word counts, Adam: no embeddings here")
+    record = hold("follows", "unsupported")
+    assert record.status == "unsupported"
+    assert "this one never works" in record.reason
+
+
+def test_a_check_that_kills_its_process_costs_only_itself(hold: Hold) -> None:
+    assert hold("shapes", "exits").status == "crashed"
+    assert hold("continues", "exits").status == "ok"
+
+
+def check_backend(tmp_path: Path, *arguments: str, time_limit_s: float = 60) -> subprocess.CompletedProcess[str]:
+    return run_bench("check-backend", *arguments, cwd=tmp_path, time_limit_s=time_limit_s, PYTHONPATH=NONCONFORMING)
+
+
+def test_the_command_shows_a_mark_for_each_check_and_mode_and_explains_what_fails(tmp_path: Path) -> None:
+    modes = ("right", "too_fast", "unfinished", "unsupported")
+    options = [word for mode in modes for word in ("--mode", mode)]
+    result = check_backend(tmp_path, "nonconforming", *options, "--task", "linear_fit")
+    assert result.returncode == 3, result.stderr  # a wrong number is worse than a failure
+    assert "Traceback" not in result.stderr + result.stdout
+    lines = {line[:18].strip(): line[18:].split() for line in result.stdout.splitlines()[1 : 3 + len(CHECKS)]}
+    assert lines["follows"] == ["yes", "NO", "yes", "unsupported"]
+    assert lines["continues"] == ["yes", "NO", "yes", "unsupported"]
+    assert lines["resets"] == ["yes", "yes", "yes", "unsupported"]
+    assert lines[WAITS] == ["yes", "yes", "NO", "unsupported"]
+    assert lines["parity linear_fit"] == ["yes", "NO", "yes", "unsupported"]
+    assert re.search(r"unfinished: waits: NO: does not wait: \d+% of a pass was left .*Why it matters", result.stdout)
+    assert re.search(r"too_fast: parity linear_fit: NO: .*Why it matters", result.stdout)
+    assert "[checks 1/56] entry, right: ok" in result.stderr
+
+
+def test_all_that_holds_is_0_and_a_failure_is_1(tmp_path: Path) -> None:
+    assert check_backend(tmp_path, "nonconforming", "--mode", "right", "--task", "linear_fit").returncode == 0
+    assert check_backend(tmp_path, "nonconforming", "--mode", "keeps_state", "--task", "linear_fit").returncode == 1
+    assert check_backend(tmp_path, "nonconforming", "--mode", "unsupported", "--task", "linear_fit").returncode == 1
+
+
+def test_a_hang_costs_its_time_limit_once(tmp_path: Path) -> None:
+    arguments = ("nonconforming", "--mode", "hangs", "--task", "linear_fit", "--time-limit", "2")
+    result = check_backend(tmp_path, *arguments)
+    assert result.returncode == 1
+    assert "hangs: trains: NO: timeout: no result within 2 s; stopped. Why it matters" in result.stdout
+    assert "resets, compiles once" in result.stdout
+    assert "not run: put right 'trains' first" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "choices"),
+    [
+        (("no_such",), "unknown backend 'no_such'; choose from careless, jax"),
+        (("nonconforming", "--mode", "no_such"), "unknown mode 'no_such'; choose from any_device"),
+        (("nonconforming", "--task", "no_such"), "unknown task 'no_such'; choose from iris_mlp"),
+    ],
+)
+def test_an_unknown_name_is_wrong_use(arguments: tuple[str, ...], choices: str, tmp_path: Path) -> None:
+    result = check_backend(tmp_path, *arguments)
+    assert result.returncode == 2
+    assert choices in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+QUICK = (("numpy", "loop"), ("torch", "eager"), ("jax", "jit"))  # the others compile, or start slowly, for minutes
+
+SUITE = """
+from bench.conformance import BackendConformance
+
+class TestMine(BackendConformance):
+    backend = "nonconforming"
+    modes = ("right", "keeps_state", "no_words", "unsupported", "too_fast")
+    tasks = ("linear_fit",)
+"""
+
+
+def test_another_packages_tests_inherit_the_checks(tmp_path: Path) -> None:
+    (tmp_path / "test_mine.py").write_text(SUITE)
+    command = [sys.executable, "-m", "pytest", "-q", "-rfs", "-p", "no:cacheprovider", "test_mine.py"]
+    result = subprocess.run(
+        [*command, "-k", "follows or resets or parity or trains"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": NONCONFORMING},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "4 failed, 12 passed, 4 skipped" in result.stdout, result.stdout
+    for failed in ("resets-keeps_state", "follows-too_fast", "parity linear_fit-too_fast"):
+        assert f"test_the_backend_conforms[{failed}]" in result.stdout
+    assert "zero momentum's v" in result.stdout
+    assert "warning" not in result.stdout
+    assert "this one never works" in result.stdout
+    assert "Traceback" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("backend", "mode"),
+    [pytest.param(*kind, marks=[] if kind in QUICK else [pytest.mark.slow, pytest.mark.exhaustive]) for kind in KINDS],
+)
+def test_every_backend_of_ours_conforms(backend: str, mode: str, tmp_path: Path) -> None:
+    require(a_row("linear_fit", backend, mode))
+    result = check_backend(tmp_path, backend, "--mode", mode, "--task", "linear_fit", time_limit_s=600)
+    assert result.returncode == 0, result.stdout

@@ -1,0 +1,53 @@
+"""That nothing is left running when the parent is told to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from support import FAKES, ROOT
+
+from bench.records.runfile import read_run
+
+
+def start_hanging(command: tuple[str, ...], tmp_path: Path) -> subprocess.Popen[str]:
+    """Start a command on a backend that hangs, and return once its worker is there."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", *command, "thermometer_raw", "--backend", "misbehaving", "--mode", "hangs"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(FAKES)))},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not workers_of(process):
+        time.sleep(0.05)
+    time.sleep(2)  # until the reference is done and the worker hangs
+    return process
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("command", [("run", "--out", "run.jsonl"), ("parity",)], ids=lambda command: command[0])
+def test_a_signal_ends_the_run_and_its_workers(name: str, command: tuple[str, ...], tmp_path: Path) -> None:
+    process = start_hanging(command, tmp_path)
+    workers = workers_of(process)
+    assert workers
+    process.send_signal(signal.Signals[name])
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    _, alive = psutil.wait_procs(workers, timeout=5)
+    assert not alive
+    if command[0] == "run":
+        assert read_run(tmp_path / "run.jsonl").header.rows

@@ -1,0 +1,223 @@
+"""Worker processes: time limits, crashes, output, environment; with a backend that misbehaves on demand."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from support import FAKES, ROOT, a_row
+
+from bench.analysis.flags import flags_of
+from bench.harness import process as launch
+from bench.harness.measure import MAX_READINGS, REREADINGS
+from bench.harness.process import Worker, worker_environment
+from bench.machine.calibration import LOOPS
+from bench.machine.host import usable_cores
+from bench.machine.variables import THREAD_VARIABLES
+from bench.records.schema import Job, Record, Request
+from bench.selftest.by_hand import BY_HAND_PASSES
+
+
+def start_worker(tmp_path: Path) -> Worker:
+    environment = worker_environment(os.environ, 1, tmp_path)
+    return Worker(cores=usable_cores()[:1], environment={**environment, "PYTHONPATH": f"{ROOT}{os.pathsep}{FAKES}"})
+
+
+def request(mode: str, kind: Any = "time") -> Request:
+    row = a_row("thermometer_raw", "misbehaving", mode)
+    return Request(kind=kind, job=Job(row=row, threads=1, block=0))
+
+
+def run(mode: str, tmp_path: Path, time_limit_s: float = 60) -> Record:
+    with start_worker(tmp_path) as worker:
+        return worker.run(request(mode), time_limit_s)
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> tuple[Record, float]:
+    """Run a good job; return its record and the time from its start to its reply."""
+    with start_worker(tmp_path_factory.mktemp("good")) as worker:
+        before = time.monotonic()
+        record = worker.run(request("right"), 60)
+        return record, time.monotonic() - before
+
+
+def test_a_good_job_gives_times_quality_and_what_it_ran_with(good: tuple[Record, float]) -> None:
+    record, _ = good
+    assert record.status == "ok", record.reason
+    assert record.started.endswith("Z")
+    assert record.timing is not None
+    assert record.quality is not None
+    assert record.resources is not None
+    assert record.resources.cores == 1
+    assert record.resources.dtype == "float32"
+    assert len(record.quality.losses) == 100
+    assert record.quality.losses[0] == pytest.approx(1763.8846, rel=1e-6)
+    assert record.calibration is None
+    assert record.timing.peak_memory_bytes > 10_000_000
+    assert record.timing.peak_device_memory_bytes is None
+
+
+def test_the_phases_of_a_worker_add_up_to_the_wall_time_of_its_parent(good: tuple[Record, float]) -> None:
+    record, wall_s = good
+    timing = record.timing
+    around = (timing.start_s, timing.import_s, timing.data_s, timing.setup_s)
+    assert min(*around, timing.evaluation_s, timing.resets_s, timing.checks_s, *timing.passes_s) >= 0
+    assert timing.start_s > 0.01  # Python and NumPy at the least
+    for whole_s in (timing.wall_s, wall_s):
+        assert timing.phases_s == pytest.approx(whole_s, abs=0.01 * whole_s + 0.02)
+    assert 0 < timing.cpu_s < timing.wall_s * 1.05 + 0.02  # on the one core that it has
+
+
+def test_what_the_threads_did_is_within_the_passes_and_what_is_between_them(good: tuple[Record, float]) -> None:
+    timing = good[0].timing
+    assert sum(timing.steady_s) <= timing.steady.window_s <= timing.wall_s
+    assert 0 < timing.steady.cpu_s <= timing.steady.window_s * 1.05 + 0.02
+    assert timing.steady.cpu_s < timing.cpu_s
+
+
+def test_the_parameters_are_read_after_passes_and_again(good: tuple[Record, float]) -> None:
+    timing = good[0].timing
+    assert len(timing.read_s) == min(MAX_READINGS, len(timing.passes_s))
+    assert len(timing.reread_s) == REREADINGS
+    assert min(*timing.read_s, *timing.reread_s) > 0
+
+
+def test_the_operations_of_a_pass_are_counted_and_bounded_by_a_matrix_product(good: tuple[Record, float]) -> None:
+    timing = good[0].timing
+    assert (timing.steps_per_pass, timing.rows_per_step) == (100, 11)
+    assert timing.flops_per_pass == 4 * 100 * 11  # one weight: forward and for its gradient, two operations each
+    assert timing.product_flops_per_s > 1e8
+
+
+def test_a_good_worker_raises_no_flag_and_one_that_does_not_wait_does(
+    good: tuple[Record, float], tmp_path: Path
+) -> None:
+    raised = [flag.sentence for flag in flags_of([run("unfinished", tmp_path)]).popitem()[1] if flag.unfair]
+    assert [sentence.partition(":")[0] for sentence in raised] == ["does not wait"]
+    assert not any(flag.unfair for flag in flags_of([good[0]]).popitem()[1])
+
+
+def test_the_wall_time_is_told_by_the_parents_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = launch.Child._read_line
+
+    def read_late(child: launch.Child, deadline: float) -> bytes | None:
+        reply = plain(child, deadline)
+        time.sleep(0.5)
+        return reply
+
+    monkeypatch.setattr(launch.Child, "_read_line", read_late)
+    timing = run("right", tmp_path).timing
+    assert timing.wall_s >= timing.phases_s + 0.5 - 0.02
+
+
+def test_the_time_of_a_worker_begins_with_its_process_and_not_with_its_request(tmp_path: Path) -> None:
+    with start_worker(tmp_path) as worker:
+        first = worker.run(request("right"), 60).timing
+        second = worker.run(request("right"), 60).timing
+    assert second.start_s >= first.wall_s - 0.02
+    assert second.phases_s == pytest.approx(second.wall_s, abs=0.01 * second.wall_s + 0.02)
+
+
+def test_by_hand_all_passes_but_the_first_take_the_mean(tmp_path: Path) -> None:
+    with start_worker(tmp_path) as worker:
+        record = worker.run(request("right", "by_hand"), 60)
+    assert record.status == "ok", record.reason
+    assert len(record.timing.passes_s) == 1 + BY_HAND_PASSES
+    assert len(set(record.timing.steady_s)) == 1
+    assert record.quality.losses[0] == pytest.approx(1763.8846, rel=1e-6)
+
+
+def test_a_worker_that_is_asked_how_fast_the_machine_is_tells_that_alone(tmp_path: Path) -> None:
+    nothing = Job(row=a_row("", "", ""), threads=1, block=0)
+    with start_worker(tmp_path) as worker:
+        record = worker.run(Request(kind="calibrate", job=nothing), 60)
+    assert record.status == "ok", record.reason
+    assert len(record.calibration.loops_s) == LOOPS
+    assert min(record.calibration.loops_s) > 0
+    assert (record.timing, record.quality, record.resources) == (None, None, None)
+
+
+def test_a_worker_that_hangs_is_killed_at_its_time_limit(tmp_path: Path) -> None:
+    before = set(psutil.Process().children(recursive=True))
+    with start_worker(tmp_path) as worker:
+        record = worker.run(request("hangs"), 3)
+        assert record.status == "timeout"
+        assert "no result within 3 s" in record.reason
+        assert worker.run(request("right"), 60).status == "ok"  # by a new process
+    assert set(psutil.Process().children(recursive=True)) <= before
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [("exits", "ended with exit status 7 and no result"), ("killed", "was killed by SIGKILL; the system kills so")],
+)
+def test_a_worker_that_dies_leaves_a_record_and_the_next_job_runs(mode: str, reason: str, tmp_path: Path) -> None:
+    with start_worker(tmp_path) as worker:
+        record = worker.run(request(mode), 60)
+        assert record.status == "crashed"
+        assert reason in record.reason
+        assert worker.run(request("right"), 60).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [("raises", "ZeroDivisionError: nobody divides by zero"), ("fails_at_open", "RuntimeError: no room left")],
+)
+def test_an_exception_is_a_record_with_the_end_of_the_output(mode: str, reason: str, tmp_path: Path) -> None:
+    record = run(mode, tmp_path)
+    assert record.status == "failed"
+    assert record.reason == reason
+    assert "Traceback" in record.output
+    assert record.output.endswith(reason)
+
+
+def test_what_a_framework_prints_is_never_taken_for_a_result(tmp_path: Path) -> None:
+    record = run("talks", tmp_path)
+    assert record.status == "ok"
+    assert record.job.row.mode == "talks"
+    assert record.timing is not None
+
+
+def test_unsupported_is_no_failure_and_has_its_reason(tmp_path: Path) -> None:
+    record = run("unsupported", tmp_path)
+    assert (record.status, record.reason) == ("unsupported", "this one never works")
+
+
+def test_losses_that_are_not_numbers_are_stored_as_null(tmp_path: Path) -> None:
+    record = run("nan", tmp_path)
+    assert record.status == "ok"
+    assert record.quality is not None
+    assert set(record.quality.losses) == {None}
+
+
+def test_every_library_that_reads_a_number_of_threads_is_given_the_same() -> None:
+    environment = worker_environment({"OMP_NUM_THREADS": "64", "HOME": "/home"}, 2, Path("cache"))
+    assert {environment[name] for name in THREAD_VARIABLES} == {"2"}
+    assert environment["HOME"] == "/home"
+
+
+def test_training_in_another_precision_than_asked_is_a_failure(tmp_path: Path) -> None:
+    row = a_row("thermometer_raw", "misbehaving", "single", precision="float64")
+    with start_worker(tmp_path) as worker:
+        record = worker.run(Request(kind="time", job=Job(row=row, threads=1, block=0)), 60)
+    assert (record.status, record.reason) == ("failed", "trained in float32 instead of float64")
+
+
+def test_a_worker_that_closes_its_pipe_and_does_not_end_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "CLOSING_S", 1)
+    record = run("lingers", tmp_path)
+    assert record.status == "crashed"
+    assert "closed its pipe without a result and did not end; stopped" in record.reason
+
+
+def test_caches_of_compiled_code_are_not_handed_on() -> None:
+    environment = worker_environment({"JAX_COMPILATION_CACHE_DIR": "/warm"}, 2, Path("cold"))
+    assert "JAX_COMPILATION_CACHE_DIR" not in environment
+    assert environment["TORCHINDUCTOR_CACHE_DIR"] == "cold"

@@ -1,0 +1,91 @@
+"""What a run says of where it ran."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+
+from bench.machine import host as machine
+from bench.machine.host import core_times, gpu_names, this_machine, usable_cores
+from bench.machine.variables import settings_of_frameworks
+from bench.records.provenance import versions
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the time of each core")
+
+
+def test_variables_that_set_frameworks_are_kept_and_no_others() -> None:
+    ours = {"OMP_PROC_BIND": "close", "TF_ENABLE_ONEDNN_OPTS": "0", "XLA_FLAGS": "--x"}
+    others = {"HOME": "/home/somebody", "TF_CLI_CONFIG_FILE": "/home/somebody/.terraformrc", "PATH": "/bin"}
+    assert settings_of_frameworks({**others, **ours}) == ours
+
+
+def test_what_cannot_be_found_out_is_unknown_and_never_empty() -> None:
+    machine = this_machine()
+    assert machine.cores == len(usable_cores()) >= 1
+    assert machine.memory_bytes > 0
+    assert machine.gpus == gpu_names()
+    assert all((machine.system, machine.cpu, machine.governor))
+
+
+def test_versions_are_those_of_what_is_installed() -> None:
+    assert {"levelfield", "numpy"} <= set(versions())
+    assert all(versions().values())
+
+
+def a_core(**times_s: float) -> Any:
+    names = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal", "guest", "guest_nice")
+    return SimpleNamespace(**dict.fromkeys(names, 0.0) | times_s)
+
+
+@linux_only
+def test_a_core_is_busy_with_all_but_waiting_and_what_the_hypervisor_gives_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal", "guest", "guest_nice")
+    core = a_core(**{name: 2.0**number for number, name in enumerate(names)})
+    monkeypatch.setattr(psutil, "cpu_times", lambda percpu: [core])
+    times = core_times((0,))
+    assert times is not None
+    assert times.busy_s == core.user + core.nice + core.system + core.irq + core.softirq  # user holds guest already
+    assert times.stolen_s == core.steal
+
+
+@linux_only
+@pytest.mark.parametrize(
+    ("cores", "busy_s", "stolen_s"), [((0,), 1, 5), ((2,), 4, 0), ((0, 2), 5, 5), ((0, 1, 2), 7, 6)]
+)
+def test_the_times_are_those_of_the_granted_cores(
+    cores: tuple[int, ...], busy_s: float, stolen_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    each = [a_core(user=1.0, steal=5.0), a_core(user=2.0, steal=1.0), a_core(user=4.0)]
+    monkeypatch.setattr(psutil, "cpu_times", lambda percpu: each)
+    times = core_times(cores)
+    assert times is not None
+    assert (times.busy_s, times.stolen_s) == (busy_s, stolen_s)
+
+
+def burn(seconds: float) -> list[str]:
+    """Return a command that uses as much CPU time."""
+    code = f"import time\nwhile time.process_time() < {seconds}: pass"
+    return [sys.executable, "-c", code]
+
+
+@linux_only
+def test_a_child_that_has_ended_is_ours_and_no_other_process() -> None:
+    before = core_times(usable_cores())
+    subprocess.run(burn(0.25), check=True)
+    after = core_times(usable_cores())
+    assert before is not None
+    assert after is not None
+    assert after.own_s - before.own_s >= 0.25
+    assert after.busy_s - before.busy_s >= 0.2  # counted in ticks of 10 ms
+
+
+def test_where_the_system_does_not_tell_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine.sys, "platform", "darwin")
+    assert core_times(usable_cores()) is None

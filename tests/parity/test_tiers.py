@@ -1,0 +1,236 @@
+"""Verdicts: what departs is named, with its step or layer; what is only rounded passes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from support import a_parity_result, a_quality, a_row
+
+from backends.contract import Array, LayerParams, Params
+from bench.parity.check import with_tiers
+from bench.parity.envelope import Envelope
+from bench.parity.tiers import (
+    METRIC_ROWS,
+    MULTIPLE,
+    Departure,
+    compare_gradients,
+    compare_losses,
+    compare_params,
+    compare_repeated,
+    compare_timed_losses,
+    compare_timed_metric,
+    compare_traces,
+    largest_part,
+)
+from bench.parity.traces import Trace
+
+PARAMS = (LayerParams(np.array([[3.0], [-4.0]]), np.array([5.0])), LayerParams(np.array([[1.0]]), np.array([0.01])))
+
+
+def scaled(params: Params, layer: int, name: str, factor: float) -> Params:
+    return tuple(
+        part._replace(**{name: getattr(part, name) * factor}) if i == layer else part for i, part in enumerate(params)
+    )
+
+
+def test_equal_params_do_not_depart() -> None:
+    assert compare_params(PARAMS, PARAMS).size == 0
+    assert compare_params(PARAMS, PARAMS).fault == ""
+
+
+@pytest.mark.parametrize(("layer", "name"), [(0, "weights"), (0, "bias"), (1, "weights"), (1, "bias")])
+def test_a_departure_is_found_in_each_layer_and_named(layer: int, name: str) -> None:
+    departure = compare_params(scaled(PARAMS, layer, name, 1 + 1e-6), PARAMS)
+    assert departure.size == pytest.approx(1e-6, rel=1e-3)
+    assert f"{name} of layer {layer + 1}" in departure.fault
+    assert compare_params(scaled(PARAMS, layer, name, 1 + 1e-11), PARAMS).fault == ""
+
+
+def test_gradients_are_held_to_a_tighter_bound_than_parameters() -> None:
+    off = scaled(PARAMS, 0, "weights", 1 + 5e-10)
+    assert compare_gradients(off, PARAMS).fault
+    assert not compare_params(off, PARAMS).fault
+
+
+def test_other_shapes_and_numbers_of_layers_are_faults() -> None:
+    assert "1 layers instead of 2" in compare_params(PARAMS[:1], PARAMS).fault
+    transposed = (LayerParams(PARAMS[0].weights.T, PARAMS[0].bias), PARAMS[1])
+    assert "shape (1, 2) instead of (2, 1)" in compare_params(transposed, PARAMS).fault
+
+
+def test_params_that_are_not_numbers_are_a_fault() -> None:
+    assert compare_params(scaled(PARAMS, 1, "bias", np.nan), PARAMS).fault
+
+
+def test_the_first_step_that_departs_is_named() -> None:
+    right = np.linspace(2, 1, 20)
+    wrong = right.copy()
+    wrong[[7, 12]] *= 1 + 1e-8
+    assert "at step 7" in compare_losses(wrong, right).fault
+    assert compare_losses(right * (1 + 1e-10), right).fault == ""
+
+
+def test_losses_that_vanish_may_depart_by_a_floor_and_no_more() -> None:
+    right = np.array([1.0, 1e-7])
+    assert compare_losses(right + np.array([0, 9e-13]), right).fault == ""
+    assert "at step 1" in compare_losses(right + np.array([0, 2e-12]), right).fault
+
+
+def test_losses_that_are_not_numbers_or_too_few_are_faults() -> None:
+    right = np.ones(3)
+    assert "at step 2" in compare_losses(np.array([1, 1, np.nan]), right).fault
+    assert "2 losses for 3 steps" in compare_losses(np.ones(2), right).fault
+
+
+STEPS = 40
+LOSSES = np.linspace(2, 1, STEPS)
+
+
+def an_envelope(**changes: Any) -> Envelope:
+    """Return an envelope in which rounding explains 1e-6 of a loss, and 1e-3 from step 20 on."""
+    usual = {
+        "losses": LOSSES,
+        "spread": np.where(np.arange(STEPS) < 20, 1e-6, 1e-3),
+        "params_spread": np.zeros((2, 2)),
+        "metric": 0.9,
+        "metric_spread": 1e-4,
+        "test_rows": 10_000,
+    }
+    return Envelope(**{**usual, **changes})
+
+
+def off_at(step: int, by: float) -> Array:
+    losses = LOSSES.copy()
+    losses[step] += by
+    return losses
+
+
+@pytest.mark.parametrize(("step", "explained"), [(5, 1e-6), (35, 1e-3)])
+def test_every_loss_of_a_timed_run_is_held_against_what_rounding_explains_there(step: int, explained: float) -> None:
+    within, beyond = (off_at(step, share * MULTIPLE * explained) for share in (0.99, 1.01))
+    assert compare_timed_losses(within, "float32", an_envelope()).fault == ""
+    departure = compare_timed_losses(beyond, "float32", an_envelope())
+    assert departure.step == step
+    assert departure.size == pytest.approx(1.01 * MULTIPLE, rel=1e-3)
+    assert f"first departs at step {step} of 40: loss " in departure.fault
+    assert f"rounding explains {explained / LOSSES[step]:.1e}" in departure.fault
+
+
+def test_the_first_of_several_steps_that_depart_is_named() -> None:
+    losses = off_at(12, 1e-3)
+    losses[7] += 1e-3
+    assert compare_timed_losses(losses, "float32", an_envelope()).step == 7
+    assert compare_losses(losses, LOSSES).step == 7
+
+
+def test_early_losses_may_be_rounded_to_a_millionth_however_tight_the_envelope() -> None:
+    tight = an_envelope(spread=np.full(STEPS, 1e-12))
+    assert compare_timed_losses(off_at(0, 1.9e-6), "float32", tight).fault == ""
+    assert compare_timed_losses(off_at(0, 2.1e-6), "float32", tight).fault
+    assert compare_timed_losses(off_at(0, 1.9e-6), "float64", tight).fault
+
+
+def test_a_timed_run_may_leave_the_numbers_only_where_rounding_alone_does() -> None:
+    diverging = np.where(np.arange(STEPS) < 30, LOSSES, np.nan)
+    assert compare_timed_losses(diverging, "float32", an_envelope()).step == 30
+    wide = an_envelope(spread=np.where(np.arange(STEPS) < 30, 1e-6, np.inf))
+    assert compare_timed_losses(diverging, "float32", wide).fault == ""
+    assert compare_timed_losses(np.full(STEPS, np.nan), "float32", wide).step == 0
+
+
+def test_other_numbers_of_losses_are_a_fault() -> None:
+    assert "39 losses for 40 steps" in compare_timed_losses(LOSSES[:-1], "float32", an_envelope()).fault
+
+
+def test_what_rounding_explains_in_float64_is_allowed_beyond_the_fixed_bounds() -> None:
+    off = off_at(30, 1e-6)
+    assert compare_losses(off, LOSSES).step == 30
+    assert compare_losses(off, LOSSES, an_envelope()).fault == ""
+    assert compare_losses(off_at(5, 1e-5), LOSSES, an_envelope()).step == 5
+    moved = scaled(PARAMS, 1, "bias", 1 + 1e-6)
+    explains = an_envelope(params_spread=np.array([[0, 0], [0, 2e-7]]))
+    assert "after the last step bias of layer 2" in compare_params(moved, PARAMS).fault
+    assert compare_params(moved, PARAMS, explains).fault == ""
+    assert "weights of layer 1" in compare_params(scaled(PARAMS, 0, "weights", 1 + 1e-6), PARAMS, explains).fault
+
+
+@pytest.mark.parametrize(("off", "right"), [(METRIC_ROWS / 10_000, True), (0.99e-4 * MULTIPLE, True), (9e-4, False)])
+def test_an_accuracy_may_differ_by_a_few_rows_or_by_what_rounding_explains(off: float, right: bool) -> None:
+    departure = compare_timed_metric("accuracy", 0.9 - off, "float32", an_envelope())
+    assert (departure.fault == "") is right
+    if not right:
+        assert "accuracy 0.8991 where the reference has 0.9; rounding explains 1.0e-04" in departure.fault
+        assert departure.size > MULTIPLE
+
+
+def test_an_error_may_differ_by_a_millionth_of_it_or_by_what_rounding_explains() -> None:
+    tight = an_envelope(metric_spread=1e-12)
+    assert compare_timed_metric("rmse", 0.9 + 8e-7, "float32", tight).fault == ""
+    assert compare_timed_metric("rmse", 0.9 + 1e-6, "float32", tight).fault
+    assert compare_timed_metric("rmse", 0.9 + 1e-6, "float32", an_envelope()).fault == ""
+
+
+def test_a_metric_that_is_no_number_is_a_fault_unless_rounding_alone_gives_none() -> None:
+    assert "nan" in compare_timed_metric("rmse", None, "float32", an_envelope()).fault
+    assert compare_timed_metric("rmse", None, "float32", an_envelope(metric_spread=np.inf)).fault == ""
+    assert compare_timed_metric("rmse", None, "float32", an_envelope(metric=np.nan, metric_spread=0.0)).fault == ""
+
+
+def test_a_pass_that_ends_elsewhere_when_it_is_repeated_is_a_fault() -> None:
+    for share, right in ((None, True), (1e-4, True), (1.0, False)):
+        assert (compare_repeated(a_quality(repeated=share), 1.0).fault == "") is right
+
+
+def test_the_part_that_departs_most_is_named() -> None:
+    other = scaled(scaled(PARAMS, 0, "weights", 1 + 1e-6), 1, "bias", 1.1)
+    assert largest_part(other, PARAMS) == "bias of layer 2, by 1.0e-01"
+
+
+def test_a_verdict_names_the_first_tier_that_found_a_fault_and_keeps_it() -> None:
+    verdict = a_parity_result(a_row("linear_fit"))
+    clean = with_tiers(verdict, {"gradient": Departure(1e-16), "trajectory": Departure(1e-15)})
+    assert (clean.agrees, clean.tier, clean.reason) == (True, "", "")
+    found = with_tiers(clean, {"gradient": Departure(0.0), "trajectory": Departure(1.0, "it departs", 3)})
+    assert (found.agrees, found.tier) == (False, "trajectory")
+    assert found.reason == "trajectory (float64): it departs"
+    later = with_tiers(found, {"metric": Departure(9.0, "so does this")})
+    assert later == found
+    timed = with_tiers(clean, {"envelope": Departure(9.0, "late")})
+    assert timed.reason == "envelope (the timed run in float32): late"
+
+
+def test_a_training_that_diverges_everywhere_alike_is_no_fault() -> None:
+    right = np.array([1.0, 1e200, np.inf, np.nan, np.nan])
+    assert compare_losses(right.copy(), right).fault == ""
+    assert "at step 2" in compare_losses(np.array([1.0, 1e200, 1e300, np.nan, np.nan]), right).fault
+    diverged = (LayerParams(np.array([[np.nan]]), np.array([np.inf])),)
+    assert compare_params(diverged, diverged).fault == ""
+    assert compare_params((LayerParams(np.array([[np.nan]]), np.array([1.0])),), diverged).fault
+
+
+def test_a_gradient_that_ought_to_be_zero_may_be_rounded() -> None:
+    right = (LayerParams(np.ones((3, 2)), np.array([1e-17, -2e-17])),)
+    rounded = (LayerParams(np.ones((3, 2)), np.array([-1e-17, 0.0])),)
+    wrong = (LayerParams(np.ones((3, 2)), np.array([1e-9, 0.0])),)
+    assert compare_gradients(rounded, right).fault == ""
+    assert "bias of layer 1" in compare_gradients(wrong, right).fault
+
+
+def test_rounding_is_asked_only_for_what_departs_and_not_where_a_gradient_is_wrong() -> None:
+    asked = []
+
+    def explain() -> Envelope:
+        asked.append(True)
+        return an_envelope()
+
+    right = Trace(PARAMS, LOSSES, PARAMS)
+    assert [each.fault for each in compare_traces(right, right, explain)] == ["", "", ""]
+    wrong = replace(right, gradient=scaled(PARAMS, 0, "bias", 1.1), losses=off_at(30, 1e-6))
+    assert [bool(each.fault) for each in compare_traces(wrong, right, explain)] == [True, True, False]
+    assert not asked
+    rounded = replace(right, losses=off_at(30, 1e-6))
+    assert [each.fault for each in compare_traces(rounded, right, explain)] == ["", "", ""]
+    assert len(asked) == 1

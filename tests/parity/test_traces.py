@@ -1,0 +1,148 @@
+"""Untimed trainings for parity: from several starts by one trainer, and through files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import no_files
+
+from backends import numpy_backend
+from backends.contract import Placement, Precision
+from bench.parity.cache import EnvelopeCache, cache_key
+from bench.parity.envelope import Envelope, departures, load_envelope, relative_norms, save_envelope
+from bench.parity.rounding import surrounded
+from bench.parity.traces import (
+    load_params,
+    load_trace,
+    load_training_result,
+    params_after,
+    save_params,
+    save_trace,
+    save_training_result,
+    traces,
+    training_results,
+)
+from bench.tasks import TASKS
+from bench.tasks.settings import override
+from bench.tasks.training import Training, make_training, reseeded
+
+EXACT = Placement(mode="loop", device="cpu", precision="float64", threads=1)
+TASK = override(TASKS["iris_mlp"], {"epochs": 3})
+
+
+def training(precision: Precision = "float64") -> Training:
+    return make_training(TASK, precision, no_files)
+
+
+def test_traces_from_several_seeds_are_those_of_each_alone() -> None:
+    several = [reseeded(training(), TASK, "float64", seed) for seed in (0, 1)]
+    together = list(traces(numpy_backend, EXACT, several, 2))
+    for trace, each in zip(together, several, strict=True):
+        (alone,) = traces(numpy_backend, EXACT, [each], 2)
+        np.testing.assert_array_equal(trace.losses, alone.losses)
+        assert relative_norms(trace.params, alone.params).max() == 0
+        assert relative_norms(trace.gradient, alone.gradient).max() == 0
+    assert (together[0].losses != together[1].losses).all()
+    assert len(together[0].losses) == 2 * training().steps_per_pass
+
+
+def test_another_seed_gives_other_weights_and_another_order_on_the_same_rows() -> None:
+    plain, other = training(), reseeded(training(), TASK, "float64", 5)
+    assert other.problem.inputs is not None
+    np.testing.assert_array_equal(plain.problem.inputs, other.problem.inputs)
+    assert (plain.orders[0] != other.orders[0]).any()
+    assert (plain.initial[0].weights != other.initial[0].weights).all()
+    same = reseeded(plain, TASK, "float64", TASK.seed)
+    np.testing.assert_array_equal(plain.orders[2], same.orders[2])
+
+
+@pytest.mark.parametrize("steps", [1, 9, 13, 27])
+def test_parameters_after_some_steps_are_those_on_the_way(steps: int) -> None:
+    trainer = numpy_backend.open_trainer(training().problem, EXACT)
+    trainer.reset(training().initial)
+    trainer.train(np.concatenate(training().orders)[:steps])
+    found = params_after(numpy_backend, EXACT, training(), steps)
+    assert relative_norms(found, trainer.params()).max() == 0
+
+
+def test_what_is_computed_survives_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "0.npz"
+    (trace,) = traces(numpy_backend, EXACT, [training()], 2)
+    save_trace(file, trace)
+    loaded = load_trace(file)
+    np.testing.assert_array_equal(loaded.losses, trace.losses)
+    assert relative_norms(loaded.params, trace.params).max() == 0
+    assert relative_norms(loaded.gradient, trace.gradient).max() == 0
+    (result,) = training_results(numpy_backend, EXACT, [training()])
+    save_training_result(file, result)
+    again = load_training_result(file)
+    np.testing.assert_array_equal(again.losses, result.losses)
+    assert again.metric == result.metric
+    save_params(file, result.params)
+    assert relative_norms(load_params(file), result.params).max() == 0
+
+
+def an_envelope(precision: Precision = "float32") -> Envelope:
+    return surrounded(training(), training(precision), 0)
+
+
+def test_an_envelope_is_as_wide_as_its_precision_rounds() -> None:
+    single, double = an_envelope("float32"), an_envelope("float64")
+    assert 1e-9 < single.spread.max() < 1e-4
+    assert 1e-18 < double.spread.max() < 1e-13
+    assert 1e-9 < single.params_spread.max() < 1e-4
+    assert (single.reach >= single.spread).all()
+    np.testing.assert_array_equal(single.losses, double.losses)
+
+
+def test_an_envelope_reaches_half_the_way_back_and_as_far_again_forth() -> None:
+    spread = np.zeros(101)
+    spread[40] = 1.0
+    wide = replace(an_envelope(), losses=np.zeros(101), spread=spread).reach
+    assert np.flatnonzero(wide).tolist() == list(range(20, 82))
+    spread[40], spread[3] = 0.0, 1.0
+    assert np.flatnonzero(replace(an_envelope(), spread=spread).reach).tolist() == list(range(9))
+
+
+def test_an_envelope_survives_its_file(tmp_path: Path) -> None:
+    envelope = an_envelope()
+    save_envelope(tmp_path / "e.npz", envelope)
+    loaded = load_envelope(tmp_path / "e.npz")
+    for name, value in vars(envelope).items():
+        np.testing.assert_array_equal(vars(loaded)[name], value)
+
+
+def test_a_departure_from_what_is_no_number_is_none_or_infinite() -> None:
+    assert departures([np.nan, np.inf, np.inf, 1.0, np.nan], [np.nan, np.inf, -np.inf, np.nan, 1.0]).tolist() == [
+        *(0.0, 0.0, np.inf, np.inf, np.inf),
+    ]
+
+
+def test_an_envelope_is_kept_under_all_that_it_comes_from(tmp_path: Path) -> None:
+    kept, envelope = EnvelopeCache(tmp_path / "new"), an_envelope()
+    assert kept.get("a") is None
+    kept.put("a", envelope)
+    found = kept.get("a")
+    assert found is not None
+    np.testing.assert_array_equal(found.spread, envelope.spread)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.npz"]
+    keys = {
+        cache_key("t", {"seed": 0}, "float32", None),
+        cache_key("u", {"seed": 0}, "float32", None),
+        cache_key("t", {"seed": 1}, "float32", None),
+        cache_key("t", {"seed": 0}, "float64", None),
+        cache_key("t", {"seed": 0}, "float32", 3),
+    }
+    assert len(keys) == 5
+    assert cache_key("t", {"seed": 0}, "float32", None) in keys
+
+
+def test_an_envelope_that_cannot_be_read_or_written_is_computed_again(tmp_path: Path) -> None:
+    (tmp_path / "a.npz").write_bytes(b"cut off")
+    assert EnvelopeCache(tmp_path).get("a") is None
+    (tmp_path / "file").write_text("")
+    EnvelopeCache(tmp_path / "file").put("a", an_envelope())
+    assert EnvelopeCache(tmp_path / "file").get("a") is None

@@ -1,0 +1,436 @@
+"""Run files: what is written is read back, what was cut off is told and mended, and what is no run file is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from support import a_block, a_header, a_machine, a_parity_result, a_quality, a_record, a_row, a_timing, write_run
+
+from bench.errors import UserError
+from bench.records.runfile import NotARunFile, RunFile, read_run, read_runs
+from bench.records.schema import SCHEMA, Calibration, Goal, Job, Line, Record, Steady
+
+NOT_FINITE = [float("nan"), float("inf"), float("-inf")]
+ROW = a_row("linear_fit")
+JOB = Job(row=ROW, threads=2, block=1, settings={"epochs": "5", "optimizer.learning_rate": 0.1})
+STEADY = Steady(window_s=0.40000000000000002, cpu_s=0.7, vanished_cpu_s=1e-9, waited_s=0.3)
+TIMING = a_timing(
+    *(0.5, 0.1, 0.30000000000000004),
+    data_s=1 / 3,
+    setup_s=1e-7,
+    read_s=(1e-5, 2 / 3),
+    reread_s=(1.1e-5,),
+    steady=STEADY,
+    peak_memory_bytes=10**10,
+    peak_device_memory_bytes=2**40,
+    product_flops_per_s=1e15 / 3,
+)
+QUALITY = a_quality(losses=(1.5, 0.1, None), value=0.057, parameters=(3.0, -4.0, 5.0), truth=(3.0, -4.0, 5.0))
+RECORD = a_record(ROW, job=JOB, started="2025-01-01T00:00:00Z", quality=QUALITY)
+RECORD = msgspec.structs.replace(RECORD, timing=TIMING)
+FAILED = a_record(
+    ROW, job=JOB, status="crashed", reason='killed by "signal" 9', output="line one\nline two\t– ünïcödé ☃\n\x1b[0m"
+)
+VERDICT = a_parity_result(ROW, gradient=1e-16, losses=2e-12, parameters=0.0, envelope=1e-7, metric=-1e-9)
+BLOCK = a_block("linear_fit", 1, 1 / 3, foreign_cores=0.1, stolen_cores=1e-9)
+HEADER = a_header(
+    ROW,
+    command="bench run 'linear fit'",
+    machine=a_machine(gpus=("H200",), load=0.5),
+    versions={"numpy": "2.3.5"},
+    environment={"OMP_PROC_BIND": "close"},
+    goal=Goal(workers=None, effect=0.025, time_s=90.5),
+    schedule_seed=123456,
+    settings={"epochs": "5"},
+    tasks={"linear_fit": {"epochs": 5, "data.weights": [3.0, -4.0], "batch_size": "all"}},
+)
+
+
+def write(path: Path, *lines: Line) -> Path:
+    return write_run(path, HEADER, lines)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run.jsonl"
+
+
+# What is written is read
+
+
+def test_every_kind_of_line_is_read_as_it_was_written(path: Path) -> None:
+    run = read_run(write(path, RECORD, BLOCK, VERDICT, FAILED))
+    assert run.path == path
+    assert run.header == HEADER
+    assert run.records == (RECORD, FAILED)
+    assert run.blocks == (BLOCK,)
+    assert run.parity_results == (VERDICT,)
+    assert run.torn == ""
+
+
+def test_a_run_file_of_a_header_alone_is_one(path: Path) -> None:
+    run = read_run(write(path))
+    assert (run.header, run.records, run.blocks, run.parity_results, run.torn) == (HEADER, (), (), (), "")
+
+
+@pytest.mark.parametrize("status", ["unsupported", "no data", "failed", "crashed", "timeout"])
+def test_a_record_of_every_outcome_is_read_as_it_was_written(path: Path, status: Any) -> None:
+    record = a_record(ROW, job=JOB, status=status, reason="why")
+    assert read_run(write(path, record)).records == (record,)
+
+
+@pytest.mark.parametrize("name", ["before", "after", "foreign_cores", "stolen_cores"])
+def test_what_could_not_be_told_of_a_block_is_read_as_it_was_written(path: Path, name: str) -> None:
+    block = a_block("linear_fit", **{name: None})
+    assert read_run(write(path, block)).blocks == (block,)
+
+
+def test_waiting_that_the_system_does_not_tell_is_read_as_it_was_written(path: Path) -> None:
+    timing = msgspec.structs.replace(TIMING, steady=msgspec.structs.replace(STEADY, waited_s=None))
+    record = msgspec.structs.replace(RECORD, timing=timing)
+    assert read_run(write(path, record)).records == (record,)
+
+
+@pytest.mark.parametrize("workers", [None, 1, 20])
+def test_a_goal_is_read_as_it_was_written(path: Path, workers: int | None) -> None:
+    goal = Goal(workers=workers, effect=1 / 3, time_s=0.0)
+    write_run(path, msgspec.structs.replace(HEADER, goal=goal))
+    assert read_run(path).header.goal == goal
+
+
+def test_records_and_blocks_keep_their_order(path: Path) -> None:
+    records = [a_record(a_row("linear_fit", mode=mode), block) for block in (1, 0) for mode in ("b", "c", "a")]
+    blocks = [a_block("linear_fit", block) for block in (1, 0)]
+    run = read_run(write(path, *records[:3], blocks[0], *records[3:], blocks[1]))
+    assert run.records == tuple(records)
+    assert run.blocks == tuple(blocks)
+
+
+def test_every_line_is_json_of_its_own_and_says_what_it_is(path: Path) -> None:
+    lines = write(path, RECORD, FAILED, BLOCK, VERDICT).read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["type"] for line in lines] == ["header", "record", "record", "block", "verdict"]
+
+
+def test_the_schema_stands_in_the_header(path: Path) -> None:
+    assert json.loads(write(path).read_text())["schema"] == SCHEMA == 2
+
+
+def test_several_runs_are_read_in_their_order(tmp_path: Path) -> None:
+    paths = [write(tmp_path / name, RECORD) for name in ("b", "a")]
+    assert [run.path for run in read_runs(paths)] == paths
+
+
+def test_floats_keep_every_digit(path: Path) -> None:
+    (record,) = read_run(write(path, RECORD)).records
+    assert record.timing is not None
+    assert record.timing.data_s == 1 / 3
+    assert record.timing.passes_s == (0.5, 0.1, 0.30000000000000004)
+    assert record.timing.read_s == (1e-5, 2 / 3)
+    assert record.timing.product_flops_per_s == 1e15 / 3
+    assert record.timing.steady == STEADY
+
+
+def test_the_loops_of_a_calibration_keep_every_digit(path: Path) -> None:
+    calibration = Calibration(loops_s=(1 / 3, 0.1, 2e-3 / 7))
+    (block,) = read_run(write(path, a_block("linear_fit", before=calibration))).blocks
+    assert block.before == calibration
+
+
+PHASES = ("start_s", "import_s", "data_s", "setup_s", "evaluation_s", "resets_s", "checks_s")
+
+
+@pytest.mark.parametrize("name", PHASES)
+def test_each_phase_is_a_part_of_the_wall_time(name: str) -> None:
+    longer = msgspec.structs.replace(TIMING, **{name: getattr(TIMING, name) + 64})
+    assert longer.phases_s == pytest.approx(TIMING.phases_s + 64, rel=1e-12)
+
+
+def test_the_phases_are_all_passes_and_what_is_around_them() -> None:
+    around = {name: 2.0**number for number, name in enumerate(PHASES)}
+    timing = a_timing(1024.0, 2048.0, **around, wall_s=1e9, cpu_s=1e9, read_s=(1e9,), reread_s=(1e9,))
+    assert timing.phases_s == 1024 + 2048 + 127
+
+
+def test_the_steady_passes_are_those_after_the_first() -> None:
+    assert TIMING.steady_s == (0.1, 0.30000000000000004)
+
+
+def test_a_row_is_shown_by_all_that_it_is() -> None:
+    assert str(ROW) == "linear_fit numpy loop cpu float32"
+
+
+# What counts
+
+
+def test_a_job_that_was_tried_again_counts_as_it_ended_last(path: Path) -> None:
+    other = a_record(ROW, 2)
+    assert read_run(write(path, FAILED, other, RECORD)).last_records == (RECORD, other)
+    assert read_run(write(path.with_name("again"), RECORD, other, FAILED)).last_records == (FAILED, other)
+
+
+def test_jobs_of_other_rows_and_blocks_all_count(path: Path) -> None:
+    records = [a_record(a_row("linear_fit", mode=mode), block) for block in (0, 1) for mode in ("a", "b")]
+    assert read_run(write(path, *records)).last_records == tuple(records)
+
+
+def test_the_last_verdict_on_a_row_replaces_those_before_it(path: Path) -> None:
+    first, last = a_parity_result(ROW, agrees=False, reason="an early one"), a_parity_result(ROW)
+    other = a_parity_result(a_row("line_fit"), agrees=None)
+    assert read_run(write(path, first, other, last)).parity == {ROW: last, other.row: other}
+
+
+# Numbers that are not finite
+
+
+@pytest.mark.parametrize("number", NOT_FINITE)
+def test_a_number_that_is_not_finite_becomes_null(path: Path, number: float) -> None:
+    quality = msgspec.structs.replace(QUALITY, losses=(1.0, number), value=number)
+    verdict = msgspec.structs.replace(VERDICT, gradient=number, losses=number, envelope=number, metric=number)
+    content = write(path, msgspec.structs.replace(RECORD, quality=quality), verdict).read_text()
+    for line in content.splitlines():
+        json.loads(line, parse_constant=lambda constant: pytest.fail(f"{constant} is not JSON"))
+    run = read_run(path)
+    assert run.records[0].quality is not None
+    assert run.records[0].quality.losses == (1.0, None)
+    assert run.records[0].quality.value is None
+    (read,) = run.parity_results
+    assert (read.gradient, read.losses, read.envelope, read.metric) == (None, None, None, None)
+    assert read.parameters == 0.0
+
+
+@pytest.mark.parametrize("number", NOT_FINITE)
+def test_the_parameters_of_a_model_that_diverged_are_read_back(path: Path, number: float) -> None:
+    quality = msgspec.structs.replace(QUALITY, parameters=(number, 1.0))
+    (record,) = read_run(write(path, msgspec.structs.replace(RECORD, quality=quality))).records
+    assert record.quality is not None
+    assert record.quality.parameters == (None, 1.0)
+
+
+@pytest.mark.parametrize("number", NOT_FINITE)
+def test_a_setting_that_is_not_finite_is_read_back(path: Path, number: float) -> None:
+    job = msgspec.structs.replace(JOB, settings={"optimizer.learning_rate": number})
+    (record,) = read_run(write(path, msgspec.structs.replace(FAILED, job=job))).records
+    assert record.job.settings == {"optimizer.learning_rate": None}
+
+
+# While it is written
+
+
+def test_a_line_is_in_the_file_before_append_returns(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = []
+    monkeypatch.setattr("bench.records.runfile.os.fsync", lambda file: synced.append(os.fstat(file).st_size))
+    with RunFile.create(path, HEADER) as run_file:
+        for count, line in enumerate((RECORD, VERDICT), start=2):
+            run_file.append(line)
+            assert len(path.read_bytes().splitlines()) == count
+            assert len(synced) == count
+            assert synced[-1] == path.stat().st_size
+
+
+def test_the_folder_of_a_new_file_is_made(tmp_path: Path) -> None:
+    path = write(tmp_path / "results" / "new" / "run.jsonl")
+    assert read_run(path).header == HEADER
+
+
+@pytest.mark.parametrize("content", [b"", b"precious\n"])
+def test_create_refuses_an_existing_file_and_leaves_it_alone(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(FileExistsError):
+        RunFile.create(path, HEADER)
+    assert path.read_bytes() == content
+
+
+def test_create_refuses_a_place_where_no_file_can_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError, match="file"):
+        RunFile.create(tmp_path / "file" / "run.jsonl", HEADER)
+
+
+def test_a_file_is_closed_even_after_an_error(path: Path) -> None:
+    run_file = RunFile.create(path, HEADER)
+    with pytest.raises(RuntimeError, match="interrupted"), run_file:
+        raise RuntimeError("interrupted")
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(run_file.file)
+
+
+# Going on
+
+
+def test_a_resumed_file_goes_on_after_its_last_line(path: Path) -> None:
+    run = read_run(write(path, RECORD))
+    with RunFile.resume(run) as run_file:
+        run_file.append(VERDICT)
+    again = read_run(path)
+    assert (again.header, again.records, again.parity_results) == (HEADER, (RECORD,), (VERDICT,))
+
+
+FULL_LINE = msgspec.json.encode(FAILED)
+
+
+@pytest.mark.parametrize("length", [1, 20, FULL_LINE.index("☃".encode()) + 1, len(FULL_LINE) - 1, len(FULL_LINE)])
+def test_a_torn_last_line_is_reported_and_left_out(path: Path, length: int) -> None:
+    whole = write(path, RECORD, VERDICT).read_bytes()
+    path.write_bytes(whole + FULL_LINE[:length])
+    run = read_run(path)
+    assert (run.header, run.records, run.parity_results) == (HEADER, (RECORD,), (VERDICT,))
+    assert run.torn.startswith(f"{path}: line 4 was cut off")
+    assert path.read_bytes() == whole + FULL_LINE[:length]  # reading changes nothing
+
+
+@pytest.mark.parametrize("length", [1, 20, len(FULL_LINE)])
+def test_a_torn_last_line_is_cut_on_resume(path: Path, length: int) -> None:
+    whole = write(path, RECORD).read_bytes()
+    path.write_bytes(whole + FULL_LINE[:length])
+    with RunFile.resume(read_run(path)) as run_file:
+        assert path.read_bytes() == whole
+        run_file.append(VERDICT)
+    again = read_run(path)
+    assert (again.records, again.parity_results, again.torn) == ((RECORD,), (VERDICT,), "")
+
+
+def test_a_whole_file_loses_nothing_on_resume(path: Path) -> None:
+    whole = write(path, RECORD, FAILED).read_bytes()
+    with RunFile.resume(read_run(path)):
+        pass
+    assert path.read_bytes() == whole
+
+
+def test_a_torn_line_after_the_header_leaves_the_header(path: Path) -> None:
+    whole = write(path).read_bytes()
+    path.write_bytes(whole + b"{")
+    assert read_run(path).torn.startswith(f"{path}: line 2 was cut off")
+
+
+# What is no run file
+
+RECORD_LINE = msgspec.json.encode(RECORD) + b"\n"
+HEADER_LINE = msgspec.json.encode(HEADER) + b"\n"
+FOREIGN = {
+    "empty": b"",
+    "blank": b"\n",
+    "text": b"Dear reader,\nthis is a letter.\n",
+    "text of one line": b"no end",
+    "a number": b"42\n",
+    "a list": b"[1, 2]\n",
+    "JSON of another kind": b'{"name": "levelfield", "version": 1}\n',
+    "tagged JSON of another kind": b'{"type": "invoice"}\n',
+    "JSON on many lines": json.dumps({"a": 1}, indent=2).encode() + b"\n",
+    "a header that lacks everything": b'{"type": "header", "schema": 2}\n',
+    "binary": bytes(range(256)) * 4,
+    "invalid UTF-8 in a text": b'{"type": "header", "commit": "\xff\xfe"}\n',
+    "zeros": bytes(1000) + b"\n",
+    "UTF-16": "{}\n".encode("utf-16"),
+    "a record first": RECORD_LINE + HEADER_LINE,
+    "a header of this schema and of the form of another": json.dumps(
+        {"type": "header", "schema": SCHEMA, "jobs": [], "workers": 3, "threads": 2, "schedule_seed": 0}
+    ).encode()
+    + b"\n",
+    "a torn header": HEADER_LINE[:-30],
+    "deep nesting": b"[" * 100_000 + b"\n",
+}
+
+
+@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
+def test_what_is_no_run_file_is_refused_with_a_reason_in_one_line(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(NotARunFile) as caught:
+        read_run(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path} is not a run file: ")
+    assert len(message) > len(f"{path} is not a run file: ")
+    assert len(message.splitlines()) == 1
+    assert path.read_bytes() == content
+
+
+def test_a_directory_is_no_run_file(tmp_path: Path) -> None:
+    with pytest.raises(NotARunFile) as caught:
+        read_run(tmp_path)
+    assert str(caught.value) == f"cannot read {tmp_path}: Is a directory"
+
+
+def test_a_missing_file_is_no_run_file(path: Path) -> None:
+    with pytest.raises(NotARunFile) as caught:
+        read_run(path)
+    assert str(caught.value) == f"cannot read {path}: No such file or directory"
+
+
+def test_that_a_file_is_none_is_the_users_to_mend() -> None:
+    assert issubclass(NotARunFile, UserError)
+
+
+def test_one_bad_file_among_several_is_named(tmp_path: Path) -> None:
+    good, bad = write(tmp_path / "good"), tmp_path / "bad"
+    bad.write_text("text\n")
+    with pytest.raises(NotARunFile, match=f"{bad} is not a run file"):
+        read_runs([good, bad])
+
+
+@pytest.mark.parametrize(
+    "line", [b"damaged", b"", b'{"type":"record"}', b'{"type":"chapter"}', RECORD_LINE[:50], b"\xff\xfe", b"null"]
+)
+def test_a_damaged_line_in_the_middle_is_refused_by_its_number(path: Path, line: bytes) -> None:
+    path.write_bytes(HEADER_LINE + RECORD_LINE + line + b"\n" + RECORD_LINE)
+    with pytest.raises(NotARunFile, match="line 3: ") as caught:
+        read_run(path)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("schema", [SCHEMA - 1, SCHEMA + 1, 99])
+def test_another_schema_is_refused_and_both_are_named(path: Path, schema: int) -> None:
+    other = json.loads(HEADER_LINE) | {"schema": schema, "surprise": {"new": [1]}}
+    path.write_text(json.dumps(other) + '\n{"type":"chapter"}\n')
+    with pytest.raises(NotARunFile) as caught:
+        read_run(path)
+    assert str(caught.value) == f"{path} has schema {schema}; this version reads schema {SCHEMA}"
+
+
+@pytest.mark.parametrize("schema", [SCHEMA - 1, SCHEMA + 1])
+@pytest.mark.parametrize("changes", [{"rows": "renamed"}, {"machine": None}, {"tasks": []}, {"goal": 5}])
+def test_another_schema_is_refused_as_such_where_its_header_is_of_another_form(
+    path: Path, changes: dict[str, Any], schema: int
+) -> None:
+    path.write_text(json.dumps(json.loads(HEADER_LINE) | {"schema": schema} | changes) + "\n")
+    with pytest.raises(NotARunFile, match=f"has schema {schema}"):
+        read_run(path)
+
+
+# Losses that repeat themselves
+
+
+def losses_of(path: Path) -> list[tuple[float | None, ...]]:
+    return [record.quality.losses for record in read_run(path).records if record.quality]
+
+
+def in_file(path: Path) -> list[list[float]]:
+    lines = map(json.loads, path.read_text().splitlines())
+    return [line["quality"]["losses"] for line in lines if line["type"] == "record"]
+
+
+def with_losses(*losses: float) -> Record:
+    return msgspec.structs.replace(RECORD, quality=msgspec.structs.replace(QUALITY, losses=losses))
+
+
+def test_losses_that_are_the_same_to_the_digit_are_written_once_and_read_each_time(path: Path) -> None:
+    write(path, with_losses(1.5, 0.1), with_losses(1.5, 0.1), with_losses(1.5, 0.2), with_losses(1.5, 0.1))
+    assert in_file(path) == [[1.5, 0.1], [], [1.5, 0.2], []]
+    assert losses_of(path) == [(1.5, 0.1), (1.5, 0.1), (1.5, 0.2), (1.5, 0.1)]
+
+
+def test_another_row_has_losses_of_its_own(path: Path) -> None:
+    other = msgspec.structs.replace(JOB, row=msgspec.structs.replace(ROW, mode="other"))
+    write(path, with_losses(1.0), msgspec.structs.replace(with_losses(1.0), job=other))
+    assert in_file(path) == [[1.0], [1.0]]
+
+
+def test_a_run_that_is_gone_on_with_still_knows_them(path: Path) -> None:
+    write(path, with_losses(1.0))
+    with RunFile.resume(read_run(path)) as run_file:
+        run_file.append(with_losses(1.0))
+    assert in_file(path) == [[1.0], []]
+    assert losses_of(path) == [(1.0,), (1.0,)]

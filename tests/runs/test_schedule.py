@@ -1,0 +1,258 @@
+"""How a run goes: its order, when it ends, what it passes over, and how it is gone on with; on a made-up machine."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+import pytest
+from synthetic import CALIBRATION_S, SAMPLE_S, MadeUpStand, Nobody, a_plan, lines_of, records_of, rows_of
+
+from bench.analysis.comparison import Comparisons, log_times
+from bench.analysis.stats import MIN_BLOCKS
+from bench.analysis.stopping import still_open
+from bench.records.schema import Block, Calibration, CoreTimes, Job, Record, Row
+from bench.runs.plan import Plan, block_order
+from bench.runs.schedule import run_blocks
+
+A, B, C = ROWS = rows_of("a", "b", "c")
+OTHERS = rows_of("a", "b", task="thermometer")
+
+
+def a_stand(pass_s: Iterable[float] = (0.02, 0.02, 0.02), seed: int = 0, **more: object) -> MadeUpStand:
+    times = {**dict(zip(ROWS, pass_s, strict=True)), **dict.fromkeys(OTHERS, 0.01)}
+    return MadeUpStand(times, np.random.default_rng(seed), **more)  # type: ignore[arg-type]
+
+
+def order_of(records: Iterable[Record]) -> list[tuple[Row, int]]:
+    return [(record.job.row, record.job.block) for record in records]
+
+
+def blocks_of(records: Iterable[Record]) -> Counter[Row]:
+    return Counter(record.job.row for record in records)
+
+
+# Order
+
+
+def test_the_header_s_rows_and_seed_give_the_order_in_which_a_run_ran() -> None:
+    plan = a_plan((*ROWS, *OTHERS), workers=5, seed=11)
+    expected = [
+        (row, block)
+        for block in range(5)
+        for rows in plan.tasks.values()
+        for row in block_order(rows, seed=11, block=block)
+    ]
+    assert order_of(records_of(plan, a_stand())) == expected
+
+
+def test_the_rows_of_a_task_run_side_by_side_in_every_block() -> None:
+    plan = a_plan((A, OTHERS[0], B, OTHERS[1], C), workers=4)
+    for line in range(0, 20, 5):
+        tasks = [record.job.row.task for record in records_of(plan, a_stand())[line : line + 5]]
+        assert tasks == ["linear_fit"] * 3 + ["thermometer"] * 2
+
+
+def test_the_order_does_not_depend_on_which_rows_have_told_enough() -> None:
+    plan, fast_and_two = a_plan(ROWS, seed=4, time_s=3000.0), a_stand((0.02, 0.02, 0.9), sd=0.06)
+    for row, block in order_of(records_of(plan, fast_and_two)):
+        order = [each for each in block_order(ROWS, seed=4, block=block) if block < MIN_BLOCKS or each != C]
+        assert row in order
+    later = [row for row, block in order_of(records_of(plan, a_stand((0.02, 0.02, 0.9), sd=0.06))) if block == 8]
+    assert later == [row for row in block_order(ROWS, seed=4, block=8) if row != C]
+
+
+# Enough
+
+
+def test_a_number_of_workers_is_kept_whatever_they_tell() -> None:
+    assert blocks_of(records_of(a_plan(ROWS, workers=3), a_stand(sd=0.0001))) == dict.fromkeys(ROWS, 3)
+    long = a_plan(ROWS, workers=9, time_s=1.0)
+    assert blocks_of(records_of(long, a_stand(sd=0.5))) == dict.fromkeys(ROWS, 9)
+
+
+def test_a_run_ends_as_soon_as_its_intervals_are_tight() -> None:
+    assert blocks_of(records_of(a_plan(ROWS), a_stand(sd=0.005))) == dict.fromkeys(ROWS, MIN_BLOCKS)
+
+
+def test_a_run_goes_on_while_its_intervals_are_wide_and_ends_when_they_are_not() -> None:
+    records = records_of(a_plan(ROWS, time_s=1e9), a_stand(sd=0.05))
+    counts = blocks_of(records)
+    assert min(counts.values()) > 2 * MIN_BLOCKS
+    comparisons = Comparisons(log_times(records), 0.05)
+    best = comparisons.fastest(ROWS)
+    assert best is not None
+    assert all(comparisons.verdict(row, best)[1].detectable <= 0.05 for row in ROWS if row != best)
+
+
+def test_a_smaller_difference_takes_more_blocks() -> None:
+    counts = [
+        max(blocks_of(records_of(a_plan(ROWS, effect=effect, time_s=1e9), a_stand())).values())
+        for effect in (0.10, 0.05, 0.02)
+    ]
+    assert counts == sorted(counts)
+    assert counts[2] > 2 * counts[1]
+
+
+def test_what_is_beyond_doubt_is_passed_over_and_the_fastest_stays_with_what_is_not() -> None:
+    counts = blocks_of(records_of(a_plan(ROWS, time_s=1e9), a_stand((0.02, 0.0201, 0.5), sd=0.06)))
+    assert counts[C] == MIN_BLOCKS
+    assert counts[A] == counts[B] > 2 * MIN_BLOCKS
+
+
+def test_a_row_alone_runs_until_a_later_run_could_be_compared_with_it() -> None:
+    few, many = (len(records_of(a_plan([A], time_s=1e9), a_stand(sd=sd))) for sd in (0.005, 0.06))
+    assert (few, many > 2 * MIN_BLOCKS) == (MIN_BLOCKS, True)
+
+
+def test_rows_that_compute_something_else_are_compared_with_nothing() -> None:
+    executor = a_stand((0.001, 0.02, 0.02), sd=0.05)  # the wrong one is the fastest
+    plan = a_plan(ROWS, time_s=1e9)
+    records = [r for r in run_blocks(plan, executor, Nobody(), unranked=lambda: [A]) if isinstance(r, Record)]
+    counts = blocks_of(records)
+    assert counts[A] == MIN_BLOCKS
+    assert counts[B] == counts[C] > MIN_BLOCKS
+
+
+def test_a_row_that_fails_is_not_tried_again_and_costs_the_others_nothing() -> None:
+    records = records_of(a_plan(ROWS, workers=4), a_stand(broken=frozenset([B])))
+    assert blocks_of(records) == {A: 4, B: 1, C: 4}
+
+
+def test_a_run_of_rows_that_all_fail_ends() -> None:
+    records = records_of(a_plan(ROWS), a_stand(broken=frozenset(ROWS)))
+    assert blocks_of(records) == dict.fromkeys(ROWS, 1)
+
+
+def test_what_is_open_depends_on_the_blocks_before_alone() -> None:
+    plan = a_plan(ROWS, time_s=1e9)
+    records = records_of(plan, a_stand((0.02, 0.02, 0.9), sd=0.06))
+    later = [msgspec.structs.replace(r, status="crashed") if r.job.block == 8 else r for r in records]
+    assert still_open(ROWS, plan.goal, records, 8) == still_open(ROWS, plan.goal, later, 8) == {A, B}
+    assert not still_open(ROWS, plan.goal, later, 9) & {A, B}
+
+
+# Time
+
+
+def test_no_block_begins_that_would_end_after_the_time() -> None:
+    executor = a_stand(sd=0.5)
+    block_s = 3 * SAMPLE_S + 2 * CALIBRATION_S
+    records_of(a_plan(ROWS, time_s=7.5 * block_s), executor)
+    assert executor.now_s == pytest.approx(7 * block_s)
+
+
+def test_the_first_block_of_every_task_runs_however_little_time_there_is() -> None:
+    assert blocks_of(records_of(a_plan((*ROWS, *OTHERS), time_s=0.0), a_stand())) == dict.fromkeys((*ROWS, *OTHERS), 1)
+
+
+def test_a_task_whose_blocks_are_too_long_leaves_the_time_to_the_others() -> None:
+    plan = a_plan((*ROWS, *OTHERS), time_s=3 * 6.5 + 3 * 4.5 + 5.0)
+    counts = blocks_of(records_of(plan, a_stand(sd=0.5)))
+    assert (counts[A], counts[OTHERS[0]]) == (3, 4)
+
+
+# What the machine did
+
+
+class Watched(MadeUpStand):
+    """A machine on which somebody else keeps half a core busy, and the hypervisor takes a quarter."""
+
+    def core_times(self) -> CoreTimes | None:
+        own_s = 1.2 * self.now_s
+        return CoreTimes(busy_s=own_s + 0.5 * self.now_s, stolen_s=0.25 * self.now_s, own_s=own_s)
+
+
+def test_each_block_says_what_the_machine_did_meanwhile() -> None:
+    executor = Watched(dict.fromkeys(ROWS, 0.02), np.random.default_rng(0), speed=lambda now_s: 1 + now_s / 100)
+    lines = lines_of(a_plan(ROWS, workers=2), executor)
+    blocks = [line for line in lines if isinstance(line, Block)]
+    assert [(block.task, block.block) for block in blocks] == [("linear_fit", 0), ("linear_fit", 1)]
+    assert isinstance(lines[3], Block)  # right after the three samples that it is about
+    assert blocks[0].wall_s == pytest.approx(3 * SAMPLE_S)
+    assert blocks[0].foreign_cores == pytest.approx(0.5)
+    assert blocks[0].stolen_cores == pytest.approx(0.25)
+    before, after = blocks[0].before, blocks[0].after
+    assert before is not None
+    assert after is not None
+    assert after.loops_s[0] > before.loops_s[0]
+
+
+class Mute(MadeUpStand):
+    """A machine that tells nothing of itself."""
+
+    def calibrate(self, job: Job) -> Calibration | None:
+        return None
+
+    def core_times(self) -> CoreTimes | None:
+        return None
+
+
+def test_what_a_machine_does_not_tell_is_unknown() -> None:
+    (block,) = (
+        line
+        for line in lines_of(a_plan(ROWS, workers=1), Mute(dict.fromkeys(ROWS, 0.02), np.random.default_rng(0)))
+        if isinstance(line, Block)
+    )
+    assert (block.before, block.after, block.foreign_cores, block.stolen_cores) == (None, None, None, None)
+
+
+# Going on
+
+
+class Scripted(MadeUpStand):
+    """A machine on which a sample depends on nothing but its job, so that two runs can be held against each other."""
+
+    def sample(self, job: Job) -> Record:
+        seed = [*map(ord, job.row.mode), job.block]
+        executor = replace_rng(self, seed)
+        record = MadeUpStand.sample(executor, job)
+        self.now_s += SAMPLE_S
+        return record
+
+
+def replace_rng(executor: MadeUpStand, seed: list[int]) -> MadeUpStand:
+    return MadeUpStand(executor.pass_s, np.random.default_rng(seed), sd=executor.sd)
+
+
+def a_scripted() -> Scripted:
+    return Scripted(dict(zip(ROWS, (0.02, 0.02, 0.9), strict=True)), np.random.default_rng(0), sd=0.05)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 7, 20, 31])
+def test_a_run_that_was_interrupted_takes_the_samples_that_it_would_have_taken(kept: int) -> None:
+    plan: Plan = a_plan(ROWS, seed=2, time_s=1e9)
+    whole = records_of(plan, a_scripted())
+    assert len(whole) > 31
+    rest = [r for r in run_blocks(plan, a_scripted(), Nobody(), whole[:kept]) if isinstance(r, Record)]
+    assert [*whole[:kept], *rest] == whole
+
+
+def test_a_run_whose_time_was_up_goes_on_with_more() -> None:
+    short = a_plan(ROWS, seed=2, time_s=40.0)
+    first = records_of(short, a_scripted())
+    longer = replace(short, goal=msgspec.structs.replace(short.goal, time_s=1e9))
+    rest = [r for r in run_blocks(longer, a_scripted(), Nobody(), first) if isinstance(r, Record)]
+    assert [*first, *rest] == records_of(longer, a_scripted())
+
+
+def test_a_finished_run_owes_nothing() -> None:
+    plan = a_plan(ROWS, workers=3)
+    whole = records_of(plan, a_stand())
+    assert list(run_blocks(plan, a_stand(), Nobody(), whole)) == []
+
+
+def test_the_audience_is_told_how_many_samples_each_block_has() -> None:
+    nobody = Nobody()
+    list(run_blocks(a_plan((*ROWS, *OTHERS), workers=2), a_stand(), nobody))
+    assert nobody.stages == [("block 1 of 2", 5), ("block 2 of 2", 5)]
+
+
+def test_and_how_much_of_the_time_is_over() -> None:
+    nobody = Nobody()
+    list(run_blocks(a_plan(ROWS, time_s=600.0), a_stand(sd=0.001), nobody))
+    assert nobody.stages[:2] == [("block 1, 0 of 10 min", 3), ("block 2, 0 of 10 min", 3)]
+    assert len(nobody.stages) == MIN_BLOCKS

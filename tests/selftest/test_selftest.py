@@ -1,0 +1,676 @@
+"""What the suite claims of itself: each claim held and broken by planted data, and the backends that it tests with."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Self, cast
+
+import numpy as np
+import pytest
+from support import a_record, a_row, a_timing, no_files, run_bench
+
+from backends.contract import Array, Params, Placement
+from backends.numpy_backend import NumpyTrainer
+from backends.registry import BACKENDS
+from bench.analysis.comparison import Times
+from bench.analysis.flags import Flag, ProcessTimes, flags
+from bench.analysis.stats import interval
+from bench.events import SilentListener
+from bench.harness.executor import ProcessExecutor
+from bench.harness.measure import measure, reread
+from bench.harness.process import Worker
+from bench.harness.setup import WorkerSetup
+from bench.machine.usage import Usage
+from bench.records.schema import Goal, Job, Record, Request, Resources, Row, Steady
+from bench.runs.plan import EFFECT, BadChoice, Plan
+from bench.runs.selection import Choice, choose_rows
+from bench.selftest import SELFTEST, backend
+from bench.selftest import run as selftests
+from bench.selftest.claims import (
+    FAULTS,
+    Claim,
+    faults_flagged,
+    little_overhead,
+    no_false_alarms,
+    slowdowns_found,
+    truth_covered,
+)
+from bench.selftest.run import TASK, OverheadExecutor, _csv, plan, selftest, take, tidy
+from bench.tasks import TASKS
+from bench.tasks.training import make_training
+
+
+def mode_row(mode: str) -> Row:
+    return a_row(TASK, SELFTEST.name, mode)
+
+
+def times(ratios: Mapping[str, float], *, blocks: int = 8, noise: float = 0.002) -> Times:
+    """Return a run whose modes take so many times as long as its first, but for noise that adds up to nothing."""
+    return {
+        mode_row(mode): {
+            block: math.log(0.02 * ratio) + 0.1 * block + (noise * (-1) ** block if number else 0.0)
+            for block in range(blocks)
+        }
+        for number, (mode, ratio) in enumerate(ratios.items())
+    }
+
+
+def a_run(again: float = 1.0, slower: float = 1.05, **more: Any) -> Times:
+    return times({"same": 1.0, "again": again, "slower": slower}, **more)
+
+
+RIGHT, NOISY, SHORT = a_run(), a_run(noise=0.2), a_run(blocks=5)
+
+
+# False alarms
+
+
+def test_a_backend_that_is_never_told_from_itself_is_no_false_alarm() -> None:
+    claim = no_false_alarms([RIGHT] * 40, EFFECT)
+    assert claim.holds
+    assert claim.wanted == "at most 11.9% (5% and two standard errors) of 40"
+    assert claim.got == "0 (0.0%); 40 equivalent, the others inconclusive"
+
+
+@pytest.mark.parametrize(("alarms", "holds"), [(4, True), (5, False)])  # 11.9 % of 40 are 4.8
+@pytest.mark.parametrize("again", [1.1, 1 / 1.1])
+def test_false_alarms_may_be_as_many_as_chance_explains(again: float, alarms: int, holds: bool) -> None:
+    claim = no_false_alarms([a_run(again)] * alarms + [RIGHT] * (30 - alarms) + [NOISY] * 10, EFFECT)
+    assert claim.holds == holds
+    assert claim.got == f"{alarms} ({alarms / 40:.1%}); {30 - alarms} equivalent, the others inconclusive"
+
+
+def test_one_run_is_enough_to_hold() -> None:
+    assert no_false_alarms([RIGHT], EFFECT).holds
+    assert not no_false_alarms([a_run(1.1)], EFFECT).holds
+
+
+# Slowdowns
+
+
+def test_a_slowdown_that_is_always_found() -> None:
+    claim = slowdowns_found([RIGHT] * 10, EFFECT)
+    assert claim.holds
+    assert claim.name == "a slowdown of 5% is found by a run that claims to see one"
+    assert claim.wanted == "at least 90%"
+    assert claim.got == "10 of 10 (100%); 0 runs ended without such a claim"
+
+
+@pytest.mark.parametrize(("missed", "holds"), [(1, True), (2, False)])
+@pytest.mark.parametrize("slower", [1.0, 1 / 1.1])
+def test_one_slowdown_in_ten_may_be_missed(slower: float, missed: int, holds: bool) -> None:
+    claim = slowdowns_found([a_run(slower=slower)] * missed + [RIGHT] * (10 - missed), EFFECT)
+    assert claim.holds == holds
+    assert claim.got.startswith(f"{10 - missed} of 10 ")
+
+
+def test_a_run_that_could_not_have_seen_a_slowdown_misses_none() -> None:
+    claim = slowdowns_found([NOISY, SHORT, RIGHT], EFFECT)
+    assert claim.holds
+    assert claim.got == "1 of 1 (100%); 2 runs ended without such a claim"
+
+
+def test_runs_that_all_could_not_have_seen_a_slowdown_prove_nothing() -> None:
+    assert not slowdowns_found([NOISY, SHORT], EFFECT).holds
+
+
+# Intervals
+
+
+def test_intervals_that_hold_the_truth() -> None:
+    claim = truth_covered([RIGHT] * 40, EFFECT)
+    assert claim.holds
+    assert claim.wanted == "at least 90.1% (95 % less two standard errors) of 80"
+    assert claim.got == "80 (100.0%)"
+
+
+@pytest.mark.parametrize(("missed", "holds"), [(7, True), (8, False)])  # 90.1 % of 80 are 72.1
+@pytest.mark.parametrize("planted", [{"again": 1.02}, {"again": 0.98}, {"slower": 1.08}, {"slower": 1.0}], ids=str)
+def test_intervals_may_miss_as_often_as_chance_explains(planted: dict[str, float], missed: int, holds: bool) -> None:
+    claim = truth_covered([a_run(**planted)] * missed + [RIGHT] * (40 - missed), EFFECT)
+    assert claim.holds == holds
+    assert claim.got == f"{80 - missed} ({(80 - missed) / 80:.1%})"
+
+
+def test_runs_without_an_interval_do_not_count() -> None:
+    assert truth_covered([SHORT, RIGHT], EFFECT).wanted.endswith(" of 2")
+    assert not truth_covered([SHORT], EFFECT).holds
+
+
+@pytest.mark.parametrize("claim", [no_false_alarms, slowdowns_found, truth_covered])
+def test_no_runs_prove_nothing(claim: Callable[[Sequence[Times], float], Claim]) -> None:
+    assert not claim([], EFFECT).holds
+
+
+# Overhead
+
+
+def overhead(ratio: float, **more: Any) -> Claim:
+    return little_overhead(times({"by_hand": 1.0, "no_op": ratio}, **more), 0.01)
+
+
+def test_an_overhead_of_half_a_percent_is_little() -> None:
+    claim = overhead(1.005, noise=0.001)
+    between = interval([math.log(1.005) + 0.001 * (-1) ** block for block in range(8)])
+    assert claim.holds
+    assert between is not None
+    assert claim.wanted == "the whole interval below 1.01"
+    assert claim.got == f"1.0050 [{between.low:.4f}, {between.high:.4f}] from 8 blocks"
+
+
+def test_an_overhead_of_two_percent_is_not() -> None:
+    assert not overhead(1.02, noise=0.001).holds
+
+
+def test_an_overhead_that_may_be_more_than_a_percent_is_not_little() -> None:
+    assert not overhead(1.0, noise=0.02).holds
+
+
+def test_an_overhead_without_an_interval_is_not_known_to_be_little() -> None:
+    claim = overhead(1.0, blocks=5)
+    assert not claim.holds
+    assert claim.got == "no interval from 5 blocks"
+
+
+# Faults
+
+
+def flagged(sentences: Mapping[str, Sequence[str]]) -> dict[Row, list[Flag]]:
+    return {mode_row(mode): [Flag(each, unfair=True) for each in told] for mode, told in sentences.items()}
+
+
+GOOD_FLAGS: dict[str, tuple[str, ...]] = {
+    "same": (),
+    **{mode: (f"it {says} 9 times",) for mode, says in FAULTS.items()},
+}
+
+
+def held(sentences: Mapping[str, Sequence[str]]) -> dict[str, bool]:
+    """Return by mode whether the claim on it holds."""
+    claims = faults_flagged(flagged(sentences))
+    return dict(zip((*FAULTS, "same"), (claim.holds for claim in claims), strict=True))
+
+
+def test_every_fault_is_flagged_and_the_right_backend_is_not() -> None:
+    assert held(GOOD_FLAGS) == dict.fromkeys((*FAULTS, "same"), True)
+    *faulty, right = faults_flagged(flagged(GOOD_FLAGS))
+    for claim, (mode, says) in zip(faulty, FAULTS.items(), strict=True):
+        assert mode in claim.name
+        assert says in claim.wanted
+        assert claim.got == f"it {says} 9 times"
+    assert (right.wanted, right.got) == ("no flag", "nothing")
+
+
+@pytest.mark.parametrize("mode", FAULTS)
+@pytest.mark.parametrize("told", [(), ("of something else",)])
+def test_a_fault_that_is_not_flagged_by_what_it_is_breaks_its_claim_alone(mode: str, told: tuple[str, ...]) -> None:
+    assert held({**GOOD_FLAGS, mode: told}) == {**dict.fromkeys((*FAULTS, "same"), True), mode: False}
+
+
+@pytest.mark.parametrize("mode", [*FAULTS, "same"])
+def test_a_mode_that_was_not_timed_breaks_its_claim(mode: str) -> None:
+    assert not held({name: told for name, told in GOOD_FLAGS.items() if name != mode})[mode]
+
+
+def test_a_flag_on_the_right_backend_breaks_its_claim() -> None:
+    claims = faults_flagged(flagged({**GOOD_FLAGS, "same": ("slows down",)}))
+    assert [(claim.got, claim.holds) for claim in claims if claim.wanted == "no flag"] == [("slows down", False)]
+
+
+def test_a_fault_may_raise_other_flags_too() -> None:
+    both = {**GOOD_FLAGS, "unfinished": ("something else", "does not wait: 20%")}
+    assert held(both)["unfinished"]
+    assert "something else; does not wait: 20%" in [claim.got for claim in faults_flagged(flagged(both))]
+
+
+# The backends
+
+
+class FakeTime:
+    """Stands in for the module: time goes by where somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    def usage(self) -> Usage:
+        return Usage(self.now_s, self.now_s, None)
+
+
+class FakeThread:
+    """Runs when it is waited for."""
+
+    started = 0
+
+    def __init__(self, target: Callable[..., object], args: tuple[Any, ...] = (), *, daemon: bool = False) -> None:
+        self.work: Callable[[], object] | None = lambda: target(*args)
+        self.daemon = daemon
+
+    def start(self) -> None:
+        FakeThread.started += 1
+
+    def join(self) -> None:
+        if self.work is not None:
+            self.work()
+        self.work = None
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
+    fake = FakeTime()
+    monkeypatch.setattr(backend, "time", fake)
+    monkeypatch.setattr(backend, "spin", fake.sleep)
+    monkeypatch.setattr(backend, "threading", SimpleNamespace(Thread=FakeThread))
+    monkeypatch.setattr(FakeThread, "started", 0)
+    return fake
+
+
+@pytest.fixture
+def two_seconds(clock: FakeTime, monkeypatch: pytest.MonkeyPatch) -> FakeTime:
+    """Let NumPy train in two seconds."""
+    train = NumpyTrainer.train
+
+    def train_slowly(self: NumpyTrainer, order: Array) -> Array:
+        clock.sleep(2.0)
+        return train(self, order)
+
+    monkeypatch.setattr(NumpyTrainer, "train", train_slowly)
+    return clock
+
+
+@pytest.fixture
+def twenty_milliseconds(clock: FakeTime, monkeypatch: pytest.MonkeyPatch) -> FakeTime:
+    """Let NumPy train in twenty milliseconds, without any result."""
+
+    def train(self: NumpyTrainer, order: Array) -> Array:
+        clock.sleep(0.02)
+        return np.zeros(len(order))
+
+    monkeypatch.setattr(NumpyTrainer, "train", train)
+    return clock
+
+
+TRAINING = make_training(TASKS["linear_fit"], "float32", no_files)
+ORDER = TRAINING.orders[0]
+CPU = Placement(mode="loop", device="cpu", precision="float32", threads=2)
+
+
+def opened(mode: str, threads: int = 2) -> Any:
+    placement = Placement(mode=mode, device="cpu", precision="float32", threads=threads)
+    trainer = backend.open_trainer(TRAINING.problem, placement)
+    trainer.reset(TRAINING.initial)
+    return trainer
+
+
+def passes_s(mode: str, clock: FakeTime, count: int) -> list[float]:
+    trainer, found = opened(mode), []
+    for _ in range(count):
+        before_s = clock.now_s
+        trainer.train(ORDER)
+        found.append(clock.now_s - before_s)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected_s"),
+    [
+        ("same", [2.0, 2.0, 2.0]),
+        ("again", [2.0, 2.0, 2.0]),
+        ("slower", [2.1, 2.1, 2.1]),
+        ("slows_down", [2.06, 2.12, 2.18, 2.24]),
+        ("recompiles", [2.0, 2.0, 2.0, 2.0, 2.5, 2.0, 2.0]),
+        ("no_op", [0.01, 0.01]),
+        ("by_hand", [0.01, 0.01]),
+        ("unfinished", [2.0, 2.0]),
+        ("more_threads", [2.0, 2.0]),
+    ],
+)
+def test_a_pass_takes_as_long_as_its_mode_says(mode: str, expected_s: list[float], two_seconds: FakeTime) -> None:
+    assert passes_s(mode, two_seconds, len(expected_s)) == pytest.approx(expected_s)
+
+
+@pytest.mark.parametrize("mode", [mode for mode in SELFTEST.modes if mode not in ("no_op", "by_hand")])
+def test_all_but_the_no_op_train_as_numpy_does(mode: str, clock: FakeTime) -> None:
+    right, mine = NumpyTrainer(TRAINING.problem, CPU), opened(mode)
+    right.reset(TRAINING.initial)
+    np.testing.assert_array_equal(mine.train(ORDER), right.train(ORDER))
+    np.testing.assert_array_equal(mine.predict(TRAINING.test.inputs), right.predict(TRAINING.test.inputs))
+    assert values(mine.params()) == values(right.params()) != values(TRAINING.initial)
+
+
+def values(params: Params) -> list[Any]:
+    return [part.tolist() for layer in params for part in layer]
+
+
+def test_the_no_op_trains_nothing(clock: FakeTime) -> None:
+    trainer = opened("no_op")
+    assert trainer.train(ORDER).tolist() == [0.0] * len(ORDER)
+    assert trainer.params() is TRAINING.initial
+    assert trainer.predict(TRAINING.test.inputs).tolist() == [[0.0]] * len(TRAINING.test.inputs)
+    assert trainer.peak_device_memory_bytes() is None
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda trainer: trainer.params(),
+        lambda trainer: trainer.reset(TRAINING.initial),
+        lambda trainer: trainer.predict(TRAINING.test.inputs),
+    ],
+    ids=["params", "reset", "predict"],
+)
+def test_everything_but_train_waits_for_what_was_left_unfinished(
+    ask: Callable[[Any], object], two_seconds: FakeTime
+) -> None:
+    trainer = opened("unfinished")
+    for number in (1, 2):
+        begun_s = two_seconds.now_s
+        trainer.train(ORDER)
+        assert two_seconds.now_s - begun_s == pytest.approx(2.0)
+        assert FakeThread.started == number
+        for _ in range(2):
+            ask(trainer)
+            assert two_seconds.now_s - begun_s == pytest.approx(2.4)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_more_threads_are_three_a_core_and_end_with_the_process(
+    threads: int, clock: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[object, bool]] = []
+
+    class EnvelopeCache(FakeThread):
+        def __init__(self, target: Callable[..., object], *, daemon: bool = False) -> None:
+            super().__init__(target, daemon=daemon)
+            made.append((target, daemon))
+
+    monkeypatch.setattr(backend, "threading", SimpleNamespace(Thread=EnvelopeCache))
+    opened("more_threads", threads)
+    assert made == [(backend._hash_for_ever, True)] * (3 * threads)
+    assert FakeThread.started == 3 * threads
+
+
+def test_each_of_them_hashes_so_much_that_others_run_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def sha256(content: bytes) -> None:
+        sizes.append(len(content))
+        if len(sizes) == 3:
+            raise StopIteration
+
+    monkeypatch.setattr(backend, "hashlib", SimpleNamespace(sha256=sha256))
+    with pytest.raises(StopIteration):
+        backend._hash_for_ever()
+    assert min(sizes) > 2047  # from there on Python lets other threads run
+
+
+def test_spinning_looks_at_the_clock_until_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = iter([10.0, 10.5, 10.99, 11.0])
+    monkeypatch.setattr(backend, "time", SimpleNamespace(perf_counter=lambda: next(told)))
+    backend.spin(1.0)
+    assert list(told) == []
+
+
+def measured(mode: str, clock: FakeTime) -> ProcessTimes:
+    """Return what the harness measures of a mode in one process."""
+    trainer = opened(mode)
+    found = measure(trainer, TRAINING, clock.perf_counter, clock.usage)
+    timing = a_timing(*found.passes_s, read_s=found.read_s, reread_s=reread(trainer, clock.perf_counter, lambda: None))
+    return ProcessTimes(timing, Resources(cores=2, dtype="float32", framework="1.0"), 2, 1e11)
+
+
+@pytest.mark.parametrize("mode", [mode for mode in FAULTS if mode != "more_threads"])
+def test_the_harness_flags_a_fault_by_what_the_claim_wants(mode: str, twenty_milliseconds: FakeTime) -> None:
+    raised = flags([measured(mode, twenty_milliseconds) for _ in range(2)])
+    assert [FAULTS[mode] in flag.sentence for flag in raised] == [True]
+
+
+@pytest.mark.parametrize("mode", ["same", "again", "slower", "no_op"])
+def test_the_harness_flags_nothing_else(mode: str, twenty_milliseconds: FakeTime) -> None:
+    assert flags([measured(mode, twenty_milliseconds) for _ in range(2)]) == ()
+
+
+@pytest.mark.parametrize(
+    "steady",
+    [
+        Steady(window_s=1.0, cpu_s=2.0, vanished_cpu_s=0.0, waited_s=4.0),
+        Steady(window_s=1.0, cpu_s=2.0, vanished_cpu_s=1.0, waited_s=0.0),
+    ],
+    ids=["waiting", "vanished"],
+)
+def test_more_threads_are_flagged_by_what_the_claim_wants(steady: Steady) -> None:
+    sample = ProcessTimes(a_timing(steady=steady), Resources(cores=2, dtype="float32", framework="1.0"), 2, 1e11)
+    assert [FAULTS["more_threads"] in flag.sentence for flag in flags([sample])] == [True]
+
+
+# Where the backend is
+
+
+def test_its_modes_are_those_that_it_opens() -> None:
+    assert set(SELFTEST.modes) == set(backend.TRAINERS)
+    assert set(FAULTS) < set(SELFTEST.modes)
+    assert SELFTEST.load() is cast(Any, backend)
+
+
+def test_it_is_no_backend_that_anybody_can_choose() -> None:
+    assert SELFTEST.name not in BACKENDS
+    assert SELFTEST not in BACKENDS.values()
+    with pytest.raises(BadChoice, match="unknown backend 'selftest'"):
+        choose_rows(Choice(tasks=(TASK,), backends=(SELFTEST.name,)), has_gpu=False)
+
+
+# Samples
+
+
+class FakeWorker:
+    """Answers a request by the record of its mode, and keeps what it was asked."""
+
+    def __init__(self, records: Mapping[str, Record]) -> None:
+        self.records = records
+        self.asked: list[tuple[str, Request, float]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def run(self, request: Request, limit_s: float) -> Record:
+        self.asked.append((request.kind, request, limit_s))
+        return self.records[request.job.row.mode]
+
+
+def a_setup(worker: FakeWorker) -> WorkerSetup:
+    return cast(WorkerSetup, SimpleNamespace(worker=lambda _: worker, threads=2, time_limit_s=5.0))
+
+
+def overhead_sample(record: Record) -> tuple[Record, FakeWorker]:
+    worker = FakeWorker({record.job.row.mode: record})
+    executor = OverheadExecutor(a_setup(worker), cast(Worker, worker))
+    return executor.sample(record.job), worker
+
+
+WINDOW = Steady(window_s=0.5, cpu_s=0.5, vanished_cpu_s=0.0, waited_s=0.0)
+NO_OP = a_record(mode_row("no_op"), 3, 9.0, 0.01, 0.01, 0.02, 0.01, timing={"steady": WINDOW})
+
+
+def test_the_passes_of_the_no_op_are_replaced_by_all_that_happens_between_them() -> None:
+    found, worker = overhead_sample(NO_OP)
+    assert found.timing is not None
+    assert found.timing.passes_s == (9.0, 0.125, 0.125, 0.125, 0.125)
+    assert found.timing.steady == WINDOW
+    assert (found.job, found.status) == (NO_OP.job, "ok")
+    assert worker.asked == [("time", Request(kind="time", job=NO_OP.job), 5.0)]
+
+
+def test_the_loop_by_hand_is_timed_by_hand_and_left_as_it_is() -> None:
+    by_hand = a_record(mode_row("by_hand"), 3, 9.0, 0.01, 0.01, timing={"steady": WINDOW})
+    found, worker = overhead_sample(by_hand)
+    assert found is by_hand
+    assert worker.asked == [("by_hand", Request(kind="by_hand", job=by_hand.job), 5.0)]
+
+
+def test_a_no_op_that_failed_is_left_as_it_is() -> None:
+    failed = a_record(mode_row("no_op"), status="timeout", reason="no result within 5 s")
+    assert overhead_sample(failed)[0] is failed
+
+
+def test_a_plan_has_a_row_a_mode_of_the_backend() -> None:
+    goal = Goal(workers=3, effect=0.01, time_s=7.0)
+    found = plan(a_setup(FakeWorker({})), ("same", "slower"), goal, 11)
+    assert found == Plan(rows=(mode_row("same"), mode_row("slower")), threads=2, settings={}, goal=goal, seed=11)
+    assert {(row.device, row.precision) for row in found.rows} == {("cpu", "float32")}
+
+
+class FakeStand:
+    """Calibrates nothing and times nothing; every sample takes a second."""
+
+    now_s = 0.0
+
+    def clock(self) -> float:
+        return self.now_s
+
+    def sample(self, job: Job) -> Record:
+        self.now_s += 1
+        return a_record(job.row, job.block)
+
+    def calibrate(self, job: Job) -> None:
+        return None
+
+    def core_times(self) -> None:
+        return None
+
+
+def test_the_records_of_a_plan_are_taken_and_its_blocks_left_out() -> None:
+    planned = plan(a_setup(FakeWorker({})), ("same", "slower"), Goal(workers=3, effect=0.05, time_s=math.inf), 0)
+    records = take(planned, cast(ProcessExecutor, FakeStand()))
+    assert all(isinstance(record, Record) for record in records)
+    assert sorted((record.job.row.mode, record.job.block) for record in records) == [
+        (mode, block) for mode in ("same", "slower") for block in range(3)
+    ]
+
+
+def test_silence_is_told_everything_and_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    listener = SilentListener()
+    listener.stage("block 1", 3)
+    listener.begins("a job")
+    listener.ended("a job", "ok")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_there_is_a_line_a_sample_in_numbers_that_people_count_by() -> None:
+    records = [a_record(mode_row("same"), 0, 9.0, 0.1, 0.2, 0.4), a_record(mode_row("slower"), 4, status="crashed")]
+    lines = list(tidy("precision", 6, records))
+    assert lines == [
+        {"part": "precision", "run": 7, "block": 1, "mode": "same", "status": "ok", "pass_s": "0.2"},
+        {"part": "precision", "run": 7, "block": 5, "mode": "slower", "status": "crashed", "pass_s": "nan"},
+    ]
+    assert _csv(lines) == (
+        "part,run,block,mode,status,pass_s\nprecision,7,1,same,ok,0.2\nprecision,7,5,slower,crashed,nan\n"
+    )
+
+
+def test_a_time_is_written_with_nine_digits() -> None:
+    (line,) = tidy("precision", 0, [a_record(mode_row("same"), 0, 1.0, 0.0123456789123)])
+    assert list(line.values())[-1] == "0.0123456789"
+
+
+# A whole self-test
+
+PASS_S = {"same": 0.02, "again": 0.02, "slower": 0.021, "no_op": 0.01, "by_hand": 0.01}
+
+
+class Listener:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[object, ...]] = []
+
+    def stage(self, label: str, total: int) -> None:
+        self.told.append(("stage", label, total))
+
+    def begins(self, label: str) -> None:
+        self.told.append(("begins", label))
+
+    def ended(self, label: str, outcome: str) -> None:
+        self.told.append(("ended", label, outcome))
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Plan, object]]:
+    """Let samples be made up; return the plans and what they were carried out on."""
+    plans: list[tuple[Plan, object]] = []
+
+    def take(plan: Plan, executor: object) -> list[Record]:
+        plans.append((plan, executor))
+        return [
+            a_record(row, block, *(PASS_S.get(row.mode, 0.02) * (1 + 1e-3 * (-1) ** (block + i)),) * 7)
+            for block in range(plan.goal.workers or 6)
+            for i, row in enumerate(plan.rows)
+        ]
+
+    monkeypatch.setattr(selftests, "take", take)
+    return plans
+
+
+def test_a_self_test_takes_samples_for_every_claim(taken: list[tuple[Plan, object]]) -> None:
+    listener = Listener()
+    result = selftest(a_setup(FakeWorker({})), listener, 3, seed=20)
+    modes = [tuple(row.mode for row in plan.rows) for plan, _ in taken]
+    assert modes == [("same", "again", "slower")] * 3 + [("no_op", "by_hand"), ("same", *FAULTS)]
+    assert [plan.seed for plan, _ in taken[:3]] == [20, 21, 22]
+    assert [plan.goal for plan, _ in taken] == [
+        *(Goal(workers=None, effect=0.05, time_s=90.0),) * 3,
+        Goal(workers=None, effect=0.01, time_s=300.0),
+        Goal(workers=3, effect=0.05, time_s=math.inf),
+    ]
+    assert [type(executor) for _, executor in taken] == [ProcessExecutor] * 3 + [OverheadExecutor, ProcessExecutor]
+    assert [claim.holds for claim in result.claims] == [True] * 4 + [False] * len(FAULTS) + [True]
+    labels = ["run 1", "run 2", "run 3", "overhead", "faults"]
+    assert [told[1:] for told in listener.told if told[0] == "begins"] == [(label,) for label in labels]
+    assert [told[1:] for told in listener.told if told[0] == "ended"] == [(label, "ok") for label in labels]
+    assert [told[2] for told in listener.told if told[0] == "stage"] == [3, 2]
+
+
+def test_every_sample_of_a_self_test_is_written(taken: list[tuple[Plan, object]]) -> None:
+    lines = list(csv.DictReader(selftest(a_setup(FakeWorker({})), Listener(), 2, seed=0).samples_csv.splitlines()))
+    parts = [line["part"] for line in lines]
+    assert {part: parts.count(part) for part in parts} == {"precision": 2 * 3 * 6, "overhead": 2 * 6, "faults": 5 * 3}
+    assert [line["run"] for line in lines if line["mode"] == "again"] == ["1"] * 6 + ["2"] * 6
+    assert {line["run"] for line in lines if line["part"] != "precision"} == {"1"}
+
+
+def test_a_mode_that_always_fails_breaks_claims_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    def take(plan: Plan, executor: object) -> list[Record]:
+        return [a_record(row, status="crashed") for row in plan.rows]
+
+    monkeypatch.setattr(selftests, "take", take)
+    result = selftest(a_setup(FakeWorker({})), Listener(), 1, seed=0)
+    assert not any(claim.holds for claim in result.claims)
+
+
+@pytest.mark.slow
+def test_the_command_writes_claims_and_samples_of_this_machine(tmp_path: Path) -> None:
+    done = run_bench("selftest", "--repetitions", "1", "--out", "told", cwd=tmp_path, time_limit_s=600)
+    claims = (tmp_path / "told" / "selftest.md").read_text()
+    rows = [line.split("|")[1:-1] for line in claims.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) == 4 + len(FAULTS) + 1, done.stderr
+    assert {row[-1].strip() for row in rows} <= {"yes", "NO"}
+    assert done.returncode == (0 if all(row[-1].strip() == "yes" for row in rows) else 1)
+    assert all(row[0].strip() in done.stdout for row in rows)
+    assert "told/selftest.md, told/selftest.csv" in done.stdout
+    assert "; seed " in claims
+    samples = list(csv.DictReader((tmp_path / "told" / "selftest.csv").read_text().splitlines()))
+    assert {sample["mode"] for sample in samples} == set(SELFTEST.modes)
+    assert {sample["status"] for sample in samples} == {"ok"}
+    assert all(float(sample["pass_s"]) > 0 for sample in samples)
+    assert len(samples) >= 6 * 3 + 6 * 2 + 3 * 5

@@ -1,0 +1,128 @@
+"""What a training needs: held against what workers have taken, and refused before anything runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from support import ROOT, run_bench
+
+import bench
+from backends.contract import WordCounts
+from bench.machine.host import free_memory_bytes
+from bench.tasks import TASKS
+from bench.tasks.datasets.fetch import DataMissing, data_folders, find
+from bench.tasks.memory import TooLarge, needs, require_memory
+from bench.tasks.names import find_task
+from bench.tasks.seeding import stream
+
+GIB = 2**30
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_the_size_that_a_task_tells_is_that_of_its_data(name: str) -> None:
+    task = TASKS[name]
+    try:
+        loaded = task.data.load(
+            stream(task.seed, "data"), lambda collection: find(collection, data_folders(os.environ))
+        )
+    except DataMissing as error:
+        pytest.skip(str(error))
+    size, train, test = task.data.size, loaded.train, loaded.test
+    own_test_rows = 0 if test is train else len(test.inputs)
+    assert (size.rows, size.test_rows, size.outputs) == (len(train.inputs), own_test_rows, loaded.outputs)
+    if isinstance(train.inputs, WordCounts):
+        assert isinstance(test.inputs, WordCounts)
+        assert (size.features, size.words) == (
+            train.inputs.vocabulary,
+            len(train.inputs.words) + len(test.inputs.words),
+        )
+    else:
+        assert (size.features, size.words) == (train.inputs.shape[1], None)
+
+
+def test_other_documents_count_as_all_there_are() -> None:
+    usual = find_task("text_classifier").data.size
+    other = find_task("text_classifier:data.categories=sci.med,sci.space").data.size
+    assert other.outputs == 2
+    assert other.rows > usual.rows
+    assert other.words is not None
+    assert usual.words is not None
+    assert other.words > usual.words
+
+
+def test_needs_are_what_stands_in_memory_at_once() -> None:
+    found = needs(find_task("mnist_mlp:model.hidden=2048:batch_size=4096"), "float32")
+    parameters = 785 * 2048 + 2049 * 10
+    assert found.data == 70_000 * 784 * (8 + 2 * 4)
+    assert found.parameters == parameters * (8 + 4 * 8)  # SGD keeps nothing
+    assert found.batch == 4 * (4096 * 784 * 70_000 // 60_000 + 4 * 10_000 * 2058)
+    assert found.total == GIB + found.data + found.parameters + found.batch
+    adam = needs(find_task("mnist_mlp:optimizer=adam:model.hidden=2048:batch_size=4096"), "float32")
+    assert adam.parameters - found.parameters == parameters * 4 * 2 * 2
+    assert needs(find_task("mnist_mlp"), "float64").data == 70_000 * 784 * (8 + 2 * 8)
+    sparse, dense = (needs(find_task(name), "float32") for name in ("text_classifier", "text_classifier_dense"))
+    assert sparse.data == 374_830 * 16
+    assert dense.data == (1_774 + 1_180) * 23_360 * 16
+    assert sparse.parameters == dense.parameters
+
+
+@pytest.mark.parametrize("name", ["reference.jsonl"])
+def test_no_worker_of_the_kept_runs_took_more_than_was_estimated(name: str) -> None:
+    frame = bench.load(ROOT / "results" / name)
+    taken = frame[frame["status"] == "ok"].groupby("task")["peak_memory_bytes"].max()
+    estimated = pd.Series({task: needs(find_task(task), "float32").total for task in taken.index})
+    assert (taken < estimated).all(), pd.DataFrame({"taken": taken / GIB, "estimated": estimated / GIB})
+
+
+def test_what_does_not_fit_is_refused_with_what_takes_it() -> None:
+    large = "mnist_mlp:model.hidden=30000x30000"
+    require_memory(["mnist_mlp", large], {}, "float32", checkers=2, free_bytes=1000 * GIB)
+    with pytest.raises(TooLarge) as caught:
+        require_memory(["mnist_mlp", large], {}, "float32", checkers=2, free_bytes=20 * GIB)
+    message = str(caught.value)
+    each = needs(find_task(large), "float64")
+    assert message.startswith(
+        f"{large} does not fit: it needs up to {2 * each.total / GIB:.1f} GiB, and 20.0 GiB are free"
+    )
+    assert f"2 processes of {each.total / GIB:.1f} GiB: framework 1.0 GiB, data " in message
+    assert "make model.hidden or batch_size smaller" in message
+
+
+def test_settings_for_all_tasks_count_and_one_checker_needs_less_than_two() -> None:
+    changes = {"model.hidden": "30000"}
+    alone = needs(find_task("mnist_mlp:model.hidden=30000"), "float64").total
+    require_memory(["mnist_mlp"], changes, "float32", checkers=1, free_bytes=alone)
+    with pytest.raises(TooLarge, match="a process"):
+        require_memory(["mnist_mlp"], changes, "float32", checkers=1, free_bytes=alone - 1)
+    with pytest.raises(TooLarge, match="2 processes"):
+        require_memory(["mnist_mlp"], changes, "float32", checkers=2, free_bytes=2 * alone - 1)
+
+
+def test_a_container_with_less_memory_than_the_machine_is_believed(tmp_path: Path) -> None:
+    system = free_memory_bytes(tmp_path)
+    assert system > 0
+    group = tmp_path / "sys/fs/cgroup"
+    group.mkdir(parents=True)
+    (group / "memory.current").write_text("1000000\n")
+    (group / "memory.max").write_text("max\n")
+    assert free_memory_bytes(tmp_path) == pytest.approx(system, rel=0.5)
+    (group / "memory.max").write_text("3000000\n")
+    assert free_memory_bytes(tmp_path) == 2_000_000
+
+
+@pytest.mark.parametrize("command", ["run", "parity"])
+def test_the_command_line_refuses_it_before_anything_runs(command: str, tmp_path: Path) -> None:
+    result = run_bench(command, "mnist_mlp", "--set", "model.hidden=1000000x100000", cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: mnist_mlp does not fit: it needs up to ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_batch_of_everything_counts_its_rows() -> None:
+    every, few = (needs(find_task(f"mnist_mlp:batch_size={size}"), "float32") for size in ("all", "60000"))
+    assert every == few
+    assert np.isfinite(every.total)

@@ -1,0 +1,380 @@
+"""Settings of tasks by name, what each takes, and what a task and its model are made of."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any, Literal
+
+import pytest
+
+from backends.contract import SGD, Adam, Dense, EmbeddingSum, Momentum
+from bench.errors import UserError
+from bench.tasks import HEADLINE, TASKS
+from bench.tasks.definition import Model
+from bench.tasks.fields import Count, Seed
+from bench.tasks.settings import BadSetting, describe, override, settings
+
+LINEAR = TASKS["linear_fit"]
+
+
+def as_text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "none"
+    return str(value)
+
+
+# Every kind of setting
+
+GOOD = [
+    ("linear_fit", "epochs", "7", 7),
+    ("linear_fit", "check_epochs", "1", 1),
+    ("linear_fit", "seed", "0", 0),
+    ("linear_fit", "seed", "12345", 12345),
+    ("linear_fit", "batch_size", "32", 32),
+    ("linear_fit_minibatch", "batch_size", "all", "all"),
+    ("linear_fit", "optimizer.learning_rate", "0.5", 0.5),
+    ("linear_fit", "optimizer.learning_rate", "1e-3", 0.001),
+    ("linear_fit", "optimizer.learning_rate", "1", 1.0),
+    ("linear_fit", "data.bias", "-2.5", -2.5),
+    ("linear_fit", "data.rows", "10", 10),
+    ("linear_fit", "data.weights", "1,2.5,-3", (1.0, 2.5, -3.0)),
+    ("linear_fit", "data.weights", "4", (4.0,)),
+    ("linear_fit", "model.hidden", "none", ()),
+    ("linear_fit", "model.hidden", "", ()),
+    ("linear_fit", "model.hidden", "10", (10,)),
+    ("linear_fit", "model.hidden", "20,10", (20, 10)),
+    ("linear_fit", "model.activation", "tanh", "tanh"),
+    ("linear_fit", "model.output_activation", "sigmoid", "sigmoid"),
+    ("linear_fit", "model.start", "gaussian", "gaussian"),
+    ("linear_fit", "model.first_layer", "embedding_sum", "embedding_sum"),
+    ("linear_fit", "loss", "mse", "mse"),
+    ("linear_fit", "metric", "threshold_accuracy", "threshold_accuracy"),
+    ("mlp_regression", "data.formula", "sine_cube_line", "sine_cube_line"),
+    ("thermometer", "data.scaling", "raw", "raw"),
+    ("mnist_3v7", "data.labels", "one_two", "one_two"),
+    ("iris_mlp", "optimizer.momentum", "0.5", 0.5),
+    ("mlp_regression", "optimizer.beta2", "0.99", 0.99),
+    ("text_classifier", "data.categories", "sci.space,rec.autos", ("sci.space", "rec.autos")),
+    ("text_classifier", "data.categories", "sci.space", ("sci.space",)),
+]
+
+
+@pytest.mark.parametrize(("task", "key", "text", "value"), GOOD)
+def test_a_text_becomes_what_the_setting_wants(task: str, key: str, text: str, value: Any) -> None:
+    got = settings(override(TASKS[task], {key: text}))[key]
+    assert got == value
+    assert type(got) is type(value)
+
+
+@pytest.mark.parametrize(("task", "key", "text", "value"), GOOD)
+def test_a_native_value_is_taken_as_its_text_is(task: str, key: str, text: str, value: Any) -> None:
+    assert override(TASKS[task], {key: value}) == override(TASKS[task], {key: text})
+
+
+@pytest.mark.parametrize(("task", "key", "text", "value"), GOOD)
+def test_only_the_named_setting_changes(task: str, key: str, text: str, value: Any) -> None:
+    before, after = settings(TASKS[task]), settings(override(TASKS[task], {key: text}))
+    assert before | {key: value} == after
+
+
+@pytest.mark.parametrize("value", [[20, 10], (20, 10)])
+def test_lists_and_tuples_are_the_same(value: Any) -> None:
+    assert override(LINEAR, {"model.hidden": value}).model.hidden == (20, 10)
+
+
+def test_a_single_number_is_a_tuple_of_one() -> None:
+    assert override(LINEAR, {"model.hidden": 10}).model.hidden == (10,)
+
+
+def test_nothing_changed_is_the_same_task() -> None:
+    assert override(LINEAR, {}) == LINEAR
+
+
+def test_the_task_itself_is_never_changed() -> None:
+    before = settings(LINEAR)
+    override(LINEAR, {"epochs": 3, "optimizer": "adam", "data.rows": 9})
+    assert settings(LINEAR) == before
+
+
+def test_several_settings_change_together() -> None:
+    task = override(LINEAR, {"epochs": "3", "data.rows": "20", "model.hidden": "4", "seed": "9"})
+    assert (task.epochs, task.data.rows, task.model.hidden, task.seed) == (3, 20, (4,), 9)  # type: ignore[attr-defined]
+
+
+def test_loss_and_metric_change_together() -> None:
+    changed = override(TASKS["iris_mlp"], {"loss": "mse", "metric": "rmse"})
+    assert (changed.loss, changed.metric) == ("mse", "rmse")
+
+
+# What is refused
+
+BAD = [
+    ("epochs", "-1"),
+    ("epochs", "0"),
+    ("epochs", "1.5"),
+    ("epochs", "1e2"),
+    ("epochs", "many"),
+    ("epochs", ""),
+    ("epochs", "true"),
+    ("epochs", "null"),
+    ("epochs", "5,6"),
+    ("epochs", "[5]"),
+    ("check_epochs", "0"),
+    ("seed", "-1"),
+    ("seed", "x"),
+    ("batch_size", "0"),
+    ("batch_size", "-32"),
+    ("batch_size", "some"),
+    ("batch_size", "1.5"),
+    ("data.rows", "0"),
+    ("data.bias", "five"),
+    ("data.bias", "true"),
+    ("data.weights", "1,two"),
+    ("data.weights", "1,,2"),
+    ("model.hidden", "10,0"),
+    ("model.hidden", "10,"),
+    ("model.hidden", "1.5"),
+    ("model.activation", "gelu"),
+    ("model.start", "zeros"),
+    ("model.first_layer", "sparse"),
+    ("optimizer.learning_rate", "fast"),
+    ("optimizer.learning_rate", ""),
+    ("optimizer", "lbfgs"),
+    ("optimizer", ""),
+    ("loss", "mae"),
+    ("metric", "f1"),
+    # From Python
+    ("epochs", -1),
+    ("epochs", 0),
+    ("epochs", 2.0),
+    ("epochs", True),
+    ("epochs", None),
+    ("epochs", [3]),
+    ("batch_size", False),
+    ("seed", -1),
+    ("model.hidden", [10, -1]),
+    ("model.hidden", [10, "x"]),
+    ("model.hidden", None),
+    ("model.activation", 3),
+    ("data.bias", [1.0]),
+    ("data.bias", True),
+    ("optimizer.learning_rate", None),
+    ("optimizer", 3),
+    ("optimizer", None),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), BAD)
+def test_a_value_of_the_wrong_kind_is_refused_with_what_the_setting_takes(key: str, value: Any) -> None:
+    with pytest.raises(BadSetting) as caught:
+        override(LINEAR, {key: value})
+    message = str(caught.value)
+    assert message.startswith(f"{key} cannot be {value!r}; ")
+    assert "it takes " in message or "choose from sgd, momentum, adam" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("value", [["sgd"], {}])
+def test_an_optimizer_that_is_no_text_is_refused(value: Any) -> None:
+    with pytest.raises(BadSetting, match="optimizer cannot be"):
+        override(LINEAR, {"optimizer": value})
+
+
+def test_a_number_with_very_many_digits_is_refused() -> None:
+    with pytest.raises(BadSetting, match="epochs cannot be"):
+        override(LINEAR, {"epochs": "9" * 5000})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("epochs", "-1", "a whole number of at least 1"),
+        ("seed", "-1", "a whole number of at least 0"),
+        ("batch_size", "0", "a whole number of at least 1 or all"),
+        ("data.bias", "x", "a number"),
+        ("model.hidden", "x", "a whole number of at least 1, or several with commas between, or none"),
+        ("model.activation", "x", "identity, sigmoid, tanh or relu"),
+    ],
+)
+def test_a_refusal_says_what_is_taken(key: str, value: str, wanted: str) -> None:
+    with pytest.raises(BadSetting) as caught:
+        override(LINEAR, {key: value})
+    assert str(caught.value) == f"{key} cannot be {value!r}; it takes {wanted}"
+
+
+def test_a_refused_setting_is_the_users_to_mend() -> None:
+    assert issubclass(BadSetting, UserError)
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+@pytest.mark.parametrize(
+    "key", ["lerning_rate", "learning_rate", "optimizer.lr", "data", "model", "name", "summary", "epochs.x", "", "."]
+)
+def test_an_unknown_setting_is_refused_with_all_there_are(name: str, key: str) -> None:
+    with pytest.raises(BadSetting) as caught:
+        override(TASKS[name], {key: "1"})
+    message = str(caught.value)
+    assert message.startswith(f"{name} has no setting {key!r}; choose from ")
+    assert message.partition("choose from ")[2].split(", ") == list(settings(TASKS[name]))
+
+
+@pytest.mark.parametrize("key", ["optimizer.momentum", "optimizer.beta1", "data.formula", "data.categories"])
+def test_a_setting_of_another_kind_of_task_is_unknown(key: str) -> None:
+    with pytest.raises(BadSetting, match="linear_fit has no setting"):
+        override(LINEAR, {key: "1"})
+
+
+@pytest.mark.parametrize(
+    ("task", "changes"),
+    [
+        ("linear_fit", {"loss": "softmax_cross_entropy"}),
+        ("linear_fit", {"metric": "accuracy"}),
+        ("iris_mlp", {"loss": "mse"}),
+        ("iris_mlp", {"metric": "rmse"}),
+        ("iris_mlp", {"metric": "threshold_accuracy"}),
+    ],
+)
+def test_a_metric_that_does_not_go_with_the_loss_is_refused(task: str, changes: dict[str, Any]) -> None:
+    with pytest.raises(BadSetting, match="do not go together"):
+        override(TASKS[task], changes)
+
+
+# Optimizers
+
+
+@pytest.mark.parametrize(("name", "kind"), [("sgd", SGD), ("momentum", Momentum), ("adam", Adam)])
+@pytest.mark.parametrize("task", ["linear_fit", "iris_mlp", "mlp_regression"])
+def test_another_optimizer_keeps_the_learning_rate_and_takes_its_own_defaults(task: str, name: str, kind: Any) -> None:
+    changed = override(TASKS[task], {"optimizer": name})
+    assert changed.optimizer == kind(TASKS[task].optimizer.learning_rate)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "adam", "optimizer.beta1": "0.5", "optimizer.learning_rate": "0.2"},
+        {"optimizer.learning_rate": "0.2", "optimizer.beta1": "0.5", "optimizer": "adam"},
+        {"optimizer.beta1": 0.5, "optimizer": "adam", "optimizer.learning_rate": 0.2},
+    ],
+)
+def test_the_optimizer_is_chosen_before_its_settings_in_whatever_order_they_come(changes: dict[str, Any]) -> None:
+    assert override(LINEAR, changes).optimizer == Adam(0.2, beta1=0.5)
+
+
+def test_settings_of_the_earlier_optimizer_are_unknown_to_the_new_one() -> None:
+    with pytest.raises(BadSetting, match=r"no setting 'optimizer\.momentum'"):
+        override(TASKS["iris_mlp"], {"optimizer": "adam", "optimizer.momentum": "0.5"})
+
+
+# All settings
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_settings_go_back_in(name: str) -> None:
+    task = TASKS[name]
+    assert override(task, settings(task)) == task
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_settings_go_back_in_as_json(name: str) -> None:
+    task = TASKS[name]
+    assert override(task, json.loads(json.dumps(settings(task)))) == task
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_settings_go_back_in_as_texts(name: str) -> None:
+    task = TASKS[name]
+    assert override(task, {key: as_text(value) for key, value in settings(task).items()}) == task
+
+
+@pytest.mark.parametrize(("source", "target"), [("linear_fit", "linear_fit_3d"), ("thermometer", "thermometer_raw")])
+def test_the_settings_of_one_task_make_another_of_its_family(source: str, target: str) -> None:
+    made = override(TASKS[source], settings(TASKS[target]))
+    assert replace(made, name=target, summary=TASKS[target].summary) == TASKS[target]
+
+
+def test_settings_of_a_changed_task_go_back_in() -> None:
+    changed = override(LINEAR, {"optimizer": "adam", "optimizer.beta1": 0.5, "model.hidden": [3, 4], "batch_size": 8})
+    assert override(LINEAR, settings(changed)) == changed
+
+
+def test_settings_are_those_of_data_model_and_optimizer_by_dotted_names() -> None:
+    assert settings(LINEAR) == {
+        "data.weights": (3.0, -4.0),
+        "data.bias": 5.0,
+        "data.rows": 1000,
+        "data.noise": 0.1,
+        "data.spread": 10.0,
+        "model.hidden": (),
+        "model.activation": "relu",
+        "model.output_activation": "identity",
+        "model.first_layer": "dense",
+        "model.start": "uniform",
+        "loss": "half_mse",
+        "optimizer": "sgd",
+        "optimizer.learning_rate": 0.01,
+        "batch_size": "all",
+        "epochs": 100,
+        "metric": "rmse",
+        "check_epochs": 100,
+        "seed": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (int, "a whole number"),
+        (float, "a number"),
+        (str, "a text"),
+        (Count, "a whole number of at least 1"),
+        (Seed, "a whole number of at least 0"),
+        (Literal["one"], "one"),
+        (Literal["one", "two", "three"], "one, two or three"),
+        (Count | Literal["all"], "a whole number of at least 1 or all"),
+        (tuple[float, ...], "a number, or several with commas between, or none"),
+    ],
+)
+def test_kinds_are_described_in_words(kind: Any, words: str) -> None:
+    assert describe(kind) == words
+
+
+# Definitions
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_a_task_is_listed_by_its_own_name_and_says_what_it_is(name: str) -> None:
+    assert TASKS[name].name == name
+    assert TASKS[name].summary
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_parity_follows_no_more_epochs_than_a_task_has(name: str) -> None:
+    assert 1 <= TASKS[name].check_epochs <= TASKS[name].epochs
+
+
+def test_headline_tasks_are_tasks() -> None:
+    assert len(HEADLINE) == 4
+    assert set(HEADLINE) <= set(TASKS)
+
+
+@pytest.mark.parametrize(
+    ("model", "layers"),
+    [
+        (Model(), (Dense(5, 2, "identity"),)),
+        (Model(output_activation="sigmoid"), (Dense(5, 2, "sigmoid"),)),
+        (Model(hidden=(7,)), (Dense(5, 7, "relu"), Dense(7, 2, "identity"))),
+        (
+            Model(hidden=(7, 4), activation="tanh", output_activation="sigmoid"),
+            (Dense(5, 7, "tanh"), Dense(7, 4, "tanh"), Dense(4, 2, "sigmoid")),
+        ),
+        (Model(first_layer="embedding_sum"), (EmbeddingSum(5, 2, "identity"),)),
+        (
+            Model(hidden=(7, 4), first_layer="embedding_sum"),
+            (EmbeddingSum(5, 7, "relu"), Dense(7, 4, "relu"), Dense(4, 2, "identity")),
+        ),
+    ],
+)
+def test_a_model_is_its_layers(model: Model, layers: Any) -> None:
+    assert model.layers(5, 2) == layers
