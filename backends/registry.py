@@ -77,6 +77,8 @@ def third_party() -> dict[str, Entry]:
             require_sound(entry)
             if entry.name != point.name:
                 raise ValueError(f"its name is {entry.name!r}, that of the entry point {point.name!r}")
+            if entry.name == REFERENCE.name:
+                raise ValueError(f"{entry.name!r} is the name of what parity compares backends with; choose another")
         except (Exception, SystemExit) as error:  # it is somebody else's code
             fault = f"entry point {point.value}: {type(error).__name__}: {error}"
             entry = Entry(point.name, "", ("unknown",), "backends", (), "", fault)
@@ -156,6 +158,17 @@ BUILT_IN = {
         ),
     )
 }
+
+# What parity compares every backend with. It is not a backend for users and stands in no list; only workers look it up,
+# to trace it, never to time it, so that it has no `open_product`.
+REFERENCE = Entry(
+    name="reference",
+    module="backends.numpy_reference",
+    modes=("plain",),
+    framework="numpy",
+    distributions=("numpy",),
+    install="",
+)
 
 BACKENDS: dict[str, Entry]  # built in, and of other packages
 

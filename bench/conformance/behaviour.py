@@ -28,7 +28,7 @@ PASSES_AFTER = 4  # a first pass is held against
 
 
 def follows(subject: Subject) -> None:
-    """Losses, parameters and outputs are NumPy's for whatever weights and order are handed in."""
+    """Losses, parameters and outputs are the reference's for whatever weights and order are handed in."""
     trainer, right, case = subject.open(), subject.reference(), subject.case
     relative = ROUNDING[subject.precision]
     for initial, order, what in (
@@ -149,7 +149,7 @@ def _outputs(trainer: Trainer, subject: Subject) -> Array:
 
 
 def computes_in_precision(subject: Subject) -> None:
-    """In float64 the first step is NumPy's to rounding; parameters have the type asked for."""
+    """In float64 the first step is the reference's but for rounding; parameters have the type asked for."""
     dtype = subject.placement.dtype
     trainer, right, order = subject.open(), subject.reference(), subject.case.order[:1]
     losses = trainer.train(order)

@@ -6,7 +6,7 @@ import functools
 import os
 
 from backends.contract import Placement
-from backends.registry import BACKENDS, Entry
+from backends.registry import BACKENDS, REFERENCE, Entry
 from bench.records.schema import Job
 from bench.selftest import HIDDEN
 from bench.tasks import Task
@@ -18,7 +18,7 @@ from bench.tasks.settings import override
 
 def entry_of(job: Job) -> Entry:
     """Return where the job's backend is."""
-    return (HIDDEN | BACKENDS)[job.row.backend]
+    return (HIDDEN | BACKENDS | {REFERENCE.name: REFERENCE})[job.row.backend]
 
 
 def task_of(job: Job) -> Task:

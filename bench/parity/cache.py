@@ -19,7 +19,7 @@ from bench.parity.envelope import Envelope, load_envelope, save_envelope
 
 PACKAGES = Path(__file__).resolve().parents[2]
 SOURCES = (  # all that a number in an envelope comes from
-    *("backends/contract.py", "backends/words.py", "backends/numpy_backend.py", "backends/numpy_layers.py"),
+    *("backends/contract.py", "backends/words.py", "backends/numpy_reference.py"),
     *("bench/parity/traces.py", "bench/parity/rounding.py", "bench/parity/envelope.py"),
     "bench/tasks",
 )

@@ -1,4 +1,4 @@
-"""The numerical check: NumPy's traces, those of every row, and the timed runs, held against each other tier by tier."""
+"""The numerical check: the reference's traces, those of every row, and the timed runs, compared tier by tier."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from backends.contract import Device, Params, Precision
+from backends.registry import REFERENCE
 from bench.events import Listener
 from bench.harness.availability import fetch_data, unavailable
 from bench.harness.pool import compute, share_out
@@ -48,11 +49,11 @@ class Timed(NamedTuple):
 
 
 class NoReference(Exception):
-    """Raised where NumPy itself cannot compute what others are held against; the message says why."""
+    """Raised where the reference itself cannot be computed; the message says why."""
 
 
 class Parity:
-    """Computes references by NumPy and traces by every row, and holds them against each other.
+    """Computes traces of the reference and of every row, and compares them.
 
     Nothing is timed here, so workers share out the cores.
     """
@@ -69,7 +70,7 @@ class Parity:
         self.computing = threading.Lock()
 
     def refer(self, tasks: Iterable[str]) -> None:
-        """Compute the float64 trace of each task by NumPy."""
+        """Compute the reference's float64 trace of each task."""
         tasks = list(tasks)
         self.listener.stage("reference", len(tasks))
         for _ in share_out([[task] for task in tasks], self._refer, self.setup, self.scratch):
@@ -151,9 +152,9 @@ class Parity:
         )
 
     def _refer(self, task: str, worker: Worker) -> None:
-        label = str(numpy_row(task, "float64"))
+        label = str(reference_row(task, "float64"))
         self.listener.begins(label)
-        request = Request(kind="trace", job=self._job(numpy_row(task, "float64")))
+        request = Request(kind="trace", job=self._job(reference_row(task, "float64")))
         record, trace = self._compute(request, worker, load_trace)
         if trace is None:
             self.failures[task] = f"no reference: {record.reason}"
@@ -162,7 +163,7 @@ class Parity:
         self.listener.ended(label, record.status)
 
     def _surround_timed(self, kind: Timed, worker: Worker) -> None:
-        label = str(numpy_row(*kind))
+        label = str(reference_row(*kind))
         self.listener.begins(label)
         try:
             self._surround(*kind, worker)
@@ -183,7 +184,7 @@ class Parity:
     def _surround(self, task: str, precision: Precision, worker: Worker, epochs: int | None = None) -> Envelope:
         """Return an envelope, computed if it is not known yet. Raises `NoReference`."""
         if not self._recall(task, precision, epochs):
-            job = self._job(numpy_row(task, precision))
+            job = self._job(reference_row(task, precision))
             request = Request(kind="envelope", job=job, epochs=epochs)
             record, envelope = self._compute(request, worker, load_envelope)
             if envelope is None:
@@ -235,7 +236,7 @@ class Parity:
 
     def _where(self, row: Row, step: int, worker: Worker) -> str:
         """Return which layer departs most when a loss first does, as the end of a sentence, empty where that fails."""
-        theirs, ours = (self._follow(each, step, worker) for each in (row, numpy_row(row.task, "float64")))
+        theirs, ours = (self._follow(each, step, worker) for each in (row, reference_row(row.task, "float64")))
         return "" if theirs is None or ours is None else f"; by then most off: {largest_part(theirs, ours)}"
 
     def _follow(self, row: Row, steps: int, worker: Worker) -> Params | None:
@@ -251,9 +252,9 @@ class Parity:
         return record, next(iter(arrays.values()), None)
 
 
-def numpy_row(task: str, precision: Precision) -> Row:
-    """Return the row that others are held against."""
-    return Row(task=task, backend="numpy", mode="loop", device="cpu", precision=precision)
+def reference_row(task: str, precision: Precision) -> Row:
+    """Return the row that all others are compared with, the tuned NumPy backend's too."""
+    return Row(task=task, backend=REFERENCE.name, mode=REFERENCE.modes[0], device="cpu", precision=precision)
 
 
 def with_tiers(verdict: ParityResult, departures: Mapping[Tier, Departure]) -> ParityResult:

@@ -41,14 +41,14 @@ def follow_job(request: Request) -> Record:
 
 
 def envelope_job(request: Request) -> Record:
-    """See how far rounding carries NumPy's training in the precision of the job."""
+    """Compute how far rounding alone carries the reference's training, in the precision of the job."""
     job, task = request.job, task_of(request.job)
     epochs = request.epochs or task.epochs
     seeds, centres = trainings_of(request, "float64")
     _, trainings = trainings_of(request, job.row.precision)
     for seed, *pair in zip(seeds, centres, trainings, strict=True):
         centre, training = (each.shortened(epochs) for each in pair)
-        save_envelope(file_of(request, seed), surrounded(centre, training, placement_of(job), seed))
+        save_envelope(file_of(request, seed), surrounded(centre, training, seed))
     return Record(job=job, status="ok")
 
 

@@ -1,4 +1,4 @@
-"""Whether a backend computes what the task defines: pure comparisons with NumPy in float64, in four tiers.
+"""Whether a backend computes what the task defines: pure comparisons with the reference, in four tiers.
 
     gradient     of the first batch, in float64; names the layer
     trajectory   every loss and the parameters at the end of the first epochs, in float64; names the first step

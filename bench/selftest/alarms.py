@@ -17,7 +17,7 @@ from bench.harness.availability import fetch_data, unavailable
 from bench.harness.pool import compute, share_out
 from bench.harness.process import Worker
 from bench.harness.setup import WorkerSetup
-from bench.parity.check import numpy_row
+from bench.parity.check import reference_row
 from bench.parity.envelope import Envelope, load_envelope
 from bench.parity.tiers import compare_timed_losses, compare_timed_metric, compare_traces, first_fault
 from bench.parity.traces import Trace, TrainingResult, load_trace, load_training_result
@@ -92,8 +92,8 @@ class Trials:
 
     def _refer(self, seeds: tuple[int, ...], worker: Worker) -> dict[int, Right]:
         with self._shown("reference", seeds):
-            traces = self._ask("trace", numpy_row(self.task, "float64"), seeds, load_trace, worker)
-            envelopes = self._ask("envelope", numpy_row(self.task, "float32"), seeds, load_envelope, worker)
+            traces = self._ask("trace", reference_row(self.task, "float64"), seeds, load_trace, worker)
+            envelopes = self._ask("envelope", reference_row(self.task, "float32"), seeds, load_envelope, worker)
         return {seed: Right(traces[seed], envelopes[seed]) for seed in seeds}
 
     def _try(self, item: tuple[Row, tuple[int, ...]], worker: Worker) -> list[Trial]:
@@ -114,8 +114,8 @@ class Trials:
         right, envelope = self.right[seed].trace, self.right[seed].envelope
 
         def explain() -> Envelope:
-            epochs = find_task(self.task).check_epochs
-            return self._ask("envelope", numpy_row(self.task, "float64"), (seed,), load_envelope, worker, epochs)[seed]
+            exact, epochs = reference_row(self.task, "float64"), find_task(self.task).check_epochs
+            return self._ask("envelope", exact, (seed,), load_envelope, worker, epochs)[seed]
 
         gradient, losses, params = compare_traces(mine, right, explain)
         early = compare_timed_losses(timed.losses.astype(float), row.precision, envelope)

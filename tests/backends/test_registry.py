@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from support import FAKES, ROOT, a_row
 
 from backends import registry
-from backends.registry import BUILT_IN, Entry, require_sound
+from backends.registry import BUILT_IN, Entry, require_sound, third_party
 from bench.harness.availability import unavailable
 
 MISSING = Entry("absent", "absent", ("loop",), "no_such_framework", ("no-such",), "pip install no-such")
@@ -59,6 +60,20 @@ def test_other_packages_add_backends_and_cannot_replace_ours() -> None:
     names, fault = result.stdout.splitlines()
     assert set(names.split()) == {"misbehaving", "broken", *BUILT_IN}
     assert fault.startswith("entry point misbehaving:NOWHERE: AttributeError")
+
+
+def test_another_package_cannot_take_the_name_of_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [
+        SimpleNamespace(name=name, value="theirs:ENTRY", load=lambda name=name: replace(MISSING, name=name))
+        for name in ("reference", "other")
+    ]
+    monkeypatch.setattr(registry.metadata, "entry_points", lambda group: points)
+    found = third_party()
+    assert found["reference"].fault == (
+        "entry point theirs:ENTRY: ValueError: 'reference' is the name of what parity compares backends with; "
+        "choose another"
+    )
+    assert found["other"].fault == ""
 
 
 def test_an_entrys_module_can_be_imported_before_the_registry() -> None:
