@@ -11,6 +11,8 @@ import pytest
 from support import ROOT
 
 LOADERS = {f"backends.{name}_backend" for name in ("torch", "tensorflow", "jax", "keras", "sklearn")}
+LOADERS |= {f"backends.{name}_layers" for name in ("torch", "tensorflow", "jax")}
+LOADERS |= {f"backends.torch_{name}" for name in ("trainer", "dataloader", "compile_pass")}
 LOADERS |= {f"backends.keras_{name}_backend" for name in ("torch", "tensorflow", "jax")}
 # Each may import from those on its left; those of one group may import each other.
 LAYERS = [
