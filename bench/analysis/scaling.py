@@ -18,7 +18,7 @@ from scipy.optimize import nnls
 from backends.contract import Array
 from bench.analysis import frame as frames
 from bench.analysis.stats import Interval, median_interval
-from bench.tasks.names import base_of, own_settings
+from bench.tasks.names import TaskRef
 
 KINDS = ["backend", "mode", "device", "precision"]
 FIT_POINTS = 3  # of different FLOPs: a line through two fits whatever they are
@@ -32,11 +32,11 @@ def grown(samples: pd.DataFrame) -> pd.DataFrame:
     """
     lines = frames.summary(samples)
     for key in keys_of(lines["task"]):
-        lines[key] = [own_settings(task)[key] for task in lines["task"]]
+        lines[key] = [TaskRef.parse(task).settings[key] for task in lines["task"]]
     for name in ("", "_low", "_high"):
         lines[f"step{name}_s"] = lines[f"pass{name}_s"].astype(float) / lines["steps_per_pass"]
     lines["flops_per_step"] = lines["flops_per_pass"] / lines["steps_per_pass"]
-    lines["base_task"] = [base_of(task) for task in lines["task"]]
+    lines["base_task"] = [TaskRef.parse(task).base for task in lines["task"]]
     for part in panels(lines).values():
         places = axis_of(part).places
         lines.loc[part.index, "size"] = [places[task] for task in part["task"]]
@@ -48,7 +48,7 @@ def keys_of(tasks: Sequence[str] | pd.Series[Any]) -> tuple[str, ...]:
     """Return the settings that vary, in the order in which they were given; of a single point, all in its name."""
     values: dict[str, set[str]] = {}
     for task in tasks:
-        for key, value in own_settings(task).items():
+        for key, value in TaskRef.parse(task).settings.items():
             values.setdefault(key, set()).add(value)
     return tuple(key for key, found in values.items() if len(found) > 1) or tuple(values)
 
@@ -76,7 +76,7 @@ def axis_of(lines: pd.DataFrame) -> Axis:
     """
     tasks = list(dict.fromkeys(lines["task"]))
     key = keys_of(tasks)[0]
-    values = {task: own_settings(task)[key] for task in tasks}
+    values = {task: TaskRef.parse(task).settings[key] for task in tasks}
     numbers = {task: _number(value) for task, value in values.items()}
     if all(number > 0 for number in numbers.values()):
         return Axis(key, numbers, "values", {numbers[task]: values[task] for task in tasks})

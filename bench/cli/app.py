@@ -34,7 +34,7 @@ from bench.runs.session import NotComparable, begin, default_path, go_on
 from bench.tasks import TASKS
 from bench.tasks.datasets.fetch import Collection, DataMissing, allowed_kinds, data_folders, fetch
 from bench.tasks.memory import require_memory
-from bench.tasks.names import grid, own_settings
+from bench.tasks.names import TaskRef, grid
 from bench.tasks.settings import BadSetting
 
 GOOD, FAILED, WRONG_USE, PARITY_FAILED, TOO_SLOW, NOT_COMPARABLE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
@@ -207,7 +207,7 @@ def sweep(
     if resume is not None:
         _refuse_choices_beside_resume(context)
         earlier = read_run(resume)
-        if not all(own_settings(row.task) for row in earlier.header.rows):
+        if not all(TaskRef.parse(row.task).settings for row in earlier.header.rows):
             _fail(f"{resume} is not of a sweep; bench run --resume goes on with it")
         begun = _go_on(context, earlier, threads, minutes, time_limit, data_dir)
     elif task is None:

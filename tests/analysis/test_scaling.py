@@ -19,7 +19,7 @@ from bench.records.runfile import read_run
 from bench.records.schema import Row
 from bench.report import plots
 from bench.report import scaling_table as growth_tables
-from bench.tasks.names import own_settings
+from bench.tasks.names import TaskRef
 
 BATCHES = (16, 64, 256, 1024)
 STEPS = 10
@@ -216,7 +216,7 @@ def test_layers_stand_at_their_flops_though_another_setting_does_not_change_thes
     ]
     lines = []
     for row in rows:
-        layers = own_settings(row.task)["model.hidden"]
+        layers = TaskRef.parse(row.task).settings["model.hidden"]
         pass_s = STEPS * SMALL_FIRST[row.mode](int(hidden[layers] * 4 / FLOPS_PER_ROW))
         timing = {"steps_per_pass": STEPS, "flops_per_pass": int(STEPS * hidden[layers])}
         lines.append(a_record(row, 0, 1.0, *(pass_s,) * 4, timing=timing))
