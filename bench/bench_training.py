@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backends.contract import Device
-from bench.analysis.flags import unfair
+from bench.analysis.standing import Standing, standings_of
 from bench.machine.host import gpu_names
-from bench.records.schema import FAILURES, ParityResult, Record, Row
+from bench.records.schema import ParityResult, Record, Row
 from bench.runs.selection import Choice, choose_rows
 
 if TYPE_CHECKING:
@@ -93,8 +93,7 @@ def test_training(
     verdict, line = finished.parity.get(row), compared[row]
     benchmark.group = f"{row.task}, {row.precision}: one pass"
     benchmark.extra_info.update(extra_info(samples, verdict) | {name: plain(line[name]) for name in COMPARED})
-    misleading = unfair(finished.last_records).get(row, [])
-    benchmark.pedantic(play, args=(replay(samples, verdict, misleading),), rounds=len(samples))
+    benchmark.pedantic(play, args=(replay(samples, standings_of(finished)[row]),), rounds=len(samples))
 
 
 def play(rounds: Iterator[float]) -> None:
@@ -102,15 +101,10 @@ def play(rounds: Iterator[float]) -> None:
     CLOCK.now_s += next(rounds)
 
 
-def replay(samples: list[Record], verdict: ParityResult | None, misleading: list[str]) -> Iterator[float]:
-    """Yield the median steady pass of each process, in seconds. Raises `RowFailed` first where anything was wrong."""
-    for record in samples:
-        if record.status in FAILURES:
-            raise RowFailed(f"{record.status}: {record.reason}")
-    if verdict is None or verdict.agrees is not True:
-        raise RowFailed(f"parity: {verdict.reason if verdict else 'no verdict'}")
-    if misleading:
-        raise RowFailed(f"its times are not to be compared: {'; '.join(misleading)}")
+def replay(samples: list[Record], standing: Standing) -> Iterator[float]:
+    """Yield the median steady pass of each process, in seconds. Raises `RowFailed` for a row that is not ranked."""
+    if not standing.ranked:
+        raise RowFailed(f"not ranked: {standing.reason}")
     for record in samples:
         if record.timing is not None:
             yield median(record.timing.steady_s)

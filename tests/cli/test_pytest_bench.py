@@ -51,8 +51,8 @@ def test_rows_pass_fail_and_skip_for_what_they_are(measured: tuple[Path, subproc
     assert "2 passed" in result.stdout, result.stdout + result.stderr
     assert "2 failed" in result.stdout
     assert "1 skipped" in result.stdout
-    assert "RowFailed: parity: gradient (float64): " in result.stdout
-    assert "RowFailed: its times are not to be compared: does not wait: " in result.stdout
+    assert "RowFailed: not ranked: parity: gradient (float64): " in result.stdout
+    assert "RowFailed: not ranked: does not wait: " in result.stdout
 
 
 def test_the_files_rounds_are_the_processes_of_the_run_file(
