@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backends.contract import Device
-from bench.analysis.standing import Standing, standings_of
 from bench.machine.host import gpu_names
-from bench.records.schema import ParityResult, Record, Row
+from bench.records.schema import Record, Row
 from bench.runs.selection import Choice, choose_rows
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
+    from bench.analysis.standing import Standing
+    from bench.analysis.summary import RowSummary
     from bench.records.runfile import Run
 
 
@@ -67,12 +68,11 @@ def samples(row: Row, finished: Run) -> list[Record]:
 
 
 @pytest.fixture(scope="session")
-def compared(finished: Run) -> dict[Row, dict[str, Any]]:
-    """Return, for each row, its line of the result table."""
-    from bench.analysis import frame as frames  # pandas and scipy: not while tests are only collected
+def compared(finished: Run) -> dict[Row, RowSummary]:
+    """Return what the run says of each row, as in the result table."""
+    from bench.analysis.summary import summarise  # scipy takes a second to import: not while tests are only collected
 
-    summary = frames.summary(frames.processes((finished,)))
-    return {frames.row_of(line): dict(line) for _, line in summary.iterrows()}
+    return {summary.row: summary for summary in summarise((finished,))}
 
 
 @pytest.mark.benchmark(timer=CLOCK)
@@ -87,13 +87,13 @@ def compared(finished: Run) -> dict[Row, dict[str, Any]]:
 )
 @pytest.mark.usefixtures("task", "backend", "mode", "device")
 def test_training(
-    row: Row, samples: list[Record], finished: Run, compared: dict[Row, dict[str, Any]], benchmark: BenchmarkFixture
+    row: Row, samples: list[Record], compared: dict[Row, RowSummary], benchmark: BenchmarkFixture
 ) -> None:
-    """Give the row's samples to pytest-benchmark; fail where it did not run or where its times would mislead."""
-    verdict, line = finished.parity.get(row), compared[row]
+    """Give the row's samples to pytest-benchmark; fail where the row is not ranked."""
+    summary = compared[row]
     benchmark.group = f"{row.task}, {row.precision}: one pass"
-    benchmark.extra_info.update(extra_info(samples, verdict) | {name: plain(line[name]) for name in COMPARED})
-    benchmark.pedantic(play, args=(replay(samples, standings_of(finished)[row]),), rounds=len(samples))
+    benchmark.extra_info.update(extra_info(samples, summary))
+    benchmark.pedantic(play, args=(replay(samples, summary.standing),), rounds=len(samples))
 
 
 def play(rounds: Iterator[float]) -> None:
@@ -110,20 +110,24 @@ def replay(samples: list[Record], standing: Standing) -> Iterator[float]:
             yield median(record.timing.steady_s)
 
 
-def extra_info(samples: list[Record], verdict: ParityResult | None) -> dict[str, Any]:
+def extra_info(samples: list[Record], summary: RowSummary) -> dict[str, Any]:
     """Return what pytest-benchmark has no field for, in types that its files can hold."""
+    from bench.analysis.columns import summary_columns
+
+    columns = summary_columns(summary)
     timings = [record.timing for record in samples if record.timing]
     qualities = [record.quality for record in samples if record.quality]
     return {
         "blocks": [record.job.block for record in samples if record.timing],
         "framework": next((record.resources.framework for record in samples if record.resources), None),
-        "agrees": verdict.agrees if verdict else None,
+        "agrees": columns["agrees"],
         "passes_s": [list(timing.passes_s) for timing in timings],
         "import_s": [timing.import_s for timing in timings],
         "setup_s": [timing.setup_s for timing in timings],
         "peak_memory_bytes": [timing.peak_memory_bytes for timing in timings],
         "metric": qualities[0].metric if qualities else None,
         "value": [quality.value for quality in qualities],
+        **{name: plain(columns[name]) for name in COMPARED},
     }
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from support import FAKES, ROOT
 
-from bench.analysis.frame import processes, summary
+from bench.analysis.frame import summary_frame
+from bench.analysis.summary import summarise
 from bench.records.runfile import Run, read_run
 from bench.records.schema import Goal
 
@@ -78,7 +79,7 @@ def test_the_file_says_what_the_table_of_the_run_says(
     measured: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
     folder, _ = measured
-    table = summary(processes([run_in(folder)])).set_index("mode")
+    table = summary_frame(summarise([run_in(folder)])).set_index("mode")
     for line in json.loads((folder / "b.json").read_text())["benchmarks"]:
         info, row = line["extra_info"], table.loc[line["params"]["mode"]]
         assert (info["ratio"], info["cores_busy"]) == pytest.approx((row["ratio"], row["cores_busy"]))
