@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import median
 from typing import Any, Self
 
 from bench.analysis.flags import Flag, flags_of, product_bounds
@@ -60,13 +59,13 @@ class Context:
 
 def numbers(timing: Timing, bound_flops_per_s: float) -> dict[str, Any]:
     """Return what was recorded of a process and what follows from it; the bound is that of its device and precision."""
-    pass_s = median(timing.steady_s)
+    pass_s = timing.pass_s
     flops_per_s = timing.flops_per_pass / max(pass_s, 1e-9)
     return {
         **{name: getattr(timing, name) for name in AS_RECORDED},
         "first_pass_s": timing.passes_s[0],
         "steady_passes_s": sum(timing.steady_s),  # all of them together
-        "pass_s": pass_s,  # median of the steady passes
+        "pass_s": pass_s,
         "first_call_s": timing.passes_s[0] - pass_s,  # what the first call costs over a steady one
         "rows_per_s": timing.steps_per_pass * timing.rows_per_step / max(pass_s, 1e-9),
         "cores_busy": timing.steady.cpu_s / max(timing.steady.window_s, 1e-9),

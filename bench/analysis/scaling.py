@@ -6,7 +6,6 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
 
 import numpy as np
 from scipy.optimize import nnls
@@ -81,7 +80,7 @@ def _steps_by_block(run: Run) -> dict[Curve, dict[int, list[Step]]]:
     for record in run.last_records:
         timing = record.timing
         if record.status == "ok" and timing is not None:
-            step = timing.flops_per_pass / timing.steps_per_pass, median(timing.steady_s) / timing.steps_per_pass
+            step = timing.flops_per_pass / timing.steps_per_pass, timing.pass_s / timing.steps_per_pass
             blocks = found.setdefault(Curve.of(record.job.row), {})
             blocks.setdefault(record.job.block, []).append(step)
     return found
