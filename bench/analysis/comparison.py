@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import fmean
 
 from bench.analysis.stats import Estimate, Interval, Judgement, blocks_needed, estimate, interval, judge, shared
 from bench.records.schema import Record, Row
@@ -34,15 +34,19 @@ class Comparisons:
     def __init__(self, times: Times, effect: float) -> None:
         self.times = times
         self.effect = effect
-        self.contests: dict[tuple[str, str], list[Row]] = {}
+        self.groups: dict[tuple[str, str], list[Row]] = {}  # of rows that are compared with each other
         for row in times:
-            self.contests.setdefault(contest(row), []).append(row)
-        pairs = [pair for rows in self.contests.values() for pair in itertools.combinations(rows, 2)]
+            self.groups.setdefault((row.task, row.precision), []).append(row)
+        pairs = [pair for rows in self.groups.values() for pair in itertools.combinations(rows, 2)]
         self.estimates = {pair: estimate(self._differences(pair)) for pair in pairs}
         self.judged = judge(self.estimates, effect)
 
     def _differences(self, pair: tuple[Row, Row]) -> list[float]:
         return shared(self.times[pair[0]], self.times[pair[1]])
+
+    def rivals(self, row: Row) -> list[Row]:
+        """Return all rows that a row is compared with, itself among them; none for a row without times."""
+        return self.groups.get((row.task, row.precision), [])
 
     def mean(self, row: Row, other: Row) -> float:
         """Return the mean logarithm of row / other over the blocks that both have; NaN for none."""
@@ -80,17 +84,12 @@ class Comparisons:
         return best
 
 
-def contest(row: Row) -> tuple[str, str]:
-    """Return what two rows must have in common to be compared."""
-    return row.task, row.precision
-
-
 def log_times(records: Iterable[Record]) -> dict[Row, dict[int, float]]:
     """Return the logarithm of the median steady pass of every good sample, by row and block."""
     times: dict[Row, dict[int, float]] = {}
     for record in records:
         if record.status == "ok" and record.timing is not None:
-            times.setdefault(record.job.row, {})[record.job.block] = log_time(median(record.timing.steady_s))
+            times.setdefault(record.job.row, {})[record.job.block] = log_time(record.timing.pass_s)
     return times
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from bench.analysis.flags import unfair
+from bench.analysis.standing import standings
 from bench.events import Listener
 from bench.harness.availability import fetch_data, unavailable
 from bench.harness.executor import ProcessExecutor
@@ -49,7 +49,8 @@ def run_plan(plan: Plan, setup: WorkerSetup, listener: Listener, write: Write, e
         parity = Parity(setup, Path(scratch), plan.settings, listener)
         if plan.followed:
             parity.refer(possible.tasks)
-        verdicts, refused = {}, []
+        verdicts: dict[Row, ParityResult] = {}
+        refused = []
         for verdict in (parity.check if plan.followed else parity.trust)(possible.rows):
             verdicts[verdict.row] = verdict
             write(verdict)
@@ -68,16 +69,13 @@ def run_plan(plan: Plan, setup: WorkerSetup, listener: Listener, write: Write, e
         records = list(kept)
         for record in kept:
             judge(record)
-        for line in time_rows(
-            possible, setup, listener, [*kept, *refused], lambda: unranked(verdicts.values(), records)
-        ):
+        for line in time_rows(possible, setup, listener, [*kept, *refused], lambda: unranked(verdicts, records)):
             write(line)
             if isinstance(line, Record):
                 judge(line)
                 records.append(line)
 
 
-def unranked(verdicts: Iterable[ParityResult], records: Iterable[Record]) -> set[Row]:
-    """Return the rows that do not compute, for all that is known, what their task defines, or whose times mislead."""
-    wrong = {verdict.row for verdict in verdicts if verdict.agrees is not True}
-    return wrong | unfair(records).keys()
+def unranked(parity: Mapping[Row, ParityResult], records: Iterable[Record]) -> set[Row]:
+    """Return the rows that, for all that is known, compute something else than their task, or whose times mislead."""
+    return {row for row, standing in standings(parity, parity, records).items() if not standing.ranked}
