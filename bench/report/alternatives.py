@@ -54,7 +54,7 @@ def table(folder: Path, pairs: Sequence[Pair] = PAIRS) -> str:
 
 
 def _samples(path: Path) -> pd.DataFrame:
-    samples = frame.processes((read_run(path),))
+    samples = frame.process_frame((read_run(path),))
     return samples[samples["status"] == "ok"]
 
 

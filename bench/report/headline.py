@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from backends.registry import BUILT_IN
-from bench.analysis import frame
+from bench.analysis.stats import Interval
+from bench.analysis.summary import RowSummary, summarise
+from bench.records.runfile import Run
 from bench.records.schema import Header
 from bench.report.export import listed
 from bench.report.plots import CannotPlot
@@ -55,8 +55,7 @@ class Best:
     backend: str
     mode: str
     pass_s: float  # median over processes
-    low_s: float  # of its 95 % interval; NaN for too few processes
-    high_s: float
+    interval: Interval | None  # of the median, in seconds; None for too few processes
     processes: int
 
 
@@ -69,30 +68,31 @@ class TaskHeadline:
     contenders: tuple[str, ...]  # backends with a row that is not surely slower than the fastest; the fastest first
 
 
-def headlines(samples: pd.DataFrame) -> list[TaskHeadline]:
-    """Return the headline tasks of one run; `samples` is a frame of `bench.analysis.frame`, one line a process.
+def headlines(run: Run) -> list[TaskHeadline]:
+    """Return the headline tasks of a run.
 
     Only ranked rows count: those that compute what the task defines and whose times are fair. The frameworks are
-    compared with each other alone, for a guest may be faster than all of them.
+    compared with each other alone, because a guest may be faster than all of them.
     """
-    summary = frame.summary(samples[samples["backend"].isin(list(FRAMEWORKS))])
-    found = []
-    for task in HEADLINE:
-        rows = summary[summary["ranked"] & (summary["task"] == task)]  # the fastest first
-        if not rows.empty:
-            fastest = {line["backend"]: _best(line) for _, line in rows.drop_duplicates("backend").iterrows()}
-            best = tuple(fastest[name] for name in FRAMEWORKS if name in fastest)
-            contenders = tuple(dict.fromkeys(rows[rows["verdict"] != "slower"]["backend"]))
-            found.append(TaskHeadline(task, best, contenders))
-    return found
+    records = tuple(record for record in run.records if record.job.row.backend in FRAMEWORKS)
+    ranked = [each for each in summarise((replace(run, records=records),)) if each.standing.ranked]
+    tasks = {task: [each for each in ranked if each.row.task == task] for task in HEADLINE}
+    return [_headline(task, rows) for task, rows in tasks.items() if rows]
 
 
-def _best(line: pd.Series[Any]) -> Best:
-    mode = line["mode"] if line["device"] == "cpu" else f"{line['mode']} {line['device']}"
-    low_s, high_s = (
-        float("nan") if pd.isna(line[name]) else float(line[name]) for name in ("pass_low_s", "pass_high_s")
-    )
-    return Best(line["backend"], str(mode), float(line["pass_s"]), low_s, high_s, int(line["processes"]))
+def _headline(task: str, rows: Sequence[RowSummary]) -> TaskHeadline:
+    """Return the headline of a task from its ranked rows, the fastest first."""
+    fastest: dict[str, RowSummary] = {}
+    for each in rows:
+        fastest.setdefault(each.row.backend, each)
+    best = tuple(_best(fastest[name]) for name in FRAMEWORKS if name in fastest)
+    open_rows = [each for each in rows if each.to_fastest and each.to_fastest.verdict != "slower"]
+    return TaskHeadline(task, best, tuple(dict.fromkeys(each.row.backend for each in open_rows)))
+
+
+def _best(each: RowSummary) -> Best:
+    mode = each.row.mode if each.row.device == "cpu" else f"{each.row.mode} {each.row.device}"
+    return Best(each.row.backend, mode, each.pass_s, each.pass_interval, each.processes)
 
 
 def as_table(found: Sequence[TaskHeadline], header: Header) -> str:
@@ -173,10 +173,10 @@ def _fill(ax: Axes, found: Sequence[TaskHeadline]) -> None:
 
 def _mark(ax: Axes, y: float, best: Best, *, is_contender: bool) -> None:
     style = FRAMEWORKS[best.backend]
-    ax.plot([best.low_s, best.high_s], [y, y], color=style.color, lw=2, alpha=0.5, solid_capstyle="butt")
+    low_s, high_s = (best.interval.low, best.interval.high) if best.interval else (best.pass_s, best.pass_s)
+    ax.plot([low_s, high_s], [y, y], color=style.color, lw=2, alpha=0.5, solid_capstyle="butt")
     ax.plot(best.pass_s, y, style.marker, color=style.color, ms=7)
-    right_s = best.pass_s if pd.isna(best.high_s) else best.high_s
     ax.annotate(
-        seconds(best.pass_s), (right_s, y), (8, 0), textcoords="offset points", va="center", fontsize=9,
+        seconds(best.pass_s), (high_s, y), (8, 0), textcoords="offset points", va="center", fontsize=9,
         weight="bold" if is_contender else "normal",
     )  # fmt: skip

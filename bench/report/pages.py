@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.analysis import frame
 from bench.records.runfile import read_run
 from bench.report import alternatives
 from bench.report.headline import as_table, draw, headlines
@@ -21,7 +20,7 @@ MAIN_COLUMNS = (
 def main() -> None:
     """Draw the picture and fill in the tables of README.md and results/README.md."""
     run = read_run(REFERENCE)
-    found = headlines(frame.processes((run,)))
+    found = headlines(run)
     draw(found, PICTURE)
     fill_in(README, "headline", as_table(found, run.header))
     fill_in(RESULTS, "results", main_columns(REFERENCE_TABLE.read_text()))
