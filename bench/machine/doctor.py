@@ -137,12 +137,7 @@ def _governor(probe: Probe) -> MachineFinding:
 
 def _turbo(probe: Probe) -> MachineFinding:
     if probe.turbo is None:
-        return MachineFinding(
-            "turbo",
-            "unknown",
-            "the system does not report it",
-            "if you can, check the firmware settings",
-        )
+        return MachineFinding("turbo", "unknown", "the system does not report it", "check the firmware settings")
     advice = (
         "the clock rate falls when cores are busy or warm: write 1 to /sys/devices/system/cpu/intel_pstate/no_turbo,"
         " or 0 to /sys/devices/system/cpu/cpufreq/boost if that file does not exist"
