@@ -99,7 +99,7 @@ def _of_mappings(kind: Kind, prefix: str, then: Mapping[str, Any], now: Mapping[
 
 
 def _plain(value: Any) -> Any:
-    """Return the value with lists as tuples: a run file that was read has lists where a new run has tuples."""
+    """Return the value with lists as tuples: a header read from a file has lists, a new header has tuples."""
     return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
 
 

@@ -31,7 +31,7 @@ class Row(Struct, frozen=True, kw_only=True, order=True):
 
 
 class Job(Struct, frozen=True, kw_only=True):
-    """The work of one worker process: one measurement of a row."""
+    """The work of one worker process on one row, such as one measurement."""
 
     row: Row
     threads: int
@@ -73,7 +73,9 @@ class Steady(Struct, frozen=True, kw_only=True):
 class Timing(Struct, frozen=True, kw_only=True):
     """Times of one worker process. Its phases follow each other and add up to its wall time."""
 
-    start_s: float  # from the start of the process to the start of the job: importing Python, NumPy and this suite
+    start_s: (
+        float  # from the start of the process to the start of the job: starting Python, importing NumPy and this suite
+    )
     import_s: float  # importing the framework
     data_s: float  # loading data, drawing initial weights and batch orders
     setup_s: float  # copying data to the device, creating the model, setting its weights
@@ -127,7 +129,7 @@ class Resources(Struct, frozen=True, kw_only=True):
 
 
 class Calibration(Struct, frozen=True, kw_only=True):
-    """How fast the machine was at one moment: a fixed piece of work on all granted cores, over and over."""
+    """Times of the calibration loop at one moment: a fixed piece of work on all cores of the run, repeated."""
 
     loops_s: tuple[float, ...]
 
@@ -200,7 +202,9 @@ class Machine(Struct, frozen=True, kw_only=True):
 class Goal(Struct, frozen=True, kw_only=True):
     """Stopping rule of a run."""
 
-    workers: int | None  # processes per row; None: until every row can be told apart from the fastest, or time is up
+    workers: (
+        int | None
+    )  # processes per row; None: until each row's comparison with the fastest is decided, or time is up
     effect: float  # detectable difference: 0.05 for 5 %; smaller differences count as equal
     time_s: float  # time limit: no block starts that would exceed it; not used with a number of workers
 
