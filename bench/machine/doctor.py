@@ -192,7 +192,7 @@ def _thread_variables(probe: Probe) -> MachineFinding:
 def _forced_kernels(probe: Probe) -> MachineFinding:
     level: Level = "warning" if _settings(probe, KERNEL_VARIABLES) else "good"
     advice = (
-        f"unset {_names(probe, KERNEL_VARIABLES)} for benchmarks: they keep a library, such as NumPy's, from"
+        f"unset {_names(probe, KERNEL_VARIABLES)} for benchmarks: this keeps a library, such as NumPy's BLAS, from"
         " choosing the code for this processor, which can halve the speed of matrix products"
     )
     return _graded("forced kernels", level, _settings(probe, KERNEL_VARIABLES) or "none", advice)

@@ -6,7 +6,7 @@ from bench.tasks.definition import Model, Task
 
 MNIST_3V7 = Task(
     name="mnist_3v7",
-    summary="3 against 7 by one layer, all 12,396 rows in every step",
+    summary="classify 3 against 7 with one layer, all 12,396 rows in every step",
     data=MnistThreeSeven(),
     model=Model(output_activation="sigmoid"),
     loss="mse",

@@ -6,7 +6,7 @@ from bench.tasks.definition import Model, Task
 
 IRIS_MLP = Task(
     name="iris_mlp",
-    summary="3 species of iris by 10 hidden units, 150 rows, 16 a step",
+    summary="classify 3 species of iris with 10 hidden units, 150 rows, 16 a step",
     data=Iris(),
     model=Model(hidden=(10,)),
     loss="softmax_cross_entropy",

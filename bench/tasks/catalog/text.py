@@ -8,7 +8,7 @@ from bench.tasks.definition import Model, Task
 
 TEXT_CLASSIFIER = Task(
     name="text_classifier",
-    summary="3 newsgroups by 23,360 words, 1,774 rows, 150 a step; the first layer sums word embeddings",
+    summary="classify 3 newsgroups from 23,360 words, 1,774 rows, 150 a step; the first layer sums word embeddings",
     data=Newsgroups(),
     model=Model(hidden=(100, 100), first_layer="embedding_sum"),
     loss="softmax_cross_entropy",
