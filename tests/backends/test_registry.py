@@ -72,7 +72,7 @@ def test_another_package_cannot_take_the_name_of_the_reference(monkeypatch: pyte
     monkeypatch.setattr(registry.metadata, "entry_points", lambda group: points)
     found = third_party()
     assert found["reference"].fault == (
-        "entry point theirs:ENTRY: ValueError: 'reference' is the name of what parity compares backends with; "
+        "entry point theirs:ENTRY: ValueError: the name 'reference' is reserved for the parity reference; "
         "choose another"
     )
     assert found["other"].fault == ""
@@ -88,11 +88,11 @@ def test_an_entrys_module_can_be_imported_before_the_registry() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"modes": "eager"}, "modes are 'eager', wanted a tuple of texts"),
-        ({"modes": ()}, "modes are empty"),
-        ({"distributions": (1,)}, r"distributions are \(1,\), wanted a tuple of texts"),
-        ({"install": None}, "install is None, wanted a text"),
-        ({"framework": ""}, "framework is '', wanted the name of a package"),
+        ({"modes": "eager"}, "modes must be a tuple of strings, got 'eager'"),
+        ({"modes": ()}, "modes must name at least one mode, got none"),
+        ({"distributions": (1,)}, r"distributions must be a tuple of strings, got \(1,\)"),
+        ({"install": None}, "install must be a string, got None"),
+        ({"framework": ""}, "framework must be the import name of a package, got ''"),
     ],
 )
 def test_an_entry_with_fields_of_other_types_is_refused(changes: dict[str, Any], message: str) -> None:

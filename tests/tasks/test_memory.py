@@ -89,14 +89,14 @@ def test_what_does_not_fit_is_refused_with_what_takes_it() -> None:
         f"{large} does not fit: it needs up to {2 * each.total / GIB:.1f} GiB, and 20.0 GiB are free"
     )
     assert f"2 processes of {each.total / GIB:.1f} GiB: framework 1.0 GiB, data " in message
-    assert "make model.hidden or batch_size smaller" in message
+    assert "reduce model.hidden or batch_size, or use fewer --threads" in message
 
 
 def test_settings_for_all_tasks_count_and_one_checker_needs_less_than_two() -> None:
     changes = {"model.hidden": "30000"}
     alone = needs(find_task("mnist_mlp:model.hidden=30000"), "float64").total
     require_memory(["mnist_mlp"], changes, "float32", checkers=1, free_bytes=alone)
-    with pytest.raises(TooLarge, match="a process"):
+    with pytest.raises(TooLarge, match="1 process: framework"):
         require_memory(["mnist_mlp"], changes, "float32", checkers=1, free_bytes=alone - 1)
     with pytest.raises(TooLarge, match="2 processes"):
         require_memory(["mnist_mlp"], changes, "float32", checkers=2, free_bytes=2 * alone - 1)
