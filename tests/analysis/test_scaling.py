@@ -191,7 +191,7 @@ def test_a_crossing_is_found_between_the_points_and_where_it_is(tmp_path: Path) 
     assert found.at == pytest.approx(CROSS, rel=0.15)  # the curves bend between the points, the line does not
     assert found.sure
     assert scaling_table.winner_sentences(sweep) == [
-        f"from 64 to 256 the fastest changes from jax scan to jax jit, at about {found.at:.3g}"
+        f"between batch_size 64 and 256 the fastest row changes from jax scan to jax jit, at about {found.at:.3g}"
     ]
 
 
@@ -199,7 +199,10 @@ def test_few_blocks_cannot_be_sure_of_a_crossing(tmp_path: Path) -> None:
     sweep = sweep_of(a_sweep(tmp_path, blocks=2))
     (found,) = crossings(sweep.panels[0])
     assert not found.sure
-    assert "; this run cannot tell the two apart at both" in scaling_table.winner_sentences(sweep)[0]
+    assert (
+        "; not certain: the run cannot tell the two rows apart at both sizes"
+        in scaling_table.winner_sentences(sweep)[0]
+    )
 
 
 def test_no_crossing_where_one_row_is_always_the_fastest(tmp_path: Path) -> None:
@@ -231,7 +234,9 @@ def test_layers_stand_at_their_flops_though_another_setting_does_not_change_thes
     assert {panel.size(each) for panel in sweep.panels for each in panel.points} == set(hidden.values())
     found = [(panel.title, crossing.low, crossing.high) for panel in sweep.panels for crossing in crossings(panel)]
     assert found == [("optimizer sgd", 1e4, 4e4), ("optimizer adam", 1e4, 4e4)]
-    assert scaling_table.winner_sentences(sweep)[0].startswith("optimizer sgd: from 4 to 8x8 the fastest ")
+    assert scaling_table.winner_sentences(sweep)[0].startswith(
+        "optimizer sgd: between model.hidden 4 and 8x8 the fastest row "
+    )
     plots.draw_scaling(sweep, {}, "about", tmp_path / "s.png")
 
 
@@ -245,9 +250,9 @@ def test_the_table_has_a_column_a_point_and_marks_the_fastest(tmp_path: Path) ->
     assert table.loc["scan", "batch_size 16"].endswith(" *")
     assert table.loc["jit", "batch_size 16"].endswith(" !")  # not ranked
     assert table.loc["jit", "batch_size 1024"] == "1.13 ms *"
-    assert table.loc["scan", "overhead a step"].startswith("1")
+    assert table.loc["scan", "overhead per step"].startswith("1")
     assert table.loc["scan", "GFLOP/s"].startswith("0.499 [0.498, 0.5")
-    assert table.loc["jit", "overhead a step"] == ""
+    assert table.loc["jit", "overhead per step"] == ""
 
 
 def test_a_part_of_a_cost_that_is_not_seen_is_said_to_be_so(tmp_path: Path) -> None:
@@ -255,8 +260,8 @@ def test_a_part_of_a_cost_that_is_not_seen_is_said_to_be_so(tmp_path: Path) -> N
     flat, steep = (
         scaling_table.readable(panel, {JIT: cost}) for cost in (Cost(1e-4, math.inf, 0.2), Cost(0.0, 1e9, 0.2))
     )
-    assert flat.set_index("mode").loc["jit", "GFLOP/s"] == "not seen"
-    assert steep.set_index("mode").loc["jit", "overhead a step"] == "none seen"
+    assert flat.set_index("mode").loc["jit", "GFLOP/s"] == "not found"
+    assert steep.set_index("mode").loc["jit", "overhead per step"] == "none found"
     assert steep.set_index("mode").loc["jit", "fit within"] == "20%"
 
 
