@@ -70,7 +70,7 @@ class Judgement:
 
 def estimate(differences: Sequence[float] | Array) -> Estimate:
     """Return the mean of differences [blocks] and its standard error, which is infinite for fewer than two."""
-    values = np.asarray(differences, float)
+    values = np.asarray(differences)
     count = len(values)
     error = float(values.std(ddof=1)) / math.sqrt(count) if count > 1 else math.inf
     return Estimate(float(values.mean()) if count else math.nan, error, max(count - 1, 0), count)
@@ -87,7 +87,7 @@ def estimate_apart(mine: Sequence[float], others: Sequence[float]) -> Estimate:
 
 def interval(differences: Sequence[float] | Array) -> Interval | None:
     """Return the interval of the ratio exp(mean of differences [blocks]), None for fewer than `MIN_BLOCKS`."""
-    values = np.asarray(differences, float)
+    values = np.asarray(differences)
     if len(values) < MIN_BLOCKS:
         return None
     return _bootstrap((values,), _mean, widened(len(values)))
@@ -106,7 +106,7 @@ def interval_apart(mine: Sequence[float], others: Sequence[float]) -> Interval |
     fewest = min(len(mine), len(others))
     if fewest < MIN_BLOCKS:
         return None
-    samples = np.asarray(mine, float), np.asarray(others, float)
+    samples = np.asarray(mine), np.asarray(others)
     return _bootstrap(samples, lambda a, b, axis=-1: a.mean(axis) - b.mean(axis), widened(fewest))
 
 
