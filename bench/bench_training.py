@@ -1,8 +1,8 @@
 """The front door `pytest bench`: every task, backend and mode as a benchmark of pytest-benchmark.
 
 Nothing is timed here. The jobs of the selected tests run first, interleaved, each in a process of its own, as
-`bench run` runs them. Then each test plays its samples back to pytest-benchmark on a clock that tells what was
-measured: one round for each process, of the length of its median steady pass.
+`bench run` runs them. Then each test reports its times to pytest-benchmark through a virtual clock: one round for
+each process, as long as its median steady pass.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class VirtualClock:
-    """A clock that stands still but for what it is told."""
+    """A clock that moves only when it is set."""
 
     __name__ = "virtual_clock"  # pytest-benchmark writes its timer's name into its files
 
@@ -88,7 +88,7 @@ def compared(finished: Run) -> dict[Row, RowSummary]:
 def test_training(
     row: Row, samples: list[Record], compared: dict[Row, RowSummary], benchmark: BenchmarkFixture
 ) -> None:
-    """Give the row's samples to pytest-benchmark; fail where the row is not ranked."""
+    """Report the row's times to pytest-benchmark; fail if the row is not ranked."""
     summary = compared[row]
     benchmark.group = f"{row.task}, {row.precision}: one pass"
     benchmark.extra_info.update(extra_info(samples, summary))

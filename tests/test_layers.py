@@ -146,3 +146,12 @@ def test_importing_a_front_door_or_the_worker_loads_no_framework_and_neither_pan
 )
 def test_that_check_can_fail(module: str, heavy: str) -> None:
     assert heavy in loaded_by(f"import {module}")
+
+
+def test_what_a_run_tells_is_computed_without_pandas_and_the_frame_is_made_last() -> None:
+    pure = ("columns", "scaling", "standing", "stopping", "changes")
+    assert "pandas" not in loaded_by(f"import {', '.join(f'bench.analysis.{name}' for name in pure)}")
+
+
+def test_whether_a_row_is_ranked_is_told_without_scipy() -> None:
+    assert loaded_by("import bench.analysis.standing") & HEAVY == set()

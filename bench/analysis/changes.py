@@ -1,8 +1,8 @@
 """What changed from one run to another, row by row. Pure.
 
-The runs share no blocks, and the machine may have been faster in one of them. So every row is judged twice: by its
-times as they are, and by its times in units of the calibration loop of their own blocks. A change is called one only
-where both say so, and its interval holds both intervals.
+The runs share no blocks, and the machine may have been faster during one of them. So every row is tested twice: by its
+times, and by its times divided by the calibration loop of their block. A row is called slower, faster or equivalent
+only where both tests say so, and its interval covers the intervals of both.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def good_times(run: Run) -> dict[Row, dict[int, float]]:
 
 
 def _one_sided(row: Row, then: Standing, now: Standing) -> Change:
-    """Return what is said of a row that is not ranked in both runs."""
+    """Return the change of a row that is ranked in one of the runs at most."""
     if now.ranked:
         return Change(row=row, kind="new", reason=f"then: {then.why_not}")
     kind: Kind = "wrong" if now.cause == "wrong" else "missing"
@@ -123,12 +123,12 @@ def _hull(a: Interval | None, b: Interval | None) -> Interval | None:
 
 
 def too_slow(found: Iterable[Change], limit: float) -> list[Change]:
-    """Return the rows that are surely slower, and by more than the limit as far as can be told."""
+    """Return the rows whose verdict is slower and whose ratio exceeds the limit."""
     return [change for change in found if change.kind == "slower" and (change.ratio or 0.0) > 1 + limit]
 
 
-def untold(found: Iterable[Change], limit: float) -> list[Change]:
-    """Return the rows that may be slower by more than the limit, and those that cannot be compared at all."""
+def undecided(found: Iterable[Change], limit: float) -> list[Change]:
+    """Return the rows that may be slower by more than the limit, and those that cannot be compared."""
     open_kinds = ("missing", "inconclusive", "too few blocks")
     return [
         change

@@ -1,6 +1,6 @@
-"""What makes a row's times doubtful, told from what its processes recorded. Pure.
+"""Warnings about a row's times, from what its processes recorded. Pure.
 
-A flag that is `unfair` says that the times do not mean what a table would say: such a row is shown and not ranked.
+A flag that is `unfair` means that the times are not comparable with those of other rows: the row is shown, not ranked.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Flag:
 
 
 def flags_of(records: Iterable[Record]) -> dict[Row, tuple[Flag, ...]]:
-    """Return what makes the times of each row doubtful."""
+    """Return the flags of each row."""
     records = list(records)
     bounds = product_bounds(records)
     found: dict[Row, list[ProcessTimes]] = {}
@@ -59,7 +59,7 @@ def flags_of(records: Iterable[Record]) -> dict[Row, tuple[Flag, ...]]:
 
 
 def unfair(records: Iterable[Record]) -> dict[Row, list[str]]:
-    """Return, for each row whose times mislead, the sentences that say why."""
+    """Return the sentences of the unfair flags, for each row that has any."""
     raised = {row: [flag.sentence for flag in flags if flag.unfair] for row, flags in flags_of(records).items()}
     return {row: sentences for row, sentences in raised.items() if sentences}
 
@@ -75,7 +75,7 @@ def product_bounds(records: Iterable[Record]) -> dict[tuple[str, str], float]:
 
 
 def flags(samples: Sequence[ProcessTimes]) -> tuple[Flag, ...]:
-    """Return all that is wrong with the samples of a row."""
+    """Return the flags of a row, from the processes that timed it."""
     if not samples:
         return ()
     found = [Flag(check(samples), unfair=True) for check in UNFAIR]

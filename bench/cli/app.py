@@ -336,7 +336,7 @@ def compare(
         raise typer.Exit(PARITY_FAILED)
     if limit is not None and changes.too_slow(found, limit):
         raise typer.Exit(TOO_SLOW)
-    open_rows = changes.untold(found, limit) if limit is not None else []
+    open_rows = changes.undecided(found, limit) if limit is not None else []
     raise typer.Exit(NOT_COMPARABLE if open_rows or any(change.kind == "missing" for change in found) else GOOD)
 
 

@@ -13,6 +13,7 @@ from bench.report.tables import note
 from bench.report.units import seconds
 
 Costs = Mapping[Curve, Cost]
+UNCERTAIN = "the run cannot tell the two rows apart at both sizes"
 
 
 def readable(panel: Panel, costs: Costs) -> pd.DataFrame:
@@ -40,20 +41,20 @@ def _time(point: Point) -> str:
 
 def _fitted(cost: Cost | None) -> dict[str, str]:
     if cost is None:
-        return {"overhead a step": "", "GFLOP/s": "", "fit within": ""}
-    return {"overhead a step": _overhead(cost), "GFLOP/s": _rate(cost), "fit within": f"{cost.misfit:.0%}"}
+        return {"overhead per step": "", "GFLOP/s": "", "fit within": ""}
+    return {"overhead per step": _overhead(cost), "GFLOP/s": _rate(cost), "fit within": f"{cost.misfit:.0%}"}
 
 
 def _overhead(cost: Cost) -> str:
     if not cost.overhead_s:
-        return "none seen"
+        return "none found"
     between = f" [{seconds(cost.overhead.low)}, {seconds(cost.overhead.high)}]" if cost.overhead else ""
     return seconds(cost.overhead_s) + between
 
 
 def _rate(cost: Cost) -> str:
     if math.isinf(cost.flops_per_s):
-        return "not seen"
+        return "not found"
     known = cost.rate if cost.rate and math.isfinite(cost.rate.high) else None
     between = f" [{known.low / 1e9:.3g}, {known.high / 1e9:.3g}]" if known else ""
     return f"{cost.flops_per_s / 1e9:.3g}{between}"
@@ -69,10 +70,11 @@ def _winners(panel: Panel) -> list[str]:
     for crossing in crossings(panel):
         low, high = panel.axis.names[crossing.low], panel.axis.names[crossing.high]
         title = f"{panel.title}: " if panel.title else ""
-        sentence = f"{title}from {low} to {high} the fastest changes from {crossing.before} to {crossing.after}"
+        change = f"the fastest row changes from {crossing.before} to {crossing.after}"
+        sentence = f"{title}between {panel.key} {low} and {high} {change}"
         if crossing.at is not None and panel.axis.kind == "values":
             sentence += f", at about {crossing.at:.3g}"
-        sentences.append(sentence if crossing.sure else f"{sentence}; this run cannot tell the two apart at both")
+        sentences.append(sentence if crossing.sure else f"{sentence}; not certain: {UNCERTAIN}")
     return sentences
 
 

@@ -1,4 +1,4 @@
-"""The sentences below a result table: what the run can tell, what it cannot, and where it was made. Pure."""
+"""The sentences below a result table: detectable differences, open comparisons, noise, and the machine. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from bench.analysis.summary import RowSummary
 from bench.records.runfile import Run
 from bench.records.schema import Goal, Header, Machine
 from bench.report.tables import ratio
+from bench.report.units import percent
 
 SHOWN_NOISE = 5
 
 
 def detectable_sentences(rows: Iterable[RowSummary]) -> list[str]:
-    """Return, for each task, which difference the run could detect, and which rows it could not tell apart."""
+    """Return, for each task, which difference the run can detect, and which rows it cannot tell apart."""
     tasks: dict[tuple[str, str], list[RowSummary]] = {}
     for each in rows:
         tasks.setdefault((each.run, each.row.task), []).append(each)
@@ -31,7 +32,7 @@ def _of_task(task: str, rows: Sequence[RowSummary]) -> list[str]:
     if len(told) < len(compared):
         fewest = min(found.blocks for _, found in compared)
         plural = "" if fewest == 1 else "s"
-        sentences.append(f"{task}: no intervals from {fewest} block{plural}; they begin at {MIN_BLOCKS}")
+        sentences.append(f"{task}: no intervals: {fewest} block{plural}, and they need at least {MIN_BLOCKS}")
     if told:
         sentences.append(_detectable(task, [found.judged.detectable for _, found in told], rows[0].effect))
     return sentences + [_open(each, found) for each, found in told if found.judged.verdict == "inconclusive"]
@@ -39,11 +40,9 @@ def _of_task(task: str, rows: Sequence[RowSummary]) -> list[str]:
 
 def _detectable(task: str, differences: Sequence[float], effect: float) -> str:
     low, high = min(differences), max(differences)
-    by_row = f" ({low:.1%} to {high:.1%}, by row)" if high > 1.2 * low else ""
-    return (
-        f"{task}: a difference of {median(differences):.1%} would have been seen{by_row}; "
-        f"less than {effect:.0%} counts as none"
-    )
+    by_row = f" (by row {100 * low:.1f} to {percent(high, 1)})" if high > 1.2 * low else ""
+    typical = percent(median(differences), 1)
+    return f"{task}: detectable difference: {typical}{by_row}; below {percent(effect)} counts as equal"
 
 
 def _open(each: RowSummary, found: Comparison) -> str:
@@ -51,13 +50,13 @@ def _open(each: RowSummary, found: Comparison) -> str:
     assert each.to_fastest is not None  # noqa: S101 - the comparison is that with the fastest
     best = each.to_fastest.other
     return (
-        f"{each.row.task}: cannot tell {each.name} from {best.backend} {best.mode}: {ratio(each.to_fastest)} "
-        f"times as long; about {needed} blocks would, this run has {found.blocks}"
+        f"{each.row.task}: {each.name} cannot be told from {best.backend} {best.mode}: ratio {ratio(each.to_fastest)}; "
+        f"this run has {found.blocks} blocks, about {needed} would be enough"
     )
 
 
 def noise_sentences(runs: Iterable[Run]) -> list[str]:
-    """Return a sentence on the blocks of each run during which the machine was not quiet."""
+    """Return, for each run, a sentence on the blocks in which something else used the machine."""
     sentences = []
     for run in runs:
         usual_loop_s = usual_s(run.blocks)
@@ -65,13 +64,13 @@ def noise_sentences(runs: Iterable[Run]) -> list[str]:
         if noisy:
             examples = [f"{block.task} block {block.block + 1}: {found}" for block, found in noisy[:SHOWN_NOISE]]
             more = [f"and {len(noisy) - SHOWN_NOISE} more"] if len(noisy) > SHOWN_NOISE else []
-            found = "; ".join(examples + more)
-            sentences.append(f"noisy: {len(noisy)} of {len(run.blocks)} blocks. {found}. None is left out.")
+            count = f"{len(noisy)} of {len(run.blocks)} blocks"
+            sentences.append(f"noise in {count}, which are counted all the same: {'; '.join(examples + more)}")
     return sentences
 
 
 def parameter_sentences(rows: Iterable[RowSummary]) -> list[str]:
-    """Return a sentence for each set of parameters that was learned of data made with known ones, and by whom."""
+    """Return, for data made with known parameters, which parameters were learned, and by which rows."""
     learners: dict[tuple[str, str, str], list[str]] = {}
     for each in rows:
         quality = each.first.quality
@@ -79,7 +78,7 @@ def parameter_sentences(rows: Iterable[RowSummary]) -> list[str]:
             key = each.row.task, _numbers(quality.parameters), _numbers(quality.truth)
             learners.setdefault(key, []).append(each.name)
     return [
-        f"{task}: the data were made with {truth}; learned: {numbers} ({', '.join(names)})"
+        f"{task}: true parameters {truth}; learned {numbers} ({', '.join(names)})"
         for (task, numbers, truth), names in learners.items()
     ]
 
@@ -87,7 +86,7 @@ def parameter_sentences(rows: Iterable[RowSummary]) -> list[str]:
 def caption(header: Header) -> str:
     """Return a sentence on where and when a run was made."""
     place = where(header.machine, header.threads, header.versions, header.commit, header.created)
-    checked = "" if header.followed else "; checked by the timed runs alone"
+    checked = "" if header.followed else "; parity checked by the timed runs alone"
     return f"{place}; {goal_in_words(header.goal)}, schedule seed {header.schedule_seed}{checked}."
 
 
@@ -96,7 +95,7 @@ def where(machine: Machine, threads: int, versions: Mapping[str, str], commit: s
     return (
         f"{created}: {machine.cpu}, {machine.cores} cores, {machine.memory_bytes / 2**30:.0f} GiB, "
         f"{', '.join(machine.gpus) or 'no GPU'}, governor {machine.governor}, load {machine.load} before the run; "
-        f"{machine.system}; {threads} threads a process; "
+        f"{machine.system}; {threads} threads per process; "
         f"{', '.join(f'{name} {version}' for name, version in versions.items())}; commit {commit}"
     )
 
@@ -104,12 +103,12 @@ def where(machine: Machine, threads: int, versions: Mapping[str, str], commit: s
 def goal_in_words(goal: Goal) -> str:
     """Return until when a run goes on."""
     if goal.workers is not None:
-        return f"{goal.workers} process{'es' if goal.workers > 1 else ''} a row"
-    return f"until a difference of {goal.effect:.0%} would be seen or {goal.time_s / 60:g} min are over"
+        return f"{goal.workers} process{'es' if goal.workers > 1 else ''} per row"
+    return f"until differences of {percent(goal.effect)} are detectable, for {goal.time_s / 60:g} min at most"
 
 
 def long_reasons(rows: Iterable[RowSummary]) -> list[str]:
-    """Return, whole, each reason that the table has only the first line of, and whose it is."""
+    """Return every reason of several lines in full, with its tasks; the table shows the first line only."""
     tasks: dict[str, list[str]] = {}
     for each in rows:
         if "\n" in each.reason and each.row.task not in tasks.setdefault(each.reason, []):

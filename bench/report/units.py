@@ -12,6 +12,11 @@ def megabytes(memory_bytes: int | None) -> str:
     return "" if memory_bytes is None else f"{memory_bytes / 1e6:,.0f} MB"
 
 
+def percent(share: float, digits: int = 0) -> str:
+    """Return 5 % for 0.05."""
+    return f"{100 * share:.{digits}f} %"
+
+
 def bracketed(ratio: float | None, interval: Interval | None) -> str:
     """Return a ratio and its interval, empty for none."""
     if ratio is None:

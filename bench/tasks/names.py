@@ -52,7 +52,7 @@ class TaskRef:
         return replace(self, settings={**self.settings, key: value})
 
     def task(self) -> Task:
-        """Return the task with its settings. Raises `BadChoice` for no task, `BadSetting` for no setting of it."""
+        """Return the task with its settings. Raises `BadChoice` for an unknown task, `BadSetting` for a setting."""
         require_name(self.base, TASKS, "task")
         if not self.settings:
             return TASKS[self.base]
@@ -62,14 +62,14 @@ class TaskRef:
 
 
 def find_task(name: str) -> Task:
-    """Return the task of a name, with the settings in it. Raises `BadChoice`, or `BadSetting` for no setting of it."""
+    """Return the task of a name such as `mnist_mlp:batch_size=256`. Raises `BadChoice` or `BadSetting`."""
     return TaskRef.parse(name).task()
 
 
 def grid(base: str, varied: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of all points of a grid: of `batch_size=64,256` and `model.hidden=32,128` there are four.
+    """Return the names of all points of a grid: `batch_size=64,256` and `model.hidden=32,128` give four.
 
-    Raises `BadSetting` where that is none, `BadChoice` for no such task.
+    Raises `BadSetting` for text that is no grid or for an unknown setting, `BadChoice` for an unknown task.
     """
     axes: dict[str, tuple[str, ...]] = {}
     for text in varied:

@@ -21,7 +21,7 @@ from bench.analysis.changes import (
     log_loops,
     speed_change,
     too_slow,
-    untold,
+    undecided,
 )
 from bench.analysis.stats import estimate_apart, interval_apart, judge
 from bench.records.runfile import Run
@@ -406,16 +406,16 @@ def test_too_slow_is_what_is_slower_by_more_than_the_limit() -> None:
     assert too_slow(SLOWER, 0.2) == []
 
 
-def test_untold_is_what_may_be_slower_than_the_limit_or_cannot_be_compared() -> None:
-    found = untold([*EVERY_KIND, *SLOWER], 0.05)
+def test_undecided_is_what_may_be_slower_than_the_limit_or_cannot_be_compared() -> None:
+    found = undecided([*EVERY_KIND, *SLOWER], 0.05)
     assert [change.kind for change in found] == ["missing", "inconclusive", "too few blocks", "slower"]
     assert found[-1] == SLOWER[1]
-    assert untold(SLOWER, 0.2) == SLOWER
-    assert untold(SLOWER, 0.03) == []
+    assert undecided(SLOWER, 0.2) == SLOWER
+    assert undecided(SLOWER, 0.03) == []
 
 
 @pytest.mark.parametrize(("limit", "is_too_slow"), [(0.1, False), (0.0999, True)])
-def test_a_row_at_the_limit_is_not_too_slow_but_untold(limit: float, is_too_slow: bool) -> None:
+def test_a_row_at_the_limit_is_not_too_slow_but_undecided(limit: float, is_too_slow: bool) -> None:
     at = [Change(row=ROW, kind="slower", ratio=1.1)]
     assert (too_slow(at, limit) == at) == is_too_slow
-    assert (untold(at, limit) == at) == (not is_too_slow)
+    assert (undecided(at, limit) == at) == (not is_too_slow)

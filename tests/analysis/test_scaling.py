@@ -1,70 +1,32 @@
-"""How cost grows: what is fitted, where the winner changes, and what `bench sweep` prints and writes."""
+"""How cost grows: what is fitted, and where the winner changes."""
 
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-from support import a_block, a_header, a_parity_result, a_record, a_row, run_bench, write_run
+from made_up_sweeps import (
+    BATCHES,
+    CROSS,
+    FLOPS_PER_ROW,
+    JIT,
+    SCAN,
+    SMALL_FIRST,
+    STEPS,
+    a_sweep,
+    costs_of,
+    point,
+)
+from support import a_header, a_parity_result, a_record, a_row, write_run
 
-from bench.analysis.frame import scaling_frame
-from bench.analysis.scaling import Cost, costs, crossings, fit
+from bench.analysis.scaling import crossings, fit
 from bench.analysis.stats import MIN_BLOCKS
-from bench.analysis.sweep import Curve, Point, axis_of, panels_of, sweep_of
-from bench.records.runfile import Run, read_run
-from bench.records.schema import Row
+from bench.analysis.sweep import sweep_of
+from bench.records.runfile import read_run
 from bench.report import plots, scaling_table
 from bench.tasks.names import TaskRef
-
-BATCHES = (16, 64, 256, 1024)
-STEPS = 10
-FLOPS_PER_ROW = 1000
-Step = Callable[[int], float]  # batch size -> seconds
-SMALL_FIRST: Mapping[str, Step] = {  # overhead and rate of each mode, as they are known
-    "jit": lambda batch: 1e-4 + batch * FLOPS_PER_ROW / 1e9,
-    "scan": lambda batch: 1e-6 + batch * FLOPS_PER_ROW / 5e8,
-}
-CROSS = 99e-6 / (FLOPS_PER_ROW / 5e8 - FLOPS_PER_ROW / 1e9)  # where the two take as long
-
-
-def point(batch: int, mode: str = "jit") -> Row:
-    return a_row(f"iris_mlp:batch_size={batch}", "jax", mode)
-
-
-def a_sweep(
-    folder: Path, steps: Mapping[str, Step] = SMALL_FIRST, blocks: int = MIN_BLOCKS, wrong: tuple[Row, ...] = ()
-) -> Run:
-    """Return the run of a sweep with these costs, each block a little slower than the one before."""
-    rows = [point(batch, mode) for batch in BATCHES for mode in steps]
-    lines = []
-    for block in range(blocks):
-        for row in rows:
-            batch = int(row.task.rpartition("=")[2])
-            pass_s = STEPS * steps[row.mode](batch) * (1 + 0.001 * block)
-            timing = {"steps_per_pass": STEPS, "rows_per_step": batch, "flops_per_pass": STEPS * batch * FLOPS_PER_ROW}
-            lines.append(a_record(row, block, 1.0, *(pass_s,) * 4, timing=timing))
-        lines += [a_block(f"iris_mlp:batch_size={batch}", block) for batch in BATCHES]
-    verdicts = [a_parity_result(row, agrees=row not in wrong, reason="off" if row in wrong else "") for row in rows]
-    return read_run(write_run(folder / "s.jsonl", a_header(*rows), [*verdicts, *lines]))
-
-
-JIT, SCAN = (Curve("jax", mode, "cpu", "float32") for mode in ("jit", "scan"))
-
-
-def costs_of(run: Run) -> dict[Curve, Cost]:
-    return costs(run, sweep_of(run).points)
-
-
-def points_of(folder: Path, *names: str) -> tuple[Point, ...]:
-    """Return the points of a sweep of these tasks, each timed once."""
-    rows = [a_row(name, "jax", "jit") for name in names]
-    return sweep_of(read_run(write_run(folder / "points", a_header(*rows), [a_record(row) for row in rows]))).points
-
 
 # Overhead and rate
 
@@ -126,59 +88,6 @@ def test_a_row_that_is_wrong_at_one_point_is_not_fitted(tmp_path: Path) -> None:
     assert scaling_table.unranked_sentences(sweep_of(run)) == [sentence]
 
 
-# The frame
-
-
-def test_the_frame_is_tidy(tmp_path: Path) -> None:
-    lines = scaling_frame(sweep_of(a_sweep(tmp_path)))
-    assert len(lines) == len(BATCHES) * 2
-    assert list(lines.columns[:6]) == ["base_task", "batch_size", "backend", "mode", "device", "precision"]
-    line = lines[(lines["batch_size"] == "64") & (lines["mode"] == "jit")].iloc[0]
-    assert line["base_task"] == "iris_mlp"
-    assert line["flops_per_step"] == 64 * FLOPS_PER_ROW
-    assert line["step_s"] == pytest.approx(SMALL_FIRST["jit"](64), rel=0.01)
-    assert line["step_low_s"] < line["step_s"] < line["step_high_s"]
-    assert line["size"] == 64
-
-
-def flops_of(*names: str, flops: tuple[float, ...] = ()) -> dict[TaskRef, float]:
-    return dict(zip(map(TaskRef.parse, names), flops or (math.nan,) * len(names), strict=True))
-
-
-def test_numbers_stand_at_their_value() -> None:
-    axis = axis_of(flops_of("iris_mlp:batch_size=30:epochs=2", "iris_mlp:batch_size=5:epochs=2"))
-    assert (axis.label, axis.kind) == ("batch_size", "values")
-    assert list(axis.places.values()) == [30, 5]
-
-
-def test_layers_stand_at_the_flops_of_a_step() -> None:
-    axis = axis_of(flops_of("iris_mlp:model.hidden=8x8", "iris_mlp:model.hidden=none", flops=(5e3, 1e2)))
-    assert axis.kind == "flops"
-    assert axis.names == {5e3: "8x8", 1e2: "none"}
-
-
-def test_a_setting_that_is_the_same_everywhere_is_no_axis_and_no_panel(tmp_path: Path) -> None:
-    names = ("iris_mlp:epochs=2:batch_size=5", "iris_mlp:epochs=2:batch_size=10")
-    assert axis_of(flops_of(*names)).label == "batch_size"
-    assert [panel.title for panel in panels_of(points_of(tmp_path, *names))] == [""]
-
-
-def test_what_is_no_size_stands_in_the_order_given() -> None:
-    names = ("iris_mlp:optimizer=sgd", "iris_mlp:optimizer=adam")
-    axis = axis_of(flops_of(*names, flops=(1e3, 1e3)))
-    assert axis.kind == "categories"
-    assert not axis.of_numbers
-    assert axis.places == {TaskRef.parse(names[0]): 0, TaskRef.parse(names[1]): 1}
-
-
-def test_a_panel_for_each_combination_of_the_other_settings(tmp_path: Path) -> None:
-    names = [f"iris_mlp:batch_size={b}:model.hidden={h}:epochs={e}" for b in (5, 10) for h in (4, 8) for e in (1, 2)]
-    found = panels_of(points_of(tmp_path, *names))
-    assert [panel.title for panel in found][:2] == ["model.hidden 4, epochs 1", "model.hidden 4, epochs 2"]
-    assert [len(panel.points) for panel in found] == [2, 2, 2, 2]
-    assert [panel.key for panel in found] == ["batch_size"] * 4
-
-
 # Where the winner changes
 
 
@@ -191,7 +100,7 @@ def test_a_crossing_is_found_between_the_points_and_where_it_is(tmp_path: Path) 
     assert found.at == pytest.approx(CROSS, rel=0.15)  # the curves bend between the points, the line does not
     assert found.sure
     assert scaling_table.winner_sentences(sweep) == [
-        f"from 64 to 256 the fastest changes from jax scan to jax jit, at about {found.at:.3g}"
+        f"between batch_size 64 and 256 the fastest row changes from jax scan to jax jit, at about {found.at:.3g}"
     ]
 
 
@@ -199,7 +108,10 @@ def test_few_blocks_cannot_be_sure_of_a_crossing(tmp_path: Path) -> None:
     sweep = sweep_of(a_sweep(tmp_path, blocks=2))
     (found,) = crossings(sweep.panels[0])
     assert not found.sure
-    assert "; this run cannot tell the two apart at both" in scaling_table.winner_sentences(sweep)[0]
+    assert (
+        "; not certain: the run cannot tell the two rows apart at both sizes"
+        in scaling_table.winner_sentences(sweep)[0]
+    )
 
 
 def test_no_crossing_where_one_row_is_always_the_fastest(tmp_path: Path) -> None:
@@ -231,98 +143,7 @@ def test_layers_stand_at_their_flops_though_another_setting_does_not_change_thes
     assert {panel.size(each) for panel in sweep.panels for each in panel.points} == set(hidden.values())
     found = [(panel.title, crossing.low, crossing.high) for panel in sweep.panels for crossing in crossings(panel)]
     assert found == [("optimizer sgd", 1e4, 4e4), ("optimizer adam", 1e4, 4e4)]
-    assert scaling_table.winner_sentences(sweep)[0].startswith("optimizer sgd: from 4 to 8x8 the fastest ")
-    plots.draw_scaling(sweep, {}, "about", tmp_path / "s.png")
-
-
-# Tables and plots
-
-
-def test_the_table_has_a_column_a_point_and_marks_the_fastest(tmp_path: Path) -> None:
-    run = a_sweep(tmp_path, wrong=(point(16),))
-    table = scaling_table.readable(sweep_of(run).panels[0], costs_of(run)).set_index("mode")
-    assert list(table.columns[2:6]) == [f"batch_size {batch}" for batch in BATCHES]
-    assert table.loc["scan", "batch_size 16"].endswith(" *")
-    assert table.loc["jit", "batch_size 16"].endswith(" !")  # not ranked
-    assert table.loc["jit", "batch_size 1024"] == "1.13 ms *"
-    assert table.loc["scan", "overhead a step"].startswith("1")
-    assert table.loc["scan", "GFLOP/s"].startswith("0.499 [0.498, 0.5")
-    assert table.loc["jit", "overhead a step"] == ""
-
-
-def test_a_part_of_a_cost_that_is_not_seen_is_said_to_be_so(tmp_path: Path) -> None:
-    (panel,) = sweep_of(a_sweep(tmp_path)).panels
-    flat, steep = (
-        scaling_table.readable(panel, {JIT: cost}) for cost in (Cost(1e-4, math.inf, 0.2), Cost(0.0, 1e9, 0.2))
+    assert scaling_table.winner_sentences(sweep)[0].startswith(
+        "optimizer sgd: between model.hidden 4 and 8x8 the fastest row "
     )
-    assert flat.set_index("mode").loc["jit", "GFLOP/s"] == "not seen"
-    assert steep.set_index("mode").loc["jit", "overhead a step"] == "none seen"
-    assert steep.set_index("mode").loc["jit", "fit within"] == "20%"
-
-
-def test_a_plot_is_a_picture(tmp_path: Path) -> None:
-    run = a_sweep(tmp_path)
-    plots.draw_scaling(sweep_of(run), costs_of(run), "about", tmp_path / "s.png")
-    assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_without_matplotlib_there_is_no_plot_and_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    sweep = sweep_of(a_sweep(tmp_path))
-    with pytest.raises(plots.CannotPlot, match=r"pip install 'levelfield\[report\]'"):
-        plots.draw_scaling(sweep, {}, "about", tmp_path / "s.png")
-
-
-def test_a_mode_looks_the_same_in_every_plot_and_no_two_alike() -> None:
-    styles = [tuple(plots.style_of("tensorflow", mode).values()) for mode in ("eager", "graph", "xla")]
-    assert len(set(styles)) == 3
-    assert plots.style_of("numpy", "loop")["color"] != plots.style_of("torch", "eager")["color"]
-
-
-# The command line
-
-SWEEP = ("sweep", "thermometer_raw", "--vary", "epochs=50,100", "--backend", "misbehaving", "--workers", "1")
-
-
-def test_a_sweep_prints_and_writes_what_it_found_and_can_be_gone_on_with(tmp_path: Path) -> None:
-    result = run_bench(*SWEEP, "--mode", "right", "--mode", "raises", "--out", "s.jsonl", cwd=tmp_path)
-    assert result.returncode == 1, result.stdout + result.stderr  # one of the modes raises
-    assert "epochs 50" in result.stdout
-    assert "epochs 100" in result.stdout
-    assert "not ranked: misbehaving raises: failed: " in result.stdout
-    frame = pd.read_csv(tmp_path / "s.csv")
-    assert sorted(frame["epochs"]) == [50, 50, 100, 100]
-    assert frame.loc[frame["mode"] == "right", "agrees"].astype(bool).all()
-    assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
-    rows = read_run(tmp_path / "s.jsonl").header.rows
-    assert {row.task for row in rows} == {"thermometer_raw:epochs=50", "thermometer_raw:epochs=100"}
-    (tmp_path / "s.png").unlink()
-    again = run_bench("sweep", "--resume", "s.jsonl", cwd=tmp_path)
-    assert again.returncode == 1, again.stderr
-    assert (tmp_path / "s.png").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("sweep",), "which task? Choose from iris_mlp, "),
-        (("sweep", "iris_mlp"), "a sweep needs two points at least"),
-        (("sweep", "iris", "--vary", "epochs=1,2"), "unknown task 'iris'; choose from "),
-        (("sweep", "iris_mlp", "--vary", "epoch=1,2"), "iris_mlp has no setting 'epoch'"),
-        (("sweep", "iris_mlp", "--vary", "epochs=1,2", "--epochs", "3"), "epochs is set twice for iris_mlp:epochs=1"),
-        (("sweep", "mnist_mlp", "--vary", "model.hidden=10,1000000x100000"), "100000 does not fit: it needs up to "),
-    ],
-)
-def test_a_sweep_of_nothing_is_refused(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
-    result = run_bench(*arguments, cwd=tmp_path)
-    assert result.returncode == 2, result.stdout
-    assert message in result.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_run_that_is_no_sweep_is_not_gone_on_with_as_one(tmp_path: Path) -> None:
-    fast = ("thermometer_raw", "--backend", "misbehaving", "--mode", "right", "--workers", "1", "--out", "r.jsonl")
-    assert run_bench("run", *fast, cwd=tmp_path).returncode == 0
-    result = run_bench("sweep", "--resume", "r.jsonl", cwd=tmp_path)
-    assert result.returncode == 2
-    assert "r.jsonl is not of a sweep; bench run --resume goes on with it" in result.stderr
+    plots.draw_scaling(sweep, {}, "about", tmp_path / "s.png")

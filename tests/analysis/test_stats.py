@@ -140,7 +140,7 @@ def test_holm_multiplies_by_what_is_left_and_never_falls() -> None:
     assert holm({}) == {}
 
 
-# What would have been seen
+# Detectable differences
 
 
 def test_what_is_detectable_is_found_with_the_power_that_is_claimed() -> None:
