@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import fmean
 
 from bench.analysis.stats import Estimate, Interval, Judgement, blocks_needed, estimate, interval, judge, shared
 from bench.records.schema import Record, Row
@@ -90,7 +90,7 @@ def log_times(records: Iterable[Record]) -> dict[Row, dict[int, float]]:
     times: dict[Row, dict[int, float]] = {}
     for record in records:
         if record.status == "ok" and record.timing is not None:
-            times.setdefault(record.job.row, {})[record.job.block] = log_time(median(record.timing.steady_s))
+            times.setdefault(record.job.row, {})[record.job.block] = log_time(record.timing.pass_s)
     return times
 
 

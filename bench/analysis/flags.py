@@ -92,7 +92,7 @@ def unfinished(samples: Sequence[ProcessTimes]) -> str:
     """Work goes on after `train` has returned."""
     # The shortest of each: what is left after every pass is in the shortest too, and what disturbs is not.
     left_s = _typical(samples, lambda sample: min(sample.timing.read_s) - min(sample.timing.reread_s))
-    pass_s = _typical(samples, lambda sample: median(sample.timing.steady_s))
+    pass_s = _typical(samples, lambda sample: sample.timing.pass_s)
     if left_s <= max(LEFT_SHARE * pass_s, LEFT_FLOOR_S):
         return ""
     return f"does not wait: {left_s / max(pass_s, 1e-9):.0%} of a pass was left to do when train returned"
@@ -158,7 +158,7 @@ def too_fast(samples: Sequence[ProcessTimes]) -> str:
 def achieved_share(sample: ProcessTimes) -> float:
     """Return the model's operations a second over those of the fastest matrix product."""
     timing = sample.timing
-    return timing.flops_per_pass / max(median(timing.steady_s), 1e-9) / sample.bound_flops_per_s
+    return timing.flops_per_pass / max(timing.pass_s, 1e-9) / sample.bound_flops_per_s
 
 
 def drifting(samples: Sequence[ProcessTimes]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any, Self
 
 import msgspec
@@ -108,7 +107,7 @@ def _times(record: Record, bound_flops_per_s: float | None) -> dict[str, Any]:
     timing = record.timing
     if timing is None or bound_flops_per_s is None:
         return dict.fromkeys((*AS_RECORDED, *DERIVED, "flops_share"))
-    pass_s = median(timing.steady_s)
+    pass_s = timing.pass_s
     flops_per_s = timing.flops_per_pass / max(pass_s, 1e-9)
     return {
         **{name: getattr(timing, name) for name in AS_RECORDED},

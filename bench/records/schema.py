@@ -5,6 +5,7 @@ Units stand in the names: `_s` seconds, `_bytes` bytes. A number that is not fin
 
 from __future__ import annotations
 
+from statistics import median
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -97,6 +98,11 @@ class Timing(Struct, frozen=True, kw_only=True):
     def steady_s(self) -> tuple[float, ...]:
         """The passes after the first, which may have compiled."""
         return self.passes_s[1:]
+
+    @property
+    def pass_s(self) -> float:
+        """The time of a pass of this process: the median of its steady passes, which one disturbed pass cannot move."""
+        return median(self.steady_s)
 
     @property
     def phases_s(self) -> float:
