@@ -1,4 +1,4 @@
-"""What is asked of a worker and what comes of it: the lines of a run file.
+"""The lines of a run file: what was timed, on what machine, and what came of it.
 
 Units stand in the names: `_s` seconds, `_bytes` bytes. A number that is not finite is stored as null.
 """
@@ -38,28 +38,6 @@ class Job(Struct, frozen=True, kw_only=True):
     threads: int
     block: int  # each block of a task holds every row once, in an order of its own
     settings: dict[str, Any] = {}  # the task's settings that were changed
-
-
-class Request(Struct, frozen=True, kw_only=True):
-    """What a worker is asked to do with a job.
-
-    time, by_hand   time it, by the harness or by the plainest loop that there is
-    trace           compute the gradient of the first batch, and losses and parameters of the first epochs
-    outcome         train to the end, untimed
-    follow          compute the parameters after so many steps
-    envelope        see how far rounding carries the first epochs, or all
-    calibrate       tell how fast the machine is
-    check           hold a check of the conformance kit against the backend
-    """
-
-    kind: Literal["time", "by_hand", "trace", "outcome", "follow", "envelope", "calibrate", "check"]
-    job: Job
-    spawned_s: float = 0.0  # when its process was started, on the clock `time.monotonic` that all processes share
-    folder: str = ""  # where arrays are to be written, a file for each seed
-    seeds: tuple[int, ...] = ()  # of weights and order; none for the task's own
-    steps: int = 0  # to follow
-    epochs: int | None = None  # of an envelope; None for all
-    check: str = ""  # name of the check
 
 
 class Steady(Struct, frozen=True, kw_only=True):
@@ -138,16 +116,15 @@ class Calibration(Struct, frozen=True, kw_only=True):
 
 
 class Record(Struct, frozen=True, kw_only=True, tag="record"):
-    """The outcome of a job, whatever it was."""
+    """What came of timing a job."""
 
     job: Job
     status: Status
-    reason: str = ""  # for people, where the status is not ok; of a check that holds, what it was not tried on
+    reason: str = ""  # for people, where the status is not ok
     started: str = ""  # UTC
     timing: Timing | None = None
     quality: Quality | None = None
     resources: Resources | None = None
-    calibration: Calibration | None = None  # of a worker that was asked for one; no line of a run file has it
     output: str = ""  # the last lines that the worker printed, where it failed
 
 

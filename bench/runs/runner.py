@@ -12,7 +12,7 @@ from bench.events import Listener
 from bench.harness.availability import fetch_data, unavailable
 from bench.harness.executor import ProcessExecutor
 from bench.harness.setup import WorkerSetup
-from bench.parity.check import Parity
+from bench.parity.check import judge_timed, open_references, results_before_timing
 from bench.records.schema import Block, ParityResult, Record, Row
 from bench.runs.plan import Plan
 
@@ -45,12 +45,9 @@ def run_plan(plan: Plan, setup: WorkerSetup, listener: Listener, write: Write, e
     for row, (status, reason) in skipped.items():
         write(Record(job=plan.job(row, 0), status=status, reason=reason))
     possible = replace(plan, rows=tuple(row for row in plan.rows if row not in skipped))
-    with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
-        parity = Parity(setup, Path(scratch), plan.settings, listener)
-        if plan.followed:
-            parity.refer(possible.tasks)
+    with open_references(setup, plan.settings, listener) as references:
         verdicts, refused = {}, []
-        for verdict in (parity.check if plan.followed else parity.trust)(possible.rows):
+        for verdict in results_before_timing(possible.rows, references, followed=plan.followed):
             verdicts[verdict.row] = verdict
             write(verdict)
             if verdict.status == "unsupported":  # which it would be again, an import later
@@ -59,7 +56,7 @@ def run_plan(plan: Plan, setup: WorkerSetup, listener: Listener, write: Write, e
 
         def judge(record: Record) -> None:
             row = record.job.row
-            judged = parity.judge(verdicts[row], record)
+            judged = judge_timed(verdicts[row], record, references)
             if judged != verdicts[row]:
                 verdicts[row] = judged
                 write(judged)
