@@ -100,7 +100,7 @@ BUILT_IN = {
         Entry(
             name="torch",
             module="backends.torch_backend",
-            modes=("eager", "dataloader", "compile"),
+            modes=("eager", "dataloader", "compile", "compile-pass"),
             framework="torch",
             distributions=("torch",),
             install="pip install 'levelfield[torch]'",

@@ -13,7 +13,7 @@ __all__ = ["load"]
 
 
 def load(paths: str | Path | Iterable[str | Path]) -> pd.DataFrame:
-    """Return one line per sample of these run files; see `bench.analysis.frame.load`."""
+    """Return one line per process of these run files; see `bench.analysis.frame.load`."""
     from bench.analysis.frame import (
         load as load_frame,  # pandas takes half a second to import, and the command line has none
     )

@@ -34,15 +34,19 @@ class Comparisons:
     def __init__(self, times: Times, effect: float) -> None:
         self.times = times
         self.effect = effect
-        self.contests: dict[tuple[str, str], list[Row]] = {}
+        self.groups: dict[tuple[str, str], list[Row]] = {}  # of rows that are compared with each other
         for row in times:
-            self.contests.setdefault(contest(row), []).append(row)
-        pairs = [pair for rows in self.contests.values() for pair in itertools.combinations(rows, 2)]
+            self.groups.setdefault((row.task, row.precision), []).append(row)
+        pairs = [pair for rows in self.groups.values() for pair in itertools.combinations(rows, 2)]
         self.estimates = {pair: estimate(self._differences(pair)) for pair in pairs}
         self.judged = judge(self.estimates, effect)
 
     def _differences(self, pair: tuple[Row, Row]) -> list[float]:
         return shared(self.times[pair[0]], self.times[pair[1]])
+
+    def rivals(self, row: Row) -> list[Row]:
+        """Return all rows that a row is compared with, itself among them; none for a row without times."""
+        return self.groups.get((row.task, row.precision), [])
 
     def mean(self, row: Row, other: Row) -> float:
         """Return the mean logarithm of row / other over the blocks that both have; NaN for none."""
@@ -78,11 +82,6 @@ class Comparisons:
                 break
             best = min(better, key=lambda row: self.mean(row, best))
         return best
-
-
-def contest(row: Row) -> tuple[str, str]:
-    """Return what two rows must have in common to be compared."""
-    return row.task, row.precision
 
 
 def log_times(records: Iterable[Record]) -> dict[Row, dict[int, float]]:

@@ -36,9 +36,9 @@ def still_open(
 def _undecided(times: Times, effect: float) -> set[Row]:
     comparisons = Comparisons(times, effect)
     undecided: set[Row] = set()
-    for rows in comparisons.contests.values():
+    for rows in comparisons.groups.values():
         best = comparisons.fastest(rows)
-        assert best is not None  # noqa: S101 - a contest has rows, and rows have times
+        assert best is not None  # noqa: S101 - a group has rows, and rows have times
         open_rows = {row for row in rows if row != best and not settled(comparisons.verdict(row, best)[1], effect)}
         if open_rows or (len(rows) == 1 and not _precise(times, best, effect)):
             undecided |= open_rows | {best}

@@ -2,48 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
 
-import pandas as pd
-
+from bench.analysis.comparison import Comparison
 from bench.analysis.noise import noise, usual_s
 from bench.analysis.stats import MIN_BLOCKS
+from bench.analysis.summary import RowSummary
 from bench.records.runfile import Run
 from bench.records.schema import Goal, Header, Machine
-from bench.report.tables import _ratio
+from bench.report.tables import ratio
 
 SHOWN_NOISE = 5
 
 
-def told(summary: pd.DataFrame) -> list[str]:
-    """Return, for each task, what the run could have seen, and what it could not tell apart."""
+def detectable_sentences(rows: Iterable[RowSummary]) -> list[str]:
+    """Return, for each task, which difference the run could detect, and which rows it could not tell apart."""
+    tasks: dict[tuple[str, str], list[RowSummary]] = {}
+    for each in rows:
+        tasks.setdefault((each.run, each.row.task), []).append(each)
+    return [sentence for (_, task), each in tasks.items() for sentence in _of_task(task, each)]
+
+
+def _of_task(task: str, rows: Sequence[RowSummary]) -> list[str]:
+    compared = [(each, each.to_fastest.comparison) for each in rows if each.to_fastest and each.to_fastest.comparison]
+    told = [(each, found) for each, found in compared if found.judged.verdict != "too few blocks"]
     sentences = []
-    for (_, task), lines in summary.groupby(["run", "task"], sort=False):
-        compared = lines[lines["detectable"].notna() & (lines["verdict"] != "too few blocks")]
-        if (lines["verdict"] == "too few blocks").any():
-            fewest = int(lines["shared_blocks"].min())
-            plural = "" if fewest == 1 else "s"
-            sentences.append(f"{task}: no intervals from {fewest} block{plural}; they begin at {MIN_BLOCKS}")
-        if compared.empty:
-            continue
-        seen = f"{task}: a difference of {compared['detectable'].median():.1%} would have been seen"
-        if compared["detectable"].max() > 1.2 * compared["detectable"].min():
-            seen += f" ({compared['detectable'].min():.1%} to {compared['detectable'].max():.1%}, by row)"
-        sentences.append(f"{seen}; less than {compared['effect'].iloc[0]:.0%} counts as none")
-        sentences += [_untold(line) for _, line in compared[compared["verdict"] == "inconclusive"].iterrows()]
-    return sentences
+    if len(told) < len(compared):
+        fewest = min(found.blocks for _, found in compared)
+        plural = "" if fewest == 1 else "s"
+        sentences.append(f"{task}: no intervals from {fewest} block{plural}; they begin at {MIN_BLOCKS}")
+    if told:
+        sentences.append(_detectable(task, [found.judged.detectable for _, found in told], rows[0].effect))
+    return sentences + [_open(each, found) for each, found in told if found.judged.verdict == "inconclusive"]
 
 
-def _untold(line: pd.Series[Any]) -> str:
-    needed = int(min(max(line["blocks_needed"], line["shared_blocks"] + 1), 9999))
+def _detectable(task: str, differences: Sequence[float], effect: float) -> str:
+    low, high = min(differences), max(differences)
+    by_row = f" ({low:.1%} to {high:.1%}, by row)" if high > 1.2 * low else ""
     return (
-        f"{line['task']}: cannot tell {line['backend']} {line['mode']} from {line['fastest']}: {_ratio(line, '')} "
-        f"times as long; about {needed} blocks would, this run has {int(line['shared_blocks'])}"
+        f"{task}: a difference of {median(differences):.1%} would have been seen{by_row}; "
+        f"less than {effect:.0%} counts as none"
     )
 
 
-def disturbed(runs: Iterable[Run]) -> list[str]:
+def _open(each: RowSummary, found: Comparison) -> str:
+    needed = int(min(max(found.blocks_needed, found.blocks + 1), 9999))
+    assert each.to_fastest is not None  # noqa: S101 - the comparison is that with the fastest
+    best = each.to_fastest.other
+    return (
+        f"{each.row.task}: cannot tell {each.name} from {best.backend} {best.mode}: {ratio(each.to_fastest)} "
+        f"times as long; about {needed} blocks would, this run has {found.blocks}"
+    )
+
+
+def noise_sentences(runs: Iterable[Run]) -> list[str]:
     """Return a sentence on the blocks of each run during which the machine was not quiet."""
     sentences = []
     for run in runs:
@@ -57,13 +70,14 @@ def disturbed(runs: Iterable[Run]) -> list[str]:
     return sentences
 
 
-def learned(summary: pd.DataFrame) -> list[str]:
+def parameter_sentences(rows: Iterable[RowSummary]) -> list[str]:
     """Return a sentence for each set of parameters that was learned of data made with known ones, and by whom."""
     learners: dict[tuple[str, str, str], list[str]] = {}
-    for _, line in summary.iterrows():
-        if line["truth"] and line["parameters"] and None not in line["parameters"]:
-            key = line["task"], _numbers(line["parameters"]), _numbers(line["truth"])
-            learners.setdefault(key, []).append(f"{line['backend']} {line['mode']}")
+    for each in rows:
+        quality = each.first.quality
+        if quality and quality.truth and quality.parameters and None not in quality.parameters:
+            key = each.row.task, _numbers(quality.parameters), _numbers(quality.truth)
+            learners.setdefault(key, []).append(each.name)
     return [
         f"{task}: the data were made with {truth}; learned: {numbers} ({', '.join(names)})"
         for (task, numbers, truth), names in learners.items()
@@ -94,15 +108,15 @@ def goal_in_words(goal: Goal) -> str:
     return f"until a difference of {goal.effect:.0%} would be seen or {goal.time_s / 60:g} min are over"
 
 
-def long_reasons(summary: pd.DataFrame) -> list[str]:
+def long_reasons(rows: Iterable[RowSummary]) -> list[str]:
     """Return, whole, each reason that the table has only the first line of, and whose it is."""
     tasks: dict[str, list[str]] = {}
-    for _, line in summary.iterrows():
-        if "\n" in line["reason"] and line["task"] not in tasks.setdefault(line["reason"], []):
-            tasks[line["reason"]].append(line["task"])
+    for each in rows:
+        if "\n" in each.reason and each.row.task not in tasks.setdefault(each.reason, []):
+            tasks[each.reason].append(each.row.task)
     return [f"{', '.join(names)}: {reason}" for reason, names in tasks.items()]
 
 
-def _numbers(numbers: tuple[float, ...]) -> str:
+def _numbers(numbers: Iterable[float | None]) -> str:
     *weights, bias = (f"{number:.4g}" for number in numbers)
     return f"w = ({', '.join(weights)}), b = {bias}"

@@ -12,14 +12,14 @@ import pandas as pd
 import pytest
 from support import a_block, a_header, a_parity_result, a_record, a_row, run_bench, write_run
 
-from bench.analysis import frame as frames
-from bench.analysis.scaling import Cost, axis_of, costs, crossings, fit, grown, panels
+from bench.analysis.frame import scaling_frame
+from bench.analysis.scaling import Cost, costs, crossings, fit
 from bench.analysis.stats import MIN_BLOCKS
-from bench.records.runfile import read_run
+from bench.analysis.sweep import Curve, Point, axis_of, panels_of, sweep_of
+from bench.records.runfile import Run, read_run
 from bench.records.schema import Row
-from bench.report import plots
-from bench.report import scaling_table as growth_tables
-from bench.tasks.names import own_settings
+from bench.report import plots, scaling_table
+from bench.tasks.names import TaskRef
 
 BATCHES = (16, 64, 256, 1024)
 STEPS = 10
@@ -38,8 +38,8 @@ def point(batch: int, mode: str = "jit") -> Row:
 
 def a_sweep(
     folder: Path, steps: Mapping[str, Step] = SMALL_FIRST, blocks: int = MIN_BLOCKS, wrong: tuple[Row, ...] = ()
-) -> pd.DataFrame:
-    """Return the samples of a sweep with these costs, each block a little slower than the one before."""
+) -> Run:
+    """Return the run of a sweep with these costs, each block a little slower than the one before."""
     rows = [point(batch, mode) for batch in BATCHES for mode in steps]
     lines = []
     for block in range(blocks):
@@ -50,8 +50,20 @@ def a_sweep(
             lines.append(a_record(row, block, 1.0, *(pass_s,) * 4, timing=timing))
         lines += [a_block(f"iris_mlp:batch_size={batch}", block) for batch in BATCHES]
     verdicts = [a_parity_result(row, agrees=row not in wrong, reason="off" if row in wrong else "") for row in rows]
-    path = write_run(folder / "s.jsonl", a_header(*rows), [*verdicts, *lines])
-    return frames.processes((read_run(path),))
+    return read_run(write_run(folder / "s.jsonl", a_header(*rows), [*verdicts, *lines]))
+
+
+JIT, SCAN = (Curve("jax", mode, "cpu", "float32") for mode in ("jit", "scan"))
+
+
+def costs_of(run: Run) -> dict[Curve, Cost]:
+    return costs(run, sweep_of(run).points)
+
+
+def points_of(folder: Path, *names: str) -> tuple[Point, ...]:
+    """Return the points of a sweep of these tasks, each timed once."""
+    rows = [a_row(name, "jax", "jit") for name in names]
+    return sweep_of(read_run(write_run(folder / "points", a_header(*rows), [a_record(row) for row in rows]))).points
 
 
 # Overhead and rate
@@ -91,9 +103,7 @@ def test_two_sizes_are_too_few_for_a_fit() -> None:
 
 
 def test_costs_of_a_sweep_have_intervals_over_blocks(tmp_path: Path) -> None:
-    samples = a_sweep(tmp_path)
-    found = costs(samples, grown(samples))
-    cost = found["jax", "jit", "cpu", "float32"]
+    cost = costs_of(a_sweep(tmp_path))[JIT]
     assert cost.overhead_s == pytest.approx(1e-4, rel=0.01)
     assert cost.flops_per_s == pytest.approx(1e9, rel=0.01)
     assert cost.overhead is not None
@@ -104,24 +114,23 @@ def test_costs_of_a_sweep_have_intervals_over_blocks(tmp_path: Path) -> None:
 
 
 def test_few_blocks_give_a_fit_without_an_interval(tmp_path: Path) -> None:
-    samples = a_sweep(tmp_path, blocks=MIN_BLOCKS - 1)
-    found = costs(samples, grown(samples))["jax", "scan", "cpu", "float32"]
+    found = costs_of(a_sweep(tmp_path, blocks=MIN_BLOCKS - 1))[SCAN]
     assert found.overhead is None
     assert found.rate is None
 
 
 def test_a_row_that_is_wrong_at_one_point_is_not_fitted(tmp_path: Path) -> None:
-    samples = a_sweep(tmp_path, wrong=(point(64),))
-    lines = grown(samples)
-    assert list(costs(samples, lines)) == [("jax", "scan", "cpu", "float32")]
-    assert growth_tables.unranked(lines) == ["not ranked: jax jit at iris_mlp:batch_size=64: off"]
+    run = a_sweep(tmp_path, wrong=(point(64),))
+    assert list(costs_of(run)) == [SCAN]
+    sentence = "not ranked: jax jit at iris_mlp:batch_size=64: parity: off"
+    assert scaling_table.unranked_sentences(sweep_of(run)) == [sentence]
 
 
 # The frame
 
 
 def test_the_frame_is_tidy(tmp_path: Path) -> None:
-    lines = grown(a_sweep(tmp_path))
+    lines = scaling_frame(sweep_of(a_sweep(tmp_path)))
     assert len(lines) == len(BATCHES) * 2
     assert list(lines.columns[:6]) == ["base_task", "batch_size", "backend", "mode", "device", "precision"]
     line = lines[(lines["batch_size"] == "64") & (lines["mode"] == "jit")].iloc[0]
@@ -132,78 +141,75 @@ def test_the_frame_is_tidy(tmp_path: Path) -> None:
     assert line["size"] == 64
 
 
-def lines_of(*names: str, flops: tuple[float, ...] = ()) -> pd.DataFrame:
-    return pd.DataFrame({"task": names, "flops_per_step": flops or (math.nan,) * len(names)})
+def flops_of(*names: str, flops: tuple[float, ...] = ()) -> dict[TaskRef, float]:
+    return dict(zip(map(TaskRef.parse, names), flops or (math.nan,) * len(names), strict=True))
 
 
 def test_numbers_stand_at_their_value() -> None:
-    axis = axis_of(lines_of("iris_mlp:batch_size=30:epochs=2", "iris_mlp:batch_size=5:epochs=2"))
+    axis = axis_of(flops_of("iris_mlp:batch_size=30:epochs=2", "iris_mlp:batch_size=5:epochs=2"))
     assert (axis.label, axis.kind) == ("batch_size", "values")
     assert list(axis.places.values()) == [30, 5]
 
 
 def test_layers_stand_at_the_flops_of_a_step() -> None:
-    axis = axis_of(lines_of("iris_mlp:model.hidden=8x8", "iris_mlp:model.hidden=none", flops=(5e3, 1e2)))
+    axis = axis_of(flops_of("iris_mlp:model.hidden=8x8", "iris_mlp:model.hidden=none", flops=(5e3, 1e2)))
     assert axis.kind == "flops"
     assert axis.names == {5e3: "8x8", 1e2: "none"}
 
 
-def test_a_setting_that_is_the_same_everywhere_is_no_axis_and_no_panel() -> None:
-    lines = lines_of("iris_mlp:epochs=2:batch_size=5", "iris_mlp:epochs=2:batch_size=10")
-    assert axis_of(lines).label == "batch_size"
-    assert list(panels(lines)) == [""]
+def test_a_setting_that_is_the_same_everywhere_is_no_axis_and_no_panel(tmp_path: Path) -> None:
+    names = ("iris_mlp:epochs=2:batch_size=5", "iris_mlp:epochs=2:batch_size=10")
+    assert axis_of(flops_of(*names)).label == "batch_size"
+    assert [panel.title for panel in panels_of(points_of(tmp_path, *names))] == [""]
 
 
 def test_what_is_no_size_stands_in_the_order_given() -> None:
     names = ("iris_mlp:optimizer=sgd", "iris_mlp:optimizer=adam")
-    axis = axis_of(lines_of(*names, flops=(1e3, 1e3)))
+    axis = axis_of(flops_of(*names, flops=(1e3, 1e3)))
     assert axis.kind == "categories"
     assert not axis.of_numbers
-    assert axis.places == {names[0]: 0, names[1]: 1}
+    assert axis.places == {TaskRef.parse(names[0]): 0, TaskRef.parse(names[1]): 1}
 
 
-def test_a_panel_for_each_combination_of_the_other_settings() -> None:
+def test_a_panel_for_each_combination_of_the_other_settings(tmp_path: Path) -> None:
     names = [f"iris_mlp:batch_size={b}:model.hidden={h}:epochs={e}" for b in (5, 10) for h in (4, 8) for e in (1, 2)]
-    lines = lines_of(*names)
-    lines[["batch_size", "model.hidden", "epochs"]] = [
-        [part.partition("=")[2] for part in n.split(":")[1:]] for n in names
-    ]
-    found = panels(lines)
-    assert list(found)[:2] == ["model.hidden 4, epochs 1", "model.hidden 4, epochs 2"]
-    assert [len(part) for part in found.values()] == [2, 2, 2, 2]
+    found = panels_of(points_of(tmp_path, *names))
+    assert [panel.title for panel in found][:2] == ["model.hidden 4, epochs 1", "model.hidden 4, epochs 2"]
+    assert [len(panel.points) for panel in found] == [2, 2, 2, 2]
+    assert [panel.key for panel in found] == ["batch_size"] * 4
 
 
 # Where the winner changes
 
 
 def test_a_crossing_is_found_between_the_points_and_where_it_is(tmp_path: Path) -> None:
-    lines = grown(a_sweep(tmp_path))
-    (found,) = crossings(lines)
+    sweep = sweep_of(a_sweep(tmp_path))
+    (found,) = crossings(sweep.panels[0])
     assert (found.before, found.after) == ("jax scan", "jax jit")
     assert (found.low, found.high) == (64, 256)
     assert found.low < CROSS < found.high
     assert found.at == pytest.approx(CROSS, rel=0.15)  # the curves bend between the points, the line does not
     assert found.sure
-    assert growth_tables.changed([found], lines) == [
+    assert scaling_table.winner_sentences(sweep) == [
         f"from 64 to 256 the fastest changes from jax scan to jax jit, at about {found.at:.3g}"
     ]
 
 
 def test_few_blocks_cannot_be_sure_of_a_crossing(tmp_path: Path) -> None:
-    lines = grown(a_sweep(tmp_path, blocks=2))
-    (found,) = crossings(lines)
+    sweep = sweep_of(a_sweep(tmp_path, blocks=2))
+    (found,) = crossings(sweep.panels[0])
     assert not found.sure
-    assert "; this run cannot tell the two apart at both" in growth_tables.changed([found], lines)[0]
+    assert "; this run cannot tell the two apart at both" in scaling_table.winner_sentences(sweep)[0]
 
 
 def test_no_crossing_where_one_row_is_always_the_fastest(tmp_path: Path) -> None:
     steps = {"jit": SMALL_FIRST["jit"], "scan": lambda batch: 0.5 * SMALL_FIRST["jit"](batch)}
-    assert crossings(grown(a_sweep(tmp_path, steps))) == []
+    assert crossings(sweep_of(a_sweep(tmp_path, steps)).panels[0]) == []
 
 
 def test_a_winner_that_is_wrong_wins_nothing(tmp_path: Path) -> None:
     wrong = tuple(point(batch, "scan") for batch in BATCHES)
-    assert crossings(grown(a_sweep(tmp_path, wrong=wrong))) == []
+    assert crossings(sweep_of(a_sweep(tmp_path, wrong=wrong)).panels[0]) == []
 
 
 def test_layers_stand_at_their_flops_though_another_setting_does_not_change_these(tmp_path: Path) -> None:
@@ -216,31 +222,25 @@ def test_layers_stand_at_their_flops_though_another_setting_does_not_change_thes
     ]
     lines = []
     for row in rows:
-        layers = own_settings(row.task)["model.hidden"]
+        layers = TaskRef.parse(row.task).settings["model.hidden"]
         pass_s = STEPS * SMALL_FIRST[row.mode](int(hidden[layers] * 4 / FLOPS_PER_ROW))
         timing = {"steps_per_pass": STEPS, "flops_per_pass": int(STEPS * hidden[layers])}
         lines.append(a_record(row, 0, 1.0, *(pass_s,) * 4, timing=timing))
     path = write_run(tmp_path / "s.jsonl", a_header(*rows), [*map(a_parity_result, rows), *lines])
-    samples = frames.processes((read_run(path),))
-    found = grown(samples)
-    assert set(found["size"]) == set(hidden.values())
-    assert [(crossing.panel, crossing.low, crossing.high) for crossing in crossings(found)] == [
-        ("optimizer sgd", 1e4, 4e4),
-        ("optimizer adam", 1e4, 4e4),
-    ]
-    assert growth_tables.changed(crossings(found), found)[0].startswith("optimizer sgd: from 4 to 8x8 the fastest ")
-    assert list(growth_tables.readable(found, {})) == ["optimizer sgd", "optimizer adam"]
-    plots.draw_scaling(found, {}, crossings(found), "about", tmp_path / "s.png")
+    sweep = sweep_of(read_run(path))
+    assert {panel.size(each) for panel in sweep.panels for each in panel.points} == set(hidden.values())
+    found = [(panel.title, crossing.low, crossing.high) for panel in sweep.panels for crossing in crossings(panel)]
+    assert found == [("optimizer sgd", 1e4, 4e4), ("optimizer adam", 1e4, 4e4)]
+    assert scaling_table.winner_sentences(sweep)[0].startswith("optimizer sgd: from 4 to 8x8 the fastest ")
+    plots.draw_scaling(sweep, {}, "about", tmp_path / "s.png")
 
 
 # Tables and plots
 
 
 def test_the_table_has_a_column_a_point_and_marks_the_fastest(tmp_path: Path) -> None:
-    samples = a_sweep(tmp_path, wrong=(point(16),))
-    lines = grown(samples)
-    (table,) = growth_tables.readable(lines, costs(samples, lines)).values()
-    table = table.set_index("mode")
+    run = a_sweep(tmp_path, wrong=(point(16),))
+    table = scaling_table.readable(sweep_of(run).panels[0], costs_of(run)).set_index("mode")
     assert list(table.columns[2:6]) == [f"batch_size {batch}" for batch in BATCHES]
     assert table.loc["scan", "batch_size 16"].endswith(" *")
     assert table.loc["jit", "batch_size 16"].endswith(" !")  # not ranked
@@ -251,28 +251,26 @@ def test_the_table_has_a_column_a_point_and_marks_the_fastest(tmp_path: Path) ->
 
 
 def test_a_part_of_a_cost_that_is_not_seen_is_said_to_be_so(tmp_path: Path) -> None:
-    samples = a_sweep(tmp_path)
-    lines = grown(samples)
-    kind = ("jax", "jit", "cpu", "float32")
-    (flat,) = growth_tables.readable(lines, {kind: Cost(1e-4, math.inf, 0.2)}).values()
-    (steep,) = growth_tables.readable(lines, {kind: Cost(0.0, 1e9, 0.2)}).values()
+    (panel,) = sweep_of(a_sweep(tmp_path)).panels
+    flat, steep = (
+        scaling_table.readable(panel, {JIT: cost}) for cost in (Cost(1e-4, math.inf, 0.2), Cost(0.0, 1e9, 0.2))
+    )
     assert flat.set_index("mode").loc["jit", "GFLOP/s"] == "not seen"
     assert steep.set_index("mode").loc["jit", "overhead a step"] == "none seen"
     assert steep.set_index("mode").loc["jit", "fit within"] == "20%"
 
 
 def test_a_plot_is_a_picture(tmp_path: Path) -> None:
-    samples = a_sweep(tmp_path)
-    lines = grown(samples)
-    plots.draw_scaling(lines, costs(samples, lines), crossings(lines), "about", tmp_path / "s.png")
+    run = a_sweep(tmp_path)
+    plots.draw_scaling(sweep_of(run), costs_of(run), "about", tmp_path / "s.png")
     assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_without_matplotlib_there_is_no_plot_and_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    lines = grown(a_sweep(tmp_path))
+    sweep = sweep_of(a_sweep(tmp_path))
     with pytest.raises(plots.CannotPlot, match=r"pip install 'levelfield\[report\]'"):
-        plots.draw_scaling(lines, {}, [], "about", tmp_path / "s.png")
+        plots.draw_scaling(sweep, {}, "about", tmp_path / "s.png")
 
 
 def test_a_mode_looks_the_same_in_every_plot_and_no_two_alike() -> None:

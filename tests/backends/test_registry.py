@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -105,3 +107,24 @@ def test_every_mode_is_explained_in_its_backends_docstring(name: str) -> None:
     docstring = source.split('"""')[1]
     for mode in BUILT_IN[name].modes:
         assert f"\n    {mode} " in docstring
+
+
+def explained_modes(source: str) -> tuple[str, ...]:
+    """Return the modes that the docstring of a backend's source explains, in its order."""
+    docstring = ast.get_docstring(ast.parse(source)) or ""
+    _, _, listed = docstring.partition(":\n    ")
+    return tuple(re.findall(r"^    (\S+)  +\S", f"    {listed}", flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("entry", BUILT_IN.values(), ids=lambda entry: entry.name)
+def test_a_backends_docstring_explains_its_modes_in_the_order_of_the_registry(entry: Entry) -> None:
+    source = (ROOT / f"{entry.module.replace('.', '/')}.py").read_text()
+    assert explained_modes(source) == entry.modes
+
+
+def test_a_mode_that_is_not_explained_is_seen() -> None:
+    assert explained_modes('"""A backend.\n\nModes:\n    eager   one\n            by one\n    scan  all\n"""') == (
+        "eager",
+        "scan",
+    )
+    assert explained_modes('"""A backend without any."""') == ()
