@@ -1,4 +1,4 @@
-"""The parent's side: holds every check against a backend, each in a worker process, and the parity tiers."""
+"""Examines a backend: every check of the kit in worker processes, a timed run, and the parity check."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def examination(
 
 @dataclass(kw_only=True)
 class Examination:
-    """Holds checks against a backend as they are asked for, each once."""
+    """Runs the checks on a backend as they are asked for, each once."""
 
     backend: str
     modes: tuple[str, ...]
@@ -119,7 +119,7 @@ class Examination:
                 yield self.find(name, mode)
 
     def find(self, name: str, mode: str) -> BackendFinding:
-        """Return the finding of a check in a mode; looked into once."""
+        """Return the finding of a check in a mode; the check runs once."""
         if (name, mode) not in self.findings:
             self.findings[name, mode] = self._look(name, mode)
         return self.findings[name, mode]

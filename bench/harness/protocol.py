@@ -71,9 +71,9 @@ def encode_request(request: Request[R]) -> bytes:
 
 def decode_request(line: bytes) -> Request[Record] | Request[CalibrationReply] | Request[Done]:
     """Return the request of a line; import the module that its class stands in."""
-    told = msgspec.json.decode(line, type=_Line)
-    kind = getattr(importlib.import_module(told.module), told.name)
-    return cast(Request[Done], msgspec.json.decode(told.request, type=kind))
+    parts = msgspec.json.decode(line, type=_Line)
+    kind = getattr(importlib.import_module(parts.module), parts.name)
+    return cast(Request[Done], msgspec.json.decode(parts.request, type=kind))
 
 
 def encode_reply(reply: Reply) -> bytes:

@@ -1,4 +1,4 @@
-"""What all workers of a run share, what is fetched for them beforehand, and which rows need not be tried."""
+"""What all workers of a run share: cores, environment, time limit and the backends that rows may name."""
 
 from __future__ import annotations
 

@@ -100,14 +100,14 @@ def judge_timed(result: ParityResult, record: Record, references: References) ->
     try:
         envelope = references.timed_envelope(row)
     except NoReference as error:
-        told = result.reason or str(error)
-        return replace(result, agrees=False if result.agrees is False else None, reason=told)
+        reason = result.reason or str(error)
+        return replace(result, agrees=False if result.agrees is False else None, reason=reason)
     losses = compare_timed_losses(timed_losses(quality), row.precision, envelope)
     if not losses.fault:
         losses = compare_repeated(quality, losses.size)
     metric = compare_timed_metric(quality.metric, quality.value, row.precision, envelope)
-    told_tiers = with_tiers(result, {"envelope": losses, "metric": metric})
-    return replace(told_tiers, envelope=losses.size, metric=metric.size)
+    result = with_tiers(result, {"envelope": losses, "metric": metric})
+    return replace(result, envelope=losses.size, metric=metric.size)
 
 
 def with_tiers(result: ParityResult, departures: Mapping[Tier, Departure]) -> ParityResult:
@@ -190,8 +190,8 @@ def _check(row: Row, exact: Row, references: References, worker: Worker) -> Pari
         where = _most_off(exact, losses.step, computer, worker)
         losses = replace_field(losses, fault=f"{losses.fault}{where}")
     trajectory = losses if losses.fault else params
-    told_tiers = with_tiers(result, {"gradient": gradient, "trajectory": trajectory})
-    return replace(told_tiers, gradient=gradient.size, losses=losses.size, parameters=params.size)
+    result = with_tiers(result, {"gradient": gradient, "trajectory": trajectory})
+    return replace(result, gradient=gradient.size, losses=losses.size, parameters=params.size)
 
 
 def _most_off(row: Row, step: int, computer: Computer, worker: Worker) -> str:

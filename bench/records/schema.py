@@ -41,7 +41,7 @@ class Job(Struct, frozen=True, kw_only=True):
 
 
 class Steady(Struct, frozen=True, kw_only=True):
-    """What the threads of a process did between its first pass and its last, evaluation aside."""
+    """What the threads of a process did from the end of its first pass to the end of its last, without evaluation."""
 
     window_s: float  # wall time
     cpu_s: float  # CPU time of all threads
@@ -50,7 +50,7 @@ class Steady(Struct, frozen=True, kw_only=True):
 
 
 class Timing(Struct, frozen=True, kw_only=True):
-    """Where the time of one worker process went: phases that follow each other and add up to its wall time."""
+    """Where the time of one worker process went: consecutive phases that add up to its wall time."""
 
     start_s: float  # from the start of the process until it begins the job: Python, NumPy and this suite
     import_s: float  # the framework
@@ -84,13 +84,13 @@ class Timing(Struct, frozen=True, kw_only=True):
 
     @property
     def phases_s(self) -> float:
-        """The sum of the phases: the wall time, but for what nothing accounts for."""
+        """The sum of the phases; what the wall time has more is in no phase."""
         named = (self.start_s, self.import_s, self.data_s, self.setup_s, self.evaluation_s, self.resets_s)
         return sum((*named, *self.passes_s, self.checks_s))
 
 
 class Quality(Struct, frozen=True, kw_only=True):
-    """What the first training of a worker came to."""
+    """Losses, metric and parameters of the first training of a worker."""
 
     losses: tuple[float | None, ...]  # of each step, before its update; empty in a file: as in the row's first sample
     metric: str
@@ -102,7 +102,7 @@ class Quality(Struct, frozen=True, kw_only=True):
 
 
 class Resources(Struct, frozen=True, kw_only=True):
-    """What the worker really had, read back."""
+    """What the worker really had, read back inside it."""
 
     cores: int | None  # that the process may run on; None where a process cannot be pinned
     dtype: str  # of the parameters
@@ -110,7 +110,7 @@ class Resources(Struct, frozen=True, kw_only=True):
 
 
 class Calibration(Struct, frozen=True, kw_only=True):
-    """How fast the machine was at one moment: a fixed piece of work on all granted cores, over and over."""
+    """How fast the machine was at one moment: times of a fixed piece of work, repeated on all granted cores."""
 
     loops_s: tuple[float, ...]
 
@@ -137,19 +137,19 @@ class CoreTimes(Struct, frozen=True, kw_only=True):
 
 
 class Block(Struct, frozen=True, kw_only=True, tag="block"):
-    """What the machine did while each row of a task that still had something to tell ran once."""
+    """What the machine did while each open row of a task ran once."""
 
     task: str
     block: int
     wall_s: float
     before: Calibration | None  # None where calibrating failed
     after: Calibration | None
-    foreign_cores: float | None  # cores that other processes kept busy, on average; None where it cannot be told
+    foreign_cores: float | None  # cores that other processes kept busy, on average; None where the system does not say
     stolen_cores: float | None  # cores that the hypervisor gave to other machines
 
 
 class ParityResult(Struct, frozen=True, kw_only=True, tag="verdict"):
-    """Whether a row computes what the task defines, and by how much it departs from the NumPy reference in float64.
+    """Whether a row computes what its task defines, and by how much it departs from the reference.
 
     Departures are relative unless said otherwise; None where that tier was not reached. A step is counted from 0.
     """
@@ -157,7 +157,7 @@ class ParityResult(Struct, frozen=True, kw_only=True, tag="verdict"):
     row: Row
     settings: dict[str, Any] = {}
     status: Status  # of the float64 check
-    agrees: bool | None = None  # None where it could not be told
+    agrees: bool | None = None  # None where it is not known
     tier: str = ""  # that first found a fault: gradient, trajectory, envelope or metric
     reason: str = ""
     gradient: float | None = None  # first batch, float64: largest over weights and biases
@@ -182,7 +182,7 @@ class Machine(Struct, frozen=True, kw_only=True):
 class Goal(Struct, frozen=True, kw_only=True):
     """When a run has measured enough."""
 
-    workers: int | None  # processes of each row; None: until every row is told from the fastest, or time is up
+    workers: int | None  # processes of each row; None: until every row is separated from the fastest, or time is up
     effect: float  # 0.05: until a difference of 5 % would be seen; smaller ones count as none
     time_s: float  # after which no block begins that needs longer; for a number of workers, no limit
 

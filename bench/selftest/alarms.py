@@ -1,4 +1,4 @@
-"""Trains right backends from many starts and in many orders, and counts how often parity calls one wrong."""
+"""False alarms: trains right backends from many seeds, and counts how often the parity check calls one wrong."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SEEDS_AT_ONCE = 5  # in a request, each of which has a time limit
 
 @dataclass(frozen=True)
 class Trial:
-    """What parity says of a right backend that was trained from one seed."""
+    """What the parity check says of a right backend that was trained from one seed."""
 
     row: Row
     seed: int
@@ -45,7 +45,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Right:
-    """What a training from one seed is held against."""
+    """What a training from one seed is compared with."""
 
     trace: Trace
     envelope: Envelope

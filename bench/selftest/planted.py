@@ -1,4 +1,4 @@
-"""Plants every known fault in a backend that is otherwise right, on every task, and sees which tier catches it."""
+"""Plants every known fault in a backend that is otherwise right, on every task, and says which tier catches it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COUNTED = (*TIERS, MISSED, NOTHING)
 
 @dataclass(frozen=True)
 class Catch:
-    """What became of a fault on a task."""
+    """Which tier caught a fault on a task."""
 
     fault: str
     task: str
@@ -36,7 +36,10 @@ class Catch:
 
 
 def catches(tasks: Sequence[str], setup: WorkerSetup, listener: Listener, *, followed: bool = True) -> Iterator[Catch]:
-    """Yield what becomes of every fault on every task, followed in float64 or judged by the timed run alone."""
+    """Yield which tier catches each fault on each task; without `followed`, by the timed runs alone.
+
+    Faults on tasks whose data cannot be had come with the status `no data`.
+    """
     hidden = replace(setup, backends=HIDDEN)
     for task in tasks:
         rows = [faulty_row(task, name) for name, fault in FAULTS.items() if fault.concerns(find_task(task))]

@@ -1,4 +1,4 @@
-"""Takes the samples that the suite's claims are held against, on this machine."""
+"""The self-test: takes samples on this machine and tests the suite's claims on them."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ class OverheadExecutor(ProcessExecutor):
 
 @dataclass(frozen=True)
 class SelftestResult:
-    """What a self-test came to."""
+    """The claims with their results, and the samples they were tested on."""
 
     claims: tuple[Claim, ...]
     samples_csv: str
 
 
 def selftest(setup: WorkerSetup, listener: JobListener, repetitions: int, seed: int) -> SelftestResult:
-    """Hold every claim against samples of this machine."""
+    """Test every claim on samples of this machine."""
     lines: list[dict[str, object]] = []
     setup = replace(setup, backends=HIDDEN)
     with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch, setup.worker(Path(scratch)) as calibrator:
