@@ -77,9 +77,7 @@ def breaches(module: str, source: str) -> list[str]:
     return sorted([*upward, *(frameworks if not may_load_a_framework(module) else ())])
 
 
-TEMPORARY = {  # until requests name the module that answers them, and the conformance kit prints its own table
-    "bench.harness.job": ["bench.selftest"],
-    "bench.harness.time_job": ["bench.selftest.by_hand"],
+TEMPORARY = {  # until the conformance kit prints its own table
     "bench.report.terminal": ["bench.conformance.examine"],
 }
 

@@ -40,28 +40,6 @@ class Job(Struct, frozen=True, kw_only=True):
     settings: dict[str, Any] = {}  # task settings that were changed, by name
 
 
-class Request(Struct, frozen=True, kw_only=True):
-    """What a worker is asked to do with a job.
-
-    time, by_hand   time it, by the harness or by the plainest loop that there is
-    trace           compute the gradient of the first batch, and losses and parameters of the first epochs
-    outcome         train to the end, untimed
-    follow          compute the parameters after so many steps
-    envelope        see how far rounding carries the first epochs, or all
-    calibrate       tell how fast the machine is
-    check           hold a check of the conformance kit against the backend
-    """
-
-    kind: Literal["time", "by_hand", "trace", "outcome", "follow", "envelope", "calibrate", "check"]
-    job: Job
-    spawned_s: float = 0.0  # when its process was started, on the clock `time.monotonic` that all processes share
-    folder: str = ""  # where arrays are to be written, a file for each seed
-    seeds: tuple[int, ...] = ()  # of weights and order; none for the task's own
-    steps: int = 0  # to follow
-    epochs: int | None = None  # of an envelope; None for all
-    check: str = ""  # name of the check
-
-
 class Steady(Struct, frozen=True, kw_only=True):
     """Activity of a process's threads from the end of the first pass to the end of the last, without evaluation."""
 
@@ -74,9 +52,7 @@ class Steady(Struct, frozen=True, kw_only=True):
 class Timing(Struct, frozen=True, kw_only=True):
     """Times of one worker process. Its phases follow each other and add up to its wall time."""
 
-    start_s: (
-        float  # from the start of the process to the start of the job: starting Python, importing NumPy and this suite
-    )
+    start_s: float  # from the start of the process to the start of the job: Python, NumPy and this suite
     import_s: float  # importing the framework
     data_s: float  # loading data, drawing initial weights and batch orders
     setup_s: float  # copying data to the device, creating the model, setting its weights
@@ -141,16 +117,15 @@ class Calibration(Struct, frozen=True, kw_only=True):
 
 
 class Record(Struct, frozen=True, kw_only=True, tag="record"):
-    """The outcome of a job, whatever it was."""
+    """What came of timing a job."""
 
     job: Job
     status: Status
-    reason: str = ""  # for people, where the status is not ok; of a check that holds, what it was not tried on
+    reason: str = ""  # for people, where the status is not ok
     started: str = ""  # UTC
     timing: Timing | None = None
     quality: Quality | None = None
     resources: Resources | None = None
-    calibration: Calibration | None = None  # of a worker that was asked for one; no line of a run file has it
     output: str = ""  # the last lines that the worker printed, where it failed
 
 

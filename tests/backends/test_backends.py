@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 import pytest
 from rich.console import Console
-from support import KINDS, NO_SETTINGS, Tracer, a_row, require
+from support import KINDS, Tracer, a_row, require
 
 from backends.contract import Precision
 from bench.harness.setup import make_setup
@@ -145,7 +145,7 @@ def test_every_mode_multiplies_matrices_after_it_has_trained_and_tells_of_no_mem
 ) -> None:
     row = a_row("thermometer_raw", backend, mode, precision=precision)
     require(row)
-    timing = tracer.ask("time", row, NO_SETTINGS)[0].timing
+    timing = tracer.record(row).timing
     assert timing is not None
     assert timing.product_flops_per_s > 1e8
     assert timing.peak_memory_bytes > 10_000_000
