@@ -1,4 +1,4 @@
-"""Sessions: `tests`, `coverage`, `bench`, `lint`, `report`, `selftest`. Each has its own environment."""
+"""Sessions: `tests`, `coverage`, `bench`, `lint`, `report`, `pages`, `selftest`, each with its own environment."""
 
 from __future__ import annotations
 
@@ -11,14 +11,11 @@ nox.options.sessions = ["tests"]
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 
-README_COLUMNS = (
-    *("task", "backend", "mode", "pass", "× fastest", "verdict", "first call", "of bound", "cores", "result", "agrees"),
-)
 CONSTRAINTS = "--constraint=constraints.txt"  # versions that were tested together
 
 
-# Two processes; tests of a group stay in one. Later options win: `-n 0` is one process, and so is `--pdb`.
-PYTEST = ("pytest", "--numprocesses=2", "--dist=loadgroup")
+# Two processes; tests/conftest.py says which tests share one. Later options win: `-n 0` is one process, as is `--pdb`.
+PYTEST = ("pytest", "--numprocesses=2")
 
 
 @nox.session
@@ -65,24 +62,19 @@ def selftest(session: nox.Session) -> None:
 
 @nox.session
 def report(session: nox.Session) -> None:
-    """Make the reference results of this machine anew: the run file, its table as markdown and as csv."""
+    """Measure the reference results of this machine anew, then write the pages that show them."""
     session.install("--editable", ".[all]", CONSTRAINTS)
-    fresh = Path("results/run-reference.jsonl")  # git does not look at it: the run is of a checkout without changes
+    fresh = Path("results/run-reference.jsonl")  # ignored by git: the run is of a checkout without changes
     fresh.unlink(missing_ok=True)
     session.run("bench", "run", "--out", str(fresh), *session.posargs)
     fresh.replace("results/reference.jsonl")
+    session.notify("pages", posargs=())
+
+
+@nox.session
+def pages(session: nox.Session) -> None:
+    """Write the picture and the tables of README.md and results/ from results/reference.jsonl."""
+    session.install("--editable", ".[report]", CONSTRAINTS)
     for name in ("reference.md", "reference.csv"):
         session.run("bench", "table", "results/reference.jsonl", "--out", f"results/{name}")
-    show_in_readme(Path("results/reference.md").read_text(), Path("README.md"))
-
-
-def show_in_readme(results: str, readme: Path) -> None:
-    """Put the main columns of a markdown table, and what stands below it, between the README's markers."""
-    table, _, below = results.partition("\n\n")
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
-    kept = [i for i, name in enumerate(rows[0]) if name in README_COLUMNS]
-    rows[1] = ["---"] * len(rows[0])
-    lines = ["| " + " | ".join(row[i] for i in kept) + " |" for row in rows]
-    before, start, rest = readme.read_text().partition("<!-- results -->\n")
-    _, end, after = rest.partition("<!-- /results -->\n")
-    readme.write_text("".join([before, start, "\n".join(lines), "\n\n", below.strip(), "\n", end, after]))
+    session.run("python", "-m", "bench.report.pages")

@@ -1,22 +1,22 @@
-"""What a backend is given and what it must do: data types and protocols, NumPy only.
+"""Interface of a backend: the types of its input and the protocols that it implements. Needs only NumPy.
 
-What follows is the only definition of each layer, loss and optimizer. Every backend keeps it, in its own idiom.
+Every backend implements the following definitions of layers, losses and optimizers in its own idiom.
 
 Layers, for inputs x [batch, inputs], weights W [inputs, outputs], bias b [outputs]:
-    y = activation(x W + b). `Dense` takes x as an array; `EmbeddingSum` takes x as word counts and sums the rows of W
-    of the words that occur, which is the same product without its zeros.
+    y = activation(x W + b), [batch, outputs]. `Dense` takes x as an array. `EmbeddingSum` takes x as word counts. It
+    sums the rows of W for the words that occur, weighted by their counts: the same product without its zeros.
 
 Losses, for outputs z [batch, outputs]:
     mse                     mean of (z - target)^2 over batch and outputs
     half_mse                half of that
-    softmax_cross_entropy   mean over the batch of log(sum(exp(z))) - z[class]
+    softmax_cross_entropy   mean over the batch of log(sum(exp(z))) - z[class], sum over outputs
 
-Optimizers, for parameter p with gradient g, at step t = 1, 2, ...; all state starts at zero:
+Optimizers, for parameter p with gradient g, at step t = 1, 2, ...; m and v start at zero:
     SGD        p <- p - learning_rate g
-    Momentum   v <- momentum v + g;  p <- p - learning_rate v            (no dampening, not Nesterov's)
+    Momentum   v <- momentum v + g;  p <- p - learning_rate v            (no dampening, no Nesterov)
     Adam       m <- beta1 m + (1 - beta1) g;  v <- beta2 v + (1 - beta2) g^2
                p <- p - learning_rate (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)
-               (Kingma and Ba 2015, algorithm 1: epsilon stands outside the root and after the bias correction)
+               (Kingma and Ba 2015, algorithm 1: epsilon is added outside the square root, after the bias correction)
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ Precision = Literal["float32", "float64"]
 
 @dataclass(frozen=True)
 class Dense:
-    """A matrix product, a bias and an activation."""
+    """A fully connected layer with bias and activation."""
 
     inputs: int
     outputs: int
@@ -73,7 +73,7 @@ class Dense:
 
 @dataclass(frozen=True)
 class EmbeddingSum:
-    """A sum of word embeddings, a bias and an activation; always the first layer, for word counts."""
+    """A sum of word embeddings with bias and activation. Only the first layer can be one; its input is word counts."""
 
     inputs: int  # size of the vocabulary
     outputs: int
@@ -84,7 +84,7 @@ Layer = Dense | EmbeddingSum
 
 
 class LayerParams(NamedTuple):
-    """The numbers that one layer learns."""
+    """The parameters of one layer."""
 
     weights: Array  # [inputs, outputs]
     bias: Array  # [outputs]
@@ -95,15 +95,15 @@ Params = tuple[LayerParams, ...]
 
 @dataclass(frozen=True)
 class SGD:
-    """Plain gradient descent."""
+    """Gradient descent without momentum."""
 
-    slots: ClassVar[int] = 0  # numbers of state that it keeps for each parameter
+    slots: ClassVar[int] = 0  # state values per parameter
     learning_rate: float
 
 
 @dataclass(frozen=True)
 class Momentum:
-    """Gradient descent along a decaying sum of gradients."""
+    """Gradient descent with momentum."""
 
     slots: ClassVar[int] = 1  # v
     learning_rate: float
@@ -126,12 +126,12 @@ Optimizer = SGD | Momentum | Adam
 
 @dataclass(frozen=True)
 class Problem:
-    """Everything that defines the arithmetic of a training, in the precision it is to be trained in.
+    """Everything that defines the computation of a training, with all arrays in the precision of the training.
 
     The arrays are read-only and belong to the caller.
     """
 
-    inputs: Inputs  # float [rows, features], or word counts of as many documents
+    inputs: Inputs  # float [rows, features], or word counts of as many documents as rows
     targets: Array  # float [rows, outputs], or class numbers int32 [rows] for softmax_cross_entropy
     layers: tuple[Layer, ...]
     loss: Loss
@@ -140,11 +140,11 @@ class Problem:
 
     @property
     def full_batch(self) -> bool:
-        """Whether every step takes all rows in their own order, so that nothing need be gathered."""
+        """Whether every step uses all rows in their original order, so that no rows have to be gathered."""
         return self.batch_size == len(self.inputs)
 
     def gathered(self, order: Array) -> Array:
-        """Return the row ids to gather, `order` [steps, batch], or [steps, 0] where every step takes all rows."""
+        """Return the row indices to gather: `order` [steps, batch], or [steps, 0] for a full-batch problem."""
         return order[:, :0] if self.full_batch else order
 
 
@@ -159,46 +159,46 @@ class Placement:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The NumPy type of all numbers that are trained."""
+        """The NumPy dtype of `precision`."""
         return np.dtype(self.precision)
 
 
 class Unsupported(Exception):
-    """Raised by `open_trainer` where a backend cannot do what is asked; the message says why, for people."""
+    """Raised by `open_trainer` if the backend does not support the problem or placement; users see the message."""
 
 
 class Trainer(Protocol):
-    """One model with its data on one device, ready to be trained again and again."""
+    """A model and its data on one device. It can be trained repeatedly."""
 
     def reset(self, params: Params) -> None:
-        """Copy `params` in and clear all optimizer state, in place: nothing is compiled anew."""
+        """Set the parameters to `params` and clear the optimizer state, in place, so that nothing is compiled again."""
 
     def train(self, order: Array) -> Array:
-        """Take one step for each row of `order`, int32 [steps, batch]; return the loss before each of them, [steps].
+        """Train one step per row of `order`, int32 [steps, batch]; return the losses [steps], each before its update.
 
-        Returns when the last update is finished on the device. For a full-batch problem every row of `order` is
+        Return only after the device has finished the last update. For a full-batch problem every row of `order` is
         0, 1, ..., rows - 1, and only the number of steps matters.
         """
 
     def predict(self, inputs: Inputs) -> Array:
-        """Return the last layer's outputs [rows, outputs] for `inputs` [rows, ...]."""
+        """Return the outputs of the last layer [rows, outputs] for `inputs` [rows, features] or word counts."""
 
     def params(self) -> Params:
         """Return copies of the parameters in host memory."""
 
     def peak_device_memory_bytes(self) -> int | None:
-        """Return the most memory that has been in use on a GPU, by the framework's own account; None on the CPU."""
+        """Return the peak GPU memory as reported by the framework; None on the CPU."""
 
 
 class Backend(Protocol):
-    """A module that holds these functions is a backend."""
+    """A backend is a module with these functions."""
 
     def open_trainer(self, problem: Problem, placement: Placement) -> Trainer:
-        """Put model and data on the device. Raises `Unsupported`."""
+        """Return a trainer with model and data on the device. Raises `Unsupported`."""
 
     def open_product(self, size: int, placement: Placement) -> Callable[[], None]:
-        """Return a function that multiplies two matrices [size, size] and returns when that is done.
+        """Return a function that multiplies two matrices [size, size] and returns when the product is finished.
 
-        What it takes bounds how fast the framework can train on this device: nearly all of a large model's time goes
-        into matrix products. It is called after `open_trainer`, in the same process.
+        Its time limits how fast the framework can train on this device, because a large model spends nearly all of its
+        time in matrix products. The harness calls `open_product` after `open_trainer`, in the same process.
         """

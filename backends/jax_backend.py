@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,14 +20,11 @@ import numpy as np
 from jax import lax
 
 from backends.contract import (
-    SGD,
-    Adam,
     Array,
     Bags,
-    EmbeddingSum,
     Inputs,
     Layer,
-    Momentum,
+    Loss,
     Optimizer,
     Params,
     Placement,
@@ -34,38 +32,8 @@ from backends.contract import (
     Unsupported,
     WordCounts,
 )
-from backends.layout import turned
-
-ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
-    "identity": lambda z: z,
-    "sigmoid": jax.nn.sigmoid,
-    "tanh": jnp.tanh,
-    "relu": jax.nn.relu,
-}
-
-
-def _cross_entropy(outputs: jax.Array, targets: jax.Array) -> jax.Array:
-    # log_softmax subtracts the largest output first: logsumexp less the output at the class would lose, in a confident
-    # prediction, the digits that its gradient is made of.
-    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(outputs), targets[:, None], axis=1))
-
-
-LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
-    "mse": lambda outputs, targets: jnp.mean(jnp.square(outputs - targets)),
-    "half_mse": lambda outputs, targets: jnp.mean(jnp.square(outputs - targets)) / 2,
-    "softmax_cross_entropy": _cross_entropy,
-}
-
-Data = tuple[Any, jax.Array]  # inputs as an array or as bags of words, and targets
-Batches = tuple[Any, Bags | None]  # row ids, and the words of those rows; of one step, or of all with an axis more
-
-
-class State(NamedTuple):
-    """What a step takes and gives."""
-
-    params: Params
-    slots: tuple[Params, ...]  # the optimizer's: none for SGD, v for Momentum, m and v for Adam
-    taken: jax.Array  # steps so far
+from backends.jax_layers import LOSSES, State, forward, put, update
+from backends.layout import transposed
 
 
 def open_trainer(problem: Problem, placement: Placement) -> JaxTrainer:
@@ -91,46 +59,42 @@ def open_product(size: int, placement: Placement) -> Callable[[], None]:
     return product
 
 
-def forward(layers: tuple[Layer, ...], params: Params, flow: Any, rows: int) -> jax.Array:
-    """Return the outputs [rows, outputs] for a batch of `rows` rows, an array or bags of words.
+@dataclass(frozen=True)
+class Recipe:
+    """What of a problem a compiled step is made for: all but the data."""
 
-    Dense layers have weights [outputs, inputs], see `backends.layout`.
-    """
-    for layer, (weights, bias) in zip(layers, params, strict=True):
-        if isinstance(layer, EmbeddingSum):
-            embeddings = flow.counts[:, None] * weights[flow.words]
-            product = jax.ops.segment_sum(embeddings, flow.documents, rows, indices_are_sorted=True)
-        else:
-            product = flow @ weights.T
-        flow = ACTIVATIONS[layer.activation](product + bias)
-    return flow
+    layers: tuple[Layer, ...]
+    loss: Loss
+    optimizer: Optimizer
+    batch_size: int
+    full_batch: bool
+
+
+Data = tuple[Any, jax.Array]  # all inputs, an array or bags of words or None where batches bring words, and targets
+Batches = tuple[Any, Bags | None]  # row ids, and the words of those rows; of one step, or of all with an axis more
+
+
+def step(recipe: Recipe, data: Data, state: State, batch: Batches) -> tuple[State, jax.Array]:
+    """Return the state after a step, and the loss before it. Pure."""
+    inputs, targets = data
+    rows, words = batch
+    if not recipe.full_batch:
+        inputs = inputs[rows] if words is None else words
+        targets = targets[rows]
+
+    def loss_of(params: Params) -> jax.Array:
+        return LOSSES[recipe.loss](forward(recipe.layers, params, inputs, recipe.batch_size), targets)
+
+    loss, gradients = jax.value_and_grad(loss_of)(state.params)
+    return update(recipe.optimizer, state, gradients), loss
+
+
+def scan(recipe: Recipe, data: Data, state: State, batches: Batches) -> tuple[State, jax.Array]:
+    """Return the state after all steps, and their losses [steps]. Pure."""
+    return lax.scan(functools.partial(step, recipe, data), state, batches)
 
 
 jitted_forward = jax.jit(forward, static_argnums=(0, 3))
-
-
-def update(optimizer: Optimizer, state: State, gradients: Params) -> State:
-    """Return the state after one step of the optimizer."""
-    params, slots, taken = state
-    taken = taken + 1
-    match optimizer:
-        case SGD(learning_rate=rate):
-            params = jax.tree.map(lambda p, g: p - rate * g, params, gradients)
-        case Momentum(rate, momentum):
-            (v,) = slots
-            v = jax.tree.map(lambda v, g: momentum * v + g, v, gradients)
-            params = jax.tree.map(lambda p, v: p - rate * v, params, v)
-            slots = (v,)
-        case Adam(rate, beta1, beta2, epsilon):
-            m, v = slots
-            m = jax.tree.map(lambda m, g: beta1 * m + (1 - beta1) * g, m, gradients)
-            v = jax.tree.map(lambda v, g: beta2 * v + (1 - beta2) * g * g, v, gradients)
-            # 1 - beta^t loses five digits in float32 when beta^t is near 1; expm1 loses none.
-            rate = rate / -jnp.expm1(taken * np.log(beta1))
-            correction = -jnp.expm1(taken * np.log(beta2))
-            params = jax.tree.map(lambda p, m, v: p - rate * m / (jnp.sqrt(v / correction) + epsilon), params, m, v)
-            slots = (m, v)
-    return State(params, slots, taken)
 
 
 class JaxTrainer:
@@ -142,39 +106,20 @@ class JaxTrainer:
         self.words = problem.inputs if isinstance(problem.inputs, WordCounts) else None
         self.capacity = self.words.capacity(problem.batch_size) if self.words else 0
         # Words are gathered on the host, where each step's number of them is known, and padded to one shape.
-        self.inputs = None if self.words and not problem.full_batch else self.put(problem.inputs)
+        self.inputs = None if self.words and not problem.full_batch else put(problem.inputs, device)
         self.targets = jax.device_put(problem.targets, device)
+        recipe = Recipe(problem.layers, problem.loss, problem.optimizer, problem.batch_size, problem.full_batch)
         # The state that goes in is never used again: the one that comes out takes its memory.
-        self.jitted_step = jax.jit(self.step, donate_argnums=1)
-        self.steps = self.loop if mode == "jit" else jax.jit(self.scan, donate_argnums=1)
-
-    def put(self, inputs: Inputs) -> Any:
-        """Copy inputs to the device, word counts as flat arrays."""
-        batch = inputs.bags(np.arange(len(inputs))) if isinstance(inputs, WordCounts) else inputs
-        return jax.device_put(batch, self.device)
+        self.jitted_step = jax.jit(functools.partial(step, recipe), donate_argnums=1)
+        self.steps = self.loop if mode == "jit" else jax.jit(functools.partial(scan, recipe), donate_argnums=1)
 
     def reset(self, params: Params) -> None:
         """Copy `params` in and clear the optimizer's state; compiled functions know only the shapes, which stay."""
-        params = turned(self.problem.layers, params)
+        params = transposed(self.problem.layers, params)
         zeros = jax.tree.map(np.zeros_like, params)
         taken = np.zeros((), params[0].bias.dtype)
         params = jax.tree.map(np.array, params)  # on the CPU JAX goes on to use the memory that it is handed
         self.state: State = jax.device_put(State(params, (zeros,) * self.problem.optimizer.slots, taken), self.device)
-
-    def step(self, data: Data, state: State, batch: Batches) -> tuple[State, jax.Array]:
-        """Return the state after a step, and the loss before it. Pure."""
-        inputs, targets = data
-        rows, words = batch
-        if not self.problem.full_batch:
-            inputs = words if self.words else inputs[rows]
-            targets = targets[rows]
-
-        def loss_of(params: Params) -> jax.Array:
-            outputs = forward(self.problem.layers, params, inputs, self.problem.batch_size)
-            return LOSSES[self.problem.loss](outputs, targets)
-
-        loss, gradients = jax.value_and_grad(loss_of)(state.params)
-        return update(self.problem.optimizer, state, gradients), loss
 
     def train(self, order: Array) -> Array:
         """Take the steps of `order` [steps, batch]; return their losses [steps]."""
@@ -196,17 +141,13 @@ class JaxTrainer:
             losses.append(loss)
         return state, jnp.stack(losses)
 
-    def scan(self, data: Data, state: State, batches: Batches) -> tuple[State, jax.Array]:
-        """Return the state after all steps, and their losses [steps]. Pure."""
-        return lax.scan(functools.partial(self.step, data), state, batches)
-
     def predict(self, inputs: Inputs) -> Array:
         """Return the outputs [rows, outputs]."""
-        return np.asarray(jitted_forward(self.problem.layers, self.state.params, self.put(inputs), len(inputs)))
+        return np.asarray(jitted_forward(self.problem.layers, self.state.params, put(inputs, self.device), len(inputs)))
 
     def params(self) -> Params:
         """Return copies of weights and biases."""
-        return turned(self.problem.layers, jax.tree.map(np.array, self.state.params))
+        return transposed(self.problem.layers, jax.tree.map(np.array, self.state.params))
 
     def peak_device_memory_bytes(self) -> int | None:
         """Return the most memory that arrays have taken on a GPU."""

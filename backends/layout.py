@@ -5,7 +5,7 @@ from __future__ import annotations
 from backends.contract import EmbeddingSum, Layer, LayerParams, Params
 
 
-def turned(layers: tuple[Layer, ...], params: Params) -> Params:
+def transposed(layers: tuple[Layer, ...], params: Params) -> Params:
     """Return the parameters, weights of dense layers as [outputs, inputs] for [inputs, outputs], or the other way.
 
     They are views; embeddings stay as they are.

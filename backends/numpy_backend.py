@@ -1,9 +1,9 @@
-"""NumPy: every gradient written by hand; the reference that the other backends are held against.
+"""NumPy: every gradient written by hand, and all of it for speed. `backends.numpy_reference` has the plain formulas.
 
 Mode:
-    loop    a Python loop over steps, each step a few calls into BLAS and NumPy, most into arrays made once: what a
-            NumPy user who cares for speed writes. All parameters lie in one vector, so that an optimizer is a few
-            operations on it; Adam works on a block of it at a time, which stays in the cache
+    loop    a Python loop over steps, as a NumPy user who cares about speed writes it. Each step is a few calls of BLAS
+            and NumPy, most of which write to arrays that are allocated once. All parameters lie in one vector, so that
+            an optimizer is a few operations on it; Adam updates it in blocks that fit into the cache
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 from backends.contract import Array, Inputs, LayerParams, Params, Placement, Problem, Unsupported, WordCounts
 from backends.numpy_layers import LOSSES, Batch, NumpyLayer, make_update, take
 
-PREDICT_ROWS = 1024  # rows predicted at once; bounds the memory
+PREDICT_ROWS = 1024  # predicted at a time, to bound the memory
 
 
 def open_trainer(problem: Problem, placement: Placement) -> NumpyTrainer:
-    """Allocate everything that training needs. Raises `Unsupported` for any device but the CPU."""
+    """Allocate all arrays that training needs. Raises `Unsupported` for any device but the CPU."""
     if placement.device != "cpu":
         raise Unsupported("NumPy computes on the CPU only")
     return NumpyTrainer(problem, placement)
@@ -37,7 +37,7 @@ def open_product(size: int, placement: Placement) -> Callable[[], None]:
 
 
 class NumpyTrainer:
-    """A stack of layers that know their gradients, a loss that knows its own, and an update rule."""
+    """The layers and the loss, each of which computes its own gradient, and the optimizer's update."""
 
     def __init__(self, problem: Problem, placement: Placement) -> None:
         self.problem = problem
@@ -57,7 +57,7 @@ class NumpyTrainer:
             self.buffer = None
 
     def reset(self, params: Params) -> None:
-        """Copy `params` in and start the optimizer afresh."""
+        """Copy `params` in and clear the optimizer's state."""
         for layer, (weights, bias) in zip(self.layers, params, strict=True):
             layer.weights[...] = weights
             layer.bias[...] = bias
@@ -77,7 +77,7 @@ class NumpyTrainer:
         return take(self.problem.inputs, rows, self.buffer), self.problem.targets[rows]
 
     def step(self, inputs: Batch, targets: Array) -> float:
-        """Go forward, back, and one step down; return the loss before it."""
+        """Compute the loss and its gradients, and update the parameters; return the loss from before the update."""
         flow = [inputs]
         for layer in self.layers:
             flow.append(layer.forward(flow[-1], layer.outputs))
@@ -85,13 +85,13 @@ class NumpyTrainer:
         loss = self.loss(self.layers[-1].outputs, targets, gradient)
         for i in reversed(range(len(self.layers))):
             self.layers[i].backward(flow[i], gradient)
-            if i > 0:  # nobody needs the gradient by the data
+            if i > 0:  # the gradient by the data is of no use
                 gradient = self.layers[i].gradient_by_inputs(gradient)
         self.update()
         return loss
 
     def predict(self, inputs: Inputs) -> Array:
-        """Return the outputs [rows, outputs]."""
+        """Return the outputs [rows, outputs] for `inputs` [rows, ...]."""
         return np.concatenate(
             [
                 self.forward(take(inputs, np.arange(start, min(start + PREDICT_ROWS, len(inputs)))))

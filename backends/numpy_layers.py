@@ -1,6 +1,6 @@
-"""Layers, losses and optimizers in NumPy, each with its gradient written out, all computing into arrays made once.
+"""Layers, losses and optimizers in NumPy, with their gradients; most results go to arrays that are allocated once.
 
-Every activation here has a derivative that can be told from its output alone, so no layer keeps what it had before it.
+The derivative of every activation here is a function of its output, so that a layer keeps no pre-activations.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import numpy as np
 
 from backends.contract import SGD, Adam, Array, Inputs, Layer, Momentum, Optimizer, WordCounts
 
-BLOCK = 32_768  # numbers of a vector that are worked on at a time: five such blocks fit into a core's cache
+BLOCK = 32_768  # elements that Adam updates at a time: blocks of five vectors fit into a core's cache together
 
 
 class LocalCounts(NamedTuple):
-    """Word counts of a batch over the words that occur in it, so that BLAS can multiply them."""
+    """Word counts of a batch, as a dense matrix over the words that occur in it, so that BLAS can multiply it."""
 
     present: Array  # ascending numbers of the words that occur in the batch [present]
     counts: Array  # [batch, present]
@@ -34,7 +34,9 @@ def take(inputs: Inputs, rows: Array, out: Array | None = None) -> Batch:
         counts = np.zeros((len(rows), len(present)), bags.counts.dtype)
         counts[bags.documents, columns] = bags.counts
         return LocalCounts(present, counts)
-    return np.take(inputs, rows, axis=0, out=out, mode="clip")  # the mode that needs no copy to check first
+    return np.take(
+        inputs, rows, axis=0, out=out, mode="clip"
+    )  # unlike the default mode, "clip" writes to `out` directly
 
 
 def _identity(_: Array) -> None:
@@ -57,7 +59,7 @@ def _relu(z: Array) -> None:
     np.maximum(z, 0, out=z)
 
 
-ACTIVATE: dict[str, Callable[[Array], None]] = {  # pre-activation [batch, outputs] -> output, in place
+ACTIVATE: dict[str, Callable[[Array], None]] = {  # z [batch, outputs] becomes activation(z), in place
     "identity": _identity,
     "sigmoid": _sigmoid,
     "tanh": _tanh,
@@ -81,7 +83,9 @@ def _through_relu(gradient: Array, outputs: Array) -> None:
     gradient *= outputs > 0
 
 
-BACK_THROUGH: dict[str, Callable[[Array, Array], None]] = {  # gradient by output -> by pre-activation, in place
+BACK_THROUGH: dict[
+    str, Callable[[Array, Array], None]
+] = {  # the gradient by y = activation(z) becomes that by z, in place
     "identity": _through_identity,
     "sigmoid": _through_sigmoid,
     "tanh": _through_tanh,
@@ -90,10 +94,10 @@ BACK_THROUGH: dict[str, Callable[[Array, Array], None]] = {  # gradient by outpu
 
 
 class NumpyLayer:
-    """One layer with its parameters, their gradients and its outputs, for batches of one size."""
+    """One layer for batches of one size: its parameters, their gradients, and its outputs."""
 
     def __init__(self, layer: Layer, values: Array, gradients: Array, batch_size: int) -> None:
-        """Keep weights and bias, and their gradients, as views of `values` and `gradients` [(inputs + 1) outputs]."""
+        """Keep weights and bias as views of `values`, and their gradients of `gradients`: [(inputs + 1) outputs]."""
         shape, split = (layer.inputs, layer.outputs), layer.inputs * layer.outputs
         self.weights, self.bias = values[:split].reshape(shape), values[split:]
         self.weights_gradient, self.bias_gradient = gradients[:split].reshape(shape), gradients[split:]
@@ -105,7 +109,7 @@ class NumpyLayer:
         self.back_through = BACK_THROUGH[layer.activation]
 
     def forward(self, inputs: Batch, out: Array | None = None) -> Array:
-        """Return the outputs [batch, outputs]; they live in `out` where given."""
+        """Return the outputs [batch, outputs], in `out` where it is given."""
         if isinstance(inputs, LocalCounts):
             outputs = np.matmul(inputs.counts, self.weights.take(inputs.present, axis=0), out=out)
         else:
@@ -115,9 +119,9 @@ class NumpyLayer:
         return outputs
 
     def backward(self, inputs: Batch, gradient: Array) -> None:
-        """Turn the gradient by the outputs [batch, outputs], in place, into those by pre-activation, weights, bias."""
+        """Compute the gradients by weights and bias; turn `gradient` [batch, outputs] by the outputs into that by z."""
         self.back_through(gradient, self.outputs)
-        np.dot(self.ones, gradient, out=self.bias_gradient)  # the sum over the batch: BLAS starts sooner than `np.sum`
+        np.dot(self.ones, gradient, out=self.bias_gradient)  # the sum over the batch, faster than `np.sum`
         if isinstance(inputs, LocalCounts):
             self.weights_gradient[self.touched] = 0
             self.touched = inputs.present
@@ -126,7 +130,7 @@ class NumpyLayer:
             np.matmul(inputs.T, gradient, out=self.weights_gradient)
 
     def gradient_by_inputs(self, gradient: Array) -> Array:
-        """Return the gradient by the inputs [batch, inputs], from that by the pre-activation."""
+        """Return the gradient by the inputs [batch, inputs], from that by z [batch, outputs]."""
         return np.matmul(gradient, self.weights.T, out=self.inputs_gradient)
 
 
@@ -147,9 +151,9 @@ def half_mse(outputs: Array, targets: Array, gradient: Array) -> float:
 
 
 def softmax_cross_entropy(outputs: Array, targets: Array, gradient: Array) -> float:
-    """Return the mean of log(sum(exp(z))) - z[class]; write its gradient: softmax(z) less 1 at the class."""
+    """Return the mean of log(sum(exp(z))) - z[class]; write its gradient, (softmax(z) - one_hot) / batch."""
     batch = np.arange(len(targets))
-    np.subtract(outputs, outputs.max(axis=1, keepdims=True), out=gradient)  # exp cannot overflow; the loss is the same
+    np.subtract(outputs, outputs.max(axis=1, keepdims=True), out=gradient)  # so that exp cannot overflow
     at_class = gradient[batch, targets]
     np.exp(gradient, out=gradient)
     sums = gradient.sum(axis=1, keepdims=True)
@@ -168,7 +172,7 @@ LOSSES: dict[str, Callable[[Array, Array, Array], float]] = {
 
 
 def make_update(optimizer: Optimizer, p: Array, g: Array) -> Callable[[], None]:
-    """Return a function that takes one step on the parameters `p` by the gradient in `g`; its state starts at zero."""
+    """Return a function that updates `p` [parameters] in place by the gradient in `g`; its state starts at zero."""
     match optimizer:
         case SGD(rate):
             return _sgd(rate, p, g)
@@ -199,26 +203,30 @@ def _momentum(rate: float, momentum: float, p: Array, g: Array) -> Callable[[], 
 
 
 def _adam(adam: Adam, p: Array, g: Array) -> Callable[[], None]:
-    """Keep m / (1 - beta1) and v / (1 - beta2), and multiply root and epsilon by the same `scale`.
+    """Return Adam's update, with m / (1 - beta1) and v / (1 - beta2) as its state.
 
-    That is the contract's Adam, its constant factors gathered into two numbers a step: ten operations, not thirteen.
+    It is the contract's formula, with numerator and denominator multiplied by the same `scale`, so that all constant
+    factors become two numbers a step: ten operations on vectors instead of thirteen.
     """
     m, v, scratch, t = np.zeros_like(p), np.zeros_like(p), np.empty_like(p[:BLOCK]), 0
-    # Ten operations over a long vector would fetch it from memory ten times; over a block, from the cache.
+    # Ten operations on a whole vector would read it from memory ten times; a block stays in the cache.
     blocks = [tuple(whole[i : i + BLOCK] for whole in (p, g, m, v)) for i in range(0, len(p), BLOCK)]
 
     def update() -> None:
         nonlocal t
         t += 1
-        # 1 - beta^t loses two digits in float64 when beta^t is near 1; expm1 loses none.
-        correction1 = -math.expm1(t * math.log(adam.beta1))
-        correction2 = -math.expm1(t * math.log(adam.beta2))
+        correction1, correction2 = _one_minus_power(adam.beta1, t), _one_minus_power(adam.beta2, t)
         scale = math.sqrt(correction2 / (1 - adam.beta2))
         rate = adam.learning_rate * (1 - adam.beta1) / correction1 * scale
         for block in blocks:
             _adam_block(adam, block, scratch[: len(block[0])], rate, adam.epsilon * scale)
 
     return update
+
+
+def _one_minus_power(beta: float, t: int) -> float:
+    # For beta = 0.999 and t = 1 the plain difference has lost three digits, expm1 loses none; zero has no logarithm.
+    return -math.expm1(t * math.log(beta)) if beta > 0 else 1.0
 
 
 def _adam_block(adam: Adam, block: tuple[Array, ...], scratch: Array, rate: float, epsilon: float) -> None:

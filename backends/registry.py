@@ -1,7 +1,7 @@
-"""The names of the backends and where their code is; importing this loads no framework.
+"""Registry of backends: names, modules and requirements. Importing it imports no framework.
 
-A package outside this one adds a backend by an entry point of the group `bench.backends`: its name, and an `Entry`
-that stands in a module which imports no framework.
+Another package adds a backend with an entry point in the group `bench.backends`. Its name is the name of the backend,
+and it refers to an `Entry` in a module that imports no framework.
 """
 
 from __future__ import annotations
@@ -19,24 +19,27 @@ GROUP = "bench.backends"
 
 @dataclass(frozen=True)
 class Entry:
-    """What can be said of a backend without importing its framework."""
+    """Description of a backend, available without importing its framework."""
 
     name: str
-    module: str  # defines open_trainer(problem, placement)
-    modes: tuple[str, ...]  # the plain mode first, and last the one that is meant to be the fastest
-    framework: str  # import name of the framework
-    distributions: tuple[str, ...]  # names under which the framework may be installed
-    install: str  # what to type when it is missing
-    fault: str = ""  # why the entry itself could not be loaded
-    also_needs: tuple[str, ...] = ()  # import names of what a framework that can run on several is to run on
+    module: str  # import name of the module that implements `backends.contract.Backend`
+    modes: tuple[str, ...]  # the plain mode first, the mode that should be fastest last
+    framework: str  # import name
+    distributions: tuple[str, ...]  # names of the packages that provide the framework, the first installed one counts
+    install: str  # command that installs it
+    fault: str = ""  # why the entry could not be loaded; empty if it could
+    also_needs: tuple[str, ...] = ()  # import names of the frameworks that this one runs on, such as jax for keras-jax
 
     def missing(self) -> tuple[str, ...]:
-        """Return the import names of what is not installed."""
-        # find_spec looks for the package's folder and imports nothing.
+        """Return the import names of required packages that are not installed."""
+        # find_spec locates a top-level package without importing it.
         return tuple(name for name in (self.framework, *self.also_needs) if importlib.util.find_spec(name) is None)
 
     def version(self) -> str | None:
-        """Return the version of the framework, None where it or what it needs is not installed."""
+        """Return the version of the framework, or None if it or another required package is not installed.
+
+        The version is "unknown" if the framework can be imported but none of `distributions` is installed.
+        """
         if self.missing():
             return None
         for name in self.distributions:
@@ -47,37 +50,39 @@ class Entry:
         return "unknown"
 
     def load(self) -> Backend:
-        """Import the backend, and with it its framework."""
+        """Import the module of the backend, and with it the framework."""
         return cast(Backend, importlib.import_module(self.module))
 
 
 def require_sound(entry: Entry) -> None:
-    """Raise `TypeError` or `ValueError` where a field of an entry is not what it says it is."""
+    """Raise `TypeError` if a field of an entry has the wrong type, `ValueError` if it has an invalid value."""
     for name in ("name", "module", "framework", "install"):
         if not isinstance(getattr(entry, name), str):
-            raise TypeError(f"{name} is {getattr(entry, name)!r}, wanted a text")
+            raise TypeError(f"{name} must be a string, got {getattr(entry, name)!r}")
     for name in ("modes", "distributions"):
         value = getattr(entry, name)
         if not isinstance(value, tuple) or not all(isinstance(part, str) for part in value):
-            raise TypeError(f"{name} are {value!r}, wanted a tuple of texts")
+            raise TypeError(f"{name} must be a tuple of strings, got {value!r}")
     if not entry.modes:
-        raise ValueError("modes are empty, wanted at least one")
+        raise ValueError("modes must name at least one mode, got none")
     if not entry.framework.isidentifier():
-        raise ValueError(f"framework is {entry.framework!r}, wanted the name of a package that can be imported")
+        raise ValueError(f"framework must be the import name of a package, got {entry.framework!r}")
 
 
 def third_party() -> dict[str, Entry]:
-    """Return the backends that installed packages bring; one that cannot be loaded costs only itself."""
+    """Return the backends of other installed packages. One that cannot be loaded has its error in `fault`."""
     found = {}
     for point in metadata.entry_points(group=GROUP):
         try:
             entry = point.load()
             if not isinstance(entry, Entry):
-                raise TypeError(f"{point.value} is no backends.registry.Entry")
+                raise TypeError(f"{point.value} is not a backends.registry.Entry")
             require_sound(entry)
             if entry.name != point.name:
-                raise ValueError(f"its name is {entry.name!r}, that of the entry point {point.name!r}")
-        except (Exception, SystemExit) as error:  # it is somebody else's code
+                raise ValueError(f"the entry is named {entry.name!r}, its entry point {point.name!r}")
+            if entry.name == REFERENCE.name:
+                raise ValueError(f"the name {entry.name!r} is reserved for the parity reference; choose another")
+        except (Exception, SystemExit) as error:  # code of another package may raise anything
             fault = f"entry point {point.value}: {type(error).__name__}: {error}"
             entry = Entry(point.name, "", ("unknown",), "backends", (), "", fault)
         found[point.name] = entry
@@ -98,7 +103,7 @@ BUILT_IN = {
         Entry(
             name="torch",
             module="backends.torch_backend",
-            modes=("eager", "dataloader", "compile"),
+            modes=("eager", "dataloader", "compile", "compile-pass"),
             framework="torch",
             distributions=("torch",),
             install="pip install 'levelfield[torch]'",
@@ -157,13 +162,24 @@ BUILT_IN = {
     )
 }
 
-BACKENDS: dict[str, Entry]  # built in, and of other packages
+# The parity check compares every backend with this one. It is not for users and appears in no list. Workers never time
+# it, so it has no `open_product`.
+REFERENCE = Entry(
+    name="reference",
+    module="backends.numpy_reference",
+    modes=("plain",),
+    framework="numpy",
+    distributions=("numpy",),
+    install="",
+)
+
+BACKENDS: dict[str, Entry]  # built-in ones and those of other packages
 
 
 def __getattr__(name: str) -> object:
-    """Look for the backends of other packages when they are first asked for.
+    """Load the backends of other packages when `BACKENDS` is first used.
 
-    Not on import: their entries' modules import this one, perhaps before anything else does.
+    They cannot be loaded on import, because the modules of their entries import this module.
     """
     if name != "BACKENDS":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Word counts of many documents, stored as the words that occur (compressed sparse rows)."""
+"""Word counts of documents in compressed sparse row format (CSR), and batches of them as flat arrays."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ Array = npt.NDArray[Any]
 
 
 class Bags(NamedTuple):
-    """The words of a batch as three flat arrays of equal length, so that every framework can gather and sum.
+    """The words of a batch as three flat arrays of equal length, which every framework can gather and sum.
 
-    Entry i says that document `documents[i]` of the batch holds word `words[i]` `counts[i]` times. Documents ascend.
-    A leading axis of steps may stand before the entries. Padding is word 0, zero times, in the last document.
+    Entry i means: document `documents[i]` of the batch contains word `words[i]` `counts[i]` times. `documents` is in
+    ascending order. The arrays are [entries] or [steps, entries]. A padding entry is word 0 with count 0 in the last
+    document.
     """
 
     words: Array
@@ -25,9 +26,10 @@ class Bags(NamedTuple):
 
 @dataclass(frozen=True)
 class WordCounts:
-    """Counts [documents, vocabulary], of which only those above zero are stored.
+    """A matrix of word counts [documents, vocabulary] of which only values above zero are stored.
 
-    Document d holds the words `words[starts[d]:starts[d + 1]]`, each once, ascending, and `counts` beside them.
+    Document d has the words `words[starts[d]:starts[d + 1]]`, each once, in ascending order. The same slice of `counts`
+    has their counts.
     """
 
     starts: Array  # int64 [documents + 1]
@@ -39,34 +41,34 @@ class WordCounts:
         return len(self.starts) - 1
 
     def astype(self, dtype: npt.DTypeLike) -> WordCounts:
-        """Return the same counts in another float type."""
+        """Return the same counts with another float dtype."""
         return WordCounts(self.starts, self.words, self.counts.astype(dtype), self.vocabulary)
 
     def lengths(self) -> Array:
-        """Return how many different words each document holds, int64 [documents]."""
+        """Return the number of different words in each document, int64 [documents]."""
         return np.diff(self.starts)
 
     def dense(self) -> Array:
-        """Return the whole matrix [documents, vocabulary], zeros included."""
+        """Return the dense matrix [documents, vocabulary]."""
         matrix = np.zeros((len(self), self.vocabulary), self.counts.dtype)
         bags = self.bags(np.arange(len(self)))
         matrix[bags.documents, bags.words] = bags.counts
         return matrix
 
     def bags(self, rows: Array) -> Bags:
-        """Return the entries of the documents `rows` [batch], in that order, without padding."""
+        """Return the entries of the documents `rows` [batch], in this order, without padding."""
         lengths = self.lengths()[rows]
         ends = np.cumsum(lengths)
         total = int(ends[-1]) if len(rows) else 0
-        # Entry i of the batch is entry i - (begin of its document in the batch) + (its begin in the whole).
+        # Entry i of the batch is entry i - (start of its document in the batch) + (start of its document in self).
         entries = np.arange(total) + np.repeat(self.starts[rows] - (ends - lengths), lengths)
         documents = np.repeat(np.arange(len(rows), dtype=np.int32), lengths)
         return Bags(self.words[entries], self.counts[entries], documents)
 
     def padded_bags(self, order: Array, capacity: int) -> Bags:
-        """Return the entries of every step of `order` [steps, batch], each padded: arrays [steps, capacity].
+        """Return the entries of each step of `order` [steps, batch], padded to arrays [steps, capacity].
 
-        Compilers want one shape for all steps. Where a step holds more entries than `capacity`, the capacity doubles.
+        Compilers need one shape for all steps. `capacity` is doubled until every step fits.
         """
         needed = int(self.lengths()[order].sum(axis=1).max())
         while capacity < needed:
@@ -83,9 +85,10 @@ class WordCounts:
         return padded
 
     def capacity(self, batch: int) -> int:
-        """Return a number of entries that hardly any random batch exceeds: six standard deviations above the mean.
+        """Return a number of entries that a random batch of `batch` documents hardly ever exceeds.
 
-        Never more than the `batch` longest documents hold together, which no batch can exceed.
+        It is six standard deviations above the mean, but at most the number of entries in the `batch` longest
+        documents, which no batch can exceed.
         """
         lengths = self.lengths()
         likely = batch * lengths.mean() + 6 * np.sqrt(batch) * lengths.std()

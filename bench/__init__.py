@@ -1,4 +1,4 @@
-"""What to train, how long it took, and whether it was right."""
+"""Tasks to train, the harness that times them, and the checks that the results are right."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ __all__ = ["load"]
 
 
 def load(paths: str | Path | Iterable[str | Path]) -> pd.DataFrame:
-    """Return one line per sample of these run files; see `bench.analysis.frame.load`."""
-    from bench.analysis.frame import (
-        load as load_frame,  # pandas takes half a second to import, and the command line has none
-    )
+    """Return the measurements in these run files, one row per worker process; see `bench.analysis.frame.load`."""
+    # Imported here because pandas takes half a second, and the command line does not need it.
+    from bench.analysis.frame import load as load_frame
 
     return load_frame(paths)

@@ -1,33 +1,33 @@
 """The front door `pytest bench`: every task, backend and mode as a benchmark of pytest-benchmark.
 
 Nothing is timed here. The jobs of the selected tests run first, interleaved, each in a process of its own, as
-`bench run` runs them. Then each test plays its samples back to pytest-benchmark on a clock that tells what was
-measured: one round for each process, of the length of its median steady pass.
+`bench run` runs them. Then each test reports its times to pytest-benchmark through a virtual clock: one round for
+each process, as long as its median steady pass.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from backends.contract import Device
-from bench.analysis.flags import unfair
 from bench.machine.host import gpu_names
-from bench.records.schema import FAILURES, ParityResult, Record, Row
+from bench.records.schema import Record, Row
 from bench.runs.selection import Choice, choose_rows
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
+    from bench.analysis.standing import Standing
+    from bench.analysis.summary import RowSummary
     from bench.records.runfile import Run
 
 
 class VirtualClock:
-    """A clock that stands still but for what it is told."""
+    """A clock that moves only when it is set."""
 
     __name__ = "virtual_clock"  # pytest-benchmark writes its timer's name into its files
 
@@ -67,12 +67,11 @@ def samples(row: Row, finished: Run) -> list[Record]:
 
 
 @pytest.fixture(scope="session")
-def compared(finished: Run) -> dict[Row, dict[str, Any]]:
-    """Return, for each row, its line of the result table."""
-    from bench.analysis import frame as frames  # pandas and scipy: not while tests are only collected
+def compared(finished: Run) -> dict[Row, RowSummary]:
+    """Return what the run says of each row, as in the result table."""
+    from bench.analysis.summary import summarise  # scipy takes a second to import: not while tests are only collected
 
-    summary = frames.summary(frames.processes((finished,)))
-    return {frames.row_of(line): dict(line) for _, line in summary.iterrows()}
+    return {summary.row: summary for summary in summarise((finished,))}
 
 
 @pytest.mark.benchmark(timer=CLOCK)
@@ -87,14 +86,13 @@ def compared(finished: Run) -> dict[Row, dict[str, Any]]:
 )
 @pytest.mark.usefixtures("task", "backend", "mode", "device")
 def test_training(
-    row: Row, samples: list[Record], finished: Run, compared: dict[Row, dict[str, Any]], benchmark: BenchmarkFixture
+    row: Row, samples: list[Record], compared: dict[Row, RowSummary], benchmark: BenchmarkFixture
 ) -> None:
-    """Give the row's samples to pytest-benchmark; fail where it did not run or where its times would mislead."""
-    verdict, line = finished.parity.get(row), compared[row]
+    """Report the row's times to pytest-benchmark; fail if the row is not ranked."""
+    summary = compared[row]
     benchmark.group = f"{row.task}, {row.precision}: one pass"
-    benchmark.extra_info.update(extra_info(samples, verdict) | {name: plain(line[name]) for name in COMPARED})
-    misleading = unfair(finished.last_records).get(row, [])
-    benchmark.pedantic(play, args=(replay(samples, verdict, misleading),), rounds=len(samples))
+    benchmark.extra_info.update(extra_info(samples, summary))
+    benchmark.pedantic(play, args=(replay(samples, summary.standing),), rounds=len(samples))
 
 
 def play(rounds: Iterator[float]) -> None:
@@ -102,34 +100,33 @@ def play(rounds: Iterator[float]) -> None:
     CLOCK.now_s += next(rounds)
 
 
-def replay(samples: list[Record], verdict: ParityResult | None, misleading: list[str]) -> Iterator[float]:
-    """Yield the median steady pass of each process, in seconds. Raises `RowFailed` first where anything was wrong."""
-    for record in samples:
-        if record.status in FAILURES:
-            raise RowFailed(f"{record.status}: {record.reason}")
-    if verdict is None or verdict.agrees is not True:
-        raise RowFailed(f"parity: {verdict.reason if verdict else 'no verdict'}")
-    if misleading:
-        raise RowFailed(f"its times are not to be compared: {'; '.join(misleading)}")
+def replay(samples: list[Record], standing: Standing) -> Iterator[float]:
+    """Yield the median steady pass of each process, in seconds. Raises `RowFailed` for a row that is not ranked."""
+    if not standing.ranked:
+        raise RowFailed(f"not ranked: {standing.reason}")
     for record in samples:
         if record.timing is not None:
-            yield median(record.timing.steady_s)
+            yield record.timing.pass_s
 
 
-def extra_info(samples: list[Record], verdict: ParityResult | None) -> dict[str, Any]:
+def extra_info(samples: list[Record], summary: RowSummary) -> dict[str, Any]:
     """Return what pytest-benchmark has no field for, in types that its files can hold."""
+    from bench.analysis.columns import summary_columns
+
+    columns = summary_columns(summary)
     timings = [record.timing for record in samples if record.timing]
     qualities = [record.quality for record in samples if record.quality]
     return {
         "blocks": [record.job.block for record in samples if record.timing],
         "framework": next((record.resources.framework for record in samples if record.resources), None),
-        "agrees": verdict.agrees if verdict else None,
+        "agrees": columns["agrees"],
         "passes_s": [list(timing.passes_s) for timing in timings],
         "import_s": [timing.import_s for timing in timings],
         "setup_s": [timing.setup_s for timing in timings],
         "peak_memory_bytes": [timing.peak_memory_bytes for timing in timings],
         "metric": qualities[0].metric if qualities else None,
         "value": [quality.value for quality in qualities],
+        **{name: plain(columns[name]) for name in COMPARED},
     }
 
 

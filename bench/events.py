@@ -1,4 +1,4 @@
-"""Progress callbacks of a run: what is fetched, which stage of work it is in, and which jobs are running."""
+"""Progress callbacks of a run: downloads, the current stage of work, and running jobs."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Protocol
 
 
 class Bar(Protocol):
-    """A progress bar as pooch drives it."""
+    """A progress bar with the interface that pooch expects."""
 
-    total: int
+    total: int  # bytes to download
 
     def update(self, count: int) -> None:
-        """Add `count` to what is done."""
+        """Advance the bar by `count` bytes."""
 
     def reset(self) -> None:
-        """Count from zero again."""
+        """Start again from zero."""
 
     def close(self) -> None:
         """Remove the bar."""
@@ -25,20 +25,20 @@ class DownloadListener(Protocol):
     """Receives the progress of downloads."""
 
     def bar(self, label: str) -> AbstractContextManager[Bar]:
-        """Return a bar for one download; its length is unknown until `total` is set."""
+        """Return a progress bar for one download. Its length is unknown until `total` is set."""
 
 
 class JobListener(Protocol):
     """Receives the progress of jobs, which run in stages."""
 
     def stage(self, label: str, total: int) -> None:
-        """A stage of `total` jobs begins."""
+        """Called when a stage of `total` jobs starts."""
 
     def begins(self, label: str) -> None:
-        """A job of the stage begins."""
+        """Called when a job of the stage starts."""
 
     def ended(self, label: str, outcome: str) -> None:
-        """That job ended; `outcome` is its status."""
+        """Called when the job with this label has ended. `outcome` is its status."""
 
 
 class Listener(DownloadListener, JobListener, Protocol):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import Tracer
+
+from backends.registry import BUILT_IN
 
 
 def pytest_configure() -> None:
@@ -33,20 +36,45 @@ def tracer(tmp_path_factory: pytest.TempPathFactory, compile_cache: Path) -> Ite
     tracer.close()
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is marked `exhaustive` unless it is asked for by that name, and group what shares processes."""
-    if "exhaustive" not in config.option.markexpr:
-        left_out = [item for item in items if item.get_closest_marker("exhaustive")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
-    for item in items:
-        needed = {"tracer", "compile_cache"} & set(getattr(item, "fixturenames", ()))
-        if needed and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(f"{min(needed)} of {backend_of(item)}"))
+    """Leave out what is marked `exhaustive` unless it is asked for by that name."""
+    if "exhaustive" in config.option.markexpr:
+        return
+    left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
-def backend_of(item: pytest.Item) -> str:
-    """Return the backend that a test is about: that of its parameters, and otherwise NumPy."""
-    params = item.callspec.params if hasattr(item, "callspec") else {}
-    return str(params.get("backend", "numpy"))
+TOGETHER = (  # files whose tests share a process that is costly to start, or wait for one
+    "backends/test_packages.py",
+    "cli/test_pytest_bench.py",
+    "conformance/test_conformance.py",
+    "harness/test_interrupt.py",
+    "harness/test_process.py",
+)
+ALL_ROWS = "test_a_row_follows_the_reference"  # all checked by one call
+
+
+def group_of(node_id: str) -> str:
+    """Return what a test has in common with those that have to run in the same process; its own name for nothing."""
+    path, _, test = node_id.partition("::")
+    if path.endswith(TOGETHER):
+        return path
+    if test.startswith(ALL_ROWS):
+        return ALL_ROWS
+    if path.endswith(("test_backends.py", "test_golden.py", "test_results.py")):
+        backend = max((name for name in BUILT_IN if f"{name}-" in test), key=len, default="numpy")
+        return f"{path} {backend}"  # whose process is kept
+    return node_id
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Share the tests out by groups, the largest first."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return Groups(config, log)

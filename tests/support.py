@@ -16,9 +16,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from backends.registry import BUILT_IN
+from backends.registry import BUILT_IN, REFERENCE, Entry, third_party
+from bench.harness.executor import record_of
 from bench.harness.process import Worker, worker_environment
+from bench.harness.protocol import Failure
+from bench.harness.time_job import TimeRequest
 from bench.machine.host import gpu_names, usable_cores
+from bench.parity.jobs import ArraysRequest, TraceRequest, TrainRequest
 from bench.parity.traces import Trace, TrainingResult, load_trace, load_training_result
 from bench.records.runfile import RunFile
 from bench.records.schema import (
@@ -32,7 +36,6 @@ from bench.records.schema import (
     ParityResult,
     Quality,
     Record,
-    Request,
     Resources,
     Row,
     Steady,
@@ -200,6 +203,20 @@ def run_bench(
     )
 
 
+def a_job(row: Row, settings: Mapping[str, Any] = NO_SETTINGS) -> Job:
+    """Return the job of a row on one thread."""
+    return Job(row=row, threads=1, block=0, settings=dict(settings))
+
+
+def entries_in(folder: Path) -> dict[str, Entry]:
+    """Return the backends that a folder of distributions brings, as a process that has it on its path finds them."""
+    sys.path.insert(0, str(folder))
+    try:
+        return third_party()
+    finally:
+        sys.path.remove(str(folder))
+
+
 class Tracer:
     """Computes traces in worker processes, one for each backend and device, in which all its modes are.
 
@@ -212,19 +229,31 @@ class Tracer:
         self.workers: dict[tuple[str, str], Worker] = {}
         self.references: dict[tuple[str, str], Trace] = {}
 
-    def ask(self, kind: Any, row: Row, settings: Any) -> tuple[Record, Path]:
+    def worker(self, row: Row) -> Worker:
+        """Return the worker of a row's backend and device."""
         key = (row.backend, row.device)
         if key not in self.workers:
             environment = worker_environment(os.environ, 1, self.compile_cache)
             self.workers[key] = Worker(cores=usable_cores(), environment=environment)
-        job = Job(row=row, threads=1, block=0, settings=dict(settings))
-        record = self.workers[key].run(Request(kind=kind, job=job, folder=str(self.folder)), 300)
+        return self.workers[key]
+
+    def record(self, row: Row) -> Record:
+        """Return the record of a timed run of the task."""
+        record = record_of(TimeRequest(job=a_job(row), backend=BUILT_IN[row.backend]), self.worker(row), 300)
         assert record.status == "ok", f"{row}: {record.reason}\n{record.output}"
-        return record, self.folder / f"{dict(settings).get('seed', TASKS[row.task].seed)}.npz"
+        return record
+
+    def arrays(self, kind: type[ArraysRequest], row: Row, settings: Any) -> Path:
+        """Return the file of arrays that a request of a kind leaves."""
+        entry = (BUILT_IN | {REFERENCE.name: REFERENCE})[row.backend]
+        request = kind(job=a_job(row, settings), backend=entry, folder=str(self.folder))
+        reply = self.worker(row).run(request, 300)
+        assert not isinstance(reply, Failure), f"{row}: {reply.reason}\n{reply.output}"
+        return self.folder / f"{dict(settings).get('seed', TASKS[row.task].seed)}.npz"
 
     def trace(self, row: Row, settings: Any = NO_SETTINGS) -> Trace:
         """Return the gradient of the first batch, the losses, and the parameters at the end."""
-        return load_trace(self.ask("trace", row, settings)[1])
+        return load_trace(self.arrays(TraceRequest, row, settings))
 
     def reference(self, task: str, settings: Mapping[str, Any]) -> Trace:
         """Return NumPy's trace in float64, computed once."""
@@ -235,7 +264,7 @@ class Tracer:
 
     def train(self, row: Row, settings: Any = NO_SETTINGS) -> TrainingResult:
         """Return losses, parameters and metric of the whole task."""
-        return load_training_result(self.ask("outcome", row, settings)[1])
+        return load_training_result(self.arrays(TrainRequest, row, settings))
 
     def close(self) -> None:
         for worker in self.workers.values():

@@ -61,8 +61,8 @@ def factor(kind: Kind, sd: float, rng: np.random.Generator) -> float:
 
 
 @dataclass
-class MadeUpStand:
-    """Stands in for a machine: `pass_s` is the true pass of each row, `speed` what the machine does to it by time."""
+class MockExecutor:
+    """A machine that is made up: `pass_s` is the true pass of each row, `speed` what the machine does to it by time."""
 
     pass_s: Mapping[Row, float]
     rng: np.random.Generator
@@ -77,7 +77,7 @@ class MadeUpStand:
     def clock(self) -> float:
         return self.now_s
 
-    def sample(self, job: Job) -> Record:
+    def time_job(self, job: Job) -> Record:
         self.jobs.append(job)
         slowness = self.speed(self.now_s) * factor(self.kind, self.sd, self.rng)
         self.now_s += SAMPLE_S
@@ -87,7 +87,7 @@ class MadeUpStand:
         timing = msgspec.structs.replace(TIMING, passes_s=(1.0, *map(float, passes)))
         return Record(job=job, status="ok", timing=timing)
 
-    def calibrate(self, job: Job) -> Calibration | None:
+    def calibrate(self) -> Calibration | None:
         self.now_s += CALIBRATION_S
         return Calibration(loops_s=(1e-3 * self.speed(self.now_s),) * 5)
 
@@ -121,9 +121,9 @@ def a_plan(rows: Iterable[Row], *, seed: int = 0, **goal: float | None) -> Plan:
     return Plan(rows=tuple(rows), threads=2, settings={}, goal=chosen, seed=seed)
 
 
-def lines_of(plan: Plan, executor: MadeUpStand) -> list[Record | Block]:
+def lines_of(plan: Plan, executor: MockExecutor) -> list[Record | Block]:
     return list(run_blocks(plan, executor, Nobody()))
 
 
-def records_of(plan: Plan, executor: MadeUpStand) -> list[Record]:
+def records_of(plan: Plan, executor: MockExecutor) -> list[Record]:
     return [line for line in lines_of(plan, executor) if isinstance(line, Record)]

@@ -77,9 +77,7 @@ def breaches(module: str, source: str) -> list[str]:
     return sorted([*upward, *(frameworks if not may_load_a_framework(module) else ())])
 
 
-TEMPORARY = {  # until requests name the module that answers them, and the conformance kit prints its own table
-    "bench.harness.job": ["bench.selftest"],
-    "bench.harness.time_job": ["bench.selftest.by_hand"],
+TEMPORARY = {  # until the conformance kit prints its own table
     "bench.report.terminal": ["bench.conformance.examine"],
 }
 
@@ -146,3 +144,12 @@ def test_importing_a_front_door_or_the_worker_loads_no_framework_and_neither_pan
 )
 def test_that_check_can_fail(module: str, heavy: str) -> None:
     assert heavy in loaded_by(f"import {module}")
+
+
+def test_what_a_run_tells_is_computed_without_pandas_and_the_frame_is_made_last() -> None:
+    pure = ("columns", "scaling", "standing", "stopping", "changes")
+    assert "pandas" not in loaded_by(f"import {', '.join(f'bench.analysis.{name}' for name in pure)}")
+
+
+def test_whether_a_row_is_ranked_is_told_without_scipy() -> None:
+    assert loaded_by("import bench.analysis.standing") & HEAVY == set()

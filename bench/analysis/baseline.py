@@ -10,7 +10,7 @@ from bench.records.schema import Row
 
 
 def find_row(name: str, rows: Iterable[Row]) -> Row | None:
-    """Return the row of a backend:mode, or of a backend's plain mode, which is the first that it names."""
+    """Return the row of a backend:mode or, for a backend alone, the row of its first mode; None if there is none."""
     backend, _, mode = name.partition(":")
     found = [row for row in rows if row.backend == backend and mode in ("", row.mode)]
     modes = BACKENDS[backend].modes if backend in BACKENDS else ()
@@ -18,7 +18,7 @@ def find_row(name: str, rows: Iterable[Row]) -> Row | None:
 
 
 def require_baseline(name: str, rows: Sequence[Row]) -> None:
-    """Raise `BadChoice` where a baseline is named and none of the rows is it."""
+    """Raise `BadChoice` if a baseline is named that is not among the rows."""
     if name and find_row(name, rows) is None:
         known = ", ".join(sorted({f"{row.backend}:{row.mode}" for row in rows}))
         raise BadChoice(f"no row of baseline {name!r}; choose from {known}")

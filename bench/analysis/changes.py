@@ -1,8 +1,8 @@
 """What changed from one run to another, row by row. Pure.
 
-The runs share no blocks, and the machine may have been faster in one of them. So every row is judged twice: by its
-times as they are, and by its times in units of the calibration loop of their own blocks. A change is called one only
-where both say so, and its interval holds both intervals.
+The runs share no blocks, and the machine may have been faster during one of them. So every row is tested twice: by its
+times, and by its times divided by the calibration loop of their block. A row is called slower, faster or equivalent
+only where both tests say so, and its interval covers the intervals of both.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from statistics import fmean, median
 from typing import Literal
 
 from bench.analysis.comparison import log_times
-from bench.analysis.flags import unfair
+from bench.analysis.standing import ABSENT, Standing, standings_of
 from bench.analysis.stats import Estimate, Interval, Judgement, estimate_apart, interval_apart, judge
 from bench.machine.calibration import typical_s
 from bench.records.runfile import Run
@@ -43,43 +43,26 @@ class Change:
 def changes(then: Run, now: Run, effect: float) -> tuple[Change, ...]:
     """Return what became of each row of two runs, the worst first. `effect` is the size of a change that matters."""
     before, after = good_times(then), good_times(now)
+    standings = standings_of(then), standings_of(now)
     rows = list(dict.fromkeys((*then.header.rows, *now.header.rows)))
     both = [row for row in rows if row in before and row in after]
     judged = judge_changes({row: (before[row], after[row]) for row in both}, then, now, effect)
-    found = [
-        judged.get(row) or _one_sided(row, then, now, was_good=row in before, is_good=row in after) for row in rows
-    ]
+    found = [judged.get(row) or _one_sided(row, *(each.get(row, ABSENT) for each in standings)) for row in rows]
     return tuple(sorted(found, key=lambda change: (KINDS.index(change.kind), -(change.ratio or 0.0))))
 
 
 def good_times(run: Run) -> dict[Row, dict[int, float]]:
-    """Return the logarithm of the median steady pass, by row and block, of all rows that are right and fair."""
-    misleading = unfair(run.last_records).keys()
-    failed = {record.job.row for record in run.last_records if record.status != "ok"}
-    right = {row for row, verdict in run.parity.items() if verdict.agrees is True}
-    return {row: times for row, times in log_times(run.last_records).items() if row in right - misleading - failed}
+    """Return the logarithm of the median steady pass, by row and block, of all rows that are ranked."""
+    standings = standings_of(run)
+    return {row: times for row, times in log_times(run.last_records).items() if standings[row].ranked}
 
 
-def _one_sided(row: Row, then: Run, now: Run, *, was_good: bool, is_good: bool) -> Change:
-    """Return what is said of a row that not both runs have good times of."""
-    if is_good:
-        return Change(row=row, kind="new", reason=f"then: {why_not(row, then)}")
-    reason = why_not(row, now)
-    kind: Kind = "wrong" if reason.startswith("parity") else "missing"
-    return Change(row=row, kind=kind, reason=reason if was_good else f"then and now: {reason}")
-
-
-def why_not(row: Row, run: Run) -> str:
-    """Return why a run has no good times of a row."""
-    verdict = run.parity.get(row)
-    if row not in run.header.rows:
-        return "not among the rows of the run"
-    bad = next((record for record in run.last_records if record.job.row == row and record.status != "ok"), None)
-    if bad is not None:
-        return f"{bad.status}: {bad.reason.partition(chr(10))[0]}"
-    if verdict is not None and verdict.agrees is not True:
-        return f"{verdict.status if verdict.agrees is None else 'parity'}: {verdict.reason}"
-    return "; ".join(unfair(run.last_records).get(row, ())) or "has not been run"
+def _one_sided(row: Row, then: Standing, now: Standing) -> Change:
+    """Return the change of a row that is ranked in one of the runs at most."""
+    if now.ranked:
+        return Change(row=row, kind="new", reason=f"then: {then.why_not}")
+    kind: Kind = "wrong" if now.cause == "wrong" else "missing"
+    return Change(row=row, kind=kind, reason=now.why_not if then.ranked else f"then and now: {now.why_not}")
 
 
 def judge_changes(
@@ -140,12 +123,12 @@ def _hull(a: Interval | None, b: Interval | None) -> Interval | None:
 
 
 def too_slow(found: Iterable[Change], limit: float) -> list[Change]:
-    """Return the rows that are surely slower, and by more than the limit as far as can be told."""
+    """Return the rows whose verdict is slower and whose ratio exceeds the limit."""
     return [change for change in found if change.kind == "slower" and (change.ratio or 0.0) > 1 + limit]
 
 
-def untold(found: Iterable[Change], limit: float) -> list[Change]:
-    """Return the rows that may be slower by more than the limit, and those that cannot be compared at all."""
+def undecided(found: Iterable[Change], limit: float) -> list[Change]:
+    """Return the rows that may be slower by more than the limit, and those that cannot be compared."""
     open_kinds = ("missing", "inconclusive", "too few blocks")
     return [
         change

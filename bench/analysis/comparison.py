@@ -1,4 +1,4 @@
-"""Rows of a run held against each other, block by block. Pure."""
+"""Comparisons of the rows of a run, block by block. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import fmean
 
 from bench.analysis.stats import Estimate, Interval, Judgement, blocks_needed, estimate, interval, judge, shared
 from bench.records.schema import Record, Row
@@ -16,33 +16,38 @@ Times = Mapping[Row, Mapping[int, float]]  # of each row and block: the logarith
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is known of a row's time as a multiple of another row's."""
+    """The ratio of one row's time to another's, as far as the run can tell."""
 
     ratio: float
     interval: Interval | None
     judged: Judgement
     blocks: int
-    blocks_needed: float  # to see the difference that there seems to be, or one of the size that the run aims at
+    blocks_needed: float  # to detect the estimated difference, or one of the size that the goal names
 
 
 class Comparisons:
-    """Every pair of rows that train the same task in the same precision; all pairs are one family.
+    """Every pair of rows that train the same task in the same precision; all pairs are one family of tests.
 
-    So the row that turns out the fastest may be picked after looking: every pair that could be shown is paid for.
+    P-values are corrected for all pairs, also for those that no table shows. So the fastest row may be chosen after
+    its times are known.
     """
 
     def __init__(self, times: Times, effect: float) -> None:
         self.times = times
         self.effect = effect
-        self.contests: dict[tuple[str, str], list[Row]] = {}
+        self.groups: dict[tuple[str, str], list[Row]] = {}  # of rows that are compared with each other
         for row in times:
-            self.contests.setdefault(contest(row), []).append(row)
-        pairs = [pair for rows in self.contests.values() for pair in itertools.combinations(rows, 2)]
+            self.groups.setdefault((row.task, row.precision), []).append(row)
+        pairs = [pair for rows in self.groups.values() for pair in itertools.combinations(rows, 2)]
         self.estimates = {pair: estimate(self._differences(pair)) for pair in pairs}
         self.judged = judge(self.estimates, effect)
 
     def _differences(self, pair: tuple[Row, Row]) -> list[float]:
         return shared(self.times[pair[0]], self.times[pair[1]])
+
+    def rivals(self, row: Row) -> list[Row]:
+        """Return all rows that a row is compared with, itself among them; none for a row without times."""
+        return self.groups.get((row.task, row.precision), [])
 
     def mean(self, row: Row, other: Row) -> float:
         """Return the mean logarithm of row / other over the blocks that both have; NaN for none."""
@@ -56,7 +61,7 @@ class Comparisons:
         return self.estimates[pair], self.judged[pair]
 
     def compare(self, row: Row, other: Row) -> Comparison:
-        """Return what is known of row / other."""
+        """Return the ratio row / other with its interval and verdict."""
         found, judged = self.verdict(row, other)
         if (row, other) not in self.estimates:
             turned = {"faster": "slower", "slower": "faster"}
@@ -67,12 +72,12 @@ class Comparisons:
         return Comparison(math.exp(self.mean(row, other)), between, judged, found.blocks, needed)
 
     def fastest(self, rows: Iterable[Row]) -> Row | None:
-        """Return the row that takes less time than any other in the blocks that it shares with it."""
+        """Return the row that takes less time than each other row in the blocks that both have; None without times."""
         contenders = [row for row in rows if self.times.get(row)]
         if not contenders:
             return None
         best = min(contenders, key=lambda row: fmean(self.times[row].values()))
-        for _ in contenders:  # rows of unequal blocks can beat each other in a circle: not for ever
+        for _ in contenders:  # rows with different blocks can beat each other in a circle, so the search is bounded
             better = [row for row in contenders if row != best and self.mean(row, best) < 0]
             if not better:
                 break
@@ -80,20 +85,15 @@ class Comparisons:
         return best
 
 
-def contest(row: Row) -> tuple[str, str]:
-    """Return what two rows must have in common to be compared."""
-    return row.task, row.precision
-
-
 def log_times(records: Iterable[Record]) -> dict[Row, dict[int, float]]:
-    """Return the logarithm of the median steady pass of every good sample, by row and block."""
+    """Return the logarithm of the median steady pass in seconds of every process that ended well, by row and block."""
     times: dict[Row, dict[int, float]] = {}
     for record in records:
         if record.status == "ok" and record.timing is not None:
-            times.setdefault(record.job.row, {})[record.job.block] = log_time(median(record.timing.steady_s))
+            times.setdefault(record.job.row, {})[record.job.block] = log_time(record.timing.pass_s)
     return times
 
 
 def log_time(time_s: float) -> float:
-    """Return the logarithm of a time; no clock tells less than a nanosecond."""
+    """Return the logarithm of a time in seconds, of a nanosecond at least: no clock resolves less."""
     return math.log(max(time_s, 1e-9))

@@ -1,6 +1,6 @@
-"""What makes a row's times doubtful, told from what its processes recorded. Pure.
+"""Warnings about a row's times, from what its processes recorded. Pure.
 
-A flag that is `unfair` says that the times do not mean what a table would say: such a row is shown and not ranked.
+A flag that is `unfair` means that the times are not comparable with those of other rows: the row is shown, not ranked.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Flag:
 
 
 def flags_of(records: Iterable[Record]) -> dict[Row, tuple[Flag, ...]]:
-    """Return what makes the times of each row doubtful."""
+    """Return the flags of each row."""
     records = list(records)
     bounds = product_bounds(records)
     found: dict[Row, list[ProcessTimes]] = {}
@@ -59,7 +59,7 @@ def flags_of(records: Iterable[Record]) -> dict[Row, tuple[Flag, ...]]:
 
 
 def unfair(records: Iterable[Record]) -> dict[Row, list[str]]:
-    """Return, for each row whose times mislead, the sentences that say why."""
+    """Return the sentences of the unfair flags, for each row that has any."""
     raised = {row: [flag.sentence for flag in flags if flag.unfair] for row, flags in flags_of(records).items()}
     return {row: sentences for row, sentences in raised.items() if sentences}
 
@@ -75,7 +75,7 @@ def product_bounds(records: Iterable[Record]) -> dict[tuple[str, str], float]:
 
 
 def flags(samples: Sequence[ProcessTimes]) -> tuple[Flag, ...]:
-    """Return all that is wrong with the samples of a row."""
+    """Return the flags of a row, from the processes that timed it."""
     if not samples:
         return ()
     found = [Flag(check(samples), unfair=True) for check in UNFAIR]
@@ -92,7 +92,7 @@ def unfinished(samples: Sequence[ProcessTimes]) -> str:
     """Work goes on after `train` has returned."""
     # The shortest of each: what is left after every pass is in the shortest too, and what disturbs is not.
     left_s = _typical(samples, lambda sample: min(sample.timing.read_s) - min(sample.timing.reread_s))
-    pass_s = _typical(samples, lambda sample: median(sample.timing.steady_s))
+    pass_s = _typical(samples, lambda sample: sample.timing.pass_s)
     if left_s <= max(LEFT_SHARE * pass_s, LEFT_FLOOR_S):
         return ""
     return f"does not wait: {left_s / max(pass_s, 1e-9):.0%} of a pass was left to do when train returned"
@@ -158,7 +158,7 @@ def too_fast(samples: Sequence[ProcessTimes]) -> str:
 def achieved_share(sample: ProcessTimes) -> float:
     """Return the model's operations a second over those of the fastest matrix product."""
     timing = sample.timing
-    return timing.flops_per_pass / max(median(timing.steady_s), 1e-9) / sample.bound_flops_per_s
+    return timing.flops_per_pass / max(timing.pass_s, 1e-9) / sample.bound_flops_per_s
 
 
 def drifting(samples: Sequence[ProcessTimes]) -> str:

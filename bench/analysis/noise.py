@@ -1,4 +1,4 @@
-"""Whether the machine was quiet while a block ran. Pure; nothing is left out for it, but all is told."""
+"""Whether something else used the machine while a block ran. Pure. Noisy blocks are reported, and they count."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ FOREIGN_CORES = 0.2  # kept busy by others
 
 
 def usual_s(blocks: Iterable[Block]) -> float:
-    """Return the median of the calibration loops of all blocks, NaN for none."""
+    """Return the median calibration loop over all blocks, in seconds; NaN without calibrations."""
     loops_s = [typical_s(calibration) for block in blocks for calibration in _calibrations(block)]
     return median(loops_s) if loops_s else float("nan")
 
 
 def noise(block: Block, usual_loop_s: float) -> str:
-    """Return a sentence on what disturbed a block, empty where nothing did."""
+    """Return a sentence on what disturbed a block; empty for a quiet block."""
     calibrations = _calibrations(block)
     loops_s = [typical_s(calibration) for calibration in calibrations]
     if loops_s and max(loops_s) > SLOWER * usual_loop_s:

@@ -1,4 +1,4 @@
-"""Intervals, verdicts and what a run could have seen, from samples in blocks. Pure.
+"""Intervals, verdicts and detectable differences, from samples in blocks. Pure.
 
 A sample is one process: the logarithm of its median steady pass. What is compared is the mean, over the blocks that
 both rows have, of the difference of their logarithms: the logarithm of a ratio. A drift of the machine moves both
@@ -29,7 +29,7 @@ MIN_BLOCKS = 6  # below, no interval: no bootstrap mean of five is outside all f
 # a run that ends when its intervals are tight ends too often when they are too tight by chance. At a nominal 95 %,
 # intervals of simulated runs hold the truth in 90 to 94 %; so, in 93 to 97 % (tests/analysis/test_simulation.py).
 LEVEL = 0.03
-POWER = 0.95  # of a difference that "would have been seen"
+POWER = 0.95  # of the test, for a difference that is called detectable
 RESAMPLES = 9_999
 
 Verdict = Literal["faster", "slower", "equivalent", "inconclusive", "too few blocks"]
@@ -61,16 +61,16 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is said of a comparison."""
+    """The verdict on a comparison."""
 
     verdict: Verdict
-    detectable: float  # smallest difference that the run would have seen: 0.05 for 5 %; infinite for too few blocks
+    detectable: float  # smallest difference found with probability `POWER`: 0.05 for 5 %; infinite for too few blocks
     p_different: float  # corrected
 
 
 def estimate(differences: Sequence[float] | Array) -> Estimate:
     """Return the mean of differences [blocks] and its standard error, which is infinite for fewer than two."""
-    values = np.asarray(differences, float)
+    values = np.asarray(differences)
     count = len(values)
     error = float(values.std(ddof=1)) / math.sqrt(count) if count > 1 else math.inf
     return Estimate(float(values.mean()) if count else math.nan, error, max(count - 1, 0), count)
@@ -87,7 +87,7 @@ def estimate_apart(mine: Sequence[float], others: Sequence[float]) -> Estimate:
 
 def interval(differences: Sequence[float] | Array) -> Interval | None:
     """Return the interval of the ratio exp(mean of differences [blocks]), None for fewer than `MIN_BLOCKS`."""
-    values = np.asarray(differences, float)
+    values = np.asarray(differences)
     if len(values) < MIN_BLOCKS:
         return None
     return _bootstrap((values,), _mean, widened(len(values)))
@@ -106,7 +106,7 @@ def interval_apart(mine: Sequence[float], others: Sequence[float]) -> Interval |
     fewest = min(len(mine), len(others))
     if fewest < MIN_BLOCKS:
         return None
-    samples = np.asarray(mine, float), np.asarray(others, float)
+    samples = np.asarray(mine), np.asarray(others)
     return _bootstrap(samples, lambda a, b, axis=-1: a.mean(axis) - b.mean(axis), widened(fewest))
 
 
@@ -175,10 +175,10 @@ def detectable(error: float, freedom: float, comparisons: int) -> float:
 
 
 def judge(found: Mapping[K, Estimate], effect: float) -> dict[K, Judgement]:
-    """Return what is to be said of each comparison, all of them being one family.
+    """Return the verdict on each comparison; all of them are one family, for which p-values are corrected.
 
-    A difference is one of at least `effect` only by its size; any that is surely there is called faster or slower,
-    unless it is surely smaller than `effect`, which makes the two equivalent.
+    A significant difference of any size is called faster or slower, unless it is significantly smaller than `effect`:
+    then the two are equivalent.
     """
     enough = {key: each for key, each in found.items() if each.blocks >= MIN_BLOCKS}
     different = holm({key: p_different(each) for key, each in enough.items()})
@@ -200,9 +200,9 @@ def _verdict(found: Estimate, different: float, equivalent: float) -> Verdict:
 
 
 def blocks_needed(found: Estimate, judged: Judgement, effect: float) -> float:
-    """Return about how many blocks, as steady as those so far, would see the difference that there seems to be.
+    """Return about how many blocks, as steady as those so far, would detect the difference that was estimated.
 
-    Where that is less than `effect`, how many would see a difference of `effect`, or that there is none.
+    Where that is below `effect`: how many would detect a difference of `effect`, or show that there is none.
     """
     if not math.isfinite(judged.detectable):
         return float(MIN_BLOCKS)

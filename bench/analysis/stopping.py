@@ -1,4 +1,4 @@
-"""Which rows still have something to tell. Pure: it depends on the records of the blocks before, on nothing else."""
+"""Stopping rule: which rows need another block. Pure: it depends on the records of the earlier blocks alone."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from bench.analysis.comparison import Comparisons, Times, log_times
 from bench.analysis.stats import MIN_BLOCKS, Judgement, detectable, estimate
 from bench.records.schema import Goal, Record, Row
 
-# Looking again and again for a difference that happens to be significant finds one where there is none. Before the end
-# only what is beyond doubt ends a comparison (Haybittle 1971, Peto 1976, with p < 0.001; here there are more looks).
+# Testing for a difference after every block finds one by chance sooner or later. So a comparison ends early only where
+# its p-value is far below that of the final test (Haybittle 1971, Peto 1976: p < 0.001; here there are more tests).
 BEYOND_DOUBT = 1e-4
 
 
 def still_open(
     rows: Sequence[Row], goal: Goal, records: Iterable[Record], block: int, unranked: Collection[Row] = ()
 ) -> set[Row]:
-    """Return the rows that block number `block` runs, given the records of all blocks before it.
+    """Return the rows that run in block number `block`, given the records of all earlier blocks.
 
-    A row that failed is not tried again. With a number of workers, all others run in so many blocks. Without one, all
-    run in the first `MIN_BLOCKS`; then those that cannot be told from the fastest of their task yet, and that one.
+    A row that failed is not run again. If the goal is a number of workers, all other rows run in that many blocks. If
+    not, all rows run in the first `MIN_BLOCKS` blocks; after them, the rows that cannot be told from the fastest of
+    their task yet, and the fastest itself. `unranked` rows are compared with nothing.
     """
     records = [record for record in records if record.job.block < block]
     failed = {record.job.row for record in records if record.status != "ok"}
@@ -36,9 +37,9 @@ def still_open(
 def _undecided(times: Times, effect: float) -> set[Row]:
     comparisons = Comparisons(times, effect)
     undecided: set[Row] = set()
-    for rows in comparisons.contests.values():
+    for rows in comparisons.groups.values():
         best = comparisons.fastest(rows)
-        assert best is not None  # noqa: S101 - a contest has rows, and rows have times
+        assert best is not None  # noqa: S101 - a group has rows, and rows have times
         open_rows = {row for row in rows if row != best and not settled(comparisons.verdict(row, best)[1], effect)}
         if open_rows or (len(rows) == 1 and not _precise(times, best, effect)):
             undecided |= open_rows | {best}
@@ -46,11 +47,11 @@ def _undecided(times: Times, effect: float) -> set[Row]:
 
 
 def settled(judged: Judgement, effect: float) -> bool:
-    """Return whether more blocks would tell nothing that matters."""
+    """Return whether a comparison needs no more blocks: it is precise enough, or its outcome is beyond doubt."""
     return judged.detectable <= effect or judged.p_different <= BEYOND_DOUBT
 
 
 def _precise(times: Times, row: Row, effect: float) -> bool:
-    """Return whether a row that is alone in its task would show a change of that size to a later run."""
+    """Return whether a later run could detect a change of that size in a row that is alone in its task."""
     found = estimate(list(times[row].values()))
     return detectable(found.error, found.freedom, 1) <= effect

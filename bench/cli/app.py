@@ -34,7 +34,7 @@ from bench.runs.session import NotComparable, begin, default_path, go_on
 from bench.tasks import TASKS
 from bench.tasks.datasets.fetch import Collection, DataMissing, allowed_kinds, data_folders, fetch
 from bench.tasks.memory import require_memory
-from bench.tasks.names import grid, own_settings
+from bench.tasks.names import TaskRef, grid
 from bench.tasks.settings import BadSetting
 
 GOOD, FAILED, WRONG_USE, PARITY_FAILED, TOO_SLOW, NOT_COMPARABLE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
@@ -207,7 +207,7 @@ def sweep(
     if resume is not None:
         _refuse_choices_beside_resume(context)
         earlier = read_run(resume)
-        if not all(own_settings(row.task) for row in earlier.header.rows):
+        if not all(TaskRef.parse(row.task).settings for row in earlier.header.rows):
             _fail(f"{resume} is not of a sweep; bench run --resume goes on with it")
         begun = _go_on(context, earlier, threads, minutes, time_limit, data_dir)
     elif task is None:
@@ -277,18 +277,20 @@ def table(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write instead of printing.")] = None,
 ) -> None:
     """Print a tidy result table: in words and units for people, in numbers with units in their names for programs."""
-    from bench.analysis import frame as frames
+    from bench.analysis.frame import process_frame, summary_frame
+    from bench.analysis.summary import summarise
     from bench.report import export, formats, sentences, tables
 
     read = _read(runs)
     style = style or formats.default_format(out)
-    frame = frames.processes(read)
-    summary = frames.summary(frame, baseline)
-    if not samples:
-        frame = summary if style in ("csv", "json", "parquet") else tables.readable(summary)
+    rows = summarise(read, baseline)
+    if samples:
+        frame = process_frame(read)
+    else:
+        frame = summary_frame(rows) if style in ("csv", "json", "parquet") else tables.readable(rows)
     text = export.render(frame, style)
     if style == "markdown" and isinstance(text, str):
-        notes = [] if samples else [*sentences.told(summary), *sentences.disturbed(read)]
+        notes = [] if samples else [*sentences.detectable_sentences(rows), *sentences.noise_sentences(read)]
         text = "\n\n".join([text, *notes, *(sentences.caption(run.header) for run in read)]) + "\n"
     if out is not None:
         try:
@@ -334,7 +336,7 @@ def compare(
         raise typer.Exit(PARITY_FAILED)
     if limit is not None and changes.too_slow(found, limit):
         raise typer.Exit(TOO_SLOW)
-    open_rows = changes.untold(found, limit) if limit is not None else []
+    open_rows = changes.undecided(found, limit) if limit is not None else []
     raise typer.Exit(NOT_COMPARABLE if open_rows or any(change.kind == "missing" for change in found) else GOOD)
 
 
@@ -561,58 +563,60 @@ def _ended(done: Run, interrupted: bool, unfair: bool, command: str) -> int:
 
 def _show_scaling(done: Run) -> bool:
     """Print how cost grows, write table and plot beside the run file; return whether a row's times are not fair."""
-    from bench.analysis import frame as frames
-    from bench.analysis import scaling as growth
-    from bench.report import plots, sentences
-    from bench.report import scaling_table as growth_tables
+    from bench.analysis.frame import scaling_frame
+    from bench.analysis.scaling import costs
+    from bench.analysis.sweep import sweep_of
+    from bench.report import plots, scaling_table, sentences
 
-    console, samples = _console(), frames.processes((done,))
-    if samples.empty:
+    if not done.records:
         return False
-    lines = growth.grown(samples)
-    costs, crossed = growth.costs(samples, lines), growth.crossings(lines)
-    for panel, table in growth_tables.readable(lines, costs).items():
-        if panel:
-            console.print(panel, style="bold", markup=False, highlight=False)
-        screen.print_lines(console, [dict(line) for _, line in table.iterrows()])
+    console, sweep = _console(), sweep_of(done)
+    fitted = costs(done, sweep.points)
+    for panel in sweep.panels:
+        if panel.title:
+            console.print(panel.title, style="bold", markup=False, highlight=False)
+        screen.print_lines(console, [dict(line) for _, line in scaling_table.readable(panel, fitted).iterrows()])
         console.print()
     about = sentences.caption(done.header)
-    told = (growth_tables.changed(crossed, lines), growth_tables.unranked(lines), sentences.disturbed((done,)))
+    told = (
+        scaling_table.winner_sentences(sweep),
+        scaling_table.unranked_sentences(sweep),
+        sentences.noise_sentences((done,)),
+    )
     for sentence in (*itertools.chain(*told), about):
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     tidy, plot = (done.path.with_suffix(ending) for ending in (".csv", ".png"))
-    _write(tidy, lines.to_csv(index=False))
+    _write(tidy, scaling_frame(sweep).to_csv(index=False))
     print(f"table: {tidy}")
     try:
-        plots.draw_scaling(lines, costs, crossed, about, plot)
+        plots.draw_scaling(sweep, fitted, about, plot)
         print(f"plot: {plot}")
     except plots.CannotPlot as error:
         print(f"no plot: {error}, then bench sweep --resume {done.path}")
     except OSError as error:
         _fail(f"cannot write {plot}: {error.strerror}")
-    return not bool(samples["fair"].all())
+    return not all(point.summary.fair for point in sweep.points)
 
 
 def _show(runs: tuple[Run, ...], baseline: str = "") -> bool:
     """Print tables and sentences; return whether a row's times are not fair."""
-    from bench.analysis import frame as frames
+    from bench.analysis.summary import summarise
     from bench.report import sentences, tables
 
-    console, frame = _console(), frames.processes(runs)
-    summary = frames.summary(frame, baseline)
-    if summary.empty:
+    console, rows = _console(), summarise(runs, baseline)
+    if not rows:
         return False
-    screen.print_summary(console, tables.readable(summary))
+    screen.print_summary(console, tables.readable(rows))
     captions = (sentences.caption(run.header) for run in runs)
     told = (
-        sentences.told(summary),
-        sentences.disturbed(runs),
-        sentences.learned(summary),
-        sentences.long_reasons(summary),
+        sentences.detectable_sentences(rows),
+        sentences.noise_sentences(runs),
+        sentences.parameter_sentences(rows),
+        sentences.long_reasons(rows),
     )
     for sentence in itertools.chain(*told, captions):
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
-    return not bool(frame["fair"].all())
+    return not all(each.fair for each in rows)
 
 
 def _read(paths: Iterable[Path]) -> tuple[Run, ...]:

@@ -1,4 +1,4 @@
-"""What every backend must do, held against one in worker processes: `bench check-backend`, or a pytest class.
+"""Checks of what every backend must do, run in worker processes: `bench check-backend`, or a pytest class.
 
 from bench.conformance import BackendConformance
 
@@ -17,7 +17,7 @@ __all__ = ["BackendConformance"]
 
 
 def __getattr__(name: str) -> object:
-    """Load the pytest class when it is asked for: workers need the checks of this package and nothing else of it."""
+    """Load the pytest class only when it is asked for: workers need nothing of this package but its checks."""
     if name == "BackendConformance":
         from bench.conformance.suite import BackendConformance
 

@@ -24,11 +24,11 @@ from bench.conformance.subject import (
 ROUNDING: dict[Precision, float] = {"float32": 1e-5, "float64": 1e-10}  # of some ten steps, all frameworks' own
 FIRST_STEP = 1e-12  # in float64; float32 leaves 1e-7
 REPETITIONS = 5
-PASSES_AFTER = 4  # a first pass is held against
+PASSES_AFTER = 4  # that a first pass is compared with
 
 
 def follows(subject: Subject) -> None:
-    """Losses, parameters and outputs are NumPy's for whatever weights and order are handed in."""
+    """Losses, parameters and outputs are the reference's for whatever weights and order are handed in."""
     trainer, right, case = subject.open(), subject.reference(), subject.case
     relative = ROUNDING[subject.precision]
     for initial, order, what in (
@@ -95,7 +95,7 @@ def compiles_once(subject: Subject, clock: Callable[[], float] = time.perf_count
 
 
 def leaves_inputs(subject: Subject) -> None:
-    """No array that is handed in is changed, and none of the weights is kept hold of."""
+    """No array that is handed in is changed, and no reference to the weights is kept."""
     own = replace(subject, case=copied(subject.case))
     trainer, case = own.open(), own.case
     losses = np.array(trainer.train(case.order))
@@ -149,7 +149,7 @@ def _outputs(trainer: Trainer, subject: Subject) -> Array:
 
 
 def computes_in_precision(subject: Subject) -> None:
-    """In float64 the first step is NumPy's to rounding; parameters have the type asked for."""
+    """In float64 the first step is the reference's but for rounding; parameters have the type asked for."""
     dtype = subject.placement.dtype
     trainer, right, order = subject.open(), subject.reference(), subject.case.order[:1]
     losses = trainer.train(order)

@@ -141,8 +141,8 @@ CHECKS: dict[str, Check] = {
 }
 
 
-def hold(check: Check, entry: Entry, placement: Placement) -> str:
-    """Hold a check against a backend; return what it could not be tried on, empty where it was tried on everything.
+def run_check(check: Check, entry: Entry, placement: Placement) -> str:
+    """Run a check on a backend; return what it could not be tried on, empty where it was tried on everything.
 
     Raises `Violation` where it fails, and `Unsupported` where there was nothing that it could be tried on.
     """

@@ -1,4 +1,4 @@
-"""The parent's side: holds every check against a backend, each in a worker process, and the parity tiers."""
+"""Examines a backend: every check of the kit in worker processes, a timed run, and the parity check."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
-
+from backends.contract import Placement
 from backends.registry import BACKENDS
 from bench.analysis.flags import unfair
 from bench.conformance.checks import CHECKS
+from bench.conformance.job import CheckRequest
 from bench.errors import require_name
 from bench.events import Listener
-from bench.harness.availability import unavailable
+from bench.harness.availability import unavailable_backend
+from bench.harness.executor import record_of
 from bench.harness.process import Worker
+from bench.harness.protocol import Done, Failure
 from bench.harness.setup import WorkerSetup
+from bench.harness.time_job import TimeRequest
 from bench.parity.check import check_parity
-from bench.records.schema import Job, ParityResult, Record, Request, Row
+from bench.records.schema import Job, ParityResult, Record, Row
 from bench.runs.selection import choose_tasks
 
 CheckStatus = Literal["holds", "fails", "unsupported", "not run"]
@@ -88,7 +91,7 @@ def examination(
 
 @dataclass(kw_only=True)
 class Examination:
-    """Holds checks against a backend as they are asked for, each once."""
+    """Runs the checks on a backend as they are asked for, each once."""
 
     backend: str
     modes: tuple[str, ...]
@@ -97,7 +100,7 @@ class Examination:
     scratch: Path
     listener: Listener
     findings: dict[tuple[str, str], BackendFinding] = field(default_factory=dict)
-    verdicts: dict[Row, ParityResult] = field(default_factory=dict)
+    results: dict[Row, ParityResult] = field(default_factory=dict)
     workers: dict[str, Worker] = field(default_factory=dict)  # of one mode at a time
 
     def all(self) -> Iterator[BackendFinding]:
@@ -116,16 +119,16 @@ class Examination:
                 yield self.find(name, mode)
 
     def find(self, name: str, mode: str) -> BackendFinding:
-        """Return the finding of a check in a mode; looked into once."""
+        """Return the finding of a check in a mode; the check runs once."""
         if (name, mode) not in self.findings:
             self.findings[name, mode] = self._look(name, mode)
         return self.findings[name, mode]
 
     def _look(self, name: str, mode: str) -> BackendFinding:
-        row = self._row("", mode)
-        for reason_status, reason in unavailable([row], {}).values():
-            status: CheckStatus = "unsupported" if reason_status == "unsupported" else "fails"
-            return BackendFinding(check=name, mode=mode, status=status, reason=reason)
+        missing = unavailable_backend(BACKENDS[self.backend])
+        if missing:
+            status: CheckStatus = "unsupported" if missing[0] == "unsupported" else "fails"
+            return BackendFinding(check=name, mode=mode, status=status, reason=missing[1])
         for gate in itertools.takewhile(lambda before: before != name, CHECKS):
             if CHECKS[gate].gate and self.find(gate, mode).status in BLOCKING:
                 return BackendFinding(check=name, mode=mode, status="not run", reason=f"put right {gate!r} first")
@@ -133,33 +136,42 @@ class Examination:
             return self._judge(self._row(name.removeprefix(PARITY), mode))
         if name == WAITS:
             return self._time(mode)
-        record = self._ask(mode, Request(kind="check", job=self._job(row), check=name))
-        return self._found(name, record, CHECKS[name].explain)
+        placement = Placement(mode=mode, device="cpu", precision="float32", threads=self.setup.threads)
+        request = CheckRequest(check=name, backend=BACKENDS[self.backend], placement=placement)
+        reply = self._worker(mode).run(request, self.setup.time_limit_s)
+        if isinstance(reply, Done):
+            return BackendFinding(check=name, mode=mode, status="holds", reason=reply.note)
+        if reply.status == "failed":  # the check has explained what it found
+            return self._fails(name, mode, reply.reason)
+        return self._no_result(name, mode, reply, CHECKS[name].explain)
 
     def _time(self, mode: str) -> BackendFinding:
         """Time a training, and tell what would make such times mislead."""
         for task, settings in TIMED:
-            job = msgspec.structs.replace(self._job(self._row(task, mode)), settings=settings)
+            job = Job(row=self._row(task, mode), threads=self.setup.threads, block=0, settings=settings)
+            request = TimeRequest(job=job, backend=BACKENDS[self.backend])
             self.let_go()  # a sample is a process of its own
-            record = self._ask(mode, Request(kind="time", job=job))
+            record = record_of(request, self._worker(mode), self.setup.time_limit_s)
             self.let_go()
             if record.status != "unsupported":
                 break
         sentences = unfair([record]).get(record.job.row)
         if sentences:
             return self._fails(WAITS, mode, f"{'; '.join(sentences)}. {TIMED_LESSON}")
-        return self._found(WAITS, record, lambda got: f"{got}. {TIMED_LESSON}")
+        if record.status == "ok":
+            return BackendFinding(check=WAITS, mode=mode, status="holds", reason=record.reason)
+        return self._no_result(WAITS, mode, record, lambda got: f"{got}. {TIMED_LESSON}")
 
     def _judge(self, row: Row) -> BackendFinding:
         """Tell what the parity tiers say of a task."""
-        if row not in self.verdicts:
+        if row not in self.results:
             self._run_tiers()
-        verdict = self.verdicts[row]
+        result = self.results[row]
         name = f"{PARITY}{row.task}"
-        if verdict.status == "unsupported":
-            return BackendFinding(check=name, mode=row.mode, status="unsupported", reason=verdict.reason)
-        if verdict.agrees is not True:
-            said = verdict.reason if verdict.status == "ok" else f"{verdict.status}: {verdict.reason}"
+        if result.status == "unsupported":
+            return BackendFinding(check=name, mode=row.mode, status="unsupported", reason=result.reason)
+        if result.agrees is not True:
+            said = result.reason if result.status == "ok" else f"{result.status}: {result.reason}"
             return self._fails(name, row.mode, f"{said}. {PARITY_LESSON}")
         return BackendFinding(check=name, mode=row.mode, status="holds")
 
@@ -168,40 +180,35 @@ class Examination:
         self.let_go()
         modes = [mode for mode in self.modes if self.find("trains", mode).status not in BLOCKING]
         rows = [self._row(task, mode) for task in self.tasks for mode in modes]
-        for verdict in check_parity(rows, self.setup, {}, self.listener, timed=True):
-            self.verdicts[verdict.row] = verdict
+        for result in check_parity(rows, self.setup, {}, self.listener, timed=True):
+            self.results[result.row] = result
 
     @property
     def wrong(self) -> bool:
         """Whether a parity tier says that something else is computed."""
-        return any(verdict.agrees is False for verdict in self.verdicts.values())
+        return any(result.agrees is False for result in self.results.values())
 
     def _row(self, task: str, mode: str) -> Row:
         return Row(task=task, backend=self.backend, mode=mode, device="cpu", precision="float32")
 
-    def _job(self, row: Row) -> Job:
-        return Job(row=row, threads=self.setup.threads, block=0)
-
-    def _ask(self, mode: str, request: Request) -> Record:
+    def _worker(self, mode: str) -> Worker:
         if mode not in self.workers:
             self.let_go()
             self.workers[mode] = self.setup.worker(self.scratch)
-        return self.workers[mode].run(request, self.setup.time_limit_s)
+        return self.workers[mode]
 
     def let_go(self) -> None:
         """End the workers."""
         while self.workers:
             self.workers.popitem()[1].__exit__()
 
-    def _found(self, name: str, record: Record, explain: Callable[[str], str]) -> BackendFinding:
-        """Return what a worker's record says; it has explained what it found, but not how it died."""
-        mode = record.job.row.mode
-        if record.status == "ok":
-            return BackendFinding(check=name, mode=mode, status="holds", reason=record.reason)
-        if record.status == "unsupported":
-            return BackendFinding(check=name, mode=mode, status="unsupported", reason=record.reason)
-        died = record.status != "failed" or name == WAITS
-        return self._fails(name, mode, explain(f"{record.status}: {record.reason}") if died else record.reason)
+    def _no_result(
+        self, name: str, mode: str, reply: Failure | Record, explain: Callable[[str], str]
+    ) -> BackendFinding:
+        """Return what it means that a worker had no result; the failure itself does not say why that matters."""
+        if reply.status == "unsupported":
+            return BackendFinding(check=name, mode=mode, status="unsupported", reason=reply.reason)
+        return self._fails(name, mode, explain(f"{reply.status}: {reply.reason}"))
 
     @staticmethod
     def _fails(name: str, mode: str, reason: str) -> BackendFinding:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from bench.harness.job import entry_of, placement_of
-from bench.records.schema import Record, Request
+from backends.contract import Placement
+from backends.registry import Entry
+from bench.conformance.checks import CHECKS, run_check
+from bench.harness.protocol import Done, Request
 
 
-def check_job(request: Request) -> Record:
-    """Hold one check of the conformance kit against a backend."""
-    from bench.conformance.checks import CHECKS, hold  # which no other job has a use for
+class CheckRequest(Request[Done], frozen=True, kw_only=True):
+    """Run one check on a backend; it opens cases of its own, so that there is no task."""
 
-    job = request.job
-    return Record(job=job, status="ok", reason=hold(CHECKS[request.check], entry_of(job), placement_of(job)))
+    check: str  # its name
+    backend: Entry
+    placement: Placement
+
+    def answer(self) -> Done:
+        """Run it. Raises `Violation` where it fails, `Unsupported` where it could be tried on nothing."""
+        return Done(note=run_check(CHECKS[self.check], self.backend, self.placement))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from backends import numpy_backend
+from backends import numpy_reference
 from backends.contract import Array, Backend, Params, Placement, Precision, Trainer
 from backends.registry import Entry
 from bench.conformance.cases import Case
@@ -41,9 +41,9 @@ class Subject:
         return trainer
 
     def reference(self) -> Trainer:
-        """Open the NumPy backend on the same."""
-        placement = replace(self.placement, mode="loop", device="cpu")
-        trainer = numpy_backend.open_trainer(self.case.problem, placement)
+        """Open the reference on the same."""
+        placement = replace(self.placement, mode="plain", device="cpu")
+        trainer = numpy_reference.open_trainer(self.case.problem, placement)
         trainer.reset(self.case.initial)
         return trainer
 

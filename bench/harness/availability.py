@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from backends.registry import BACKENDS
+from backends.registry import BACKENDS, Entry
 from bench.events import DownloadListener
 from bench.harness.setup import WorkerSetup
 from bench.records.schema import Row, Status
@@ -31,19 +31,26 @@ def fetch_data(tasks: Iterable[str], setup: WorkerSetup, listener: DownloadListe
     return lost
 
 
-def unavailable(rows: Iterable[Row], lost: Mapping[str, str]) -> dict[Row, tuple[Status, str]]:
-    """Return status and reason of each row that need not be tried: no framework, or no data."""
-    verdicts: dict[Row, tuple[Status, str]] = {}
+def unavailable(
+    rows: Iterable[Row], lost: Mapping[str, str], backends: Mapping[str, Entry] = BACKENDS
+) -> dict[Row, tuple[Status, str]]:
+    """Return status and reason of each row that cannot run: no framework, or no data (`lost`, by task)."""
+    found: dict[Row, tuple[Status, str]] = {}
     for row in rows:
-        entry = BACKENDS[row.backend]
-        if entry.fault:
-            verdicts[row] = ("failed", entry.fault)
-        elif entry.missing():
-            missing = " and ".join(entry.missing())
-            verdicts[row] = (
-                "unsupported",
-                f"{missing} {'is' if len(entry.missing()) == 1 else 'are'} not installed: {entry.install}",
-            )
+        missing = unavailable_backend(backends[row.backend])
+        if missing:
+            found[row] = missing
         elif row.task in lost:
-            verdicts[row] = ("no data", lost[row.task])
-    return verdicts
+            found[row] = ("no data", lost[row.task])
+    return found
+
+
+def unavailable_backend(entry: Entry) -> tuple[Status, str] | None:
+    """Return status and reason where a backend cannot run here, None where it can."""
+    if entry.fault:
+        return "failed", entry.fault
+    missing = entry.missing()
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        return "unsupported", f"{' and '.join(missing)} {verb} not installed: {entry.install}"
+    return None

@@ -1,4 +1,4 @@
-"""What every job of a worker process needs: the backend, the task, the placement and the data files."""
+"""What a job says to the worker process that does it: the task, the placement and where data files are."""
 
 from __future__ import annotations
 
@@ -6,19 +6,12 @@ import functools
 import os
 
 from backends.contract import Placement
-from backends.registry import BACKENDS, Entry
 from bench.records.schema import Job
-from bench.selftest import HIDDEN
 from bench.tasks import Task
 from bench.tasks.datasets.base import Find
 from bench.tasks.datasets.fetch import data_folders, find
 from bench.tasks.names import find_task
 from bench.tasks.settings import override
-
-
-def entry_of(job: Job) -> Entry:
-    """Return where the job's backend is."""
-    return (HIDDEN | BACKENDS)[job.row.backend]
 
 
 def task_of(job: Job) -> Task:

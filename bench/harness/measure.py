@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +54,36 @@ class Stopwatch:
         return self.last - before
 
 
+class PassTimer:
+    """Trains passes and times each; reads the parameters after the first of them, to see whether `train` waited."""
+
+    def __init__(self, trainer: Trainer, clock: Clock, watch: Stopwatch, keep: Container[int]) -> None:
+        self.trainer = trainer
+        self.clock = clock
+        self.watch = watch
+        self.keep = keep  # numbers of the passes whose parameters are kept; all would take memory that is measured
+        self.kept: dict[int, Params] = {}
+        self.passes_s: list[float] = []
+        self.read_s: list[float] = []
+
+    def train(self, orders: Sequence[Array]) -> list[Array]:
+        """Train a pass by each order; return the losses of each."""
+        return [self._train_pass(order) for order in orders]
+
+    def _train_pass(self, order: Array) -> Array:
+        before = self.clock()
+        losses = self.trainer.train(order)
+        self.passes_s.append(self.clock() - before)
+        self.watch.lap()
+        if len(self.read_s) < MAX_READINGS:
+            params = self.trainer.params()
+            self.read_s.append(self.watch.lap())
+            number = len(self.passes_s) - 1
+            if number in self.keep:
+                self.kept[number] = params
+        return losses
+
+
 def measure(trainer: Trainer, training: Training, clock: Clock, usage: Callable[[], Usage]) -> Measured:
     """Train, evaluate, and train again from the same start until there are enough steady passes.
 
@@ -61,56 +91,45 @@ def measure(trainer: Trainer, training: Training, clock: Clock, usage: Callable[
     it does is looked at after each of the first ones: reading the parameters waits for what was left.
     """
     watch = Stopwatch(clock)
-    passes_s: list[float] = []
-    read_s: list[float] = []
-    first_pass: Params = ()
-    again: Params = ()
+    second = len(training.orders)  # the first pass of the second training
+    passes = PassTimer(trainer, clock, watch, keep=(0, second))
     trainer.params()  # a first reading costs more
-    checks_s, resets_s = watch.lap(), 0.0
-
-    def train_pass(order: Array) -> Array:
-        nonlocal first_pass, again
-        before = clock()
-        losses = trainer.train(order)
-        passes_s.append(clock() - before)
-        watch.lap()
-        if len(read_s) < MAX_READINGS:
-            params = trainer.params()
-            read_s.append(watch.lap())
-            first_pass = first_pass or params
-            if len(passes_s) == len(training.orders) + 1:
-                again = params
-        return losses
-
-    losses = [train_pass(training.orders[0])]
+    checks_s = watch.lap()
+    losses = passes.train(training.orders[:1])
     begin = usage()
     checks_s += watch.lap()
-    losses += [train_pass(order) for order in training.orders[1:]]
-    windows = [(begin, usage())]
+    losses += passes.train(training.orders[1:])
+    first = (begin, usage())
     checks_s += watch.lap()
     outputs, params = trainer.predict(training.test.inputs), trainer.params()
     evaluation_s = watch.lap()
     begin = usage()
-    while _wants_more(passes_s, len(training.orders)):
-        checks_s += watch.lap()
-        trainer.reset(training.initial)
-        resets_s += watch.lap()
-        for order in training.orders:
-            train_pass(order)
-    windows.append((begin, usage()))
+    resets_s, idle_s = _train_again(passes, training)
+    windows = (first, (begin, usage()))
     return Measured(
-        passes_s=tuple(passes_s),
+        passes_s=tuple(passes.passes_s),
         resets_s=resets_s,
         evaluation_s=evaluation_s,
-        checks_s=checks_s + sum(read_s) + watch.lap(),
-        read_s=tuple(read_s),
-        steady=between(tuple(windows)),
+        checks_s=checks_s + idle_s + sum(passes.read_s) + watch.lap(),
+        read_s=tuple(passes.read_s),
+        steady=between(windows),
         losses=np.concatenate(losses),
         outputs=outputs,
         params=params,
-        first_pass=first_pass,
-        again=again,
+        first_pass=passes.kept[0],
+        again=passes.kept.get(second, ()),
     )
+
+
+def _train_again(passes: PassTimer, training: Training) -> tuple[float, float]:
+    """Train from the start until there are enough steady passes; return the seconds of resets, and between them."""
+    resets_s = idle_s = 0.0
+    while _wants_more(passes.passes_s, len(training.orders)):
+        idle_s += passes.watch.lap()
+        passes.trainer.reset(training.initial)
+        resets_s += passes.watch.lap()
+        passes.train(training.orders)
+    return resets_s, idle_s
 
 
 def repeat_pass(trainer: Trainer, training: Training) -> Params:

@@ -1,21 +1,17 @@
-"""Shares work that is not timed out over the cores, one worker a core, and brings back the arrays that come of it."""
+"""Shares work that is not timed out over the cores, one worker a core."""
 
 from __future__ import annotations
 
 import itertools
 import queue
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
 from bench.harness.process import Worker
 from bench.harness.setup import WorkerSetup
-from bench.records.schema import Record, Request
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -55,13 +51,3 @@ def share_out(groups: list[list[T]], work: Callable[[T, Worker], U], setup: Work
             for worker in workers:
                 worker.kill()
             raise
-
-
-def compute(
-    request: Request, worker: Worker, load: Callable[[Path], T], setup: WorkerSetup, scratch: Path
-) -> tuple[Record, dict[int, T]]:
-    """Return the record of a request, and the arrays that came of it by seed, none where it failed."""
-    with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        record = worker.run(msgspec.structs.replace(request, folder=folder), setup.time_limit_s)
-        files = Path(folder).iterdir() if record.status == "ok" else ()
-        return record, {int(file.stem): load(file) for file in files}

@@ -15,11 +15,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Self, cast
 
-import msgspec
+from msgspec.structs import replace
 
+from bench.harness.protocol import Failure, R, Reply, Request, decode_reply, encode_request
 from bench.machine.variables import CACHE_VARIABLES, THREAD_VARIABLES
-from bench.records.provenance import utc_now
-from bench.records.schema import FAILURES, Record, Request, Status
+from bench.records.schema import FAILURES, Status
 
 OUTPUT_LINES = 30
 CLOSING_S = 10  # a worker without further requests must have ended by then
@@ -70,25 +70,31 @@ class Worker:
             if self.child is not None:
                 self.child.kill()
 
-    def run(self, request: Request, time_limit_s: float) -> Record:
-        """Return the record of a request: the worker's own, or one that says how it died over it."""
-        started = utc_now()
+    @property
+    def age_s(self) -> float:
+        """Wall time since the child was started. Raises `ValueError` where there is none."""
+        if self.child is None:
+            raise ValueError("no process has been started")
+        return time.monotonic() - self.child.spawned_s
+
+    def run(self, request: Request[R], time_limit_s: float) -> R | Failure:
+        """Return the reply to a request, or a failure that says how the child died over it."""
         with self.lock:
             if self.killed:
-                return Record(job=request.job, status="crashed", reason="the worker was stopped", started=started)
+                return Failure(status="crashed", reason="the worker was stopped")
             self.child = self.child or Child(self.cores, self.environment)
         try:
-            record = self.child.ask(request, time_limit_s)
+            reply = self.child.ask(request, time_limit_s)
         except ChildDied as death:
             output = self.child.output()
             self._let_go()
-            return Record(job=request.job, status=death.status, reason=str(death), started=started, output=output)
+            return Failure(status=death.status, reason=str(death), output=output)
         except BaseException:  # the user interrupts
             self.child.kill()
             raise
-        if record.status in FAILURES:
-            return msgspec.structs.replace(record, output=self.child.output())
-        return record
+        if isinstance(reply, Failure) and reply.status in FAILURES:
+            return replace(reply, output=self.child.output())
+        return cast(R | Failure, reply)  # `answer` of the request has returned it
 
 
 class ChildDied(Exception):
@@ -119,11 +125,10 @@ class Child:
         os.close(to_parent)
         self.requests = cast(IO[bytes], self.process.stdin)
 
-    def ask(self, request: Request, time_limit_s: float) -> Record:
+    def ask(self, request: Request[R], time_limit_s: float) -> Reply:
         """Return the child's reply. Raises `ChildDied`, after killing it where it exceeded the limit."""
         with contextlib.suppress(BrokenPipeError):  # then there will be no reply, and that is dealt with below
-            line = msgspec.json.encode(msgspec.structs.replace(request, spawned_s=self.spawned_s))
-            self.requests.write(line + b"\n")
+            self.requests.write(encode_request(replace(request, spawned_s=self.spawned_s)) + b"\n")
             self.requests.flush()
         reply = self._read_line(time.monotonic() + time_limit_s)
         if reply is None:
@@ -131,11 +136,7 @@ class Child:
             raise ChildDied("timeout", f"no result within {time_limit_s:g} s; stopped")
         if not reply.endswith(b"\n"):
             raise ChildDied("crashed", f"the worker {self._how_it_ended()}")
-        wall_s = time.monotonic() - self.spawned_s
-        record = msgspec.json.decode(reply, type=Record)
-        if record.timing is None:
-            return record
-        return msgspec.structs.replace(record, timing=msgspec.structs.replace(record.timing, wall_s=wall_s))
+        return decode_reply(reply)
 
     def end(self) -> None:
         """Let the child end by itself, as it does when there are no more requests; kill it where it does not."""

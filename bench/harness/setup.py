@@ -1,12 +1,13 @@
-"""What all workers of a run share, what is fetched for them beforehand, and which rows need not be tried."""
+"""What all workers of a run share: cores, environment, time limit and the backends that rows may name."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from backends.registry import BACKENDS, Entry
 from bench.errors import UserError
 from bench.harness.process import Worker, worker_environment
 from bench.machine.host import usable_cores
@@ -23,6 +24,7 @@ class WorkerSetup:
     cores: tuple[int, ...]
     environment: Mapping[str, str]
     time_limit_s: float = TIME_LIMIT_S
+    backends: Mapping[str, Entry] = field(default_factory=lambda: BACKENDS)  # that rows may name
 
     @property
     def threads(self) -> int:

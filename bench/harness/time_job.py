@@ -6,18 +6,21 @@ import math
 import resource
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
+from msgspec.structs import replace
 
-from backends.contract import Device, Params
-from bench.harness.job import entry_of, find_data, placement_of, task_of
-from bench.harness.measure import Measured, Stopwatch, fastest_product_s, measure, repeat_pass, reread
+from backends.contract import Backend, Device, Params, Precision, Trainer
+from bench.errors import UserError
+from bench.harness.job import find_data, placement_of, task_of
+from bench.harness.measure import Clock, Measured, Stopwatch, fastest_product_s, measure, repeat_pass, reread
+from bench.harness.protocol import JobRequest
 from bench.machine.host import usable_cores
-from bench.machine.usage import read_usage, total_cpu_s
-from bench.records.schema import Job, Quality, Record, Request, Resources, Timing
-from bench.selftest.by_hand import measure_by_hand
+from bench.machine.usage import Usage, read_usage, total_cpu_s
+from bench.records.schema import Job, Quality, Record, Resources, Timing
 from bench.tasks.flops import flops_per_pass
 from bench.tasks.training import Training, evaluate, make_training
 
@@ -26,56 +29,113 @@ CACHE_BYTES = 64 * 2**20  # more than the caches of most processors
 SHOWN_PARAMETERS = 20  # models with more than that do not have them in their records
 
 
-def time_job(request: Request) -> Record:
-    """Train a task and time it. The phases follow each other without a gap."""
-    job, watch = request.job, Stopwatch(time.monotonic)
+class TimeRequest(JobRequest[Record], frozen=True, kw_only=True):
+    """Train a task and time it."""
+
+    def answer(self) -> Record:
+        """Train and time, as the harness does."""
+        return time_job(self, measure)
+
+
+Measure = Callable[[Trainer, Training, Clock, Callable[[], Usage]], Measured]
+
+
+def time_job(request: TimeRequest, measure: Measure) -> Record:
+    """Train a task and time it by `measure`. The phases follow each other without a gap.
+
+    Raises `UserError` where the backend trained in another precision.
+    """
+    watch = Stopwatch(time.monotonic)
     start_s = watch.last - request.spawned_s
-    backend = entry_of(job).load()
-    import_s = watch.lap()
-    training = make_training(task_of(job), job.row.precision, find_data())
-    data_s = watch.lap()
-    placement = placement_of(job)
-    trainer = backend.open_trainer(training.problem, placement)
-    trainer.reset(training.initial)
-    setup_s = watch.lap()
-    measuring = measure_by_hand if request.kind == "by_hand" else measure
-    measured = measuring(trainer, training, time.perf_counter, read_usage)
+    opened = open_job(request, watch)
+    measured = measure(opened.trainer, opened.training, time.perf_counter, read_usage)
     watch.lap()
-    quality = quality_of(training, measured)
+    quality = quality_of(opened.training, measured)
     evaluation_s = measured.evaluation_s + watch.lap()
-    again = measured.again or repeat_pass(trainer, training)
-    quality = msgspec.structs.replace(quality, repeated=repeated(training.initial, measured.first_pass, again))
-    resources = resources_of(job, str(measured.params[0].weights.dtype))
-    if resources.dtype != job.row.precision:
-        reason = f"trained in {resources.dtype} instead of {job.row.precision}"
-        return Record(job=job, status="failed", reason=reason, resources=resources)
-    memory_bytes, device_memory_bytes = peak_memory_bytes(), trainer.peak_device_memory_bytes()
-    reread_s = reread(trainer, time.perf_counter, empty_caches)  # which takes memory: after its peak has been read
-    size = PRODUCT_SIZES[job.row.device]
-    product_s = fastest_product_s(backend.open_product(size, placement), time.perf_counter)
-    flops = flops_per_pass(training.problem, training.orders[0])
+    require_precision(measured.params, request.job.row.precision)
+    again = measured.again or repeat_pass(opened.trainer, opened.training)
+    quality = replace(quality, repeated=repeated(opened.training.initial, measured.first_pass, again))
+    resources = resources_of(request)
+    after = look_after(opened, request.job)
     timing = Timing(
         start_s=start_s,
-        import_s=import_s,
-        data_s=data_s,
-        setup_s=setup_s,
+        import_s=opened.import_s,
+        data_s=opened.data_s,
+        setup_s=opened.setup_s,
         passes_s=measured.passes_s,
         evaluation_s=evaluation_s,
         resets_s=measured.resets_s,
         checks_s=measured.checks_s + watch.lap(),
         wall_s=time.monotonic() - request.spawned_s,  # the parent puts its own in this one's place
         cpu_s=total_cpu_s(),
-        steps_per_pass=training.steps_per_pass,
-        rows_per_step=training.problem.batch_size,
-        flops_per_pass=flops,
+        steps_per_pass=opened.training.steps_per_pass,
+        rows_per_step=opened.training.problem.batch_size,
+        flops_per_pass=after.flops_per_pass,
         read_s=measured.read_s,
-        reread_s=reread_s,
+        reread_s=after.reread_s,
         steady=measured.steady,
+        peak_memory_bytes=after.peak_memory_bytes,
+        peak_device_memory_bytes=after.peak_device_memory_bytes,
+        product_flops_per_s=after.product_flops_per_s,
+    )
+    return Record(job=request.job, status="ok", timing=timing, quality=quality, resources=resources)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A trainer with its first weights, what it is to train, and how long each phase took."""
+
+    backend: Backend
+    training: Training
+    trainer: Trainer
+    import_s: float
+    data_s: float
+    setup_s: float
+
+
+def open_job(request: TimeRequest, watch: Stopwatch) -> Opened:
+    """Import the framework, load the data, then open and reset the trainer."""
+    job = request.job
+    backend = request.backend.load()
+    import_s = watch.lap()
+    training = make_training(task_of(job), job.row.precision, find_data())
+    data_s = watch.lap()
+    trainer = backend.open_trainer(training.problem, placement_of(job))
+    trainer.reset(training.initial)
+    return Opened(backend, training, trainer, import_s=import_s, data_s=data_s, setup_s=watch.lap())
+
+
+@dataclass(frozen=True)
+class After:
+    """What is looked at when the training has been timed; the names are those of `Timing`."""
+
+    reread_s: tuple[float, ...]
+    flops_per_pass: int
+    peak_memory_bytes: int
+    peak_device_memory_bytes: int | None
+    product_flops_per_s: float
+
+
+def look_after(opened: Opened, job: Job) -> After:
+    """Read the peak of the memory, then the parameters again, and time a large matrix product."""
+    memory_bytes, device_memory_bytes = peak_memory_bytes(), opened.trainer.peak_device_memory_bytes()
+    reread_s = reread(opened.trainer, time.perf_counter, empty_caches)  # which takes memory: after its peak was read
+    size = PRODUCT_SIZES[job.row.device]
+    product_s = fastest_product_s(opened.backend.open_product(size, placement_of(job)), time.perf_counter)
+    return After(
+        reread_s=reread_s,
+        flops_per_pass=flops_per_pass(opened.training.problem, opened.training.orders[0]),
         peak_memory_bytes=memory_bytes,
         peak_device_memory_bytes=device_memory_bytes,
         product_flops_per_s=2 * size**3 / product_s,
     )
-    return Record(job=job, status="ok", timing=timing, quality=quality, resources=resources)
+
+
+def require_precision(params: Params, precision: Precision) -> None:
+    """Raise `UserError` unless the parameters have the precision that was asked for."""
+    dtype = str(params[0].weights.dtype)
+    if dtype != precision:
+        raise UserError(f"trained in {dtype} instead of {precision}")
 
 
 def empty_caches() -> None:
@@ -105,10 +165,11 @@ def repeated(start: Params, first: Params, last: Params) -> float | None:
     return finite(off / way) if way > 0 else None
 
 
-def resources_of(job: Job, dtype: str) -> Resources:
-    """Return what this process had."""
+def resources_of(request: TimeRequest) -> Resources:
+    """Return what this process had; its parameters have the precision of the row (see `require_precision`)."""
     cores = len(usable_cores()) if sys.platform == "linux" else None
-    return Resources(cores=cores, dtype=dtype, framework=entry_of(job).version() or "unknown")
+    dtype, version = request.job.row.precision, request.backend.version()
+    return Resources(cores=cores, dtype=dtype, framework=version or "unknown")
 
 
 def finite(number: float) -> float | None:

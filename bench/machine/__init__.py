@@ -1,1 +1,1 @@
-"""Where it runs: the machine, what processes use of it, and whether it is fit to measure on."""
+"""The machine: its hardware, how much of it processes use, and whether it is suitable for benchmarks."""

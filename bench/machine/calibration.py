@@ -1,4 +1,4 @@
-"""A fixed piece of work, timed over and over: how fast the machine is at the moment, and how steady."""
+"""Calibration loop: time a fixed piece of work repeatedly, to see how fast and how steady the machine is now."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ import numpy as np
 from bench.records.schema import Calibration
 
 LOOPS = 60
-SIZE = 512  # of the matrices: their product keeps every thread of BLAS busy for a millisecond
-ADDITIONS = 20_000  # in Python, about as long
+SIZE = 512  # of the square matrices: their product keeps all BLAS threads busy for about a millisecond
+ADDITIONS = 20_000  # in Python, which take about as long as the product
 
 
 def calibrate(clock: Callable[[], float]) -> Calibration:
-    """Time `LOOPS` times the same work: a matrix product on all cores, and Python on one."""
+    """Return the times of `LOOPS` loops: each is a matrix product on all cores, then additions in Python on one core.
+
+    `clock` returns seconds.
+    """
     left = np.random.default_rng(0).random((SIZE, SIZE), np.float32)
     out = np.empty_like(left)
     loops_s = []
@@ -23,16 +26,16 @@ def calibrate(clock: Callable[[], float]) -> Calibration:
         before = clock()
         np.matmul(left, left, out=out)
         sum(range(ADDITIONS))
-        if number > 0:  # the first wakes up BLAS
+        if number > 0:  # the first loop starts the BLAS threads
             loops_s.append(clock() - before)
     return Calibration(loops_s=tuple(loops_s))
 
 
 def typical_s(calibration: Calibration) -> float:
-    """Return the median loop."""
+    """Return the median time of a loop, in seconds."""
     return median(calibration.loops_s)
 
 
 def jitter(calibration: Calibration) -> float:
-    """Return by what share the ninth of ten loops is slower than the median one: 0.05 for 5 %."""
+    """Return the 90 % quantile of the loop times, relative to their median, minus 1: 0.05 means 5 % slower."""
     return float(np.quantile(calibration.loops_s, 0.9)) / typical_s(calibration) - 1

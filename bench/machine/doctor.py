@@ -1,4 +1,4 @@
-"""Whether a machine is fit to measure on, and what to do about it."""
+"""Checks whether a machine is suitable for benchmarks, with advice on what to change. Pure."""
 
 from __future__ import annotations
 
@@ -13,51 +13,51 @@ from bench.machine.probe import Probe
 from bench.machine.variables import BINDING_VARIABLES, KERNEL_VARIABLES, THREAD_VARIABLES
 
 Level = Literal["good", "unknown", "warning", "bad"]
-LEVELS: tuple[Level, ...] = get_args(Level)  # from the best to the worst
+LEVELS: tuple[Level, ...] = get_args(Level)  # from best to worst
 
 GIB = 2**30
-SWAP_BYTES = 64 * 2**20  # a system puts a few idle pages away even where memory is plenty
-BUSIEST = 3
+SWAP_BYTES = 64 * 2**20  # a system swaps out a few idle pages even when memory is free
+BUSIEST = 3  # number of processes that are named
 
 
 @dataclass(frozen=True)
 class MachineFinding:
-    """What one check found, and what to do about it."""
+    """The result of one check, and what to do about it."""
 
     name: str
     level: Level
     found: str
-    advice: str = ""  # none where it is good
+    advice: str = ""  # empty when the level is good
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Above which a number is no longer good, and above which it is bad."""
+    """Thresholds: a number above `warning` is a warning, a number above `bad` is bad."""
 
     warning: float
     bad: float
 
     def level(self, number: float) -> Level:
-        """Return how good a number is."""
+        """Return the level of a number."""
         if number > self.bad:
             return "bad"
         return "warning" if number > self.warning else "good"
 
 
-SPEED = Limits(warning=0.05, bad=0.20)  # shares by which the calibration loop varies
-STOLEN = Limits(warning=0.02, bad=0.10)  # shares of time
-LOAD = Limits(warning=0.25, bad=1.0)  # runnable processes a core
-OTHERS = Limits(warning=0.1, bad=0.5)  # cores: one thread that waits for its core holds up all
-TIMER_S = Limits(warning=1e-6, bad=1e-5)
+SPEED = Limits(warning=0.05, bad=0.20)  # relative variation of the calibration loop
+STOLEN = Limits(warning=0.02, bad=0.10)  # fractions of CPU time
+LOAD = Limits(warning=0.25, bad=1.0)  # runnable processes per core
+OTHERS = Limits(warning=0.1, bad=0.5)  # busy cores: one thread that waits for a core delays all threads
+TIMER_S = Limits(warning=1e-6, bad=1e-5)  # seconds
 
 
 def findings(probe: Probe) -> tuple[MachineFinding, ...]:
-    """Return what each check finds."""
+    """Return the finding of each check, in a fixed order."""
     return tuple(check(probe) for check in CHECKS)
 
 
 def worst(found: Iterable[MachineFinding]) -> Level:
-    """Return the worst level of some findings; of none it is unknown."""
+    """Return the worst level of the findings; without findings, unknown."""
     return max((finding.level for finding in found), key=LEVELS.index, default="unknown")
 
 
@@ -68,46 +68,46 @@ def _graded(name: str, level: Level, found: str, advice: str) -> MachineFinding:
 def _cores(probe: Probe) -> MachineFinding:
     usable, there = len(probe.usable_cores), probe.machine_cores
     if there is None:
-        return MachineFinding("cores", "unknown", f"{usable} usable", "look up how many cores the machine has")
+        return MachineFinding("cores", "unknown", f"{usable} usable", "find out how many cores the machine has")
     level: Level = "warning" if usable < there else "good"
-    advice = "this process may not run on the others: begin it without taskset, or give its container more"
+    advice = "this process may not use the other cores: start it without taskset, or allow its container more cores"
     return _graded("cores", level, f"{usable} usable of {there}: {_ranges(probe.usable_cores)}", advice)
 
 
 def _quota(probe: Probe) -> MachineFinding:
     quota, usable = probe.quota_cores, len(probe.usable_cores)
     if quota is None:
-        return MachineFinding(
-            "CPU quota", "unknown", "no files of control groups", "in a container, look up its CPU limit"
-        )
+        return MachineFinding("CPU quota", "unknown", "no cgroup files", "in a container, check its CPU limit")
     if quota >= usable:
         return MachineFinding("CPU quota", "good", "none" if math.isinf(quota) else f"{quota:g} cores for {usable}")
     threads = f", or measure with --threads {int(quota)}" if quota >= 1 else ""
-    advice = f"threads are stopped when it is used up: lift the limit of the container{threads}"
-    return MachineFinding("CPU quota", "bad", f"time of {quota:g} cores for {usable} cores", advice)
+    advice = f"threads are paused when the quota is used up: raise the CPU limit of the container{threads}"
+    return MachineFinding("CPU quota", "bad", f"CPU time of {quota:g} cores for {usable} cores", advice)
 
 
 def _hyper_threads(probe: Probe) -> MachineFinding:
     name, shared = "hyper-threads", probe.shared_cores
     if shared is None:
-        return MachineFinding(name, "unknown", "no file of siblings", "look up whether two of the cores are really one")
+        return MachineFinding(name, "unknown", "no list of siblings", "check whether cores share a physical core")
     if not shared and probe.is_virtual:
         return MachineFinding(
-            name, "unknown", "none that a virtual machine shows", "ask the host, or use half the --threads"
+            name, "unknown", "none visible in a virtual machine", "ask the host's administrator, or halve --threads"
         )
     if not shared:
-        return MachineFinding(name, "good", "every usable core is a core of its own")
+        return MachineFinding(name, "good", "every usable core is a separate physical core")
     doubles = {core for group in shared for core in group[1:]}
     single = _ranges(core for core in probe.usable_cores if core not in doubles)
-    found = f"cores that are one: {', '.join(_ranges(group) for group in shared)}"
-    return MachineFinding(name, "warning", found, f"use one of each: taskset --cpu-list {single} bench run ...")
+    found = f"groups that share a physical core: {', '.join(_ranges(group) for group in shared)}"
+    return MachineFinding(
+        name, "warning", found, f"use one core of each group: taskset --cpu-list {single} bench run ..."
+    )
 
 
 def _virtual_machine(probe: Probe) -> MachineFinding:
     name = "virtual machine"
-    advice = "its cores may be shared with others: trust only ratios within one run, and let it run more blocks"
+    advice = "other machines may share its cores: trust only ratios within one run, and run more blocks"
     if probe.is_virtual is None:
-        return MachineFinding(name, "unknown", "the processor does not say", f"where it is one, {advice}")
+        return MachineFinding(name, "unknown", "the processor does not report it", f"if it is virtual, {advice}")
     if not probe.is_virtual:
         return MachineFinding(name, "good", "no")
     return MachineFinding(name, "warning", "yes, under a hypervisor", advice)
@@ -116,16 +116,18 @@ def _virtual_machine(probe: Probe) -> MachineFinding:
 def _stolen_time(probe: Probe) -> MachineFinding:
     shares = [share for share in (probe.stolen_share, probe.stolen_since_boot_share) if share is not None]
     if not shares:
-        return MachineFinding("stolen time", "unknown", "the system does not tell", "trust only ratios within one run")
+        return MachineFinding(
+            "stolen time", "unknown", "the system does not report it", "trust only ratios within one run"
+        )
     found = f"{_percent(probe.stolen_share)} just now, {_percent(probe.stolen_since_boot_share)} since boot"
-    advice = "the host gives the time to other machines: measure at another hour, or on a machine with cores of its own"
+    advice = "the host gives CPU time to other machines: measure at another time, or on a machine with dedicated cores"
     return _graded("stolen time", STOLEN.level(max(shares)), found, advice)
 
 
 def _governor(probe: Probe) -> MachineFinding:
     found = ", ".join(probe.governors) or "unknown"
     set_it = "sudo cpupower frequency-set --governor performance"
-    advice = f"the clock may follow the load: where the machine is yours, {set_it}"
+    advice = f"the clock rate may depend on the load: with root access, {set_it}"
     if not set(probe.governors) <= {"performance", "unknown"}:
         return MachineFinding("governor", "warning", found, advice)
     if probe.governors != ("performance",):
@@ -135,28 +137,26 @@ def _governor(probe: Probe) -> MachineFinding:
 
 def _turbo(probe: Probe) -> MachineFinding:
     if probe.turbo is None:
-        return MachineFinding(
-            "turbo", "unknown", "no file of it", "where the machine is yours, look for it in its firmware"
-        )
+        return MachineFinding("turbo", "unknown", "the system does not report it", "check the firmware settings")
     advice = (
-        "the clock falls as cores get busy or warm: write 1 to /sys/devices/system/cpu/intel_pstate/no_turbo"
-        " or, where that is not there, 0 to /sys/devices/system/cpu/cpufreq/boost"
+        "the clock rate falls when cores are busy or warm: write 1 to /sys/devices/system/cpu/intel_pstate/no_turbo,"
+        " or 0 to /sys/devices/system/cpu/cpufreq/boost if that file does not exist"
     )
     return _graded("turbo", "warning" if probe.turbo else "good", "on" if probe.turbo else "off", advice)
 
 
 def _throttling(probe: Probe) -> MachineFinding:
     if probe.throttles is None:
-        return MachineFinding("throttling", "unknown", "no counts", "look at its temperature during a run")
+        return MachineFinding("throttling", "unknown", "not counted here", "watch the temperature during a run")
     level: Level = "warning" if probe.throttles else "good"
-    advice = "it slowed down in order to cool: mind its fan and its air, and use fewer --threads"
+    advice = "the processor slowed down because it was hot: improve its cooling, or use fewer --threads"
     return _graded("throttling", level, f"{probe.throttles} times since boot", advice)
 
 
 def _load(probe: Probe) -> MachineFinding:
     cores = probe.machine_cores or len(probe.usable_cores)
-    found = f"{probe.load:.2f} processes on {cores} cores, mean of the last minute"
-    advice = "wait a minute where a run has just ended; otherwise stop what else runs here, or in other containers"
+    found = f"{probe.load:.2f} processes on {cores} cores, average of the last minute"
+    advice = "if a run has just ended, wait a minute; otherwise stop other programs, in other containers too"
     return _graded("load", LOAD.level(probe.load / cores), found, advice)
 
 
@@ -171,27 +171,29 @@ def _other_processes(probe: Probe) -> MachineFinding:
 def _memory(probe: Probe) -> MachineFinding:
     free_gib = probe.available_memory_bytes / GIB
     level: Level = "bad" if free_gib < 2 else "warning" if free_gib < 4 else "good"
-    advice = "close what uses memory: a framework may need 2 GiB, and swapping or being killed spoils a run"
+    advice = "close programs that use memory: a framework may need 2 GiB, and swapping or a killed process spoils a run"
     return _graded("memory", level, f"{free_gib:.1f} GiB available", advice)
 
 
 def _swap(probe: Probe) -> MachineFinding:
     level: Level = "warning" if probe.swap_used_bytes > SWAP_BYTES else "good"
-    advice = "close what uses memory, then sudo swapoff --all && sudo swapon --all: reading back takes time from a run"
+    advice = (
+        "close programs that use memory, then sudo swapoff --all && sudo swapon --all: reading them back slows a run"
+    )
     return _graded("swap", level, f"{probe.swap_used_bytes / GIB:.2f} GiB in use", advice)
 
 
 def _thread_variables(probe: Probe) -> MachineFinding:
     settings = _settings(probe, THREAD_VARIABLES)
-    found = f"{settings}: replaced in workers by --threads" if settings else "none set"
+    found = f"{settings}: workers use --threads instead" if settings else "none set"
     return MachineFinding("thread variables", "good", found)
 
 
 def _forced_kernels(probe: Probe) -> MachineFinding:
     level: Level = "warning" if _settings(probe, KERNEL_VARIABLES) else "good"
     advice = (
-        f"unset {_names(probe, KERNEL_VARIABLES)} for measuring: a library, NumPy's among them, does not pick the code"
-        " for this processor, and its products can be half as fast"
+        f"unset {_names(probe, KERNEL_VARIABLES)} for benchmarks: this keeps a library, such as NumPy's BLAS, from"
+        " choosing the code for this processor, which can halve the speed of matrix products"
     )
     return _graded("forced kernels", level, _settings(probe, KERNEL_VARIABLES) or "none", advice)
 
@@ -199,29 +201,33 @@ def _forced_kernels(probe: Probe) -> MachineFinding:
 def _thread_binding(probe: Probe) -> MachineFinding:
     level: Level = "warning" if _settings(probe, BINDING_VARIABLES) else "good"
     advice = (
-        f"unset {_names(probe, BINDING_VARIABLES)} for measuring: workers get cores of their own, on which such a"
-        " setting may put several threads on one, and only some frameworks heed it"
+        f"unset {_names(probe, BINDING_VARIABLES)} for benchmarks: each worker is pinned to its cores, where such a"
+        " setting may put several threads on one core, and only some frameworks obey it"
     )
     return _graded("thread binding", level, _settings(probe, BINDING_VARIABLES) or "none", advice)
 
 
 def _timer(probe: Probe) -> MachineFinding:
     if probe.timer_step_s is None:
-        return MachineFinding("timer", "bad", "the clock stands still", "no time can be measured: use another machine")
+        return MachineFinding(
+            "timer", "bad", "the clock does not advance", "times cannot be measured: use another machine"
+        )
     found = f"smallest step {probe.timer_step_s * 1e9:.0f} ns, a reading takes {probe.timer_cost_s * 1e9:.0f} ns"
-    advice = "see /sys/devices/system/clocksource/clocksource0: tsc is the fast one; measure long passes only"
+    advice = "see /sys/devices/system/clocksource/clocksource0: tsc is the fastest; trust only times of long passes"
     return _graded("timer", TIMER_S.level(max(probe.timer_step_s, probe.timer_cost_s)), found, advice)
 
 
 def _jitter(probe: Probe) -> MachineFinding:
     if not probe.calibrations:
         return MachineFinding(
-            "jitter", "unknown", "the calibration loop was not timed", "time it on the cores to measure on"
+            "jitter", "unknown", "the calibration loop was not timed", "time it on the cores that the run will use"
         )
     noisiest = max(probe.calibrations, key=jitter)
-    slower = f"one in ten takes {_percent(jitter(noisiest))} longer"
+    slower = f"one in ten takes {_percent(jitter(noisiest))} longer than the median"
     found = f"calibration loop of {1e3 * typical_s(noisiest):.2f} ms; {slower}"
-    advice = "something interrupts: stop other processes or use fewer --threads; a run marks such blocks as noisy"
+    advice = (
+        "something interrupts the loop: stop other processes or use fewer --threads; a run marks such blocks as noisy"
+    )
     return _graded("jitter", SPEED.level(jitter(noisiest)), found, advice)
 
 
@@ -233,7 +239,9 @@ def _drift(probe: Probe) -> MachineFinding:
     loops_s = [typical_s(calibration) for calibration in probe.calibrations]
     drift = max(loops_s) / min(loops_s) - 1
     found = f"calibration loop of {1e3 * min(loops_s):.2f} to {1e3 * max(loops_s):.2f} ms, {_percent(drift)} apart"
-    advice = "its speed changes: trust only ratios within one run, let it run more blocks, heed the noisy ones"
+    advice = (
+        "the speed of the machine changes: trust only ratios within one run, run more blocks, check which are noisy"
+    )
     return _graded("drift", SPEED.level(drift), found, advice)
 
 
@@ -250,7 +258,7 @@ def _percent(share: float | None) -> str:
 
 
 def _ranges(cores: Iterable[int]) -> str:
-    """Write the numbers of cores as taskset reads them: `0-2,8`."""
+    """Return core numbers in the format of taskset: `0-2,8`."""
     runs = [[core for _, core in run] for _, run in groupby(enumerate(cores), lambda pair: pair[1] - pair[0])]
     return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 

@@ -1,4 +1,4 @@
-"""The machine, the versions and the commit of a run."""
+"""Query the machine: usable cores, CPU time per core, free memory, GPUs, and the description in a run file."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def usable_cores() -> tuple[int, ...]:
 
 
 def core_times(cores: Collection[int]) -> CoreTimes | None:
-    """Return the CPU time spent on these cores so far, and of that, what was ours; None where it is not told by core.
+    """Return the CPU time spent on these cores since boot, and that of this process and its children.
 
-    A child counts as ours when it has ended and was waited for.
+    A child process counts after it has ended and been waited for. None when the system does not report times per core.
     """
     if sys.platform != "linux":
         return None
     everyone = psutil.cpu_times(percpu=True)
-    if max(cores) >= len(everyone):  # some cores are switched off, and then they are not listed by their numbers
+    if max(cores) >= len(everyone):  # with some cores offline, positions in the list are not core numbers
         return None
     times = [everyone[core] for core in cores]
     return CoreTimes(
@@ -42,7 +42,10 @@ def core_times(cores: Collection[int]) -> CoreTimes | None:
 
 
 def free_memory_bytes(root: Path = Path("/")) -> int:
-    """Return how much memory can be had: what the system says, or less where a container has a limit of its own."""
+    """Return the available memory: that of the system, or what is left of the container's limit if that is less.
+
+    Only limits of control groups version 2 are read, below `root`.
+    """
     free_bytes = psutil.virtual_memory().available
     group = root / "sys/fs/cgroup"
     try:
@@ -53,7 +56,7 @@ def free_memory_bytes(root: Path = Path("/")) -> int:
 
 
 def gpu_names() -> tuple[str, ...]:
-    """Return the names of the NVIDIA GPUs, as the driver's own tool tells them; none without that tool."""
+    """Return the names of the NVIDIA GPUs from nvidia-smi; empty when nvidia-smi is missing or fails."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ()
@@ -66,7 +69,7 @@ def gpu_names() -> tuple[str, ...]:
 
 
 def this_machine() -> Machine:
-    """Return what this machine is."""
+    """Return the description of this machine for a run file."""
     import cpuinfo
 
     return Machine(

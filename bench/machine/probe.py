@@ -1,4 +1,4 @@
-"""What can be read off a machine that says how well it measures: files of the kernel, processes, the clock."""
+"""Probe of a machine: read kernel files, processes and the clock for the checks in `bench.machine.doctor`."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from bench.records.schema import Calibration
 
 CPU = "sys/devices/system/cpu"
 CGROUP = "sys/fs/cgroup"
-READINGS = 10_000  # of the clock
+READINGS = 10_000  # of the clock, to find its smallest step
 
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """What was read. None, or "unknown" for a governor, stands for what could not be told."""
+    """The values that were read. None, or "unknown" for a governor, means that the system does not report the value."""
 
     machine_cores: int | None
-    usable_cores: tuple[int, ...]  # their numbers
-    quota_cores: float | None  # CPU time that the container may use; infinite where it has no limit
-    shared_cores: tuple[tuple[int, ...], ...] | None  # usable ones that are hyper-threads of one and the same
+    usable_cores: tuple[int, ...]  # core numbers
+    quota_cores: float | None  # the container's CPU limit; infinite without a limit
+    shared_cores: tuple[tuple[int, ...], ...] | None  # groups of usable cores that share a physical core
     is_virtual: bool | None
-    stolen_share: float | None  # of all time just now, by the hypervisor
-    stolen_since_boot_share: float | None  # of the time that there was something to do
-    governors: tuple[str, ...]  # of the usable cores, each once
+    stolen_share: float | None  # fraction of CPU time that the hypervisor took during the probe
+    stolen_since_boot_share: float | None  # the same since boot, as a fraction of the time that was not idle
+    governors: tuple[str, ...]  # of the usable cores, without duplicates
     turbo: bool | None
-    throttles: int | None  # since boot, on the usable cores
-    load: float  # runnable processes, mean of the last minute
-    others_cores: Mapping[str, float]  # that processes of each name kept busy just now, the busiest first
+    throttles: int | None  # thermal throttling events since boot, sum over the usable cores
+    load: float  # runnable processes, average of the last minute
+    others_cores: Mapping[str, float]  # cores kept busy during the probe, by process name, the busiest first
     available_memory_bytes: int
     swap_used_bytes: int
-    variables: Mapping[str, str]  # of those named above, what the user has set
-    timer_step_s: float | None  # smallest; None where the clock stood still
-    timer_cost_s: float  # of one reading
+    variables: Mapping[str, str]  # those of `bench.machine.variables` that are set, except caches
+    timer_step_s: float | None  # smallest step of the clock; None when it did not advance
+    timer_cost_s: float  # time of one reading
     calibrations: tuple[Calibration, ...]
 
 
@@ -54,7 +54,7 @@ def probe_machine(
     window_s: float = 0.5,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Probe:
-    """Read what there is below `root`, and watch the processes for `window_s`."""
+    """Return the values read from files below `root`, and the activity of other processes during `window_s`."""
     cores = usable_cores()
     earlier = _ticks(root)
     others_cores = _busy(window_s)
@@ -95,7 +95,7 @@ def _number(path: Path) -> int | None:
 
 
 def _numbers(text: str) -> frozenset[int]:
-    """Return the numbers of a list as the kernel writes it: `0-2,8`."""
+    """Return the core numbers in a list in the format of the kernel: `0-2,8`."""
     found: set[int] = set()
     for part in filter(None, text.split(",")):
         first, _, last = part.partition("-")
@@ -108,10 +108,10 @@ def _cpus(root: Path, cores: tuple[int, ...]) -> tuple[Path, ...]:
 
 
 def _quota(root: Path) -> float | None:
-    """Return the lowest limit on this process: that of its own control group, or of one that this is in."""
+    """Return the lowest CPU limit, in cores, of this process's control group and the groups above it."""
     limits = [*_quotas_v2(root), *_quotas_v1(root)]
     if not limits and (root / CGROUP / "cgroup.controllers").exists():
-        return math.inf  # the root group has no file of limits
+        return math.inf  # the root group has no limit file
     return min(limits, default=None)
 
 
@@ -131,8 +131,8 @@ def _quotas_v1(root: Path) -> Iterator[float]:
 
 
 def _groups(root: Path, *, controller: str) -> tuple[str, ...]:
-    """Return the control group that this process is in and all above it; version 2 has one tree for all controllers."""
-    groups = {"."}  # in a container the tree may begin at its own group, whatever that is called outside
+    """Return the control group of this process and all groups above it. Version 2 has one tree for all controllers."""
+    groups = {"."}  # in a container the root of the tree may be the container's own group
     for line in _text(root / "proc/self/cgroup").splitlines():
         _, controllers, name = line.split(":", 2)
         if controller in controllers.split(","):
@@ -150,7 +150,7 @@ def _shared(root: Path, cores: tuple[int, ...]) -> tuple[tuple[int, ...], ...] |
 
 
 def _virtual(root: Path) -> bool | None:
-    """Return whether the processor says that it is under a hypervisor; those of ARM have no flag for it."""
+    """Return whether the processor has the hypervisor flag; None when it lists no flags, as on ARM."""
     for line in _text(root / "proc/cpuinfo").splitlines():
         if line.startswith("flags"):
             return "hypervisor" in line.split()
@@ -177,7 +177,7 @@ def _throttles(root: Path, cores: tuple[int, ...]) -> int | None:
 
 
 def _ticks(root: Path) -> tuple[int, ...]:
-    """Return user, nice, system, idle, iowait, irq, softirq and steal of all cores since boot; () where untold."""
+    """Return user, nice, system, idle, iowait, irq, softirq and steal ticks of all cores since boot; () if unknown."""
     for line in _text(root / "proc/stat").splitlines():
         name, *ticks = line.split()
         if name == "cpu" and len(ticks) >= 8:
@@ -191,17 +191,17 @@ def _stolen(earlier: tuple[int, ...], later: tuple[int, ...]) -> float | None:
 
 
 def _stolen_since_boot(ticks: tuple[int, ...]) -> float | None:
-    wanted = sum(ticks) - sum(ticks[3:5])  # nothing is stolen of idle time
+    wanted = sum(ticks) - sum(ticks[3:5])  # no time is stolen from an idle core
     return ticks[-1] / wanted if wanted > 0 else None
 
 
 def _busy(window_s: float) -> dict[str, float]:
-    """Watch all processes but this one and those that it was started from."""
+    """Return the cores that other processes keep busy, by process name. This process and its ancestors do not count."""
     this = psutil.Process()
     ours = {this.pid, *(parent.pid for parent in this.parents())}
     others = [process for process in psutil.process_iter() if process.pid not in ours]
     for process in others:
-        with suppress(psutil.Error):  # it ended, or is not ours to see
+        with suppress(psutil.Error):  # the process ended, or permission is denied
             process.cpu_percent()
     time.sleep(window_s)
     busy: defaultdict[str, float] = defaultdict(float)
@@ -212,7 +212,7 @@ def _busy(window_s: float) -> dict[str, float]:
 
 
 def _timer(clock: Callable[[], float]) -> tuple[float | None, float]:
-    """Return the smallest step of a clock and what one reading costs."""
+    """Return the smallest step of a clock, None when it did not advance, and the mean time of a reading."""
     readings_s = [clock() for _ in range(READINGS)]
     steps_s = [later - earlier for earlier, later in pairwise(readings_s) if later > earlier]
     return min(steps_s, default=None), (readings_s[-1] - readings_s[0]) / (READINGS - 1)

@@ -1,4 +1,4 @@
-"""What the threads of this process have done so far, as the system counts it."""
+"""CPU time and waiting time of the threads of this process, as counted by the system."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import NamedTuple
 
 from bench.records.schema import Steady
 
-TASKS = Path("/proc/self/task")  # Linux has a folder for each thread there
+TASKS = Path("/proc/self/task")  # on Linux, has a folder for each thread
 
 
 class ThreadTimes(NamedTuple):
-    """Of one thread, since it was started."""
+    """Times of one thread since it started."""
 
     cpu_s: float
-    waited_s: float  # ready to run, with no core to run on
+    waited_s: float  # ready to run, but no core was free
 
 
 @dataclass(frozen=True)
 class Usage:
-    """A reading."""
+    """One reading of the counters of this process."""
 
-    now_s: float
-    cpu_s: float  # of all threads that there have been
-    threads: dict[int, ThreadTimes] | None  # those alive; None where the system does not tell
+    now_s: float  # wall clock, from an arbitrary start
+    cpu_s: float  # of all threads since the process started, including those that ended
+    threads: dict[int, ThreadTimes] | None  # living threads by id; None when the system does not report them
 
 
 def read_usage() -> Usage:
-    """Return what the process has used by now."""
+    """Return the counters of this process now."""
     return Usage(time.perf_counter(), time.process_time(), _threads())
 
 
@@ -40,18 +40,18 @@ def _threads() -> dict[int, ThreadTimes] | None:
         for thread in TASKS.iterdir():
             try:
                 cpu_ns, waited_ns, _ = (thread / "schedstat").read_text().split()
-            except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+            except (FileNotFoundError, ProcessLookupError):  # the thread has ended
                 continue
             times[int(thread.name)] = ThreadTimes(int(cpu_ns) / 1e9, int(waited_ns) / 1e9)
     except OSError:
         return None
-    if not any(map(any, times.values())):  # a kernel that does not count: this very process has used some time
+    if not any(map(any, times.values())):  # the kernel does not count: this process has certainly used some time
         return None
     return times
 
 
 def between(windows: tuple[tuple[Usage, Usage], ...]) -> Steady:
-    """Return what was used within windows, each given by a reading at its begin and one at its end."""
+    """Return the usage in all `windows` together. A window is a reading at its start and one at its end."""
     parts = [_within(before, after) for before, after in windows]
     waits_s = [part.waited_s for part in parts]
     return Steady(
@@ -77,6 +77,6 @@ def _within(before: Usage, after: Usage) -> Steady:
 
 
 def total_cpu_s() -> float:
-    """Return the CPU time of this process and of the children that it has waited for, in user and kernel mode."""
+    """Return the CPU time of this process and the children it has waited for, user and system time together."""
     usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)

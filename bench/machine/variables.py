@@ -1,17 +1,19 @@
-"""The environment variables that change how fast a framework runs."""
+"""Environment variables that change the speed of a framework."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-# By which a library is told a processor, instead of looking which one there is.
+# They force the code for a given processor instead of the one that the library detects.
 KERNEL_VARIABLES = (
     *("OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES", "BLIS_ARCH_TYPE", "NVPL_BLAS_DEBUG_CPU_TYPE"),
     *("MKL_CBWR", "MKL_DEBUG_CPU_TYPE", "MKL_ENABLE_INSTRUCTIONS"),
     *("ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA"),
 )
+# They bind threads to cores.
 BINDING_VARIABLES = ("GOMP_CPU_AFFINITY", "KMP_AFFINITY", "OMP_PLACES", "OMP_PROC_BIND")
 
+# They set the number of threads.
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -19,9 +21,9 @@ THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
     "NUMEXPR_NUM_THREADS",
 )
-CACHE_VARIABLES = ("JAX_COMPILATION_CACHE_DIR",)  # with which a first call would compile nothing
+CACHE_VARIABLES = ("JAX_COMPILATION_CACHE_DIR",)  # with a warm cache the first call would not compile
 
-# Not TF_ alone: other tools, Terraform among them, begin their variables so.
+# Not TF_ alone: other tools, such as Terraform, use this prefix too.
 FRAMEWORK_PREFIXES = (
     *("CUDA_", "JAX_", "KMP_", "MKL_", "OMP_", "OPENBLAS_", "PYTORCH_", "TORCH", "XLA_"),
     *("TF_CPU_", "TF_CUDNN_", "TF_DETERMINISTIC_", "TF_ENABLE_", "TF_FORCE_", "TF_GPU_", "TF_NUM_", "TF_XLA_"),
@@ -29,5 +31,5 @@ FRAMEWORK_PREFIXES = (
 
 
 def settings_of_frameworks(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables by which the user has set frameworks or thread libraries: all workers inherit them."""
+    """Return the variables that configure frameworks or thread libraries, by name. All workers inherit them."""
     return {name: value for name, value in sorted(environment.items()) if name.startswith(FRAMEWORK_PREFIXES)}

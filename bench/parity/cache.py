@@ -1,4 +1,4 @@
-"""Envelopes that were computed once are kept, in the user's cache, for as long as what they come from is the same."""
+"""Cache of envelopes on disk, kept between runs; a key stands for everything that its envelope depends on."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from backends.contract import Precision
 from bench.parity.envelope import Envelope, load_envelope, save_envelope
 
 PACKAGES = Path(__file__).resolve().parents[2]
-SOURCES = (  # all that a number in an envelope comes from
-    *("backends/contract.py", "backends/words.py", "backends/numpy_backend.py", "backends/numpy_layers.py"),
+SOURCES = (  # all code that a number in an envelope depends on
+    *("backends/contract.py", "backends/words.py", "backends/numpy_reference.py"),
     *("bench/parity/traces.py", "bench/parity/rounding.py", "bench/parity/envelope.py"),
     "bench/tasks",
 )
 
 
 class EnvelopeCache:
-    """A folder with a file for each envelope, named by the digest of what it comes from."""
+    """A folder with a file for each envelope, named by the digest of everything it depends on (`cache_key`)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -49,9 +49,9 @@ class EnvelopeCache:
 
 
 def cache_key(task: str, settings: Mapping[str, Any], precision: Precision, epochs: int | None) -> str:
-    """Return the digest of all that an envelope comes from: every setting of its task, precision, length, and code."""
-    told = msgspec.json.encode([task, settings, precision, epochs, np.__version__, _code()], order="sorted")
-    return hashlib.sha256(told).hexdigest()
+    """Return the digest of what an envelope depends on: every setting of its task, precision, epochs, and code."""
+    identity = msgspec.json.encode([task, settings, precision, epochs, np.__version__, _code()], order="sorted")
+    return hashlib.sha256(identity).hexdigest()
 
 
 @cache

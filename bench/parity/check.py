@@ -1,24 +1,29 @@
-"""The numerical check: NumPy's traces, those of every row, and the timed runs, held against each other tier by tier."""
+"""The parity check: float64 traces of every row, then the timed runs, compared with the reference tier by tier.
+
+`results_before_timing` and then `judge_timed` on each timed run are the whole check; `check_parity` does both.
+"""
 
 from __future__ import annotations
 
 import tempfile
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace as replace_field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
-from backends.contract import Device, Params, Precision
+from backends.contract import Device, Params
 from bench.events import Listener
 from bench.harness.availability import fetch_data, unavailable
-from bench.harness.pool import compute, share_out
+from bench.harness.executor import record_of
 from bench.harness.process import Worker
 from bench.harness.setup import WorkerSetup
-from bench.parity.cache import EnvelopeCache, cache_key
-from bench.parity.envelope import Envelope, load_envelope
+from bench.harness.time_job import TimeRequest
+from bench.parity.compute import Computer, NotComputed, reference_row
+from bench.parity.jobs import FollowRequest, TraceRequest
+from bench.parity.references import NoReference, References, Timed
 from bench.parity.tiers import (
     Departure,
     Tier,
@@ -29,257 +34,175 @@ from bench.parity.tiers import (
     largest_part,
     timed_losses,
 )
-from bench.parity.traces import Trace, load_params, load_trace
-from bench.records.schema import Job, ParityResult, Record, Request, Row
-from bench.tasks import Task
-from bench.tasks.datasets.fetch import data_folders
-from bench.tasks.names import find_task
-from bench.tasks.settings import override
-from bench.tasks.settings import settings as settings_of
-
-T = TypeVar("T")
+from bench.parity.traces import load_params, load_trace
+from bench.records.schema import Job, ParityResult, Record, Row
 
 
-class Timed(NamedTuple):
-    """What an envelope of a timed run is for."""
-
-    task: str
-    precision: Precision
-
-
-class NoReference(Exception):
-    """Raised where NumPy itself cannot compute what others are held against; the message says why."""
+@contextmanager
+def open_references(setup: WorkerSetup, settings: Mapping[str, Any], listener: Listener) -> Iterator[References]:
+    """Yield references, none of them computed yet, for tasks with these settings."""
+    with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
+        yield References(Computer(setup, Path(scratch), dict(settings), listener))
 
 
-class Parity:
-    """Computes references by NumPy and traces by every row, and holds them against each other.
+def results_before_timing(
+    rows: Sequence[Row], references: References, *, followed: bool = True, timed: bool = True
+) -> Iterator[ParityResult]:
+    """Yield what is known of each row before its timed run; compute the references that this and the timed run need.
 
-    Nothing is timed here, so workers share out the cores.
+    Where the rows are `followed`, that is the result of the float64 check. Where not, each row counts as right until
+    its timed run says otherwise.
     """
+    if followed:
+        references.add_traces(dict.fromkeys(row.task for row in rows))
+        yield from float64_check(rows, references, timed=timed)
+        return
+    references.add_envelopes(references.missing(rows))
+    for row in rows:
+        yield ParityResult(row=row, settings=dict(references.computer.settings), status="ok", agrees=True)
 
-    def __init__(self, setup: WorkerSetup, scratch: Path, settings: Mapping[str, Any], listener: Listener) -> None:
-        self.setup = setup
-        self.scratch = scratch
-        self.settings = dict(settings)
-        self.listener = listener
-        self.cache = EnvelopeCache(data_folders(setup.environment)[0] / "envelopes")
-        self.references: dict[str, Trace] = {}
-        self.envelopes: dict[tuple[str, Precision, int | None], Envelope] = {}
-        self.failures: dict[str, str] = {}  # of references, by task
-        self.computing = threading.Lock()
 
-    def refer(self, tasks: Iterable[str]) -> None:
-        """Compute the float64 trace of each task by NumPy."""
-        tasks = list(tasks)
-        self.listener.stage("reference", len(tasks))
-        for _ in share_out([[task] for task in tasks], self._refer, self.setup, self.scratch):
-            pass
+def float64_check(rows: Sequence[Row], references: References, *, timed: bool) -> Iterator[ParityResult]:
+    """Yield the result of each row in the tiers gradient and trajectory; the reference's traces have been added.
 
-    def trust(self, rows: Sequence[Row]) -> Iterator[ParityResult]:
-        """Yield a verdict on each row that is right until its timed run says otherwise; compute the envelopes alone."""
-        owed = self._owed(rows)
-        if owed:
-            self.listener.stage("envelope", len(owed))
-        for _ in share_out([[kind] for kind in owed], self._surround_timed, self.setup, self.scratch):
-            pass
-        for row in rows:
-            yield ParityResult(row=row, settings=self.settings, status="ok", agrees=True)
+    One worker serves all tasks of a backend, mode and device. For rows that are to be `timed` too, the envelopes of
+    these runs are computed at the same time. They come first: each takes as long as many rows, and would be waited for
+    at the end.
+    """
+    missing = references.missing(rows) if timed else []
+    references.computer.listener.stage("parity", len(missing) + len(rows))
+    kinds: dict[tuple[str, str, Device], list[Row | Timed]] = {}
+    for row in rows:
+        kinds.setdefault((row.backend, row.mode, row.device), []).append(row)
 
-    def check(self, rows: Sequence[Row], *, timed: bool = True) -> Iterator[ParityResult]:
-        """Yield the verdict of each row; one worker serves all tasks of a backend, mode and device.
-
-        For rows that are to be timed too, compute their envelopes meanwhile, but for those that are kept from an
-        earlier time. They come first: each takes as long as many a check, and would be waited for at the end.
-        """
-        owed = self._owed(rows) if timed else []
-        self.listener.stage("parity", len(owed) + len(rows))
-        kinds: dict[tuple[str, str, Device], list[Row | Timed]] = {}
-        for row in rows:
-            kinds.setdefault((row.backend, row.mode, row.device), []).append(row)
-        alone: list[list[Row | Timed]] = [[kind] for kind in owed]
-        for verdict in share_out([*alone, *kinds.values()], self._check_or_surround, self.setup, self.scratch):
-            if verdict is not None:
-                yield verdict
-
-    def _owed(self, rows: Iterable[Row]) -> list[Timed]:
-        """Return what envelopes are not known yet."""
-        kinds = dict.fromkeys(Timed(row.task, row.precision) for row in rows if row.task not in self.failures)
-        return [kind for kind in kinds if not self._recall(*kind, None)]
-
-    def _check_or_surround(self, item: Row | Timed, worker: Worker) -> ParityResult | None:
+    def work(item: Row | Timed, worker: Worker) -> ParityResult | None:
         if isinstance(item, Row):
-            return self._check(item, worker)
-        self._surround_timed(item, worker)
+            return _shown_check(item, references, worker)
+        references.add_envelope(item, worker)
         return None
 
-    def check_timed(self, verdicts: Iterable[ParityResult]) -> Iterator[ParityResult]:
-        """Yield the verdicts, each whose row is right so far with what one timed run adds to it."""
-        verdicts = list(verdicts)
-        right = [verdict.row for verdict in verdicts if verdict.agrees]
-        self.listener.stage("timed runs", len(right))
-        for verdict in verdicts:
-            if not verdict.agrees:
-                yield verdict
-                continue
-            label = str(verdict.row)
-            self.listener.begins(label)
-            with self.setup.worker(self.scratch) as worker:
-                job = Job(row=verdict.row, threads=self.setup.threads, block=0, settings=self.settings)
-                record = worker.run(Request(kind="time", job=job), self.setup.time_limit_s)
-            self.listener.ended(label, record.status)
-            if record.status != "ok":
-                verdict = msgspec.structs.replace(verdict, status=record.status, agrees=None, reason=record.reason)
-            yield self.judge(verdict, record)
-
-    def judge(self, verdict: ParityResult, record: Record) -> ParityResult:
-        """Return the verdict with what the timed run adds; where that failed, a row that was trusted is not known."""
-        row, quality = record.job.row, record.quality
-        if quality is None:
-            if verdict.agrees and verdict.losses is None:
-                return msgspec.structs.replace(verdict, status=record.status, agrees=None, reason=record.reason)
-            return verdict
-        envelope = self.envelopes.get((row.task, row.precision, None))
-        if envelope is None:
-            told = verdict.reason or self.failures.get(row.task, "no envelope")
-            return msgspec.structs.replace(verdict, agrees=False if verdict.agrees is False else None, reason=told)
-        losses = compare_timed_losses(timed_losses(quality), row.precision, envelope)
-        if not losses.fault:
-            losses = compare_repeated(quality, losses.size)
-        metric = compare_timed_metric(quality.metric, quality.value, row.precision, envelope)
-        return msgspec.structs.replace(
-            with_tiers(verdict, {"envelope": losses, "metric": metric}), envelope=losses.size, metric=metric.size
-        )
-
-    def _refer(self, task: str, worker: Worker) -> None:
-        label = str(numpy_row(task, "float64"))
-        self.listener.begins(label)
-        request = Request(kind="trace", job=self._job(numpy_row(task, "float64")))
-        record, trace = self._compute(request, worker, load_trace)
-        if trace is None:
-            self.failures[task] = f"no reference: {record.reason}"
-        else:
-            self.references[task] = trace
-        self.listener.ended(label, record.status)
-
-    def _surround_timed(self, kind: Timed, worker: Worker) -> None:
-        label = str(numpy_row(*kind))
-        self.listener.begins(label)
-        try:
-            self._surround(*kind, worker)
-        except NoReference as error:
-            self.failures[kind[0]] = str(error)
-        self.listener.ended(label, "failed" if kind[0] in self.failures else "ok")
-
-    def _recall(self, task: str, precision: Precision, epochs: int | None) -> bool:
-        """Return whether an envelope is known already."""
-        name = task, precision, epochs
-        if name not in self.envelopes:
-            kept = self.cache.get(self._key(task, precision, epochs))
-            if kept is None:
-                return False
-            self.envelopes[name] = kept
-        return True
-
-    def _surround(self, task: str, precision: Precision, worker: Worker, epochs: int | None = None) -> Envelope:
-        """Return an envelope, computed if it is not known yet. Raises `NoReference`."""
-        if not self._recall(task, precision, epochs):
-            job = self._job(numpy_row(task, precision))
-            request = Request(kind="envelope", job=job, epochs=epochs)
-            record, envelope = self._compute(request, worker, load_envelope)
-            if envelope is None:
-                raise NoReference(f"no envelope: {record.reason}")
-            self.cache.put(self._key(task, precision, epochs), envelope)
-            self.envelopes[task, precision, epochs] = envelope
-        return self.envelopes[task, precision, epochs]
-
-    def _key(self, task: str, precision: Precision, epochs: int | None) -> str:
-        return cache_key(task, settings_of(self._task(task)), precision, epochs)
-
-    def _task(self, name: str) -> Task:
-        return override(find_task(name), self.settings)
-
-    def _check(self, row: Row, worker: Worker) -> ParityResult:
-        label = str(msgspec.structs.replace(row, precision="float64"))
-        self.listener.begins(label)
-        verdict = self._verdict(row, worker)
-        self.listener.ended(label, verdict.status)
-        return verdict
-
-    def _verdict(self, row: Row, worker: Worker) -> ParityResult:
-        if row.task in self.failures:
-            return ParityResult(row=row, settings=self.settings, status="failed", reason=self.failures[row.task])
-        exact = msgspec.structs.replace(row, precision="float64")
-        record, mine = self._compute(Request(kind="trace", job=self._job(exact)), worker, load_trace)
-        verdict = ParityResult(row=row, settings=self.settings, status=record.status, reason=record.reason)
-        if mine is None:
-            return verdict
-        right = self.references[row.task]
-        try:
-            gradient, losses, params = compare_traces(mine, right, lambda: self._explain(row.task, worker))
-        except NoReference as error:
-            return msgspec.structs.replace(verdict, status="failed", reason=str(error))
-        if losses.fault and losses.step and not gradient.fault:
-            losses = replace(losses, fault=f"{losses.fault}{self._where(exact, losses.step, worker)}")
-        trajectory = losses if losses.fault else params
-        return msgspec.structs.replace(
-            with_tiers(msgspec.structs.replace(verdict, agrees=True), {"gradient": gradient, "trajectory": trajectory}),
-            gradient=gradient.size,
-            losses=losses.size,
-            parameters=params.size,
-        )
-
-    def _explain(self, task: str, worker: Worker) -> Envelope:
-        """Return what rounding explains of a trace. Raises `NoReference`."""
-        with self.computing:  # several rows of a task may ask for its envelope
-            return self._surround(task, "float64", worker, self._task(task).check_epochs)
-
-    def _where(self, row: Row, step: int, worker: Worker) -> str:
-        """Return which layer departs most when a loss first does, as the end of a sentence, empty where that fails."""
-        theirs, ours = (self._follow(each, step, worker) for each in (row, numpy_row(row.task, "float64")))
-        return "" if theirs is None or ours is None else f"; by then most off: {largest_part(theirs, ours)}"
-
-    def _follow(self, row: Row, steps: int, worker: Worker) -> Params | None:
-        """Return the parameters after some steps, None where that fails."""
-        return self._compute(Request(kind="follow", job=self._job(row), steps=steps), worker, load_params)[1]
-
-    def _job(self, row: Row) -> Job:
-        return Job(row=row, threads=1, block=0, settings=self.settings)
-
-    def _compute(self, request: Request, worker: Worker, load: Callable[[Path], T]) -> tuple[Record, T | None]:
-        """Return the record of a request, and the arrays that came of it, None where it failed."""
-        record, arrays = compute(request, worker, load, self.setup, self.scratch)
-        return record, next(iter(arrays.values()), None)
+    alone: list[list[Row | Timed]] = [[kind] for kind in missing]
+    for result in references.computer.share_out([*alone, *kinds.values()], work):
+        if result is not None:
+            yield result
 
 
-def numpy_row(task: str, precision: Precision) -> Row:
-    """Return the row that others are held against."""
-    return Row(task=task, backend="numpy", mode="loop", device="cpu", precision=precision)
+def judge_timed(result: ParityResult, record: Record, references: References) -> ParityResult:
+    """Return the result with the tiers envelope and metric, of the row's timed run.
+
+    Where that run failed, a row that was not followed in float64 is not known to be right.
+    """
+    quality, row = record.quality, result.row
+    if quality is None:
+        if result.agrees and result.losses is None:
+            return replace(result, status=record.status, agrees=None, reason=record.reason)
+        return result
+    try:
+        envelope = references.timed_envelope(row)
+    except NoReference as error:
+        reason = result.reason or str(error)
+        return replace(result, agrees=False if result.agrees is False else None, reason=reason)
+    losses = compare_timed_losses(timed_losses(quality), row.precision, envelope)
+    if not losses.fault:
+        losses = compare_repeated(quality, losses.size)
+    metric = compare_timed_metric(quality.metric, quality.value, row.precision, envelope)
+    result = with_tiers(result, {"envelope": losses, "metric": metric})
+    return replace(result, envelope=losses.size, metric=metric.size)
 
 
-def with_tiers(verdict: ParityResult, departures: Mapping[Tier, Departure]) -> ParityResult:
-    """Return the verdict with the first fault of these tiers, unless an earlier tier has found one."""
+def with_tiers(result: ParityResult, departures: Mapping[Tier, Departure]) -> ParityResult:
+    """Return the result with the first fault of these tiers, unless an earlier tier has found one."""
     for tier, departure in departures.items():
-        if departure.fault and not verdict.tier:
-            where = f"the timed run in {verdict.row.precision}" if tier in ("envelope", "metric") else "float64"
-            verdict = msgspec.structs.replace(
-                verdict, agrees=False, tier=tier, reason=f"{tier} ({where}): {departure.fault}"
-            )
-    return verdict
+        if departure.fault and not result.tier:
+            where = f"the timed run in {result.row.precision}" if tier in ("envelope", "metric") else "float64"
+            result = replace(result, agrees=False, tier=tier, reason=f"{tier} ({where}): {departure.fault}")
+    return result
 
 
 def check_parity(
-    rows: Sequence[Row], setup: WorkerSetup, settings: Mapping[str, Any], listener: Listener, *, timed: bool = False
+    rows: Sequence[Row],
+    setup: WorkerSetup,
+    settings: Mapping[str, Any],
+    listener: Listener,
+    *,
+    timed: bool = False,
+    followed: bool = True,
 ) -> Iterator[ParityResult]:
-    """Yield the verdict on every row; those that cannot run come first.
+    """Yield the parity result of every row; those that cannot run come first.
 
-    Of the float64 tiers alone, or of all, with one timed run for each row that is right by those.
+    Where `timed`, each row that is right so far is trained once more as it is timed. For `followed` see
+    `results_before_timing`.
     """
-    skipped = unavailable(rows, fetch_data(dict.fromkeys(row.task for row in rows), setup, listener))
+    lost = fetch_data(dict.fromkeys(row.task for row in rows), setup, listener)
+    skipped = unavailable(rows, lost, setup.backends)
     for row, (status, reason) in skipped.items():
         yield ParityResult(row=row, settings=dict(settings), status=status, reason=reason)
     possible = [row for row in rows if row not in skipped]
-    with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
-        parity = Parity(setup, Path(scratch), settings, listener)
-        parity.refer(dict.fromkeys(row.task for row in possible))
-        verdicts = parity.check(possible, timed=timed)
-        yield from parity.check_timed(verdicts) if timed else verdicts
+    with open_references(setup, settings, listener) as references:
+        results = results_before_timing(possible, references, followed=followed, timed=timed)
+        yield from _time_once(results, references) if timed else results
+
+
+def _time_once(results: Iterable[ParityResult], references: References) -> Iterator[ParityResult]:
+    """Yield the results, each whose row is right so far with what one timed run adds to it."""
+    results = list(results)
+    computer = references.computer
+    computer.listener.stage("timed runs", sum(result.agrees is True for result in results))
+    for result in results:
+        if not result.agrees:
+            yield result
+            continue
+        row, threads = result.row, computer.setup.threads
+        job = Job(row=row, threads=threads, block=0, settings=dict(computer.settings))
+        computer.listener.begins(str(row))
+        with computer.setup.worker(computer.scratch) as worker:
+            request = TimeRequest(job=job, backend=computer.backend(row))
+            record = record_of(request, worker, computer.setup.time_limit_s)
+        computer.listener.ended(str(row), record.status)
+        if record.status == "ok":
+            yield judge_timed(result, record, references)
+        else:
+            yield replace(result, status=record.status, agrees=None, reason=record.reason)
+
+
+def _shown_check(row: Row, references: References, worker: Worker) -> ParityResult:
+    exact = replace(row, precision="float64")
+    references.computer.listener.begins(str(exact))
+    result = _check(row, exact, references, worker)
+    references.computer.listener.ended(str(exact), result.status)
+    return result
+
+
+def _check(row: Row, exact: Row, references: References, worker: Worker) -> ParityResult:
+    """Return the result of a row from the trace of `exact`, the same row in float64."""
+    computer = references.computer
+    result = ParityResult(row=row, settings=dict(computer.settings), status="ok", agrees=True)
+    try:
+        right = references.trace(row.task)
+        request = TraceRequest(job=computer.job(exact), backend=computer.backend(row))
+        mine = computer.array(request, worker, load_trace)
+        gradient, losses, params = compare_traces(mine, right, lambda: references.trace_envelope(row.task, worker))
+    except NotComputed as error:
+        return replace(result, status=error.status, agrees=None, reason=str(error))
+    except NoReference as error:
+        return replace(result, status="failed", agrees=None, reason=str(error))
+    if losses.fault and losses.step and not gradient.fault:
+        where = _most_off(exact, losses.step, computer, worker)
+        losses = replace_field(losses, fault=f"{losses.fault}{where}")
+    trajectory = losses if losses.fault else params
+    result = with_tiers(result, {"gradient": gradient, "trajectory": trajectory})
+    return replace(result, gradient=gradient.size, losses=losses.size, parameters=params.size)
+
+
+def _most_off(row: Row, step: int, computer: Computer, worker: Worker) -> str:
+    """Return which layer departs most when a loss first does, as the end of a sentence; empty where that fails."""
+
+    def follow(row: Row) -> Params:
+        request = FollowRequest(job=computer.job(row), backend=computer.backend(row), steps=step)
+        return computer.array(request, worker, load_params)
+
+    try:
+        theirs, ours = follow(row), follow(reference_row(row.task, "float64"))
+    except NotComputed:
+        return ""
+    return f"; by then most off: {largest_part(theirs, ours)}"

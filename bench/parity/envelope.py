@@ -1,4 +1,4 @@
-"""How far rounding alone carries a training: the spread of runs with other rounding errors (`bench.parity.rounding`).
+"""How far rounding alone carries a training: the spread of runs with random errors (`bench.parity.rounding`).
 
 A ReLU that flips amplifies a rounding error, so that two right backends may part by 1e-7 of a loss or by a tenth of it,
 depending on task, setting and step. No fixed tolerance tells that from a fault; this spread around the run in float64

@@ -5,61 +5,81 @@ from __future__ import annotations
 from pathlib import Path
 
 from backends.contract import Precision
-from bench.harness.job import entry_of, find_data, placement_of, task_of
+from bench.harness.job import find_data, placement_of, task_of
+from bench.harness.protocol import Done, JobRequest
 from bench.parity.envelope import save_envelope
 from bench.parity.rounding import surrounded
 from bench.parity.traces import params_after, save_params, save_trace, save_training_result, traces, training_results
-from bench.records.schema import Record, Request
 from bench.tasks.training import Training, make_training, reseeded
 
 
-def trace_job(request: Request) -> Record:
-    """Follow the first epochs, in float64 for parity."""
-    backend, task = entry_of(request.job).load(), task_of(request.job)
-    seeds, trainings = trainings_of(request, request.job.row.precision)
-    found = traces(backend, placement_of(request.job), trainings, task.check_epochs)
-    for seed, trace in zip(seeds, found, strict=True):
-        save_trace(file_of(request, seed), trace)
-    return Record(job=request.job, status="ok")
+class ArraysRequest(JobRequest[Done], frozen=True, kw_only=True):
+    """A request that leaves a file of arrays for each seed."""
+
+    folder: str = ""  # where the files go
+    seeds: tuple[int, ...] = ()  # of weights and order; none for the task's own
+
+    def trainings(self, precision: Precision) -> dict[int, Training]:
+        """Return the training of each seed; they share one problem."""
+        task = task_of(self.job)
+        training = make_training(task, precision, find_data())
+        return {
+            seed: training if seed == task.seed else reseeded(training, task, precision, seed)
+            for seed in self.seeds or (task.seed,)
+        }
+
+    def file(self, seed: int) -> Path:
+        """Return where the arrays of a seed go."""
+        return Path(self.folder) / f"{seed}.npz"
 
 
-def outcome_job(request: Request) -> Record:
+class TraceRequest(ArraysRequest, frozen=True, kw_only=True):
+    """Compute the gradient of the first batch, and losses and parameters of the first epochs."""
+
+    def answer(self) -> Done:
+        """Train the first epochs, in float64 for parity."""
+        backend, trainings = self.backend.load(), self.trainings(self.job.row.precision)
+        found = traces(backend, placement_of(self.job), list(trainings.values()), task_of(self.job).check_epochs)
+        for seed, trace in zip(trainings, found, strict=True):
+            save_trace(self.file(seed), trace)
+        return Done()
+
+
+class TrainRequest(ArraysRequest, frozen=True, kw_only=True):
     """Train to the end, untimed."""
-    backend = entry_of(request.job).load()
-    seeds, trainings = trainings_of(request, request.job.row.precision)
-    for seed, found in zip(seeds, training_results(backend, placement_of(request.job), trainings), strict=True):
-        save_training_result(file_of(request, seed), found)
-    return Record(job=request.job, status="ok")
+
+    def answer(self) -> Done:
+        """Train all epochs."""
+        backend, trainings = self.backend.load(), self.trainings(self.job.row.precision)
+        found = training_results(backend, placement_of(self.job), list(trainings.values()))
+        for seed, result in zip(trainings, found, strict=True):
+            save_training_result(self.file(seed), result)
+        return Done()
 
 
-def follow_job(request: Request) -> Record:
-    """Compute the parameters after some steps."""
-    backend = entry_of(request.job).load()
-    ((seed,), (training,)) = trainings_of(request, request.job.row.precision)
-    save_params(file_of(request, seed), params_after(backend, placement_of(request.job), training, request.steps))
-    return Record(job=request.job, status="ok")
+class FollowRequest(ArraysRequest, frozen=True, kw_only=True):
+    """Compute the parameters after some steps, for one seed."""
+
+    steps: int
+
+    def answer(self) -> Done:
+        """Train so many steps."""
+        backend, trainings = self.backend.load(), self.trainings(self.job.row.precision)
+        ((seed, training),) = trainings.items()
+        save_params(self.file(seed), params_after(backend, placement_of(self.job), training, self.steps))
+        return Done()
 
 
-def envelope_job(request: Request) -> Record:
-    """See how far rounding carries NumPy's training in the precision of the job."""
-    job, task = request.job, task_of(request.job)
-    epochs = request.epochs or task.epochs
-    seeds, centres = trainings_of(request, "float64")
-    _, trainings = trainings_of(request, job.row.precision)
-    for seed, *pair in zip(seeds, centres, trainings, strict=True):
-        centre, training = (each.shortened(epochs) for each in pair)
-        save_envelope(file_of(request, seed), surrounded(centre, training, placement_of(job), seed))
-    return Record(job=job, status="ok")
+class EnvelopeRequest(ArraysRequest, frozen=True, kw_only=True):
+    """Compute how far rounding alone carries the reference's training, in the precision of the job."""
 
+    epochs: int | None = None  # None for all
 
-def trainings_of(request: Request, precision: Precision) -> tuple[tuple[int, ...], list[Training]]:
-    """Return the seeds of a request, and the training of each; they share one problem."""
-    task = task_of(request.job)
-    training = make_training(task, precision, find_data())
-    seeds = request.seeds or (task.seed,)
-    return seeds, [training if seed == task.seed else reseeded(training, task, precision, seed) for seed in seeds]
-
-
-def file_of(request: Request, seed: int) -> Path:
-    """Return where the arrays of a seed go."""
-    return Path(request.folder) / f"{seed}.npz"
+    def answer(self) -> Done:
+        """Train the reference in float64, and with rounding errors of the job's precision."""
+        epochs = self.epochs or task_of(self.job).epochs
+        centres, trainings = self.trainings("float64"), self.trainings(self.job.row.precision)
+        for seed, training in trainings.items():
+            centre, training = centres[seed].shortened(epochs), training.shortened(epochs)
+            save_envelope(self.file(seed), surrounded(centre, training, seed))
+        return Done()

@@ -1,10 +1,11 @@
-"""NumPy's training with rounding errors drawn at random: where another framework's errors may come from.
+"""The reference trained with random errors in place of rounding: how far correct backends may depart from it.
 
 Monte Carlo arithmetic (Parker 1997, Monte Carlo Arithmetic: exploiting randomness in floating-point arithmetic) adds to
-each result a random error as large as rounding's own, so that runs spread as implementations do. Here it is added where
-it matters: to the start; to the optimizer's settings; at the loss, whose gradient is a difference of numbers that come
-to be nearly the same; and to the sums over inputs and over a batch, which others add up in another order than NumPy.
-Without the errors at the loss right backends were found 40 times as far off as the spread, without those of sums 18.
+each result a random error of the size of its rounding error, so that runs spread as implementations do. Here errors are
+added where they matter: to the initial parameters; to the optimizer's settings; to the outputs at the loss, whose
+gradient is a difference of numbers that come to be nearly equal; and to the sums over inputs and over the batch, which
+other frameworks add up in another order. Without the errors at the loss, correct backends departed by up to 40 times
+the spread; without those of the sums, by up to 18 times.
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.contract import Array, LayerParams, Placement
-from backends.numpy_backend import NumpyTrainer
-from backends.numpy_layers import Batch, LocalCounts, NumpyLayer
+from backends.contract import Array, LayerParams
+from backends.numpy_reference import Arithmetic, LossAndGradient, ReferenceTrainer, arithmetic_of
 from bench.parity.envelope import Envelope, envelope_of
 from bench.parity.traces import TrainingResult, train_to_end
 from bench.tasks.seeding import stream
@@ -26,30 +26,25 @@ from bench.tasks.training import Training
 RUNS = 5
 
 
-def surrounded(centre: Training, training: Training, placement: Placement, seed: int) -> Envelope:
-    """Return the envelope of a training, in the precision of `placement`, around `centre`, the same in float64."""
-    exact = NumpyTrainer(centre.problem, replace(placement, precision="float64"))
-    runs = [rounded_result(training, placement, seed, number) for number in range(RUNS)]
+def surrounded(centre: Training, training: Training, seed: int) -> Envelope:
+    """Return the envelope of `training`, in its own precision, around `centre`, the same training in float64."""
+    exact = ReferenceTrainer(centre.problem, arithmetic_of(centre.problem))
+    runs = [rounded_result(training, seed, number) for number in range(RUNS)]
     return envelope_of(train_to_end(exact, centre), runs, len(centre.test.targets))
 
 
-def rounded_result(training: Training, placement: Placement, seed: int, number: int) -> TrainingResult:
-    """Return what a training comes to with other rounding errors; each number draws others."""
+def rounded_result(training: Training, seed: int, number: int) -> TrainingResult:
+    """Return the outcome of a training with random errors; each `number` draws other ones."""
     rng = stream(seed, "rounding", number)
     training = nudged(training, rng)
-    trainer = NumpyTrainer(training.problem, placement)
-    trainer.loss = blurred(trainer.loss, training.problem.loss == "softmax_cross_entropy", rng)
-    for layer in trainer.layers:
-        layer.forward = summed(layer, rng)  # type: ignore[method-assign]
-        layer.backward = added_up(layer, rng)  # type: ignore[assignment, method-assign]
-    return train_to_end(trainer, training)
+    return train_to_end(ReferenceTrainer(training.problem, blurred(arithmetic_of(training.problem), rng)), training)
 
 
 def nudged(training: Training, rng: np.random.Generator) -> Training:
-    """Return a training whose start and whose optimizer's settings are off by one unit in the last place, or by none.
+    """Return a training with each initial parameter and optimizer setting off by one unit in the last place, or none.
 
-    The settings too, because frameworks keep them, and what they compute of them, in the precision of the training:
-    1 - beta^t near 0 is where Adam's rounding errors are largest.
+    The settings too, because frameworks keep them, and what they compute from them, in the precision of the training:
+    Adam's rounding errors are largest where 1 - beta^t is near 0.
     """
     initial = tuple(LayerParams(*(_nudged(part, rng) for part in layer)) for layer in training.initial)
     optimizer, dtype = training.problem.optimizer, initial[0].weights.dtype
@@ -64,61 +59,45 @@ def _nudged(part: Array, rng: np.random.Generator) -> Array:
     return np.where(np.isnan(towards), part, np.nextafter(part, towards))
 
 
-Loss = Callable[[Array, Array, Array], float]
+def blurred(plain: Arithmetic, rng: np.random.Generator) -> Arithmetic:
+    """Return the same operations with random errors from `rng`."""
+    return Arithmetic(
+        affine=blurred_affine(plain.affine, rng),
+        layer_gradients=blurred_layer_gradients(plain.layer_gradients, rng),
+        loss=blurred_loss(plain.loss, rng),
+    )
 
 
-def blurred(loss: Loss, takes_softmax: bool, rng: np.random.Generator) -> Loss:
-    """Return a loss (see `backends.numpy_layers`) of outputs that are off by up to a unit in the last place.
+def blurred_affine(plain: Callable[[Array, Array, Array], Array], rng: np.random.Generator) -> Callable[..., Array]:
+    """Return x W + b with the error of adding up the inputs term by term.
 
-    A softmax gives probabilities, from which 1 is subtracted at the class: they are off by as much.
+    The error decides on which side of its kink a ReLU is. It is the root of the number of terms that are not zero,
+    times the root mean square of all sums [batch, outputs], as the terms of a single one may cancel, times a third of a
+    unit in the last place.
     """
 
-    def blurred_loss(outputs: Array, targets: Array, gradient: Array) -> float:
-        unit = np.finfo(outputs.dtype).eps
-        value = loss(_off(outputs, unit, rng), targets, gradient)
-        value *= 1 + rng.uniform(-1, 1) * _of_a_sum(len(targets), unit)
-        if takes_softmax:
-            rows = np.arange(len(targets))
-            at_class = 1 + gradient[rows, targets] * len(targets)  # the probability
-            gradient[rows, targets] += (_off(at_class, unit, rng) - at_class) / len(targets)
-        return value
+    def affine(x: Array, weights: Array, bias: Array) -> Array:
+        z = plain(x, weights, bias)
+        share = _of_a_sum(np.count_nonzero(x) / max(len(x), 1), np.finfo(x.dtype).eps)
+        root_mean_square = np.sqrt(np.vdot(z, z) / z.size)
+        blurred: Array = z + (share * root_mean_square * rng.uniform(-1, 1, z.shape)).astype(z.dtype)
+        return blurred
 
-    return blurred_loss
+    return affine
 
 
-def summed(layer: NumpyLayer, rng: np.random.Generator) -> Callable[..., Array]:
-    """Return the layer's forward pass, its sums over the inputs off by what adding up term by term loses.
+def blurred_layer_gradients(
+    plain: Callable[[Array, Array], LayerParams], rng: np.random.Generator
+) -> Callable[[Array, Array], LayerParams]:
+    """Return the gradients by weights and bias with the error of adding up the batch term by term.
 
-    That decides on which side of its kink a ReLU comes to lie. Where terms mostly cancel, a sum is off in units of its
-    root mean square, times the root of their number; zeros lose nothing.
+    The error is the root of the number of terms, times the sum of their absolute values, times a third of a unit in the
+    last place (the deviation of a random walk; Higham and Mary 2019, A new approach to probabilistic rounding error
+    analysis).
     """
-    plain, activate = layer.forward, layer.activate
-    share = 0.0
 
-    def blurred_activate(z: Array) -> None:
-        z += (share * np.sqrt(np.mean(z * z)) * rng.uniform(-1, 1, z.shape)).astype(z.dtype)
-        activate(z)
-
-    def forward(inputs: Batch, out: Array | None = None) -> Array:
-        nonlocal share
-        terms = inputs.counts if isinstance(inputs, LocalCounts) else inputs
-        share = _of_a_sum(np.count_nonzero(terms) / max(len(terms), 1), np.finfo(terms.dtype).eps)
-        return plain(inputs, out)
-
-    layer.activate = blurred_activate
-    return forward
-
-
-def added_up(layer: NumpyLayer, rng: np.random.Generator) -> Callable[[Batch, Array], None]:
-    """Return the layer's backward pass, its sums over the batch off by what adding up term by term loses.
-
-    That is the root of the number of terms times their absolute sum, times a third of a unit in the last place (the
-    deviation of a random walk; Higham and Mary 2019, A new approach to probabilistic rounding error analysis).
-    """
-    plain = layer.backward
-
-    def backward(inputs: Batch, gradient: Array) -> None:
-        plain(inputs, gradient)
+    def layer_gradients(x: Array, gradient: Array) -> LayerParams:
+        weights, bias = plain(x, gradient)
         sizes, dtype = np.abs(gradient), gradient.dtype
         share = _of_a_sum(len(gradient), np.finfo(dtype).eps)
 
@@ -126,13 +105,33 @@ def added_up(layer: NumpyLayer, rng: np.random.Generator) -> Callable[[Batch, Ar
             numbers: Array = rng.uniform(-1, 1, count).astype(dtype)
             return numbers
 
-        layer.bias_gradient += share * drawn(layer.outputs.shape[1]) * sizes.sum(axis=0)
-        present, terms = (inputs.present, inputs.counts) if isinstance(inputs, LocalCounts) else (slice(None), inputs)
-        # A draw for each row and one for each column, multiplied: one for each number would take longer than the step.
-        rows, columns = share * drawn(terms.shape[1]), drawn(sizes.shape[1])
-        layer.weights_gradient[present] += (np.abs(terms) * rows).T @ (sizes * columns)
+        bias = bias + share * drawn(len(bias)) * sizes.sum(axis=0)
+        # A draw for each row times one for each column: a draw for each weight would take longer than the step.
+        rows, columns = share * drawn(x.shape[1]), drawn(sizes.shape[1])
+        return LayerParams(weights + (np.abs(x) * rows).T @ (sizes * columns), bias)
 
-    return backward
+    return layer_gradients
+
+
+def blurred_loss(
+    plain: Callable[[Array, Array], LossAndGradient], rng: np.random.Generator
+) -> Callable[[Array, Array], LossAndGradient]:
+    """Return the loss of outputs that are off by up to one unit in the last place.
+
+    With softmax so are the probabilities at the class, before 1 is subtracted from them for the gradient.
+    """
+
+    def loss(outputs: Array, targets: Array) -> LossAndGradient:
+        unit = np.finfo(outputs.dtype).eps
+        value, gradient = plain(_off(outputs, unit, rng), targets)
+        value *= 1 + rng.uniform(-1, 1) * _of_a_sum(len(targets), unit)
+        if targets.ndim == 1:  # class numbers: the loss is the one with softmax
+            at_class = np.arange(len(targets)), targets
+            probability = 1 + gradient[at_class] * len(targets)
+            gradient[at_class] += (_off(probability, unit, rng) - probability) / len(targets)
+        return value, gradient
+
+    return loss
 
 
 def _of_a_sum(terms: float, unit: float) -> float:

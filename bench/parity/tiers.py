@@ -1,8 +1,8 @@
-"""Whether a backend computes what the task defines: pure comparisons with NumPy in float64, in four tiers.
+"""Whether a backend computes what the task defines: pure comparisons with the reference, in four tiers.
 
     gradient     of the first batch, in float64; names the layer
     trajectory   every loss and the parameters at the end of the first epochs, in float64; names the first step
-    envelope     every loss of the timed run itself, held against what rounding explains
+    envelope     every loss of the timed run itself, compared with what rounding explains
     metric       of the timed run itself, likewise
 
 The first two are exact but for rounding. Where a training amplifies that beyond their bounds, what rounding explains in
@@ -185,8 +185,8 @@ def _compare_params(candidate: Params, reference: Params, relative: float, envel
     name = f"{reference[layer]._fields[part]} of layer {layer + 1}"
     if np.isinf(sizes[layer, part]):
         return Departure(size, f"{name}: not finite where the reference's are, or the other way round")
-    told = _allowance(explained[layer, part], allowed[layer, part])
-    return Departure(size, f"{name}: off by {sizes[layer, part]:.1e} relative; {told}")
+    allowance = _allowance(explained[layer, part], allowed[layer, part])
+    return Departure(size, f"{name}: off by {sizes[layer, part]:.1e} relative; {allowance}")
 
 
 def _allowance(explained: float, allowed: float) -> str:

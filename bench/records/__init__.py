@@ -1,1 +1,1 @@
-"""What is written: the lines of a run file, reading and writing it, and where a run came from."""
+"""Run files: the types of their lines, reading and writing them, and the provenance of a run."""

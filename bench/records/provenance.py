@@ -1,4 +1,4 @@
-"""In which facts two runs differ, so that their times are not silently compared. Pure."""
+"""Provenance of a run: time, versions and commit, and how it differs between two runs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import Any, Literal
 from backends.registry import BACKENDS
 from bench.records.schema import Header
 
-PACKAGES = ("levelfield", "jaxlib")  # beside those of the backends
+PACKAGES = ("levelfield", "jaxlib")  # in addition to the packages of the backends
 
 
 def utc_now() -> str:
-    """Return date and time in UTC, to the second."""
+    """Return the current date and time in UTC: `2026-01-31T12:00:00Z`."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what is installed of this suite and the frameworks."""
+    """Return the versions of this suite and of the installed frameworks, by package. Missing packages are left out."""
     found = {}
     for package in dict.fromkeys((*PACKAGES, *(name for entry in BACKENDS.values() for name in entry.distributions))):
         try:
@@ -33,7 +33,7 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str:
-    """Return the commit of the checkout that this code is in, with + where files were changed; unknown outside one."""
+    """Return the commit of this checkout, with + for uncommitted changes; unknown outside a git checkout."""
     here = Path(__file__).resolve().parent
     try:
         described = subprocess.run(
@@ -50,7 +50,7 @@ Kind = Literal["machine", "versions", "settings", "code"]
 
 @dataclass(frozen=True)
 class Difference:
-    """A fact that is not the same in two runs."""
+    """A value of the provenance that differs between two runs."""
 
     kind: Kind
     name: str
@@ -62,7 +62,11 @@ class Difference:
 
 
 def differences(then: Header, now: Header) -> tuple[Difference, ...]:
-    """Return all facts of two headers that differ, but for what is different in every run: time, load, command."""
+    """Return the values that differ between two headers.
+
+    Time, load and command are not compared, because they differ between any two runs. Settings are compared only for
+    tasks that both runs have.
+    """
     machine = {
         "system": (then.machine.system, now.machine.system),
         "processor": (then.machine.cpu, now.machine.cpu),
@@ -83,7 +87,9 @@ def differences(then: Header, now: Header) -> tuple[Difference, ...]:
 
 
 def _gib(header: Header) -> str:
-    return f"{header.machine.memory_bytes / 2**30:.0f} GiB"  # a virtual machine's differs by some MB at every start
+    return (
+        f"{header.machine.memory_bytes / 2**30:.0f} GiB"  # a virtual machine's size differs by some MB after each boot
+    )
 
 
 def _of_mappings(kind: Kind, prefix: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
@@ -93,7 +99,7 @@ def _of_mappings(kind: Kind, prefix: str, then: Mapping[str, Any], now: Mapping[
 
 
 def _plain(value: Any) -> Any:
-    """Return lists as tuples: a run file knows only lists."""
+    """Return the value with lists as tuples: a header read from a file has lists, a new header has tuples."""
     return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
 
 

@@ -1,4 +1,8 @@
-"""Run files: JSON Lines, the header first, a record or verdict a line, each on the disk before the next job starts."""
+"""Read and write run files in the format JSON Lines.
+
+The first line is the header. Each further line is a record, a block or a parity result. Each line is on the disk before
+the next job starts.
+"""
 
 from __future__ import annotations
 
@@ -19,42 +23,42 @@ NO_LOSSES: Mapping[Row, Losses] = MappingProxyType({})
 
 
 class NotARunFile(UserError):
-    """Raised for a file that is none; the message says why."""
+    """Raised for a file that is not a run file; the message says why."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run file holds."""
+    """The content of a run file."""
 
     path: Path
     header: Header
     records: tuple[Record, ...]
     blocks: tuple[Block, ...]
-    parity_results: tuple[ParityResult, ...]  # in the order in which they were written
-    torn: str = ""  # a sentence, where the last line was cut off while it was written
+    parity_results: tuple[ParityResult, ...]  # in file order
+    torn: str = ""  # a message if the last line is incomplete
 
     @property
     def last_records(self) -> tuple[Record, ...]:
-        """The last record of each job: where a job was tried again, what was before it no longer counts."""
+        """The last record of each job. When a job was repeated, its earlier records do not count."""
         return tuple({(record.job.row, record.job.block): record for record in self.records}.values())
 
     @property
     def parity(self) -> dict[Row, ParityResult]:
-        """The last parity result of each row, which replaces those before it."""
+        """The last parity result of each row. Earlier results do not count."""
         return {result.row: result for result in self.parity_results}
 
 
 class RunFile:
-    """A run file that is being written."""
+    """A run file that is open for writing."""
 
     def __init__(self, path: Path, losses: Mapping[Row, Losses] = NO_LOSSES) -> None:
         self.path = path
-        self.losses = dict(losses)  # of the first good sample of each row
+        self.losses = dict(losses)  # losses of the first record of each row that has any
         self.file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
     @classmethod
     def create(cls, path: Path, header: Header) -> Self:
-        """Start a new file. Raises OSError where it cannot be written, FileExistsError where there is one."""
+        """Create a new file with this header. Raises FileExistsError if it exists, OSError if it cannot be written."""
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
         run_file = cls(path)
@@ -63,14 +67,14 @@ class RunFile:
 
     @classmethod
     def resume(cls, run: Run) -> Self:
-        """Open a file to go on with it; a torn last line is cut off first."""
+        """Open an existing file to append to it. An incomplete last line is removed first."""
         if run.torn:
             whole = run.path.read_bytes()
             os.truncate(run.path, whole.rindex(b"\n") + 1)
         return cls(run.path, first_losses(run.records))
 
     def append(self, line: Line) -> None:
-        """Add a line by a single write, and wait until it is on the disk. Raises `UserError` where the disk is full."""
+        """Append a line in a single write and wait until it is on the disk. Raises `UserError` if writing fails."""
         if isinstance(line, Record):
             line = self._without_repetition(line)
         whole = msgspec.json.encode(line) + b"\n"
@@ -80,10 +84,10 @@ class RunFile:
         except OSError as error:
             raise UserError(f"cannot write {self.path}: {error.strerror}") from error
         if written < len(whole):
-            raise UserError(f"cannot write {self.path}: the disk took a part of the last line; it is probably full")
+            raise UserError(f"cannot write {self.path}: only a part of the line was written; the disk is probably full")
 
     def _without_repetition(self, record: Record) -> Record:
-        """Return the record without its losses where they are, digit for digit, those of the row's first sample."""
+        """Return the record, without its losses if they are exactly those of the row's first record."""
         if record.quality is None or not record.quality.losses:
             return record
         if self.losses.setdefault(record.job.row, record.quality.losses) is record.quality.losses:
@@ -100,18 +104,18 @@ class RunFile:
 
 
 def read_run(path: Path) -> Run:
-    """Read a run file. Raises `NotARunFile`."""
+    """Read a run file. An incomplete last line is left out. Raises `NotARunFile`, also if the file cannot be read."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise NotARunFile(f"cannot read {path}: {error.strerror}") from error
     *lines, rest = content.split(b"\n")
     if not lines:
-        raise NotARunFile(f"{path} is not a run file: it has no whole line")
+        raise NotARunFile(f"{path} is not a run file: it has no complete line")
     _check_schema(lines[0], path)
     header = _parse(lines[0], path, 1)
     if not isinstance(header, Header):
-        raise NotARunFile(f"{path} is not a run file: its first line is no header")
+        raise NotARunFile(f"{path} is not a run file: its first line is not a header")
     parsed = [_parse(line, path, number) for number, line in enumerate(lines[1:], start=2)]
     return Run(
         path=path,
@@ -119,12 +123,12 @@ def read_run(path: Path) -> Run:
         records=restored(tuple(line for line in parsed if isinstance(line, Record))),
         blocks=tuple(line for line in parsed if isinstance(line, Block)),
         parity_results=tuple(line for line in parsed if isinstance(line, ParityResult)),
-        torn=f"{path}: line {len(lines) + 1} was cut off while it was written, and is left out" if rest else "",
+        torn=f"{path}: line {len(lines) + 1} was cut off while it was written; it is left out" if rest else "",
     )
 
 
 def first_losses(records: Iterable[Record]) -> dict[Row, Losses]:
-    """Return the losses of the first sample of each row that has any."""
+    """Return, for each row, the losses of its first record that has any."""
     first: dict[Row, Losses] = {}
     for record in records:
         if record.quality is not None and record.quality.losses:
@@ -133,7 +137,7 @@ def first_losses(records: Iterable[Record]) -> dict[Row, Losses]:
 
 
 def restored(records: tuple[Record, ...]) -> tuple[Record, ...]:
-    """Return the records with the losses that were not written again."""
+    """Return the records, with losses that were left out copied from the first record of their row."""
     first = first_losses(records)
     return tuple(
         _with_losses(record, first.get(record.job.row, ())) if record.quality and not record.quality.losses else record
@@ -142,7 +146,7 @@ def restored(records: tuple[Record, ...]) -> tuple[Record, ...]:
 
 
 def _with_losses(record: Record, losses: Losses) -> Record:
-    assert record.quality is not None  # noqa: S101 - only what has losses is given others
+    assert record.quality is not None  # noqa: S101 - callers pass only records that have a quality
     return msgspec.structs.replace(record, quality=msgspec.structs.replace(record.quality, losses=losses))
 
 
@@ -152,7 +156,7 @@ def read_runs(paths: Iterable[Path]) -> tuple[Run, ...]:
 
 
 class _AnyHeader(msgspec.Struct):
-    """As much of a header as every schema has."""
+    """The part of a header that all schema versions have in common."""
 
     schema: int
 

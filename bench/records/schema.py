@@ -1,10 +1,11 @@
-"""What is asked of a worker and what comes of it: the lines of a run file.
+"""The lines of a run file, and the types that they consist of.
 
-Units stand in the names: `_s` seconds, `_bytes` bytes. A number that is not finite is stored as null.
+Names end with the unit: `_s` for seconds, `_bytes` for bytes. A number that is not finite is stored as null.
 """
 
 from __future__ import annotations
 
+from statistics import median
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -18,7 +19,7 @@ FAILURES: tuple[Status, ...] = ("no data", "failed", "crashed", "timeout")
 
 
 class Row(Struct, frozen=True, kw_only=True, order=True):
-    """What is compared: a line of the result table."""
+    """A row of the result table: one task trained by one backend in one mode on one device in one precision."""
 
     task: str
     backend: str
@@ -31,181 +32,166 @@ class Row(Struct, frozen=True, kw_only=True, order=True):
 
 
 class Job(Struct, frozen=True, kw_only=True):
-    """One sample of a row, for one worker process."""
+    """The work of one worker process on one row, such as one measurement."""
 
     row: Row
     threads: int
-    block: int  # each block of a task holds every row once, in an order of its own
-    settings: dict[str, Any] = {}  # the task's settings that were changed
-
-
-class Request(Struct, frozen=True, kw_only=True):
-    """What a worker is asked to do with a job.
-
-    time, by_hand   time it, by the harness or by the plainest loop that there is
-    trace           compute the gradient of the first batch, and losses and parameters of the first epochs
-    outcome         train to the end, untimed
-    follow          compute the parameters after so many steps
-    envelope        see how far rounding carries the first epochs, or all
-    calibrate       tell how fast the machine is
-    check           hold a check of the conformance kit against the backend
-    """
-
-    kind: Literal["time", "by_hand", "trace", "outcome", "follow", "envelope", "calibrate", "check"]
-    job: Job
-    spawned_s: float = 0.0  # when its process was started, on the clock `time.monotonic` that all processes share
-    folder: str = ""  # where arrays are to be written, a file for each seed
-    seeds: tuple[int, ...] = ()  # of weights and order; none for the task's own
-    steps: int = 0  # to follow
-    epochs: int | None = None  # of an envelope; None for all
-    check: str = ""  # name of the check
+    block: int  # counted from 0; each block of a task runs every row once, in an order drawn for this block
+    settings: dict[str, Any] = {}  # task settings that were changed, by name
 
 
 class Steady(Struct, frozen=True, kw_only=True):
-    """What the threads of a process did between its first pass and its last, evaluation aside."""
+    """Activity of a process's threads from the end of the first pass to the end of the last, without evaluation."""
 
-    window_s: float  # wall time
+    window_s: float  # wall time of this period
     cpu_s: float  # CPU time of all threads
-    vanished_cpu_s: float  # of that, by threads that ended before the window did
-    waited_s: float | None  # time that threads were ready to run and had no core; None where the system does not tell
+    vanished_cpu_s: float  # part of cpu_s, of threads that ended within this period
+    waited_s: float | None  # time that threads were ready to run but had no core; None if not reported
 
 
 class Timing(Struct, frozen=True, kw_only=True):
-    """Where the time of one worker process went: phases that follow each other and add up to its wall time."""
+    """Times of one worker process. Its phases follow each other and add up to its wall time."""
 
-    start_s: float  # from the start of the process until it begins the job: Python, NumPy and this suite
-    import_s: float  # the framework
-    data_s: float  # loading the rows, drawing weights and orders
-    setup_s: float  # model and data onto the device, weights in
-    passes_s: tuple[float, ...]  # every call of `train`, the first one too
-    evaluation_s: float  # predicting the rows to evaluate
-    resets_s: float  # weights in again, between trainings
-    checks_s: float  # reading parameters, to see whether train had finished, and matrix products
-    wall_s: float  # from the start of the process to its reply, by the parent's clock
-    cpu_s: float  # CPU time of the process and of those that it started
+    start_s: float  # from the start of the process to the start of the job: Python, NumPy and this suite
+    import_s: float  # importing the framework
+    data_s: float  # loading data, drawing initial weights and batch orders
+    setup_s: float  # copying data to the device, creating the model, setting its weights
+    passes_s: tuple[float, ...]  # every call of `train`, including the first
+    evaluation_s: float  # predicting the test rows and computing the metric
+    resets_s: float  # setting the weights again between trainings
+    checks_s: float  # reading parameters to check that training had finished, and matrix products
+    wall_s: float  # from the start of the process to its reply, by the parent process's clock
+    cpu_s: float  # CPU time of the process and its children
     steps_per_pass: int
     rows_per_step: int
-    flops_per_pass: int  # of the model's matrix products: a multiplication and an addition are two
-    read_s: tuple[float, ...]  # reading the parameters just after a pass, which waits for what is not finished
-    reread_s: tuple[float, ...]  # the same long after it, from memory that no cache holds
+    flops_per_pass: int  # of the model's matrix products; a multiplication and an addition count as two
+    read_s: tuple[float, ...]  # reading the parameters right after a pass, which waits for unfinished work
+    reread_s: tuple[float, ...]  # the same long after a pass, with the caches emptied
     steady: Steady
-    peak_memory_bytes: int  # largest resident set of the process
-    peak_device_memory_bytes: int | None  # on a GPU, by the framework's own account
-    product_flops_per_s: float  # fastest large matrix product of this framework, in this process on these cores
+    peak_memory_bytes: int  # maximum resident set size of the process
+    peak_device_memory_bytes: int | None  # GPU memory as reported by the framework; None on the CPU
+    product_flops_per_s: float  # of the fastest large matrix product of this framework in this process
 
     @property
     def steady_s(self) -> tuple[float, ...]:
-        """The passes after the first, which may have compiled."""
+        """Times of all passes but the first, which may include compilation."""
         return self.passes_s[1:]
 
     @property
+    def pass_s(self) -> float:
+        """The time of a pass of this process: the median of its steady passes, which one disturbed pass cannot move."""
+        return median(self.steady_s)
+
+    @property
     def phases_s(self) -> float:
-        """The sum of the phases: the wall time, but for what nothing accounts for."""
+        """Sum of all phases: the wall time without the time that no phase accounts for."""
         named = (self.start_s, self.import_s, self.data_s, self.setup_s, self.evaluation_s, self.resets_s)
         return sum((*named, *self.passes_s, self.checks_s))
 
 
 class Quality(Struct, frozen=True, kw_only=True):
-    """What the first training of a worker came to."""
+    """Result of the first training in a worker process."""
 
-    losses: tuple[float | None, ...]  # of each step, before its update; empty in a file: as in the row's first sample
+    losses: tuple[float | None, ...]  # [steps], each before its update; empty in a file if as in the row's first record
     metric: str
     value: float | None
-    parameters: tuple[float | None, ...] | None  # weights, then bias, where the model is a single small layer
-    truth: tuple[float, ...]  # those that the data were made with, where they were
-    # From the end of the first pass to that of the same pass at the end, over the way from start to end.
+    parameters: tuple[float | None, ...] | None  # weights, then bias, of a model with a single small layer; else None
+    truth: tuple[float, ...]  # weights and bias that generated the data; empty if unknown
+    # |w2 - w1| / |w1 - w0|: w0 the initial parameters, w1 and w2 those after the first pass and after its repetition.
+    # None if w1 equals w0.
     repeated: float | None = None
 
 
 class Resources(Struct, frozen=True, kw_only=True):
-    """What the worker really had, read back."""
+    """What the worker process actually used, as it reported."""
 
-    cores: int | None  # that the process may run on; None where a process cannot be pinned
+    cores: int | None  # cores that the process may run on; None where processes cannot be pinned
     dtype: str  # of the parameters
-    framework: str  # version
+    framework: str  # version of the framework
 
 
 class Calibration(Struct, frozen=True, kw_only=True):
-    """How fast the machine was at one moment: a fixed piece of work on all granted cores, over and over."""
+    """Times of the calibration loop at one moment: a fixed piece of work on all cores of the run, repeated."""
 
     loops_s: tuple[float, ...]
 
 
 class Record(Struct, frozen=True, kw_only=True, tag="record"):
-    """The outcome of a job, whatever it was."""
+    """What came of timing a job."""
 
     job: Job
     status: Status
-    reason: str = ""  # for people, where the status is not ok; of a check that holds, what it was not tried on
+    reason: str = ""  # for people, where the status is not ok
     started: str = ""  # UTC
     timing: Timing | None = None
     quality: Quality | None = None
     resources: Resources | None = None
-    calibration: Calibration | None = None  # of a worker that was asked for one; no line of a run file has it
     output: str = ""  # the last lines that the worker printed, where it failed
 
 
 class CoreTimes(Struct, frozen=True, kw_only=True):
-    """CPU time on the granted cores since the machine started, and that of the run's own processes."""
+    """CPU time on the cores of a run since boot, and CPU time of the run's own processes."""
 
     busy_s: float
-    stolen_s: float  # that the hypervisor gave to other machines
+    stolen_s: float  # taken by the hypervisor for other machines
     own_s: float
 
 
 class Block(Struct, frozen=True, kw_only=True, tag="block"):
-    """What the machine did while each row of a task that still had something to tell ran once."""
+    """State of the machine during a block, in which each row of a task that needs more measurements runs once."""
 
     task: str
     block: int
-    wall_s: float
-    before: Calibration | None  # None where calibrating failed
+    wall_s: float  # without the calibrations
+    before: Calibration | None  # None if the calibration failed
     after: Calibration | None
-    foreign_cores: float | None  # cores that other processes kept busy, on average; None where it cannot be told
-    stolen_cores: float | None  # cores that the hypervisor gave to other machines
+    foreign_cores: float | None  # mean number of cores that other processes kept busy; None if unknown
+    stolen_cores: float | None  # mean number of cores that the hypervisor gave to other machines; None if unknown
 
 
 class ParityResult(Struct, frozen=True, kw_only=True, tag="verdict"):
-    """Whether a row computes what the task defines, and by how much it departs from the NumPy reference in float64.
+    """Whether a row computes what the task defines, and how far it is from the NumPy reference in float64.
 
-    Departures are relative unless said otherwise; None where that tier was not reached. A step is counted from 0.
+    Differences are relative unless stated otherwise, and None if the check did not reach that tier. Steps count from 0.
     """
 
     row: Row
     settings: dict[str, Any] = {}
     status: Status  # of the float64 check
-    agrees: bool | None = None  # None where it could not be told
-    tier: str = ""  # that first found a fault: gradient, trajectory, envelope or metric
+    agrees: bool | None = None  # None if the check could not decide
+    tier: str = ""  # the first one that found a fault: gradient, trajectory, envelope or metric
     reason: str = ""
-    gradient: float | None = None  # first batch, float64: largest over weights and biases
-    losses: float | None = None  # float64: largest over the steps
-    parameters: float | None = None  # float64, at the end: largest over weights and biases
-    envelope: float | None = None  # the timed run: largest over its steps, as a multiple of what rounding explains
-    metric: float | None = None  # the timed run: its metric, likewise
+    gradient: float | None = None  # of the first batch in float64: maximum over weights and biases
+    losses: float | None = None  # in float64: maximum over the steps
+    parameters: float | None = None  # in float64 after training: maximum over weights and biases
+    envelope: float | None = None  # of the timed run: maximum over its steps, as a multiple of what rounding explains
+    metric: float | None = None  # of the timed run: its metric, as a multiple of what rounding explains
 
 
 class Machine(Struct, frozen=True, kw_only=True):
-    """Where it ran. What could not be found out is "unknown", never left out."""
+    """The machine of a run. A text that could not be determined is "unknown"."""
 
     system: str
     cpu: str
-    cores: int  # that this process may run on
+    cores: int  # cores that the suite may run on
     memory_bytes: int
     governor: str
     gpus: tuple[str, ...]
-    load: float  # runnable processes, mean of the last minute, before the run
+    load: float  # runnable processes before the run, average of one minute
 
 
 class Goal(Struct, frozen=True, kw_only=True):
-    """When a run has measured enough."""
+    """Stopping rule of a run."""
 
-    workers: int | None  # processes of each row; None: until every row is told from the fastest, or time is up
-    effect: float  # 0.05: until a difference of 5 % would be seen; smaller ones count as none
-    time_s: float  # after which no block begins that needs longer; for a number of workers, no limit
+    workers: (
+        int | None
+    )  # processes per row; None: until each row's comparison with the fastest is decided, or time is up
+    effect: float  # detectable difference: 0.05 for 5 %; smaller differences count as equal
+    time_s: float  # time limit: no block starts that would exceed it; not used with a number of workers
 
 
 class Header(Struct, frozen=True, kw_only=True, tag="header"):
-    """The first line of a run file. Rows, seed and the number of a block give the order in which the block ran."""
+    """The first line of a run file. The order of rows in a block follows from rows, schedule seed and block number."""
 
     schema: int = SCHEMA
     created: str  # UTC
@@ -213,12 +199,12 @@ class Header(Struct, frozen=True, kw_only=True, tag="header"):
     machine: Machine
     versions: dict[str, str]
     commit: str
-    environment: dict[str, str] = {}  # variables by which the user has set frameworks or thread libraries
+    environment: dict[str, str] = {}  # variables that configure frameworks or thread libraries
     threads: int
     goal: Goal
-    followed: bool = True  # whether each row was followed in float64 before; else only its timed runs were judged
+    followed: bool = True  # whether the float64 parity check ran; if not, only timed runs were checked
     schedule_seed: int
-    settings: dict[str, Any]  # those of the tasks that were changed
+    settings: dict[str, Any]  # task settings that were changed, by name
     tasks: dict[str, dict[str, Any]]  # every setting of every task
     rows: tuple[Row, ...]
 

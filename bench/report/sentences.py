@@ -1,50 +1,62 @@
-"""The sentences below a result table: what the run can tell, what it cannot, and where it was made. Pure."""
+"""The sentences below a result table: detectable differences, open comparisons, noise, and the machine. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
 
-import pandas as pd
-
+from bench.analysis.comparison import Comparison
 from bench.analysis.noise import noise, usual_s
 from bench.analysis.stats import MIN_BLOCKS
+from bench.analysis.summary import RowSummary
 from bench.records.runfile import Run
 from bench.records.schema import Goal, Header, Machine
-from bench.report.tables import _ratio
+from bench.report.tables import ratio
+from bench.report.units import percent
 
 SHOWN_NOISE = 5
 
 
-def told(summary: pd.DataFrame) -> list[str]:
-    """Return, for each task, what the run could have seen, and what it could not tell apart."""
+def detectable_sentences(rows: Iterable[RowSummary]) -> list[str]:
+    """Return, for each task, which difference the run can detect, and which rows it cannot tell apart."""
+    tasks: dict[tuple[str, str], list[RowSummary]] = {}
+    for each in rows:
+        tasks.setdefault((each.run, each.row.task), []).append(each)
+    return [sentence for (_, task), each in tasks.items() for sentence in _of_task(task, each)]
+
+
+def _of_task(task: str, rows: Sequence[RowSummary]) -> list[str]:
+    compared = [(each, each.to_fastest.comparison) for each in rows if each.to_fastest and each.to_fastest.comparison]
+    told = [(each, found) for each, found in compared if found.judged.verdict != "too few blocks"]
     sentences = []
-    for (_, task), lines in summary.groupby(["run", "task"], sort=False):
-        compared = lines[lines["detectable"].notna() & (lines["verdict"] != "too few blocks")]
-        if (lines["verdict"] == "too few blocks").any():
-            fewest = int(lines["shared_blocks"].min())
-            plural = "" if fewest == 1 else "s"
-            sentences.append(f"{task}: no intervals from {fewest} block{plural}; they begin at {MIN_BLOCKS}")
-        if compared.empty:
-            continue
-        seen = f"{task}: a difference of {compared['detectable'].median():.1%} would have been seen"
-        if compared["detectable"].max() > 1.2 * compared["detectable"].min():
-            seen += f" ({compared['detectable'].min():.1%} to {compared['detectable'].max():.1%}, by row)"
-        sentences.append(f"{seen}; less than {compared['effect'].iloc[0]:.0%} counts as none")
-        sentences += [_untold(line) for _, line in compared[compared["verdict"] == "inconclusive"].iterrows()]
-    return sentences
+    if len(told) < len(compared):
+        fewest = min(found.blocks for _, found in compared)
+        plural = "" if fewest == 1 else "s"
+        sentences.append(f"{task}: no intervals: {fewest} block{plural}, and they need at least {MIN_BLOCKS}")
+    if told:
+        sentences.append(_detectable(task, [found.judged.detectable for _, found in told], rows[0].effect))
+    return sentences + [_open(each, found) for each, found in told if found.judged.verdict == "inconclusive"]
 
 
-def _untold(line: pd.Series[Any]) -> str:
-    needed = int(min(max(line["blocks_needed"], line["shared_blocks"] + 1), 9999))
+def _detectable(task: str, differences: Sequence[float], effect: float) -> str:
+    low, high = min(differences), max(differences)
+    by_row = f" (by row {100 * low:.1f} to {percent(high, 1)})" if high > 1.2 * low else ""
+    typical = percent(median(differences), 1)
+    return f"{task}: detectable difference: {typical}{by_row}; below {percent(effect)} counts as equal"
+
+
+def _open(each: RowSummary, found: Comparison) -> str:
+    needed = int(min(max(found.blocks_needed, found.blocks + 1), 9999))
+    assert each.to_fastest is not None  # noqa: S101 - the comparison is that with the fastest
+    best = each.to_fastest.other
     return (
-        f"{line['task']}: cannot tell {line['backend']} {line['mode']} from {line['fastest']}: {_ratio(line, '')} "
-        f"times as long; about {needed} blocks would, this run has {int(line['shared_blocks'])}"
+        f"{each.row.task}: {each.name} cannot be told from {best.backend} {best.mode}: ratio {ratio(each.to_fastest)}; "
+        f"this run has {found.blocks} blocks, about {needed} would be enough"
     )
 
 
-def disturbed(runs: Iterable[Run]) -> list[str]:
-    """Return a sentence on the blocks of each run during which the machine was not quiet."""
+def noise_sentences(runs: Iterable[Run]) -> list[str]:
+    """Return, for each run, a sentence on the blocks in which something else used the machine."""
     sentences = []
     for run in runs:
         usual_loop_s = usual_s(run.blocks)
@@ -52,20 +64,21 @@ def disturbed(runs: Iterable[Run]) -> list[str]:
         if noisy:
             examples = [f"{block.task} block {block.block + 1}: {found}" for block, found in noisy[:SHOWN_NOISE]]
             more = [f"and {len(noisy) - SHOWN_NOISE} more"] if len(noisy) > SHOWN_NOISE else []
-            found = "; ".join(examples + more)
-            sentences.append(f"noisy: {len(noisy)} of {len(run.blocks)} blocks. {found}. None is left out.")
+            count = f"{len(noisy)} of {len(run.blocks)} blocks"
+            sentences.append(f"noise in {count}, which are counted all the same: {'; '.join(examples + more)}")
     return sentences
 
 
-def learned(summary: pd.DataFrame) -> list[str]:
-    """Return a sentence for each set of parameters that was learned of data made with known ones, and by whom."""
+def parameter_sentences(rows: Iterable[RowSummary]) -> list[str]:
+    """Return, for data made with known parameters, which parameters were learned, and by which rows."""
     learners: dict[tuple[str, str, str], list[str]] = {}
-    for _, line in summary.iterrows():
-        if line["truth"] and line["parameters"] and None not in line["parameters"]:
-            key = line["task"], _numbers(line["parameters"]), _numbers(line["truth"])
-            learners.setdefault(key, []).append(f"{line['backend']} {line['mode']}")
+    for each in rows:
+        quality = each.first.quality
+        if quality and quality.truth and quality.parameters and None not in quality.parameters:
+            key = each.row.task, _numbers(quality.parameters), _numbers(quality.truth)
+            learners.setdefault(key, []).append(each.name)
     return [
-        f"{task}: the data were made with {truth}; learned: {numbers} ({', '.join(names)})"
+        f"{task}: true parameters {truth}; learned {numbers} ({', '.join(names)})"
         for (task, numbers, truth), names in learners.items()
     ]
 
@@ -73,7 +86,7 @@ def learned(summary: pd.DataFrame) -> list[str]:
 def caption(header: Header) -> str:
     """Return a sentence on where and when a run was made."""
     place = where(header.machine, header.threads, header.versions, header.commit, header.created)
-    checked = "" if header.followed else "; checked by the timed runs alone"
+    checked = "" if header.followed else "; parity checked by the timed runs alone"
     return f"{place}; {goal_in_words(header.goal)}, schedule seed {header.schedule_seed}{checked}."
 
 
@@ -82,7 +95,7 @@ def where(machine: Machine, threads: int, versions: Mapping[str, str], commit: s
     return (
         f"{created}: {machine.cpu}, {machine.cores} cores, {machine.memory_bytes / 2**30:.0f} GiB, "
         f"{', '.join(machine.gpus) or 'no GPU'}, governor {machine.governor}, load {machine.load} before the run; "
-        f"{machine.system}; {threads} threads a process; "
+        f"{machine.system}; {threads} threads per process; "
         f"{', '.join(f'{name} {version}' for name, version in versions.items())}; commit {commit}"
     )
 
@@ -90,19 +103,19 @@ def where(machine: Machine, threads: int, versions: Mapping[str, str], commit: s
 def goal_in_words(goal: Goal) -> str:
     """Return until when a run goes on."""
     if goal.workers is not None:
-        return f"{goal.workers} process{'es' if goal.workers > 1 else ''} a row"
-    return f"until a difference of {goal.effect:.0%} would be seen or {goal.time_s / 60:g} min are over"
+        return f"{goal.workers} process{'es' if goal.workers > 1 else ''} per row"
+    return f"until differences of {percent(goal.effect)} are detectable, for {goal.time_s / 60:g} min at most"
 
 
-def long_reasons(summary: pd.DataFrame) -> list[str]:
-    """Return, whole, each reason that the table has only the first line of, and whose it is."""
+def long_reasons(rows: Iterable[RowSummary]) -> list[str]:
+    """Return every reason of several lines in full, with its tasks; the table shows the first line only."""
     tasks: dict[str, list[str]] = {}
-    for _, line in summary.iterrows():
-        if "\n" in line["reason"] and line["task"] not in tasks.setdefault(line["reason"], []):
-            tasks[line["reason"]].append(line["task"])
+    for each in rows:
+        if "\n" in each.reason and each.row.task not in tasks.setdefault(each.reason, []):
+            tasks[each.reason].append(each.row.task)
     return [f"{', '.join(names)}: {reason}" for reason, names in tasks.items()]
 
 
-def _numbers(numbers: tuple[float, ...]) -> str:
+def _numbers(numbers: Iterable[float | None]) -> str:
     *weights, bias = (f"{number:.4g}" for number in numbers)
     return f"w = ({', '.join(weights)}), b = {bias}"

@@ -1,76 +1,92 @@
-"""Result tables: the frame in words and units for people, or as it is for programs."""
+"""Result tables for people: summaries of rows in words and units."""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Sequence
 
 import pandas as pd
 
-from bench.analysis.stats import Interval
-from bench.report.units import _megabytes, bracketed, seconds
+from bench.analysis.summary import RowSummary, Versus
+from bench.report.units import bracketed, megabytes, seconds
 
 METRICS = {"accuracy": "accuracy", "threshold_accuracy": "accuracy", "rmse": "RMSE"}
+AGREES = {True: "yes", False: "NO", None: ""}
 
 
-def readable(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return the summary in words and units, one text a cell, the columns that a person reads."""
-    table = pd.DataFrame([_readable(line) for _, line in summary.iterrows()], dtype=str)
-    if summary["run"].nunique() > 1:
-        table.insert(0, "run", list(summary["run"]))
+def readable(rows: Sequence[RowSummary]) -> pd.DataFrame:
+    """Return summaries in words and units, one text a cell, the columns that a person reads."""
+    table = pd.DataFrame([_readable(each) for each in rows], dtype=str)
+    if len({each.run for each in rows}) > 1:
+        table.insert(0, "run", [each.run for each in rows])
     return table
 
 
-def _readable(line: pd.Series[Any]) -> dict[str, str]:
-    value = "" if not line["processes"] else "diverged"
-    if pd.notna(line["value"]):
-        value = f"{line['value']:.4g} {METRICS[line['metric']]}"
-    against_baseline: dict[str, str] = {}
-    if "baseline_ratio" in line:
-        verdict = str(line["baseline_verdict"] or "")
-        against_baseline = {"× baseline": _ratio(line, "baseline_"), "to baseline": verdict}
+def _readable(each: RowSummary) -> dict[str, str]:
+    medians = each.medians
     return {
-        "task": line["task"],
-        "backend": line["backend"],
-        "mode": line["mode"],
-        "device": line["device"],
-        "pass": seconds(line["pass_s"]),
-        "95 %": _spread(line),
-        "× fastest": _ratio(line, ""),
-        "verdict": str(line["verdict"] or ""),
-        **against_baseline,
-        "first call": seconds(line["first_call_s"]),
-        "import": seconds(line["import_s"]),
-        "rows/s": "" if pd.isna(line["rows_per_s"]) else f"{line['rows_per_s']:,.0f}",
-        "GFLOP/s": "" if pd.isna(line["flops_per_s"]) else f"{line['flops_per_s'] / 1e9:.3g}",
-        "of bound": "" if pd.isna(line["flops_share"]) else f"{line['flops_share']:.1%}",
-        "cores": "" if pd.isna(line["cores_busy"]) else f"{line['cores_busy']:.2f}",
-        "memory": _megabytes(line["peak_memory_bytes"]),
-        "device memory": _megabytes(line["peak_device_memory_bytes"]),
-        "blocks": str(line["processes"] or ""),
-        "result": value,
-        "agrees": {True: "yes", False: "NO"}.get(line["agrees"], ""),
-        "note": note(line),
+        "task": each.row.task,
+        "backend": each.row.backend,
+        "mode": each.row.mode,
+        "device": each.row.device,
+        "pass": seconds(each.pass_s),
+        "95 %": _spread(each),
+        "× fastest": ratio(each.to_fastest),
+        "verdict": _verdict(each.to_fastest),
+        **_against_baseline(each),
+        "first call": seconds(medians["first_call_s"]),
+        "import": seconds(medians["import_s"]),
+        "rows/s": _number(medians["rows_per_s"], ",.0f"),
+        "GFLOP/s": _number(medians["flops_per_s"] / 1e9, ".3g"),
+        "of bound": _number(medians["flops_share"], ".1%"),
+        "cores": _number(medians["cores_busy"], ".2f"),
+        "memory": megabytes(each.peak_memory_bytes),
+        "device memory": megabytes(each.peak_device_memory_bytes),
+        "blocks": str(each.processes or ""),
+        "result": _result(each),
+        "agrees": AGREES[each.parity.agrees if each.parity else None],
+        "note": note(each),
     }
 
 
-def _spread(line: pd.Series[Any]) -> str:
+def _number(number: float, style: str) -> str:
+    return "" if math.isnan(number) else format(number, style)
+
+
+def _against_baseline(each: RowSummary) -> dict[str, str]:
+    if not each.baseline:
+        return {}
+    return {"× baseline": ratio(each.to_baseline), "to baseline": _verdict(each.to_baseline)}
+
+
+def _result(each: RowSummary) -> str:
+    quality = each.first.quality
+    if quality is not None and quality.value is not None:
+        return f"{quality.value:.4g} {METRICS[quality.metric]}"
+    return "diverged" if each.processes else ""
+
+
+def _spread(each: RowSummary) -> str:
     """Return where the pass is, with 95 % confidence; in brackets the range, where there are too few for that."""
-    if pd.notna(line["pass_low_s"]):
-        return f"{seconds(line['pass_low_s'])} – {seconds(line['pass_high_s'])}"
-    if line["processes"] < 2:
+    if each.pass_interval:
+        return f"{seconds(each.pass_interval.low)} – {seconds(each.pass_interval.high)}"
+    if each.processes < 2:
         return ""
-    return f"({seconds(line['pass_min_s'])} – {seconds(line['pass_max_s'])})"
+    return f"({seconds(each.pass_min_s)} – {seconds(each.pass_max_s)})"
 
 
-def _ratio(line: pd.Series[Any], prefix: str) -> str:
-    ratio, low, high = (line[f"{prefix}{name}"] for name in ("ratio", "ratio_low", "ratio_high"))
-    if pd.isna(ratio):
+def ratio(versus: Versus | None) -> str:
+    """Return a row's time over another row's, with the interval; empty where they are not compared."""
+    if versus is None or math.isnan(versus.ratio):
         return ""
-    return bracketed(ratio, None if pd.isna(low) else Interval(low, high))
+    return bracketed(versus.ratio, versus.comparison.interval if versus.comparison else None)
 
 
-def note(line: pd.Series[Any]) -> str:
-    """Return what there is to say of a row: why it did not run or is wrong, and its flags."""
-    first_line = str(line["reason"]).partition("\n")[0]
-    parts = [first_line if line["status"] == "ok" else f"{line['status']}: {first_line}", line["flags"]]
-    return "; ".join(part for part in parts if part)
+def _verdict(versus: Versus | None) -> str:
+    return versus.verdict if versus else ""
+
+
+def note(each: RowSummary) -> str:
+    """Return what there is to say of a row: why it is not ranked, and its flags."""
+    why_not = "" if each.standing.cause == "unfair" else each.standing.why_not  # its flags say it
+    return "; ".join(part for part in (why_not, each.flagged) if part)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import pandas as pd
+import math
 
 from bench.analysis.stats import Interval
 
 
-def _megabytes(memory_bytes: float | None) -> str:
-    return "" if pd.isna(memory_bytes) else f"{memory_bytes / 1e6:,.0f} MB"
+def megabytes(memory_bytes: int | None) -> str:
+    """Return an amount of memory, empty for none."""
+    return "" if memory_bytes is None else f"{memory_bytes / 1e6:,.0f} MB"
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """Return 5 % for 0.05."""
+    return f"{100 * share:.{digits}f} %"
 
 
 def bracketed(ratio: float | None, interval: Interval | None) -> str:
@@ -25,7 +31,7 @@ def multiple(ratio: float) -> str:
 
 def seconds(time_s: float) -> str:
     """Return a time with three digits and the unit that suits it, empty for none."""
-    if pd.isna(time_s):
+    if math.isnan(time_s):
         return ""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
         if abs(time_s) >= size or unit == "µs":

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from bench.analysis.flags import unfair
+from bench.analysis.standing import standings
 from bench.events import Listener
 from bench.harness.availability import fetch_data, unavailable
 from bench.harness.executor import ProcessExecutor
 from bench.harness.setup import WorkerSetup
-from bench.parity.check import Parity
+from bench.parity.check import judge_timed, open_references, results_before_timing
 from bench.records.schema import Block, ParityResult, Record, Row
 from bench.runs.plan import Plan
 
@@ -45,39 +45,34 @@ def run_plan(plan: Plan, setup: WorkerSetup, listener: Listener, write: Write, e
     for row, (status, reason) in skipped.items():
         write(Record(job=plan.job(row, 0), status=status, reason=reason))
     possible = replace(plan, rows=tuple(row for row in plan.rows if row not in skipped))
-    with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
-        parity = Parity(setup, Path(scratch), plan.settings, listener)
-        if plan.followed:
-            parity.refer(possible.tasks)
-        verdicts, refused = {}, []
-        for verdict in (parity.check if plan.followed else parity.trust)(possible.rows):
-            verdicts[verdict.row] = verdict
-            write(verdict)
-            if verdict.status == "unsupported":  # which it would be again, an import later
-                refused.append(Record(job=plan.job(verdict.row, 0), status="unsupported", reason=verdict.reason))
+    with open_references(setup, plan.settings, listener) as references:
+        results: dict[Row, ParityResult] = {}
+        refused = []
+        for result in results_before_timing(possible.rows, references, followed=plan.followed):
+            results[result.row] = result
+            write(result)
+            if result.status == "unsupported":  # which it would be again, an import later
+                refused.append(Record(job=plan.job(result.row, 0), status="unsupported", reason=result.reason))
                 write(refused[-1])
 
         def judge(record: Record) -> None:
             row = record.job.row
-            judged = parity.judge(verdicts[row], record)
-            if judged != verdicts[row]:
-                verdicts[row] = judged
+            judged = judge_timed(results[row], record, references)
+            if judged != results[row]:
+                results[row] = judged
                 write(judged)
 
-        kept = [record for record in earlier if record.job.row in verdicts]
+        kept = [record for record in earlier if record.job.row in results]
         records = list(kept)
         for record in kept:
             judge(record)
-        for line in time_rows(
-            possible, setup, listener, [*kept, *refused], lambda: unranked(verdicts.values(), records)
-        ):
+        for line in time_rows(possible, setup, listener, [*kept, *refused], lambda: unranked(results, records)):
             write(line)
             if isinstance(line, Record):
                 judge(line)
                 records.append(line)
 
 
-def unranked(verdicts: Iterable[ParityResult], records: Iterable[Record]) -> set[Row]:
-    """Return the rows that do not compute, for all that is known, what their task defines, or whose times mislead."""
-    wrong = {verdict.row for verdict in verdicts if verdict.agrees is not True}
-    return wrong | unfair(records).keys()
+def unranked(parity: Mapping[Row, ParityResult], records: Iterable[Record]) -> set[Row]:
+    """Return the rows that, for all that is known, compute something else than their task, or whose times mislead."""
+    return {row for row, standing in standings(parity, parity, records).items() if not standing.ranked}

@@ -70,18 +70,17 @@ def _block(
     task: str, number: int, rows: list[Row], progress: Progress, executor: Executor, listener: JobListener
 ) -> Iterator[Record | Block]:
     begun_s = executor.clock()
-    job = progress.plan.job(rows[0], number)
-    before, cores_before = executor.calibrate(job), executor.core_times()
+    before, cores_before = executor.calibrate(), executor.core_times()
     working_s = executor.clock()
     for row in rows:
         label = f"{row} #{number + 1}"
         listener.begins(label)
-        record = executor.sample(progress.plan.job(row, number))
+        record = executor.time_job(progress.plan.job(row, number))
         listener.ended(label, record.status)
         progress.records.append(record)
         yield record
     wall_s = executor.clock() - working_s
-    cores_after, after = executor.core_times(), executor.calibrate(job)
+    cores_after, after = executor.core_times(), executor.calibrate()
     progress.took_s[task] = executor.clock() - begun_s
     foreign, stolen = _others(cores_before, cores_after, wall_s)
     yield Block(

@@ -10,8 +10,8 @@ from backends.contract import Device, Precision
 from backends.registry import BACKENDS
 from bench.errors import BadChoice, require_name
 from bench.records.schema import Row
-from bench.tasks import HEADLINE, TASKS, Task
-from bench.tasks.names import find_task, own_settings
+from bench.tasks import HEADLINE, TASKS
+from bench.tasks.names import TaskRef, find_task
 from bench.tasks.settings import override
 
 QUICK_EPOCHS = 1
@@ -31,12 +31,15 @@ class Choice:
     quick: bool = False  # each backend by its fastest mode alone, one epoch, or 500 steps on all rows
 
 
-def choose_tasks(names: Iterable[str]) -> tuple[Task, ...]:
-    """Return the tasks of these names, the headline tasks for none. Raises `BadChoice`."""
+def choose_tasks(names: Iterable[str]) -> tuple[TaskRef, ...]:
+    """Return the tasks of these names, the headline tasks for none. Raises `BadChoice` or `BadSetting`."""
     chosen = tuple(dict.fromkeys(names)) or HEADLINE
     if chosen == ("all",):
         chosen = tuple(TASKS)
-    return tuple(find_task(name) for name in chosen)
+    references = tuple(map(TaskRef.parse, chosen))
+    for reference in references:
+        reference.task()
+    return references
 
 
 def choose_rows(choice: Choice, *, has_gpu: bool) -> tuple[Row, ...]:
@@ -45,9 +48,9 @@ def choose_rows(choice: Choice, *, has_gpu: bool) -> tuple[Row, ...]:
     if choice.quick and "epochs" not in choice.settings:
         tasks = tuple(map(shortened, tasks))
     for task in tasks:
-        for key in own_settings(task.name).keys() & choice.settings.keys():
-            raise BadChoice(f"{key} is set twice for {task.name}: in its name, and for all tasks")
-        override(task, choice.settings)
+        for key in task.settings.keys() & choice.settings.keys():
+            raise BadChoice(f"{key} is set twice for {task}: in its name, and for all tasks")
+        override(task.task(), choice.settings)
     for name in choice.backends:
         require_name(name, BACKENDS, "backend")
     backends = [BACKENDS[name] for name in dict.fromkeys(choice.backends)] or list(BACKENDS.values())
@@ -69,15 +72,16 @@ def choose_rows(choice: Choice, *, has_gpu: bool) -> tuple[Row, ...]:
     )
 
 
-def shortened(task: Task) -> Task:
+def shortened(reference: TaskRef) -> TaskRef:
     """Return a task of one short pass for a quick run: an epoch, or fewer steps where each takes all rows.
 
     It is trained again and again for steady passes. A number of epochs in its name stays.
     """
+    task = reference.task()
     epochs = QUICK_STEPS if task.batch_size == "all" else QUICK_EPOCHS
-    if task.epochs <= epochs or "epochs" in own_settings(task.name):
-        return task
-    return find_task(f"{task.name}:epochs={epochs}")
+    if task.epochs <= epochs or "epochs" in reference.settings:
+        return reference
+    return reference.having("epochs", str(epochs))
 
 
 def require_row(row: Row) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backends.registry import Entry
 
-# What it trains with is no backend for users, and stands in no list of backends. Only workers look it up.
+# Backends of the self-test alone: they stand in no list, and only the self-test hands them to workers.
 SELFTEST = Entry(
     name="selftest",
     module="bench.selftest.backend",

@@ -1,4 +1,4 @@
-"""Trains right backends from many starts and in many orders, and counts how often parity calls one wrong."""
+"""False alarms: trains right backends from many seeds, and counts how often the parity check calls one wrong."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from bench.events import Listener
 from bench.harness.availability import fetch_data, unavailable
-from bench.harness.pool import compute, share_out
 from bench.harness.process import Worker
 from bench.harness.setup import WorkerSetup
-from bench.parity.check import numpy_row
+from bench.parity.compute import Computer, NotComputed, reference_row
 from bench.parity.envelope import Envelope, load_envelope
+from bench.parity.jobs import ArraysRequest, EnvelopeRequest, TraceRequest, TrainRequest
 from bench.parity.tiers import compare_timed_losses, compare_timed_metric, compare_traces, first_fault
 from bench.parity.traces import Trace, TrainingResult, load_trace, load_training_result
-from bench.records.schema import Job, Record, Request, Row
+from bench.records.schema import Row
 from bench.tasks.names import find_task
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ SEEDS_AT_ONCE = 5  # in a request, each of which has a time limit
 
 @dataclass(frozen=True)
 class Trial:
-    """What parity says of a right backend that was trained from one seed."""
+    """What the parity check says of a right backend that was trained from one seed."""
 
     row: Row
     seed: int
@@ -45,18 +45,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class Right:
-    """What a training from one seed is held against."""
+    """What a training from one seed is compared with."""
 
     trace: Trace
     envelope: Envelope
-
-
-class NotDone(Exception):
-    """Raised where a worker could not do what was asked; the message says why."""
-
-    def __init__(self, record: Record) -> None:
-        super().__init__(f"{record.status}: {record.reason}")
-        self.status = record.status
 
 
 def trials(rows: Sequence[Row], seeds: int, setup: WorkerSetup, listener: Listener) -> Iterator[list[Trial]]:
@@ -66,34 +58,32 @@ def trials(rows: Sequence[Row], seeds: int, setup: WorkerSetup, listener: Listen
     for task in dict.fromkeys(row.task for row in order):
         with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
             mine = [row for row in order if row.task == task]
-            found = Trials(task, setup, Path(scratch), listener).run(mine, seeds)
+            found = Trials(task, Computer(setup, Path(scratch), {}, listener)).run(mine, seeds)
             yield sorted(found, key=lambda trial: (order[trial.row], trial.seed))
 
 
 class Trials:
     """Trials of right backends on one task."""
 
-    def __init__(self, task: str, setup: WorkerSetup, scratch: Path, listener: Listener) -> None:
+    def __init__(self, task: str, computer: Computer) -> None:
         self.task = task
-        self.setup = setup
-        self.scratch = scratch
-        self.listener = listener
+        self.computer = computer
         self.right: dict[int, Right] = {}
 
     def run(self, rows: Sequence[Row], seeds: int) -> Iterator[Trial]:
-        """Yield a trial of each row, in its own precision, from each seed. Raises `NotDone` without references."""
+        """Yield a trial of each row, in its own precision, from each seed. Raises `NotComputed` without references."""
         chunks = [tuple(range(i, min(i + SEEDS_AT_ONCE, seeds))) for i in range(0, seeds, SEEDS_AT_ONCE)]
-        self.listener.stage(self.task, (1 + len(rows)) * len(chunks))
-        for right in share_out([[chunk] for chunk in chunks], self._refer, self.setup, self.scratch):
+        self.computer.listener.stage(self.task, (1 + len(rows)) * len(chunks))
+        for right in self.computer.share_out([[chunk] for chunk in chunks], self._refer):
             self.right |= right
         groups = [[(row, chunk) for chunk in chunks] for row in rows]
-        for found in share_out(groups, self._try, self.setup, self.scratch):
+        for found in self.computer.share_out(groups, self._try):
             yield from found
 
     def _refer(self, seeds: tuple[int, ...], worker: Worker) -> dict[int, Right]:
         with self._shown("reference", seeds):
-            traces = self._ask("trace", numpy_row(self.task, "float64"), seeds, load_trace, worker)
-            envelopes = self._ask("envelope", numpy_row(self.task, "float32"), seeds, load_envelope, worker)
+            traces = self._arrays(TraceRequest, reference_row(self.task, "float64"), seeds, load_trace, worker)
+            envelopes = self._arrays(EnvelopeRequest, reference_row(self.task, "float32"), seeds, load_envelope, worker)
         return {seed: Right(traces[seed], envelopes[seed]) for seed in seeds}
 
     def _try(self, item: tuple[Row, tuple[int, ...]], worker: Worker) -> list[Trial]:
@@ -101,21 +91,21 @@ class Trials:
         with self._shown(f"{row.backend} {row.mode}", seeds):
             exact = msgspec.structs.replace(row, precision="float64")
             try:
-                traces = self._ask("trace", exact, seeds, load_trace, worker)
-                outcomes = self._ask("outcome", row, seeds, load_training_result, worker)
-            except NotDone as error:
+                traces = self._arrays(TraceRequest, exact, seeds, load_trace, worker)
+                outcomes = self._arrays(TrainRequest, row, seeds, load_training_result, worker)
+            except NotComputed as error:
                 if error.status == "unsupported":
                     return []
                 nothing = dict.fromkeys(("gradient", "losses", "parameters", "envelope", "metric"), math.nan)
-                return [Trial(row=row, seed=seed, **nothing, reason=str(error)) for seed in seeds]
+                return [Trial(row=row, seed=seed, **nothing, reason=f"{error.status}: {error}") for seed in seeds]
             return [self._judged(row, seed, traces[seed], outcomes[seed], worker) for seed in seeds]
 
     def _judged(self, row: Row, seed: int, mine: Trace, timed: TrainingResult, worker: Worker) -> Trial:
         right, envelope = self.right[seed].trace, self.right[seed].envelope
 
         def explain() -> Envelope:
-            epochs = find_task(self.task).check_epochs
-            return self._ask("envelope", numpy_row(self.task, "float64"), (seed,), load_envelope, worker, epochs)[seed]
+            exact, epochs = reference_row(self.task, "float64"), find_task(self.task).check_epochs
+            return self._arrays(EnvelopeRequest, exact, (seed,), load_envelope, worker, epochs=epochs)[seed]
 
         gradient, losses, params = compare_traces(mine, right, explain)
         early = compare_timed_losses(timed.losses.astype(float), row.precision, envelope)
@@ -131,28 +121,25 @@ class Trials:
             reason=first_fault((gradient, losses, params, early, metric)),
         )
 
-    def _ask(
+    def _arrays(
         self,
-        kind: Literal["trace", "outcome", "envelope"],
+        kind: type[ArraysRequest],
         row: Row,
         seeds: tuple[int, ...],
         load: Callable[[Path], T],
         worker: Worker,
-        epochs: int | None = None,
+        **more: Any,
     ) -> dict[int, T]:
-        """Return the arrays that a worker computes, by seed."""
-        request = Request(kind=kind, job=Job(row=row, threads=1, block=0), seeds=seeds, epochs=epochs)
-        record, arrays = compute(request, worker, load, self.setup, self.scratch)
-        if record.status != "ok":
-            raise NotDone(record)
-        return arrays
+        """Return the arrays of a request of a kind, by seed. Raises `NotComputed`."""
+        job, backend = self.computer.job(row), self.computer.backend(row)
+        return self.computer.arrays(kind(job=job, backend=backend, seeds=seeds, **more), worker, load)
 
     @contextmanager
     def _shown(self, what: str, seeds: tuple[int, ...]) -> Iterator[None]:
         label = f"{what}, seeds {seeds[0]} to {seeds[-1]}"
-        self.listener.begins(label)
+        self.computer.listener.begins(label)
         yield
-        self.listener.ended(label, "ok")
+        self.computer.listener.ended(label, "ok")
 
 
 def tidy(trials: Iterable[Trial]) -> list[dict[str, Any]]:

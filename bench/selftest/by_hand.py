@@ -6,10 +6,20 @@ from collections.abc import Callable
 
 from backends.contract import Trainer
 from bench.harness.measure import Clock, Measured
+from bench.harness.time_job import TimeRequest, time_job
 from bench.machine.usage import Usage, between
+from bench.records.schema import Record
 from bench.tasks.training import Training
 
 BY_HAND_PASSES = 50
+
+
+class ByHandRequest(TimeRequest, frozen=True, kw_only=True):
+    """Train a task and time it without the harness's loop."""
+
+    def answer(self) -> Record:
+        """Train and time, by hand."""
+        return time_job(self, measure_by_hand)
 
 
 def measure_by_hand(trainer: Trainer, training: Training, clock: Clock, usage: Callable[[], Usage]) -> Measured:

@@ -1,4 +1,4 @@
-"""What the suite claims of its own measurements, held against samples of known truth. Pure."""
+"""What the suite claims of its own measurements, tested on samples whose truth is known. Pure functions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def compare_alone(times: Times, mode: str, other: str, effect: float) -> Compari
 def no_false_alarms(runs: Sequence[Times], effect: float) -> Claim:
     """One backend under two names is hardly ever called faster or slower than itself."""
     outcomes = [compare_alone(times, "again", "same", effect).judged.verdict for times in runs]
-    outcomes = [outcome for outcome in outcomes if outcome != "too few blocks"]  # which is no verdict
+    outcomes = [outcome for outcome in outcomes if outcome != "too few blocks"]  # which says nothing about alarms
     alarms = sum(outcome in ("faster", "slower") for outcome in outcomes)
     count = len(outcomes)
     limit = FALSE_ALARMS + two_errors(FALSE_ALARMS, count)

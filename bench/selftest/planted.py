@@ -1,20 +1,17 @@
-"""Plants every known fault in a backend that is otherwise right, on every task, and sees which tier catches it."""
+"""Plants every known fault in a backend that is otherwise right, on every task, and says which tier catches it."""
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from bench.events import Listener
-from bench.harness.availability import fetch_data
 from bench.harness.setup import WorkerSetup
-from bench.parity.check import Parity
+from bench.parity.check import check_parity
 from bench.parity.tiers import TIERS
 from bench.records.schema import ParityResult, Row
-from bench.selftest import FAULTY
+from bench.selftest import FAULTY, HIDDEN
 from bench.selftest.faulty import FAULTS
 from bench.tasks.names import find_task
 
@@ -25,7 +22,7 @@ COUNTED = (*TIERS, MISSED, NOTHING)
 
 @dataclass(frozen=True)
 class Catch:
-    """What became of a fault on a task."""
+    """Which tier caught a fault on a task."""
 
     fault: str
     task: str
@@ -39,25 +36,17 @@ class Catch:
 
 
 def catches(tasks: Sequence[str], setup: WorkerSetup, listener: Listener, *, followed: bool = True) -> Iterator[Catch]:
-    """Yield what becomes of every fault on every task, followed in float64 or judged by the timed run alone.
+    """Yield which tier catches each fault on each task; without `followed`, by the timed runs alone.
 
-    Raises `DataMissing` where a task's data cannot be had.
+    Faults on tasks whose data cannot be had come with the status `no data`.
     """
-    lost = fetch_data(tasks, setup, listener)
-    with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
-        parity = Parity(setup, Path(scratch), {}, listener)
-        for task in tasks:
-            if task in lost:
-                yield from (Catch(name, task, "no data", lost[task]) for name in FAULTS)
-                continue
-            concerned = [name for name, fault in FAULTS.items() if fault.concerns(find_task(task))]
-            rows = [faulty_row(task, name) for name in concerned]
-            if followed:
-                parity.refer([task])
-            judged = parity.check_timed((parity.check if followed else parity.trust)(rows))
-            verdicts = {verdict.row.mode: verdict for verdict in judged}
-            for name in FAULTS:
-                yield caught(name, task, verdicts.get(name))
+    hidden = replace(setup, backends=HIDDEN)
+    for task in tasks:
+        rows = [faulty_row(task, name) for name, fault in FAULTS.items() if fault.concerns(find_task(task))]
+        results = check_parity(rows, hidden, {}, listener, timed=True, followed=followed)
+        by_mode = {result.row.mode: result for result in results}
+        for name in FAULTS:
+            yield caught(name, task, by_mode.get(name))
 
 
 def faulty_row(task: str, fault: str) -> Row:
@@ -65,13 +54,13 @@ def faulty_row(task: str, fault: str) -> Row:
     return Row(task=task, backend=FAULTY.name, mode=fault, device="cpu", precision="float32")
 
 
-def caught(fault: str, task: str, verdict: ParityResult | None) -> Catch:
-    """Return what a verdict says of a fault; there is none where the fault changes nothing."""
-    if verdict is None:
+def caught(fault: str, task: str, result: ParityResult | None) -> Catch:
+    """Return what the parity result of a fault's row says; there is none where the fault changes nothing."""
+    if result is None:
         return Catch(fault, task, NOTHING, "")
-    if verdict.agrees is False and verdict.tier:
-        return Catch(fault, task, verdict.tier, verdict.reason)
-    return Catch(fault, task, MISSED if verdict.agrees else verdict.status, verdict.reason)
+    if result.agrees is False and result.tier:
+        return Catch(fault, task, result.tier, result.reason)
+    return Catch(fault, task, MISSED if result.agrees else result.status, result.reason)
 
 
 def by_fault(found: Sequence[Catch]) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Takes the samples that the suite's claims are held against, on this machine."""
+"""The self-test: takes samples on this machine and tests the suite's claims on them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import io
 import math
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 
 import msgspec
 
@@ -21,7 +20,8 @@ from bench.harness.setup import WorkerSetup
 from bench.records.schema import Goal, Job, Record, Row
 from bench.runs.plan import EFFECT, Plan
 from bench.runs.schedule import run_blocks
-from bench.selftest import SELFTEST
+from bench.selftest import HIDDEN, SELFTEST
+from bench.selftest.by_hand import ByHandRequest
 from bench.selftest.claims import (
     FAULTS,
     OVERHEAD,
@@ -39,11 +39,11 @@ TASK = "mlp_regression"  # some twenty passes of as many milliseconds in each pr
 class OverheadExecutor(ProcessExecutor):
     """Times the no-op by the harness, all that it does between passes counted in, or by hand."""
 
-    def sample(self, job: Job) -> Record:
+    def time_job(self, job: Job) -> Record:
         """Time a job; its passes are replaced by the mean over everything from the first pass's end to the last's."""
         if job.row.mode == "by_hand":
-            return self.ask("by_hand", job)
-        record = super().sample(job)
+            return self.run(ByHandRequest(job=job, backend=self.setup.backends[job.row.backend]))
+        record = super().time_job(job)
         if record.timing is None:
             return record
         passes = len(record.timing.passes_s) - 1
@@ -66,7 +66,7 @@ LIMITS = Limits()
 
 @dataclass(frozen=True)
 class SelftestResult:
-    """What a self-test came to."""
+    """The claims with their results, and the samples they were tested on."""
 
     claims: tuple[Claim, ...]
     samples_csv: str
@@ -75,8 +75,9 @@ class SelftestResult:
 def selftest(
     setup: WorkerSetup, listener: JobListener, repetitions: int, seed: int, limits: Limits = LIMITS
 ) -> SelftestResult:
-    """Hold every claim against samples of this machine."""
+    """Test every claim on samples of this machine."""
     lines: list[dict[str, object]] = []
+    setup = replace(setup, backends=HIDDEN)
     with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch, setup.worker(Path(scratch)) as calibrator:
         executor = ProcessExecutor(setup, calibrator)
         overhead_executor = OverheadExecutor(setup, calibrator)
@@ -133,7 +134,7 @@ def times_of(plan: Plan, records: list[Record]) -> Times:
 def tidy(part: str, repetition: int, records: list[Record]) -> Iterator[dict[str, object]]:
     """Yield a line a sample."""
     for record in records:
-        pass_s = median(record.timing.steady_s) if record.timing else math.nan
+        pass_s = record.timing.pass_s if record.timing else math.nan
         yield {
             "part": part,
             "run": repetition + 1,

@@ -1,4 +1,4 @@
-"""What is trained: tasks, each defined once, with their data, settings, initial weights and batch order."""
+"""The training tasks: each is defined once, with its data, settings, initial weights and batch order."""
 
 from __future__ import annotations
 

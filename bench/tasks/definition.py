@@ -1,4 +1,4 @@
-"""What a task is: data, model, loss, optimizer, batch, epochs and metric, nothing of any framework."""
+"""Definition of a task: data, model, loss, optimizer, batch size, epochs and metric, independent of any framework."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ Start = Literal["uniform", "gaussian", "one_zero"]
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """Layers between the data's features and its outputs, and how their weights start.
+    """A multilayer perceptron: its hidden layers, activations and weight initialization.
 
-    Starts: `uniform` draws weights and biases from ±1/√inputs of the layer; `gaussian` from a normal distribution of
-    deviation 1; `one_zero` sets weights to 1 and biases to 0.
+    `start` is the initialization, where n is the number of inputs of the layer:
+        uniform    weights and biases are uniform in [-1/sqrt(n), 1/sqrt(n)]
+        gaussian   weights and biases are standard normal (mean 0, standard deviation 1)
+        one_zero   weights are 1, biases are 0
     """
 
-    hidden: tuple[Count, ...] = ()  # neurons of each hidden layer
+    hidden: tuple[Count, ...] = ()  # number of units of each hidden layer
     activation: Activation = "relu"  # of the hidden layers
     output_activation: Activation = "identity"
     first_layer: Literal["dense", "embedding_sum"] = "dense"
     start: Start = "uniform"
 
     def layers(self, inputs: int, outputs: int) -> tuple[Layer, ...]:
-        """Return the layers for `inputs` features and `outputs` outputs."""
+        """Return the layers of a model that maps [rows, inputs] to [rows, outputs]."""
         sizes = (inputs, *self.hidden, outputs)
         activations = (self.activation,) * len(self.hidden) + (self.output_activation,)
         first = EmbeddingSum if self.first_layer == "embedding_sum" else Dense
@@ -41,7 +43,7 @@ class Model:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One training, defined once for every backend. Its fields, but name and summary, are its settings."""
+    """One training task, the same for every backend. All fields except `name` and `summary` are its settings."""
 
     name: str
     summary: str
@@ -49,8 +51,8 @@ class Task:
     model: Model
     loss: Loss
     optimizer: Optimizer
-    batch_size: Count | Literal["all"]  # a last batch that is not full is left out, in every epoch and everywhere
+    batch_size: Count | Literal["all"]  # every backend drops a last batch that is not full, in every epoch
     epochs: Count
     metric: Metric
-    check_epochs: Count  # how many of them parity follows in float64
+    check_epochs: Count  # number of epochs that the parity check trains in float64
     seed: Seed = 0

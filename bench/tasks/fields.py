@@ -1,4 +1,4 @@
-"""Kinds of value that several parts share."""
+"""Types of settings that several modules share. A value outside its range is rejected when it is decoded."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""How many floating-point operations a task's model needs: what every backend must compute, however it does."""
+"""Number of floating-point operations that a model needs, whichever backend computes it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from backends.contract import Array, Problem, WordCounts
 
 
 def flops_per_pass(problem: Problem, order: Array) -> int:
-    """Return the operations of the matrix products of a pass over `order` [steps, batch].
+    """Return the operations of all matrix products in a pass over `order` [steps, batch].
 
-    A layer of weights [inputs, outputs] takes 2 inputs outputs operations a row forward, as many for the gradient by
-    the weights, and as many for the gradient by its inputs, which the first layer need not compute. A sum of word
-    embeddings counts the words that occur, not the zeros between them. Activations, losses and updates are left out:
-    beside the products of a large model they are nothing, so that this is a lower bound.
+    A multiplication and an addition count as two operations. For each row, a layer with weights [inputs, outputs]
+    takes 2 * inputs * outputs operations in the forward pass, the same number for the gradient of the weights, and
+    the same number for the gradient of its inputs. The first layer does not compute the gradient of its inputs. A sum
+    of word embeddings counts only the words that occur. Activations, losses and optimizer updates are not counted, so
+    the result is a lower bound; in a large model they are negligible.
     """
     rows = order.size
     flops = sum(6 * layer.inputs * layer.outputs * rows for layer in problem.layers[1:])
@@ -19,7 +20,7 @@ def flops_per_pass(problem: Problem, order: Array) -> int:
 
 
 def _entries(problem: Problem, order: Array) -> int:
-    """Return how many numbers the first layer takes in over the whole pass."""
+    """Return the number of input values that the first layer reads in the whole pass."""
     if isinstance(problem.inputs, WordCounts):
         return int(problem.inputs.lengths()[order].sum())
     return int(order.size * problem.layers[0].inputs)

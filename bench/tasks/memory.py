@@ -1,7 +1,7 @@
-"""How much memory a training takes, estimated before it is begun, so that a size that cannot fit is refused. Pure.
+"""Estimate of the memory that a task needs, so that a task that does not fit is refused before it starts. Pure.
 
-An upper bound: the arrays that are in memory at the same time are counted. `tests/tasks/test_memory.py` compares it
-with what workers used.
+The estimate is an upper bound. It counts the arrays that are in memory at the same time. `tests/tasks/test_memory.py`
+compares it with the measured peak memory of worker processes.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from bench.tasks import Task
 from bench.tasks.names import find_task
 from bench.tasks.settings import override
 
-FRAMEWORK_BYTES = 2**30  # what the largest framework takes before it has any data, its compiler included
-DRAWN_BYTES = 8  # data and weights are made in float64 and cast
-COPIES_OF_DATA = 2  # this suite's, and the framework's on its device
-COPIES_OF_PARAMETERS = 8  # initial, model, gradient, update, those of a functional step, three that are read back
-COPIES_OF_STATE = 2  # old and new
-COPIES_OF_FLOW = 4  # outputs, before the activation and after it, and the gradients of both
+FRAMEWORK_BYTES = 2**30  # of the largest framework with its compiler, before it loads data
+DRAWN_BYTES = 8  # per number: data and weights are created in float64, then cast
+COPIES_OF_DATA = 2  # one in NumPy, one in the framework on its device
+COPIES_OF_PARAMETERS = 8  # initial, model, gradient, update, result of a functional step, three read back
+COPIES_OF_STATE = 2  # optimizer state before and after a step
+COPIES_OF_FLOW = 4  # layer outputs before and after the activation, and the gradients of both
 
 
 class TooLarge(UserError):
-    """Raised where a task cannot be trained in the memory that there is; the message says what takes it."""
+    """Raised when a task does not fit into free memory; the message says what needs how much."""
 
 
 @dataclass(frozen=True)
 class Needs:
-    """Bytes that a process takes at its peak, by what for."""
+    """Peak memory of a process in bytes, by purpose."""
 
     framework: int
     data: int
@@ -41,7 +41,7 @@ class Needs:
 
     @property
     def total(self) -> int:
-        """All together."""
+        """Sum of all purposes, in bytes."""
         return sum(getattr(self, field.name) for field in fields(self))
 
     def __str__(self) -> str:
@@ -49,7 +49,7 @@ class Needs:
 
 
 def needs(task: Task, precision: Precision) -> Needs:
-    """Return what a process needs at most to train a task on the CPU."""
+    """Return an upper bound of the memory that one process needs to train a task on the CPU."""
     size, word = task.data.size, np.dtype(precision).itemsize
     layers = task.model.layers(size.features, size.outputs)
     sparse = size.words is not None and task.model.first_layer == "embedding_sum"
@@ -58,7 +58,7 @@ def needs(task: Task, precision: Precision) -> Needs:
     batch = size.rows if task.batch_size == "all" else task.batch_size
     width = sum(layer.outputs for layer in layers)
     gathered = (numbers or 0) * batch // max(size.rows, 1)
-    if sparse:  # an embedding for each word of the batch, and its gradient
+    if sparse:  # one embedding per word of the batch, and its gradient
         gathered *= 2 * layers[0].outputs
     flow = COPIES_OF_FLOW * max(batch, size.test_rows) * width
     return Needs(
@@ -72,9 +72,10 @@ def needs(task: Task, precision: Precision) -> Needs:
 def require_memory(
     names: Iterable[str], changes: Mapping[str, Any], precision: Precision, checkers: int, free_bytes: int
 ) -> None:
-    """Raise `TooLarge` for the first task of these that does not fit.
+    """Raise `TooLarge` for the first of these tasks that does not fit into `free_bytes`.
 
-    It is timed by one process, and checked before that by NumPy and by `checkers` processes at a time in float64.
+    One process at a time is timed in `precision`. Before that, `checkers` processes at a time run the parity check in
+    float64.
     """
     for name in names:
         task = override(find_task(name), changes)
@@ -82,14 +83,14 @@ def require_memory(
         wanted = max(checkers * checking.total, timing.total)
         if wanted > free_bytes:
             processes, each = (checkers, checking) if checkers * checking.total >= timing.total else (1, timing)
-            several = f"{processes} processes of {gib(each.total)}" if processes > 1 else "a process"
+            several = f"{processes} processes of {gib(each.total)}" if processes > 1 else "1 process"
             raise TooLarge(
                 f"{name} does not fit: it needs up to {gib(wanted)}, and {gib(free_bytes)} are free "
-                f"({several}: {each}); make model.hidden or batch_size smaller, or take fewer --threads, since as many "
-                "are checked at a time"
+                f"({several}: {each}); reduce model.hidden or batch_size, or use fewer --threads: the parity check "
+                "runs one process per thread"
             )
 
 
 def gib(count: int) -> str:
-    """Return a number of bytes for people."""
+    """Return a number of bytes as text in GiB, such as `1.5 GiB`."""
     return f"{count / 2**30:.1f} GiB"

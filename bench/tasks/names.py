@@ -1,4 +1,4 @@
-"""Tasks by name: `mnist_mlp`, or one with settings of its own, `mnist_mlp:batch_size=256:model.hidden=512x256`.
+"""References to tasks: `mnist_mlp`, or one with settings of its own, `mnist_mlp:batch_size=256:model.hidden=512x256`.
 
 So rows of one run may differ in settings, and a point of a sweep is a task like any other.
 """
@@ -7,33 +7,69 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from bench.errors import require_name
 from bench.tasks import TASKS, Task
 from bench.tasks.settings import BadSetting, override
 
 
+@dataclass(frozen=True)
+class TaskRef:
+    """A task of the catalog, and the settings in which it differs from it, as texts.
+
+    Command lines, run files and tables hold it as a text, its `name`.
+    """
+
+    base: str
+    settings: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @classmethod
+    def parse(cls, name: str) -> Self:
+        """Return the reference of a name. Raises `BadSetting` for a part that is no setting, or one given twice."""
+        base, *parts = name.split(":")
+        settings: dict[str, str] = {}
+        for part in parts:
+            key, equals, value = part.partition("=")
+            if not equals:
+                raise BadSetting(f"the settings of a task are KEY=VALUE, with colons between; got {part!r} in {name!r}")
+            if key in settings:
+                raise BadSetting(f"{key} stands twice in {name!r}")
+            settings[key] = value
+        return cls(base, settings)
+
+    @property
+    def name(self) -> str:
+        """The reference as a text, which `parse` reads."""
+        return ":".join([self.base, *(f"{key}={value}" for key, value in self.settings.items())])
+
+    def __str__(self) -> str:
+        return self.name
+
+    def having(self, key: str, value: str) -> Self:
+        """Return the reference with one more setting, behind its own."""
+        return replace(self, settings={**self.settings, key: value})
+
+    def task(self) -> Task:
+        """Return the task with its settings. Raises `BadChoice` for an unknown task, `BadSetting` for a setting."""
+        require_name(self.base, TASKS, "task")
+        if not self.settings:
+            return TASKS[self.base]
+        changed = override(TASKS[self.base], self.settings)
+        values = ", ".join(f"{key} {value}" for key, value in self.settings.items())
+        return replace(changed, name=self.name, summary=f"{changed.summary}, but with {values}")
+
+
 def find_task(name: str) -> Task:
-    """Return the task of a name, with the settings in it. Raises `BadChoice`, or `BadSetting` for no setting of it."""
-    base = base_of(name)
-    require_name(base, TASKS, "task")
-    own = own_settings(name)
-    if not own:
-        return TASKS[base]
-    told = ", ".join(f"{key} {value}" for key, value in own.items())
-    return replace(override(TASKS[base], own), name=name, summary=f"{TASKS[base].summary}, but with {told}")
-
-
-def name_with(base: str, settings: Mapping[str, str]) -> str:
-    """Return the name of a task with these settings."""
-    return ":".join([base, *(f"{key}={value}" for key, value in settings.items())])
+    """Return the task of a name such as `mnist_mlp:batch_size=256`. Raises `BadChoice` or `BadSetting`."""
+    return TaskRef.parse(name).task()
 
 
 def grid(base: str, varied: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of all points of a grid: of `batch_size=64,256` and `model.hidden=32,128` there are four.
+    """Return the names of all points of a grid: `batch_size=64,256` and `model.hidden=32,128` give four.
 
-    Raises `BadSetting` where that is none, `BadChoice` for no such task.
+    Raises `BadSetting` for text that is no grid or for an unknown setting, `BadChoice` for an unknown task.
     """
     axes: dict[str, tuple[str, ...]] = {}
     for text in varied:
@@ -46,29 +82,9 @@ def grid(base: str, varied: Iterable[str]) -> tuple[str, ...]:
         if len(set(values)) < len(values):
             raise BadSetting(f"--vary {text} has a value twice")
         axes[key] = values
-    points = tuple(
-        name_with(base, dict(zip(axes, values, strict=True))) for values in itertools.product(*axes.values())
-    )
-    for name in points:
-        find_task(name)
+    points = [TaskRef(base, dict(zip(axes, values, strict=True))) for values in itertools.product(*axes.values())]
+    for point in points:
+        point.task()
     if len(points) < 2:
         raise BadSetting("a sweep needs two points at least: --vary KEY=VALUE,VALUE,...")
-    return points
-
-
-def base_of(name: str) -> str:
-    """Return the name without settings."""
-    return name.partition(":")[0]
-
-
-def own_settings(name: str) -> dict[str, str]:
-    """Return the settings in a name, as texts. Raises `BadSetting` where one is none, or stands there twice."""
-    settings: dict[str, str] = {}
-    for part in name.split(":")[1:]:
-        key, equals, value = part.partition("=")
-        if not equals:
-            raise BadSetting(f"the settings of a task are KEY=VALUE, with colons between; got {part!r} in {name!r}")
-        if key in settings:
-            raise BadSetting(f"{key} stands twice in {name!r}")
-        settings[key] = value
-    return settings
+    return tuple(point.name for point in points)

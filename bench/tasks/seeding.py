@@ -1,4 +1,4 @@
-"""All randomness: data, initial weights and batch order, each from a stream of its own, the same for every backend."""
+"""Random data, initial weights and batch order. Each has its own generator and is the same for every backend."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Purpose = Literal["data", "weights", "order", "rounding"]
 
 
 def stream(seed: int, purpose: Purpose, index: int = 0) -> np.random.Generator:
-    """Return a generator that is independent of those for other purposes and indices."""
+    """Return a generator that is independent of the generators of other seeds, purposes and indices."""
     return np.random.default_rng([seed, crc32(purpose.encode()), index])
 
 
 def initial_params(layers: tuple[Layer, ...], start: Start, seed: int) -> Params:
-    """Return weights [inputs, outputs] and biases in float64, drawn layer by layer, weights first."""
+    """Return weights [inputs, outputs] and biases [outputs] in float64, drawn layer by layer, weights first."""
     rng = stream(seed, "weights")
     return tuple(_initial_layer(layer, start, rng) for layer in layers)
 
@@ -37,12 +37,15 @@ def _initial_layer(layer: Layer, start: Start, rng: np.random.Generator) -> Laye
 
 
 def epoch_order(rows: int, batch_size: int, seed: int, epoch: int) -> Array:
-    """Return the row ids of one shuffled epoch, int32 [steps, batch]; rows that fill no last batch are left out."""
+    """Return the shuffled row indices of one epoch, int32 [steps, batch], without a last batch that is not full."""
     steps = rows // batch_size
     shuffled = stream(seed, "order", epoch).permutation(rows).astype(np.int32)
     return shuffled[: steps * batch_size].reshape(steps, batch_size)
 
 
 def full_order(rows: int, steps: int) -> Array:
-    """Return the row ids of steps that take all rows as they stand, int32 [steps, rows], in the memory of one."""
+    """Return the row indices of full-batch steps in their original order, int32 [steps, rows].
+
+    The result is a read-only view that takes the memory of one step.
+    """
     return np.broadcast_to(np.arange(rows, dtype=np.int32), (steps, rows))

@@ -19,13 +19,13 @@ from bench.tasks.definition import Task
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "momentum": Momentum, "adam": Adam}
 SIZES = re.compile(r"\d+(x\d+)+")  # 128x64, as people write the sizes of layers
-FIXED = ("name", "summary")  # what a task is called is no setting
+FIXED = ("name", "summary")  # these are not settings
 
 Value = str | int | float | list[Any] | tuple[Any, ...]
 
 
 class BadSetting(UserError):
-    """Raised for a setting that a task has not, or a value that is none; the message names the choices."""
+    """Raised for a setting that a task does not have, or for an invalid value; the message names the choices."""
 
 
 def settings(task: Task) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _fields(owner: Any) -> dict[str, Any]:
 
 
 def _checked(task: Task) -> Task:
-    """Return the task if its settings go together."""
+    """Return the task. Raises `BadSetting` if its loss and its metric do not go together."""
     classifies = task.loss == "softmax_cross_entropy"
     if classifies != (task.metric == "accuracy"):
         raise BadSetting(f"loss {task.loss} and metric {task.metric} do not go together")

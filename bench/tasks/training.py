@@ -1,4 +1,4 @@
-"""From a task to what a backend is given: the problem, initial weights, the order of each pass, rows to evaluate."""
+"""Turn a task into the input of a backend: the problem, initial weights, batch orders and test data."""
 
 from __future__ import annotations
 
@@ -16,45 +16,49 @@ from bench.tasks.settings import BadSetting
 
 @dataclass(frozen=True)
 class Training:
-    """A task in one precision, ready for any backend."""
+    """A task in one precision, ready for any backend. All arrays are read-only."""
 
     problem: Problem
     initial: Params
-    orders: tuple[Array, ...]  # of each pass, int32 [steps, batch]
+    orders: tuple[Array, ...]  # row indices of each pass, int32 [steps, batch]
     test: Split
     metric: Metric
-    truth: tuple[float, ...]
+    truth: tuple[float, ...]  # weights and bias that generated the data; empty when unknown
 
     @property
     def steps_per_pass(self) -> int:
-        """Updates in one pass."""
+        """Number of optimizer updates in one pass."""
         return len(self.orders[0])
 
     def shortened(self, epochs: int) -> Training:
-        """Return the first `epochs` epochs of this training, or all that it has."""
+        """Return this training with only its first `epochs` epochs, or unchanged when it has no more."""
         if self.problem.full_batch:
             return replace(self, orders=(self.orders[0][:epochs],))
         return replace(self, orders=self.orders[:epochs])
 
 
 def make_training(task: Task, precision: Precision, find: Find) -> Training:
-    """Load the data, draw weights and orders, cast all to `precision`. Raises `BadSetting` where settings clash."""
+    """Return the task's training with data and initial weights in `precision`.
+
+    `find` returns the paths of the data files. Raises `BadSetting` when settings contradict each other or the data, and
+    `DataMissing` when a data file is missing.
+    """
     dataset = task.data.load(stream(task.seed, "data"), find)
     train, test = (_prepared(split, task, np.dtype(precision)) for split in (dataset.train, dataset.test))
     rows = len(train.inputs)
     batch_size = rows if task.batch_size == "all" else task.batch_size
     if batch_size > rows:
-        raise BadSetting(f"batch_size {batch_size} is more than the {rows} rows of {task.name}; all takes every row")
+        raise BadSetting(f"batch_size {batch_size} is more than the {rows} rows of {task.name}; all uses every row")
     if (train.targets.dtype.kind == "i") != (task.loss == "softmax_cross_entropy"):
-        kind = "classes" if train.targets.dtype.kind == "i" else "numbers"
-        raise BadSetting(f"loss {task.loss} does not go with the data of {task.name}, whose targets are {kind}")
+        kind = "class numbers" if train.targets.dtype.kind == "i" else "real numbers"
+        raise BadSetting(f"loss {task.loss} does not fit the data of {task.name}, whose targets are {kind}")
     layers = task.model.layers(_features(train.inputs), dataset.outputs)
     problem = Problem(train.inputs, train.targets, layers, task.loss, task.optimizer, batch_size)
     return _started(task, problem, precision, task.seed, test, dataset.truth)
 
 
 def reseeded(training: Training, task: Task, precision: Precision, seed: int) -> Training:
-    """Return a training on the same rows from other weights and in another order."""
+    """Return a training on the same rows with initial weights and batch orders of another seed."""
     return _started(task, training.problem, precision, seed, training.test, training.truth)
 
 
@@ -78,11 +82,12 @@ def _started(
 
 
 def evaluate(metric: Metric, outputs: Array, targets: Array) -> float:
-    """Return how good `outputs` [rows, outputs] are; NaN where they are not finite.
+    """Return the metric of `outputs` [rows, outputs] for `targets`; NaN when an output is not finite.
 
-    rmse                 root of the mean squared difference
-    accuracy             share of rows whose largest output is at their class
-    threshold_accuracy   share of rows on their side of the middle between the two targets
+    rmse                 square root of the mean squared error
+    accuracy             fraction of rows whose largest output is at the index of their class; targets [rows]
+    threshold_accuracy   fraction of rows whose output and target are on the same side of the threshold, which is the
+                         middle between the smallest and the largest target
     """
     if not np.isfinite(outputs).all():
         return float("nan")
@@ -96,7 +101,7 @@ def evaluate(metric: Metric, outputs: Array, targets: Array) -> float:
 
 
 def _prepared(split: Split, task: Task, dtype: np.dtype[Any]) -> Split:
-    """Return the split in the form and type that the model's first layer takes, read-only."""
+    """Return the split, read-only, in the dtype and format that the model's first layer needs."""
     inputs: Inputs = split.inputs
     if isinstance(inputs, WordCounts):
         inputs = inputs.astype(dtype)
@@ -106,7 +111,7 @@ def _prepared(split: Split, task: Task, dtype: np.dtype[Any]) -> Split:
             for part in (inputs.starts, inputs.words, inputs.counts):
                 _frozen(part)
     elif task.model.first_layer == "embedding_sum":
-        raise BadSetting(f"model.first_layer embedding_sum takes word counts, and the data of {task.name} are none")
+        raise BadSetting(f"model.first_layer embedding_sum needs word counts; {task.name} has arrays: use dense")
     else:
         inputs = _frozen(inputs.astype(dtype, copy=False))
     targets = split.targets.astype(dtype) if split.targets.dtype.kind == "f" else split.targets

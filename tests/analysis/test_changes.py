@@ -21,8 +21,7 @@ from bench.analysis.changes import (
     log_loops,
     speed_change,
     too_slow,
-    untold,
-    why_not,
+    undecided,
 )
 from bench.analysis.stats import estimate_apart, interval_apart, judge
 from bench.records.runfile import Run
@@ -325,8 +324,8 @@ def test_a_row_that_is_not_known_to_be_right_has_no_good_times(agrees: bool | No
 def test_a_row_of_which_parity_cannot_be_told_says_so() -> None:
     verdict = a_parity_result(OTHER, agrees=None, status="failed", reason="no reference: out of memory")
     now = a_run({ROW: 0.1, OTHER: 0.2}, parity_results={OTHER: verdict}, seed=1)
-    assert change_of(OTHER, THEN, now).kind == "missing"
-    assert "no reference: out of memory" in why_not(OTHER, now)
+    reason = "could not be checked: failed: no reference: out of memory"
+    assert change_of(OTHER, THEN, now) == Change(row=OTHER, kind="missing", reason=reason)
 
 
 def test_good_times_are_logarithms_by_block() -> None:
@@ -407,16 +406,16 @@ def test_too_slow_is_what_is_slower_by_more_than_the_limit() -> None:
     assert too_slow(SLOWER, 0.2) == []
 
 
-def test_untold_is_what_may_be_slower_than_the_limit_or_cannot_be_compared() -> None:
-    found = untold([*EVERY_KIND, *SLOWER], 0.05)
+def test_undecided_is_what_may_be_slower_than_the_limit_or_cannot_be_compared() -> None:
+    found = undecided([*EVERY_KIND, *SLOWER], 0.05)
     assert [change.kind for change in found] == ["missing", "inconclusive", "too few blocks", "slower"]
     assert found[-1] == SLOWER[1]
-    assert untold(SLOWER, 0.2) == SLOWER
-    assert untold(SLOWER, 0.03) == []
+    assert undecided(SLOWER, 0.2) == SLOWER
+    assert undecided(SLOWER, 0.03) == []
 
 
 @pytest.mark.parametrize(("limit", "is_too_slow"), [(0.1, False), (0.0999, True)])
-def test_a_row_at_the_limit_is_not_too_slow_but_untold(limit: float, is_too_slow: bool) -> None:
+def test_a_row_at_the_limit_is_not_too_slow_but_undecided(limit: float, is_too_slow: bool) -> None:
     at = [Change(row=ROW, kind="slower", ratio=1.1)]
     assert (too_slow(at, limit) == at) == is_too_slow
-    assert (untold(at, limit) == at) == (not is_too_slow)
+    assert (undecided(at, limit) == at) == (not is_too_slow)

@@ -12,7 +12,7 @@ from statistics import median
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
-from synthetic import KINDS, Kind, MadeUpStand, a_plan, records_of, rows_of
+from synthetic import KINDS, Kind, MockExecutor, a_plan, records_of, rows_of
 
 from bench.analysis import stats
 from bench.analysis.comparison import Comparison, Comparisons, log_times
@@ -41,7 +41,7 @@ def compared(records: list[Record], row: Row = B, other: Row = A) -> Comparison:
 def run(seed: int, *, slower: float = 1.0, kind: Kind = "normal", sd: float = 0.03) -> Comparison:
     """Return what a run with the default goal says of B, which takes `slower` times as long as A."""
     rng = np.random.default_rng([seed, 1])
-    executor = MadeUpStand({A: 0.02, B: 0.02 * slower}, rng, kind=kind, sd=sd)
+    executor = MockExecutor({A: 0.02, B: 0.02 * slower}, rng, kind=kind, sd=sd)
     return compared(records_of(a_plan(ROWS, seed=seed), executor))
 
 
@@ -60,7 +60,7 @@ def test_one_backend_under_two_names_is_hardly_ever_told_from_itself(kind: Kind)
 def test_pooling_passes_as_if_they_were_processes_would_tell_it_from_itself() -> None:
     alarms = ours = 0
     for seed in range(200):
-        executor = MadeUpStand({A: 0.02, B: 0.02}, np.random.default_rng(seed), sd=0.02, within=0.01)
+        executor = MockExecutor({A: 0.02, B: 0.02}, np.random.default_rng(seed), sd=0.02, within=0.01)
         records = records_of(a_plan(ROWS, seed=seed, workers=8), executor)
         passes = {row: [p for r in records if r.job.row == row for p in np.log(r.timing.steady_s)] for row in ROWS}
         alarms += scipy_stats.ttest_ind(passes[A], passes[B]).pvalue < 0.05
@@ -83,7 +83,7 @@ def test_a_slowdown_of_five_percent_is_found_at_the_default_precision(kind: Kind
 def test_a_run_that_is_too_short_to_see_it_says_that_it_cannot_tell() -> None:
     for seed in range(40):
         rng = np.random.default_rng(seed)
-        executor = MadeUpStand({A: 0.02, B: 0.0202}, rng, sd=0.2)
+        executor = MockExecutor({A: 0.02, B: 0.0202}, rng, sd=0.2)
         found = compared(records_of(a_plan(ROWS, seed=seed, workers=MIN_BLOCKS), executor))
         assert found.judged.detectable > 0.2
         assert found.judged.verdict != "equivalent"  # never the same for want of samples
@@ -105,7 +105,7 @@ def test_the_interval_of_so_many_blocks_holds_the_truth_in_95_percent(kind: Kind
     rng = np.random.default_rng(7)
     cases, held = 1000, 0
     for seed in range(cases):
-        executor = MadeUpStand({A: 0.02, B: 0.026}, rng, kind=kind, sd=0.05)
+        executor = MockExecutor({A: 0.02, B: 0.026}, rng, kind=kind, sd=0.05)
         between = compared(records_of(a_plan(ROWS, seed=seed, workers=blocks), executor)).interval
         assert between is not None
         held += between.low <= 1.3 <= between.high
@@ -145,10 +145,10 @@ def test_plain_percentiles_of_the_bootstrap_would_miss_it(monkeypatch: pytest.Mo
 # A machine that gets slower
 
 
-def drifting(seed: int) -> MadeUpStand:
+def drifting(seed: int) -> MockExecutor:
     """Return a machine that is 10 % slower at the end of ten blocks than at their begin."""
     lasts_s = 10 * (2 * 2.0 + 2 * 0.25)
-    return MadeUpStand(
+    return MockExecutor(
         {A: 0.02, B: 0.02}, np.random.default_rng(seed), sd=0.01, speed=lambda now_s: 1 + 0.1 * now_s / lasts_s
     )
 
@@ -163,7 +163,7 @@ def test_one_row_after_the_other_would_call_one_of_them_slower() -> None:
     alarms = 0
     for seed in range(200):
         plan, executor = a_plan(ROWS, seed=seed, workers=10), drifting(seed)
-        records = [executor.sample(plan.job(row, block)) for row in ROWS for block in range(10)]
+        records = [executor.time_job(plan.job(row, block)) for row in ROWS for block in range(10)]
         found = Comparisons(log_times(records), 0.02).compare(B, A)
         alarms += found.judged.verdict == "slower"
     assert alarms / 200 > 0.9
@@ -176,7 +176,7 @@ def test_among_many_equal_rows_hardly_any_run_calls_one_slower() -> None:
     rows = rows_of(*"abcdefgh")
     wrong = careless = 0
     for seed in range(200):
-        executor = MadeUpStand(dict.fromkeys(rows, 0.02), np.random.default_rng(seed))
+        executor = MockExecutor(dict.fromkeys(rows, 0.02), np.random.default_rng(seed))
         comparisons = Comparisons(log_times(records_of(a_plan(rows, seed=seed, workers=8), executor)), 0.05)
         best = comparisons.fastest(rows)
         pairs = [comparisons.verdict(row, best) for row in rows if row != best]

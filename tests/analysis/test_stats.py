@@ -13,6 +13,8 @@ from bench.analysis.stats import (
     MIN_BLOCKS,
     POWER,
     Estimate,
+    Interval,
+    Judgement,
     blocks_needed,
     detectable,
     estimate,
@@ -21,6 +23,7 @@ from bench.analysis.stats import (
     interval,
     interval_apart,
     judge,
+    median_interval,
     p_different,
     p_equivalent,
     shared,
@@ -137,7 +140,7 @@ def test_holm_multiplies_by_what_is_left_and_never_falls() -> None:
     assert holm({}) == {}
 
 
-# What would have been seen
+# Detectable differences
 
 
 def test_what_is_detectable_is_found_with_the_power_that_is_claimed() -> None:
@@ -204,3 +207,211 @@ def test_comparisons_that_are_beyond_doubt_cost_the_others_nothing() -> None:
     alone = judge({"pair": close}, 0.05)["pair"]
     beside = judge({"pair": close, **{number: an_estimate(2.0, 0.01) for number in range(20)}}, 0.05)["pair"]
     assert beside == alone
+
+
+# By hand: quantiles of Student's distribution from a table, and the rest on paper
+
+
+def test_an_estimate_by_hand() -> None:
+    found = estimate([1.0, 2.0, 3.0, 4.0])
+    assert (found.mean, found.freedom, found.blocks) == (2.5, 3, 4)
+    assert found.error == pytest.approx(math.sqrt(5 / 3) / 2)
+    assert estimate([0.3]) == Estimate(0.3, math.inf, 0, 1)
+    none = estimate([])
+    assert math.isnan(none.mean)
+    assert (none.error, none.freedom, none.blocks) == (math.inf, 0, 0)
+    assert estimate([1.0, 3.0]) == Estimate(2.0, 1.0, 1, 2)
+
+
+def test_samples_apart_by_hand() -> None:
+    found = estimate_apart([1.0, 2.0, 3.0], [2.0, 4.0, 6.0, 8.0])  # variances of the means: 1/3 and 5/3
+    assert (found.mean, found.blocks) == (-3.0, 3)
+    assert found.error == pytest.approx(math.sqrt(2))
+    assert found.freedom == pytest.approx(4 / (1 / 18 + 25 / 27))
+    assert estimate_apart([2.0, 4.0, 6.0, 8.0], [1.0, 2.0, 3.0]).mean == 3.0
+
+
+@pytest.mark.parametrize(
+    ("mine", "others", "expected"),
+    [
+        ([1.0, 1.0, 1.0], [2.0, 2.0], Estimate(-1.0, 0.0, 1.0, 2)),  # no spread: the freedom of the smaller sample
+        ([1.0], [2.0, 3.0, 4.0], Estimate(-2.0, math.inf, 0.0, 1)),
+        ([2.0, 3.0, 4.0], [1.0], Estimate(2.0, math.inf, 0.0, 1)),
+    ],
+)
+def test_samples_apart_of_which_one_has_no_spread_or_no_error(
+    mine: list[float], others: list[float], expected: Estimate
+) -> None:
+    assert estimate_apart(mine, others) == expected
+
+
+def test_samples_apart_of_which_one_never_varies_have_the_freedom_of_the_other() -> None:
+    assert estimate_apart([1.0, 3.0, 5.0], [2.0] * 9).freedom == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(("count", "low", "high"), [(6, 1, 6), (8, 1, 8), (9, 2, 8), (12, 3, 10)])
+def test_the_interval_of_a_median_is_between_two_values(count: int, low: int, high: int) -> None:
+    # By the binomial distribution: of nine values, the second to the eighth hold it with 1 - 2 (1 + 9) / 512.
+    values = [float(value) for value in range(count, 0, -1)]
+    assert median_interval(values) == Interval(low, high)
+
+
+@pytest.mark.parametrize("count", range(MIN_BLOCKS))
+def test_a_median_of_too_few_blocks_has_no_interval(count: int) -> None:
+    assert median_interval([1.0] * count) is None
+
+
+def test_intervals_begin_at_six_blocks() -> None:
+    assert MIN_BLOCKS == 6
+    assert interval([0.1, 0.2] * 3) is not None
+    assert interval([0.1, 0.2, 0.1, 0.2, 0.1]) is None
+    assert interval_apart([0.1, 0.2] * 3, [0.1, 0.2] * 8) is not None
+    assert interval_apart([0.1, 0.2] * 8, [0.1, 0.2] * 3) is not None
+    assert interval_apart([0.1, 0.2] * 8, [0.1] * 5) is None
+    assert interval_apart([0.1] * 5, [0.1, 0.2] * 8) is None
+
+
+@pytest.mark.parametrize(("count", "quantile"), [(6, 3.002875), (9, 2.633814), (10, 2.573804)])
+def test_percentiles_are_as_wide_as_student_s_distribution_is(count: int, quantile: float) -> None:
+    wide = math.sqrt(count / (count - 1)) * quantile  # a bootstrap's deviation has n where Student's has n - 1
+    assert widened(count) == pytest.approx(math.erf(wide / math.sqrt(2)), abs=1e-6)
+
+
+SKEWED = np.array([0.0, 0.01, 0.02, 0.03, 0.05, 0.08, 0.2])
+LEVELS = (1 - widened(7)) / 2, (1 + widened(7)) / 2
+
+
+def resampled_means(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return values[rng.integers(0, len(values), (100_000, len(values)))].mean(axis=1)
+
+
+def test_an_interval_is_between_percentiles_of_resampled_means() -> None:
+    low, high = np.quantile(resampled_means(SKEWED, np.random.default_rng(1)), LEVELS)
+    between = interval(SKEWED)
+    assert between is not None
+    assert (math.log(between.low), math.log(between.high)) == pytest.approx((low, high), abs=0.003)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_samples_apart_are_resampled_apart_at_percentiles_of_the_smaller_one(turned: bool) -> None:
+    rng = np.random.default_rng(2)
+    other = np.linspace(-0.05, 0.05, 20)
+    means = [resampled_means(values, rng) for values in (SKEWED, other)]
+    sign = -1 if turned else 1
+    low, high = np.quantile(sign * (means[0] - means[1]), LEVELS)
+    between = interval_apart(*[list(SKEWED), list(other)][::sign])
+    assert between is not None
+    assert (math.log(between.low), math.log(between.high)) == pytest.approx((low, high), abs=0.005)
+
+
+def test_a_sample_without_spread_beside_one_with_it_leaves_an_interval_of_some_width() -> None:
+    between, same = interval_apart([0.5] * 6, [0.1, 0.2] * 3), interval_apart([0.5] * 6, [0.25] * 8)
+    assert between is not None
+    # One mean in 64 of six blocks is of nothing but 0.1, or but 0.2: more than lie outside the percentiles.
+    assert (between.low, between.high) == pytest.approx((math.exp(0.3), math.exp(0.4)))
+    assert same is not None
+    assert (same.low, same.high) == pytest.approx((math.exp(0.25),) * 2)
+
+
+def test_p_values_from_a_table() -> None:
+    assert p_different(Estimate(0.2, 0.1, 10, 11)) == pytest.approx(0.0733880, rel=1e-5)
+    assert p_different(Estimate(-0.2, 0.1, 10, 11)) == pytest.approx(0.0733880, rel=1e-5)
+    assert p_different(Estimate(0.2, 0.1, 1, 2)) == pytest.approx(2 * (0.5 - math.atan(2) / math.pi))
+    assert p_different(Estimate(0.2, 0.0, 0, 1)) == 1.0
+    room = math.log1p(0.05) - 0.02
+    assert p_equivalent(Estimate(-0.02, room / 2, 1, 2), 0.05) == pytest.approx(0.5 - math.atan(2) / math.pi)
+    assert p_equivalent(Estimate(0.02, 0.0, 0, 1), 0.05) == 1.0
+
+
+def test_a_difference_of_just_the_size_that_counts_is_equivalent_where_nothing_varies() -> None:
+    assert p_equivalent(an_estimate(math.log1p(0.05), 0.0), 0.05) == 0.0
+
+
+def test_holm_by_hand_in_any_order() -> None:
+    assert holm({"a": 0.5}) == {"a": 0.5}
+    assert holm({"a": 0.3, "b": 0.001, "c": 0.02}) == pytest.approx({"b": 0.003, "c": 0.04, "a": 0.3})
+    assert holm({"a": 0.02, "b": 0.02}) == pytest.approx({"a": 0.04, "b": 0.04})
+    assert list(holm({"a": 0.3, "b": 0.001})) == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("error", "freedom", "comparisons", "expected"),
+    [
+        (0.01, 9, 1, math.expm1(0.01 * (2.573804 + 1.833113))),
+        (0.01, 9, 0, math.expm1(0.01 * (2.573804 + 1.833113))),  # a last comparison is still one
+        (0.01, 9, 4, math.expm1(0.01 * (3.430695 + 1.833113))),  # LEVEL / 8 in each tail
+        (0.01, 1, 1, math.expm1(0.01 * (21.204949 + 6.313752))),
+        (0.0, 9, 1, 0.0),
+        (1000.0, 1, 1, math.expm1(700.0)),  # as much as a float holds, not an overflow
+    ],
+)
+def test_what_is_detectable_by_quantiles_from_a_table(
+    error: float, freedom: float, comparisons: int, expected: float
+) -> None:
+    assert detectable(error, freedom, comparisons) == pytest.approx(expected, rel=1e-5)
+
+
+def test_nothing_is_detectable_without_an_error_or_without_freedom() -> None:
+    assert detectable(math.inf, 1, 1) == math.inf
+    assert detectable(math.nan, 9, 1) == math.inf
+    assert detectable(0.01, 0.5, 1) == math.inf
+
+
+def test_a_judgement_holds_the_corrected_p_and_what_is_detectable_among_the_undecided() -> None:
+    sure, open_ = Estimate(1.0, 0.01, 9, 10), Estimate(0.2, 0.1, 10, 11)
+    few = Estimate(0.5, 0.001, 4, 5)
+    judged = judge({"sure": sure, "open": open_, "other": open_, "few": few}, 0.05)
+    assert judged["open"] == Judgement("inconclusive", detectable(0.1, 10, 2), pytest.approx(2 * 0.0733880, rel=1e-5))
+    assert judged["sure"].detectable == detectable(0.01, 9, 2)
+    assert judged["few"] == Judgement("too few blocks", math.inf, 1.0)
+    assert list(judged) == ["sure", "open", "other", "few"]
+
+
+def test_six_blocks_are_judged() -> None:
+    assert judge({"pair": Estimate(0.5, 0.001, 5, 6)}, 0.05)["pair"].verdict == "slower"
+
+
+@pytest.mark.parametrize(
+    ("mean", "different", "equivalent", "verdict"),
+    [
+        (0.1, 0.03, 1.0, "slower"),
+        (-0.1, 0.03, 1.0, "faster"),
+        (0.1, 0.0301, 1.0, "inconclusive"),
+        (0.1, 1.0, 0.03, "equivalent"),
+        (0.1, 0.0, 0.03, "equivalent"),  # surely there, and surely small
+        (0.1, 1.0, 0.0301, "inconclusive"),
+    ],
+)
+def test_verdicts_at_their_limits(
+    mean: float, different: float, equivalent: float, verdict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.analysis.stats.p_different", lambda found: different)
+    monkeypatch.setattr("bench.analysis.stats.p_equivalent", lambda found, effect: equivalent)
+    assert judge({"pair": an_estimate(mean, 0.01)}, 0.05)["pair"].verdict == verdict
+
+
+TWENTY_ONE = Judgement("inconclusive", 0.21, 0.5)  # log 1.21 is twice log 1.1
+
+
+@pytest.mark.parametrize(
+    ("mean", "effect", "needed"),
+    [
+        (0.0, 0.1, 40.0),
+        (-math.log(1.21) / 3, 0.01, 90.0),  # a third of what is detectable: nine times the blocks
+        (math.log(1.21) / 3, 0.01, 90.0),
+        (0.0, 0.21, 10.0),
+        (2 * math.log(1.21), 0.1, 10.0),  # never fewer than there are
+    ],
+)
+def test_blocks_needed_by_hand(mean: float, effect: float, needed: float) -> None:
+    assert blocks_needed(Estimate(mean, 0.1, 9, 10), TWENTY_ONE, effect) == pytest.approx(needed)
+
+
+def test_too_few_blocks_need_as_many_as_intervals_do() -> None:
+    few = Estimate(0.1, 0.1, 2, 3)
+    assert blocks_needed(few, Judgement("too few blocks", math.inf, 1.0), 0.05) == 6.0
+
+
+def test_shared_blocks_come_in_their_order() -> None:
+    assert shared({3: 5.0, 0: 1.0, 1: 2.0}, {1: 0.5, 3: 1.0, 7: 1.0}) == [1.5, 4.0]
+    assert shared({0: 1.0}, {1: 1.0}) == []

@@ -11,7 +11,7 @@ from pkgutil import iter_modules
 import numpy as np
 import pytest
 from rich.console import Console
-from support import NO_SETTINGS, QUICK, Tracer, a_row, require, slow_but
+from support import QUICK, Tracer, a_row, require, slow_but
 
 from backends.contract import Precision
 from bench.harness.setup import make_setup
@@ -60,7 +60,6 @@ def verdicts(request: pytest.FixtureRequest) -> dict[Row, ParityResult]:
         return {verdict.row: verdict for verdict in check_parity(rows, make_setup(None, 600, None), {}, listener)}
 
 
-@pytest.mark.xdist_group("parity of all rows")  # which has a worker process a core itself
 @pytest.mark.parametrize(
     "checked_row",
     [
@@ -150,7 +149,7 @@ def test_every_mode_multiplies_matrices_after_it_has_trained_and_tells_of_no_mem
 ) -> None:
     row = a_row("thermometer_raw", backend, mode, precision=precision)
     require(row)
-    timing = tracer.ask("time", row, NO_SETTINGS)[0].timing
+    timing = tracer.record(row).timing
     assert timing is not None
     assert timing.product_flops_per_s > 1e8
     assert timing.peak_memory_bytes > 10_000_000

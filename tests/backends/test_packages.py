@@ -17,17 +17,15 @@ from support import ROOT, run_bench
 from bench.records.runfile import Run, read_run
 from bench.records.schema import Record
 
-pytestmark = pytest.mark.xdist_group("packages of others")
-
 PACKAGES = ROOT / "tests" / "packages"
 ENTRIES = {  # that cannot be loaded, and what is said of them
     "entry_raises": "ModuleNotFoundError: No module named 'no_such_package'",
     "entry_exits": "SystemExit: this framework wants another processor",
     "entry_missing": "AttributeError: module 'broken_entries' has no attribute 'NOWHERE'",
-    "entry_is_none": "TypeError: broken_entries:NO_ENTRY is no backends.registry.Entry",
-    "entry_other_name": "ValueError: its name is 'somebody_else', that of the entry point 'entry_other_name'",
-    "entry_no_modes": "ValueError: modes are empty, wanted at least one",
-    "entry_wrong_types": "TypeError: modes are 'eager', wanted a tuple of texts",
+    "entry_is_none": "TypeError: broken_entries:NO_ENTRY is not a backends.registry.Entry",
+    "entry_other_name": "ValueError: the entry is named 'somebody_else', its entry point 'entry_other_name'",
+    "entry_no_modes": "ValueError: modes must name at least one mode, got none",
+    "entry_wrong_types": "TypeError: modes must be a tuple of strings, got 'eager'",
 }
 FAILING = {  # backend and mode of those that load, and what is said of them
     ("module_raises", "eager"): ("failed", "ModuleNotFoundError: No module named 'no_such_package'"),

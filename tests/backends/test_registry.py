@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from support import FAKES, ROOT, a_row
 
 from backends import registry
-from backends.registry import BUILT_IN, Entry, require_sound
+from backends.registry import BUILT_IN, Entry, require_sound, third_party
 from bench.harness.availability import unavailable
 
 MISSING = Entry("absent", "absent", ("loop",), "no_such_framework", ("no-such",), "pip install no-such")
@@ -61,6 +64,20 @@ def test_other_packages_add_backends_and_cannot_replace_ours() -> None:
     assert fault.startswith("entry point misbehaving:NOWHERE: AttributeError")
 
 
+def test_another_package_cannot_take_the_name_of_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [
+        SimpleNamespace(name=name, value="theirs:ENTRY", load=lambda name=name: replace(MISSING, name=name))
+        for name in ("reference", "other")
+    ]
+    monkeypatch.setattr(registry.metadata, "entry_points", lambda group: points)
+    found = third_party()
+    assert found["reference"].fault == (
+        "entry point theirs:ENTRY: ValueError: the name 'reference' is reserved for the parity reference; "
+        "choose another"
+    )
+    assert found["other"].fault == ""
+
+
 def test_an_entrys_module_can_be_imported_before_the_registry() -> None:
     code = "import misbehaving; from backends.registry import BACKENDS; print(repr(BACKENDS['misbehaving'].fault))"
     environment = {"PYTHONPATH": f"{ROOT}:{FAKES}"}
@@ -71,11 +88,11 @@ def test_an_entrys_module_can_be_imported_before_the_registry() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"modes": "eager"}, "modes are 'eager', wanted a tuple of texts"),
-        ({"modes": ()}, "modes are empty"),
-        ({"distributions": (1,)}, r"distributions are \(1,\), wanted a tuple of texts"),
-        ({"install": None}, "install is None, wanted a text"),
-        ({"framework": ""}, "framework is '', wanted the name of a package"),
+        ({"modes": "eager"}, "modes must be a tuple of strings, got 'eager'"),
+        ({"modes": ()}, "modes must name at least one mode, got none"),
+        ({"distributions": (1,)}, r"distributions must be a tuple of strings, got \(1,\)"),
+        ({"install": None}, "install must be a string, got None"),
+        ({"framework": ""}, "framework must be the import name of a package, got ''"),
     ],
 )
 def test_an_entry_with_fields_of_other_types_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -90,3 +107,24 @@ def test_every_mode_is_explained_in_its_backends_docstring(name: str) -> None:
     docstring = source.split('"""')[1]
     for mode in BUILT_IN[name].modes:
         assert f"\n    {mode} " in docstring
+
+
+def explained_modes(source: str) -> tuple[str, ...]:
+    """Return the modes that the docstring of a backend's source explains, in its order."""
+    docstring = ast.get_docstring(ast.parse(source)) or ""
+    _, _, listed = docstring.partition(":\n    ")
+    return tuple(re.findall(r"^    (\S+)  +\S", f"    {listed}", flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("entry", BUILT_IN.values(), ids=lambda entry: entry.name)
+def test_a_backends_docstring_explains_its_modes_in_the_order_of_the_registry(entry: Entry) -> None:
+    source = (ROOT / f"{entry.module.replace('.', '/')}.py").read_text()
+    assert explained_modes(source) == entry.modes
+
+
+def test_a_mode_that_is_not_explained_is_seen() -> None:
+    assert explained_modes('"""A backend.\n\nModes:\n    eager   one\n            by one\n    scan  all\n"""') == (
+        "eager",
+        "scan",
+    )
+    assert explained_modes('"""A backend without any."""') == ()

@@ -71,7 +71,7 @@ def test_settings_reach_the_training(tmp_path: Path) -> None:
         (("run", "--backend", "jx"), "error: unknown backend 'jx'; choose from "),
         (
             ("run", "--backend", "torch", "--mode", "scan"),
-            "error: unknown mode 'scan'; choose from compile, dataloader, eager",
+            "error: unknown mode 'scan'; choose from compile, compile-pass, dataloader, eager",
         ),
         (("run", "line_fit", "--set", "rate=1"), "error: line_fit has no setting 'rate'; choose from data.formula"),
         (("run", "line_fit", "--set", "epochs=many"), "epochs cannot be 'many'; it takes a whole number"),

@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 from support import FAKES, ROOT
 
-from bench.analysis.frame import processes, summary
+from bench.analysis.frame import summary_frame
+from bench.analysis.summary import summarise
 from bench.records.runfile import Run, read_run
 from bench.records.schema import Goal
-
-pytestmark = pytest.mark.xdist_group("front door of pytest")
 
 
 def pytest_bench(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -53,8 +52,8 @@ def test_rows_pass_fail_and_skip_for_what_they_are(measured: tuple[Path, subproc
     assert "2 passed" in result.stdout, result.stdout + result.stderr
     assert "2 failed" in result.stdout
     assert "1 skipped" in result.stdout
-    assert "RowFailed: parity: gradient (float64): " in result.stdout
-    assert "RowFailed: its times are not to be compared: does not wait: " in result.stdout
+    assert "RowFailed: not ranked: parity: gradient (float64): " in result.stdout
+    assert "RowFailed: not ranked: does not wait: " in result.stdout
 
 
 def test_the_files_rounds_are_the_processes_of_the_run_file(
@@ -80,7 +79,7 @@ def test_the_file_says_what_the_table_of_the_run_says(
     measured: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
     folder, _ = measured
-    table = summary(processes([run_in(folder)])).set_index("mode")
+    table = summary_frame(summarise([run_in(folder)])).set_index("mode")
     for line in json.loads((folder / "b.json").read_text())["benchmarks"]:
         info, row = line["extra_info"], table.loc[line["params"]["mode"]]
         assert (info["ratio"], info["cores_busy"]) == pytest.approx((row["ratio"], row["cores_busy"]))

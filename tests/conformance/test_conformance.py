@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import KINDS, ROOT, a_row, require, run_bench
+from support import KINDS, ROOT, a_row, entries_in, require, run_bench
 
 from backends.contract import Placement
 from backends.registry import BUILT_IN
@@ -20,15 +20,15 @@ from bench.conformance.behaviour import PASSES_AFTER, REPETITIONS, compiles_once
 from bench.conformance.cases import classification
 from bench.conformance.checks import CHECKS
 from bench.conformance.examine import WAITS
+from bench.conformance.job import CheckRequest
 from bench.conformance.subject import Subject, Violation
 from bench.harness.process import Worker, worker_environment
+from bench.harness.protocol import Done, Failure
 from bench.machine.host import gpu_names, usable_cores
-from bench.records.schema import Job, Record, Request
 
-pytestmark = pytest.mark.xdist_group("conformance")
-
+ENTRIES = entries_in(ROOT / "tests" / "nonconforming")
 NONCONFORMING = os.pathsep.join((str(ROOT), str(ROOT / "tests" / "nonconforming")))
-Hold = Callable[..., Record]
+Hold = Callable[..., Done | Failure]
 
 BREACHES = [
     ("contract", "no_argument", r"predict\(\) -> .* cannot be called as predict\(inputs\): too many"),
@@ -68,28 +68,28 @@ def hold(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hold]:
     environment = {**worker_environment(os.environ, 1, folder), "PYTHONPATH": NONCONFORMING}
     with Worker(cores=usable_cores()[:1], environment=environment) as worker:
 
-        def ask(check: str, mode: str, backend: str = "nonconforming") -> Record:
-            job = Job(row=a_row("", backend, mode), threads=1, block=0)
-            return worker.run(Request(kind="check", job=job, check=check), 60)
+        def ask(check: str, mode: str, backend: str = "nonconforming") -> Done | Failure:
+            placement = Placement(mode=mode, device="cpu", precision="float32", threads=1)
+            return worker.run(CheckRequest(check=check, backend=ENTRIES[backend], placement=placement), 60)
 
         yield ask
 
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_right_backend_holds(check: str, hold: Hold) -> None:
-    record = hold(check, "right")
-    assert (record.status, record.reason) == ("ok", "")
+    assert hold(check, "right") == Done()
 
 
 @pytest.mark.parametrize(("check", "mode", "message"), BREACHES)
 def test_a_breach_is_found_and_explained(check: str, mode: str, message: str, hold: Hold) -> None:
     if mode == "any_device" and gpu_names():
         pytest.skip("a GPU may be opened where there is one")
-    record = hold(check, mode)
-    assert record.status == "failed"
-    assert re.search(message, record.reason), record.reason
+    reply = hold(check, mode)
+    assert isinstance(reply, Failure)
+    assert reply.status == "failed"
+    assert re.search(message, reply.reason), reply.reason
     for part in (f"Why it matters: {CHECKS[check].why}", f"See {CHECKS[check].where}", "Usual cause: "):
-        assert part in record.reason
+        assert part in reply.reason
 
 
 def test_every_check_has_a_breach_that_it_finds() -> None:
@@ -107,9 +107,10 @@ def test_every_check_has_a_breach_that_it_finds() -> None:
     ],
 )
 def test_what_is_wrong_with_an_entry_is_told(backend: str, message: str, hold: Hold) -> None:
-    record = hold("entry", "right", backend)
-    assert record.status == "failed"
-    assert message in record.reason
+    reply = hold("entry", "right", backend)
+    assert isinstance(reply, Failure)
+    assert reply.status == "failed"
+    assert message in reply.reason
 
 
 @pytest.mark.parametrize(("slow_repetitions", "accused"), [(0, False), (2, False), (3, True), (5, True)])
@@ -126,16 +127,16 @@ def test_first_passes_that_are_slow_accuse_only_in_most_repetitions(slow_repetit
 
 
 def test_what_a_backend_cannot_do_is_no_failure(hold: Hold) -> None:
-    record = hold("follows", "no_words")
-    assert (record.status, record.reason) == ("ok", "not tried on word counts, Adam: no embeddings here")
-    record = hold("follows", "unsupported")
-    assert record.status == "unsupported"
-    assert "this one never works" in record.reason
+    assert hold("follows", "no_words") == Done(note="not tried on word counts, Adam: no embeddings here")
+    reply = hold("follows", "unsupported")
+    assert isinstance(reply, Failure)
+    assert reply.status == "unsupported"
+    assert "this one never works" in reply.reason
 
 
 def test_a_check_that_kills_its_process_costs_only_itself(hold: Hold) -> None:
     assert hold("shapes", "exits").status == "crashed"
-    assert hold("continues", "exits").status == "ok"
+    assert hold("continues", "exits") == Done()
 
 
 def check_backend(tmp_path: Path, *arguments: str, time_limit_s: float = 60) -> subprocess.CompletedProcess[str]:

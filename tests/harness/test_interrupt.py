@@ -15,8 +15,6 @@ from support import FAKES, ROOT
 
 from bench.records.runfile import read_run
 
-pytestmark = pytest.mark.xdist_group("worker processes")
-
 
 def start_hanging(command: tuple[str, ...], tmp_path: Path) -> subprocess.Popen[str]:
     """Start a command on a backend that hangs, and return once its worker is there."""

@@ -5,23 +5,24 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
-from support import FAKES, ROOT, a_row
+from support import FAKES, ROOT, a_row, entries_in
 
 from bench.analysis.flags import flags_of
 from bench.harness import process as launch
+from bench.harness.calibrate_job import CalibrateRequest
+from bench.harness.executor import record_of
 from bench.harness.measure import MAX_READINGS, REREADINGS
 from bench.harness.process import Worker, worker_environment
+from bench.harness.protocol import CalibrationReply, Failure
+from bench.harness.time_job import TimeRequest
 from bench.machine.calibration import LOOPS
 from bench.machine.host import usable_cores
 from bench.machine.variables import THREAD_VARIABLES
-from bench.records.schema import Job, Record, Request
-from bench.selftest.by_hand import BY_HAND_PASSES
-
-pytestmark = pytest.mark.xdist_group("worker processes")
+from bench.records.schema import Job, Record
+from bench.selftest.by_hand import BY_HAND_PASSES, ByHandRequest
 
 
 def start_worker(tmp_path: Path) -> Worker:
@@ -29,14 +30,17 @@ def start_worker(tmp_path: Path) -> Worker:
     return Worker(cores=usable_cores()[:1], environment={**environment, "PYTHONPATH": f"{ROOT}{os.pathsep}{FAKES}"})
 
 
-def request(mode: str, kind: Any = "time") -> Request:
-    row = a_row("thermometer_raw", "misbehaving", mode)
-    return Request(kind=kind, job=Job(row=row, threads=1, block=0))
+MISBEHAVING = entries_in(FAKES)["misbehaving"]
+
+
+def request(mode: str, kind: type[TimeRequest] = TimeRequest, precision: str = "float32") -> TimeRequest:
+    row = a_row("thermometer_raw", "misbehaving", mode, precision=precision)
+    return kind(job=Job(row=row, threads=1, block=0), backend=MISBEHAVING)
 
 
 def run(mode: str, tmp_path: Path, time_limit_s: float = 60) -> Record:
     with start_worker(tmp_path) as worker:
-        return worker.run(request(mode), time_limit_s)
+        return record_of(request(mode), worker, time_limit_s)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +48,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> tuple[Record, float]:
     """Run a good job; return its record and the time from its start to its reply."""
     with start_worker(tmp_path_factory.mktemp("good")) as worker:
         before = time.monotonic()
-        record = worker.run(request("right"), 60)
+        record = record_of(request("right"), worker, 60)
         return record, time.monotonic() - before
 
 
@@ -59,7 +63,6 @@ def test_a_good_job_gives_times_quality_and_what_it_ran_with(good: tuple[Record,
     assert record.resources.dtype == "float32"
     assert len(record.quality.losses) == 100
     assert record.quality.losses[0] == pytest.approx(1763.8846, rel=1e-6)
-    assert record.calibration is None
     assert record.timing.peak_memory_bytes > 10_000_000
     assert record.timing.peak_device_memory_bytes is None
 
@@ -119,15 +122,15 @@ def test_the_wall_time_is_told_by_the_parents_clock(tmp_path: Path, monkeypatch:
 
 def test_the_time_of_a_worker_begins_with_its_process_and_not_with_its_request(tmp_path: Path) -> None:
     with start_worker(tmp_path) as worker:
-        first = worker.run(request("right"), 60).timing
-        second = worker.run(request("right"), 60).timing
+        first = record_of(request("right"), worker, 60).timing
+        second = record_of(request("right"), worker, 60).timing
     assert second.start_s >= first.wall_s - 0.02
     assert second.phases_s == pytest.approx(second.wall_s, abs=0.01 * second.wall_s + 0.02)
 
 
 def test_by_hand_all_passes_but_the_first_take_the_mean(tmp_path: Path) -> None:
     with start_worker(tmp_path) as worker:
-        record = worker.run(request("right", "by_hand"), 60)
+        record = record_of(request("right", ByHandRequest), worker, 60)
     assert record.status == "ok", record.reason
     assert len(record.timing.passes_s) == 1 + BY_HAND_PASSES
     assert len(set(record.timing.steady_s)) == 1
@@ -135,22 +138,20 @@ def test_by_hand_all_passes_but_the_first_take_the_mean(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_is_asked_how_fast_the_machine_is_tells_that_alone(tmp_path: Path) -> None:
-    nothing = Job(row=a_row("", "", ""), threads=1, block=0)
     with start_worker(tmp_path) as worker:
-        record = worker.run(Request(kind="calibrate", job=nothing), 60)
-    assert record.status == "ok", record.reason
-    assert len(record.calibration.loops_s) == LOOPS
-    assert min(record.calibration.loops_s) > 0
-    assert (record.timing, record.quality, record.resources) == (None, None, None)
+        reply = worker.run(CalibrateRequest(), 60)
+    assert isinstance(reply, CalibrationReply)
+    assert len(reply.calibration.loops_s) == LOOPS
+    assert min(reply.calibration.loops_s) > 0
 
 
 def test_a_worker_that_hangs_is_killed_at_its_time_limit(tmp_path: Path) -> None:
     before = set(psutil.Process().children(recursive=True))
     with start_worker(tmp_path) as worker:
-        record = worker.run(request("hangs"), 3)
+        record = record_of(request("hangs"), worker, 3)
         assert record.status == "timeout"
         assert "no result within 3 s" in record.reason
-        assert worker.run(request("right"), 60).status == "ok"  # by a new process
+        assert record_of(request("right"), worker, 60).status == "ok"  # by a new process
     assert set(psutil.Process().children(recursive=True)) <= before
 
 
@@ -160,10 +161,10 @@ def test_a_worker_that_hangs_is_killed_at_its_time_limit(tmp_path: Path) -> None
 )
 def test_a_worker_that_dies_leaves_a_record_and_the_next_job_runs(mode: str, reason: str, tmp_path: Path) -> None:
     with start_worker(tmp_path) as worker:
-        record = worker.run(request(mode), 60)
+        record = record_of(request(mode), worker, 60)
         assert record.status == "crashed"
         assert reason in record.reason
-        assert worker.run(request("right"), 60).status == "ok"
+        assert record_of(request("right"), worker, 60).status == "ok"
 
 
 @pytest.mark.parametrize(
@@ -204,9 +205,8 @@ def test_every_library_that_reads_a_number_of_threads_is_given_the_same() -> Non
 
 
 def test_training_in_another_precision_than_asked_is_a_failure(tmp_path: Path) -> None:
-    row = a_row("thermometer_raw", "misbehaving", "single", precision="float64")
     with start_worker(tmp_path) as worker:
-        record = worker.run(Request(kind="time", job=Job(row=row, threads=1, block=0)), 60)
+        record = record_of(request("single", precision="float64"), worker, 60)
     assert (record.status, record.reason) == ("failed", "trained in float32 instead of float64")
 
 
@@ -223,3 +223,11 @@ def test_caches_of_compiled_code_are_not_handed_on() -> None:
     environment = worker_environment({"JAX_COMPILATION_CACHE_DIR": "/warm"}, 2, Path("cold"))
     assert "JAX_COMPILATION_CACHE_DIR" not in environment
     assert environment["TORCHINDUCTOR_CACHE_DIR"] == "cold"
+
+
+def test_a_worker_that_was_killed_starts_no_other_process(tmp_path: Path) -> None:
+    with start_worker(tmp_path) as worker:
+        worker.kill()
+        assert worker.run(CalibrateRequest(), 60) == Failure(status="crashed", reason="the worker was stopped")
+        with pytest.raises(ValueError, match="no process has been started"):
+            _ = worker.age_s

@@ -72,17 +72,17 @@ def test_every_check_has_a_name_of_its_own() -> None:
 PLANTED: list[tuple[str, str, dict[str, Any], str, str]] = [
     ("cores", "warning", {"usable_cores": (0, 2, 3)}, "3 usable of 4: 0,2-3", "taskset"),
     ("CPU quota", "bad", {"quota_cores": 2.5}, "2.5 cores for 4", "--threads 2"),
-    ("CPU quota", "bad", {"quota_cores": 0.5}, "0.5 cores for 4", "lift the limit"),
+    ("CPU quota", "bad", {"quota_cores": 0.5}, "0.5 cores for 4", "raise the CPU limit"),
     ("hyper-threads", "warning", {"shared_cores": ((0, 1), (2, 3))}, "0-1, 2-3", "taskset --cpu-list 0,2 bench"),
     ("hyper-threads", "warning", {"shared_cores": ((0, 2),)}, "0,2", "taskset --cpu-list 0-1,3 bench"),
-    ("stolen time", "warning", {"stolen_share": 0.03}, "3.0 % just now", "another hour"),
-    ("stolen time", "bad", {"stolen_since_boot_share": 0.2}, "20.0 % since boot", "cores of its own"),
+    ("stolen time", "warning", {"stolen_share": 0.03}, "3.0 % just now", "another time"),
+    ("stolen time", "bad", {"stolen_since_boot_share": 0.2}, "20.0 % since boot", "dedicated cores"),
     ("governor", "warning", {"governors": ("powersave",)}, "powersave", "--governor performance"),
     ("governor", "warning", {"governors": ("performance", "schedutil")}, "schedutil", "--governor performance"),
     ("turbo", "warning", {"turbo": True}, "on", "no_turbo"),
     ("throttling", "warning", {"throttles": 7}, "7 times", "--threads"),
     ("load", "warning", {"load": 1.5}, "1.50 processes on 4 cores", "wait a minute"),
-    ("load", "bad", {"load": 9.0}, "9.00 processes", "stop what else runs"),
+    ("load", "bad", {"load": 9.0}, "9.00 processes", "stop other programs"),
     ("other processes", "warning", {"others_cores": {"java": 0.15}}, "0.15 cores busy: java 0.15", "stop them"),
     ("other processes", "bad", {"others_cores": {"java": 3.5, "sshd": 0.1}}, "3.60 cores", "java, sshd"),
     ("memory", "warning", {"available_memory_bytes": 3 * GIB}, "3.0 GiB", "close"),
@@ -98,7 +98,7 @@ PLANTED: list[tuple[str, str, dict[str, Any], str, str]] = [
     ),
     ("timer", "warning", {"timer_cost_s": 2e-6}, "2000 ns", "tsc"),
     ("timer", "bad", {"timer_step_s": 1.6e-2}, "16000000 ns", "tsc"),
-    ("timer", "bad", {"timer_step_s": None}, "stands still", "another machine"),
+    ("timer", "bad", {"timer_step_s": None}, "does not advance", "another machine"),
     ("jitter", "warning", {"calibrations": (calibration(0.001, 0.0011), calibration())}, "10.0 %", "--threads"),
     ("jitter", "bad", {"calibrations": (calibration(), calibration(0.001, 0.002))}, "100.0 %", "noisy"),
     ("drift", "warning", {"calibrations": (calibration(), calibration(0.0011))}, "1.00 to 1.10 ms, 10.0 %", "noisy"),
@@ -178,7 +178,7 @@ def test_what_does_no_harm_is_good(name: str, changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", THREAD_VARIABLES)
 def test_a_number_of_threads_that_the_user_set_is_told_and_no_fault(name: str) -> None:
     finding = found_by("thread variables", variables={name: "1"})
-    assert finding == MachineFinding("thread variables", "good", f"{name}=1: replaced in workers by --threads")
+    assert finding == MachineFinding("thread variables", "good", f"{name}=1: workers use --threads instead")
 
 
 # The worst

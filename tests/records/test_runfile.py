@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from support import a_block, a_header, a_machine, a_parity_result, a_quality, a_record, a_row, a_timing, write_run
+from support import ROOT, a_block, a_header, a_machine, a_parity_result, a_quality, a_record, a_row, a_timing, write_run
 
 from bench.errors import UserError
 from bench.records.runfile import NotARunFile, RunFile, read_run, read_runs
@@ -434,3 +434,26 @@ def test_a_run_that_is_gone_on_with_still_knows_them(path: Path) -> None:
         run_file.append(with_losses(1.0))
     assert in_file(path) == [[1.0], []]
     assert losses_of(path) == [(1.0,), (1.0,)]
+
+
+KEPT_RUNS = sorted((ROOT / "results").glob("*.jsonl"))
+
+
+@pytest.mark.parametrize("kept", KEPT_RUNS, ids=lambda path: path.name)
+def test_every_run_that_is_kept_can_be_read(kept: Path) -> None:
+    run = read_run(kept)
+    assert run.torn == ""
+    assert len(run.records) + len(run.blocks) + len(run.parity_results) == len(kept.read_text().splitlines()) - 1
+    assert {record.job.row for record in run.records} <= set(run.header.rows)
+    assert any(record.timing for record in run.records)
+    assert run.parity_results
+    assert run.blocks
+
+
+def test_there_are_runs_that_are_kept() -> None:
+    assert KEPT_RUNS
+
+
+def test_the_pass_of_a_process_is_the_median_of_those_after_the_first() -> None:
+    assert a_timing(9.0, 0.1, 0.5, 0.2).pass_s == 0.2
+    assert a_timing(0.01, 0.1, 0.2).pass_s == pytest.approx(0.15)

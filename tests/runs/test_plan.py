@@ -104,7 +104,7 @@ def test_a_quick_run_has_each_backend_once_by_the_mode_meant_to_be_its_fastest()
     rows = rows_of(tasks=("linear_fit",), quick=True)
     assert [row.backend for row in rows] == list(BACKENDS)
     modes = {row.backend: row.mode for row in rows}
-    assert [modes[name] for name in ("numpy", "torch", "tensorflow", "jax")] == ["loop", "compile", "xla", "scan"]
+    assert [modes[name] for name in ("numpy", "torch", "tensorflow", "jax")] == ["loop", "compile-pass", "xla", "scan"]
     assert [row.mode for row in rows_of(tasks=("linear_fit",), modes=("eager",), quick=True)] == ["eager", "eager"]
 
 
@@ -149,7 +149,7 @@ def test_the_choices_of_a_backend_are_all_backends() -> None:
 
 
 def test_the_choices_of_a_mode_are_those_of_the_chosen_backends() -> None:
-    with pytest.raises(BadChoice, match=r"choose from compile, dataloader, eager$"):
+    with pytest.raises(BadChoice, match=r"choose from compile, compile-pass, dataloader, eager$"):
         rows_of(backends=("torch",), modes=("scan",))
 
 
@@ -307,7 +307,10 @@ def test_a_row_that_there_still_is_is_taken(row: Row) -> None:
     [
         (a_row("linear_fti"), "unknown task 'linear_fti'; choose from "),
         (a_row("linear_fit", "theano"), "unknown backend 'theano'; choose from "),
-        (a_row("linear_fit", "torch", "scan"), "unknown mode 'scan'; choose from compile, dataloader, eager"),
+        (
+            a_row("linear_fit", "torch", "scan"),
+            "unknown mode 'scan'; choose from compile, compile-pass, dataloader, eager",
+        ),
     ],
 )
 def test_a_row_that_there_is_no_more_is_refused_by_what_is_gone(row: Row, says: str) -> None:

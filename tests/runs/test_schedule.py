@@ -9,7 +9,7 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
-from synthetic import CALIBRATION_S, SAMPLE_S, MadeUpStand, Nobody, a_plan, lines_of, records_of, rows_of
+from synthetic import CALIBRATION_S, SAMPLE_S, MockExecutor, Nobody, a_plan, lines_of, records_of, rows_of
 
 from bench.analysis.comparison import Comparisons, log_times
 from bench.analysis.stats import MIN_BLOCKS
@@ -22,9 +22,9 @@ A, B, C = ROWS = rows_of("a", "b", "c")
 OTHERS = rows_of("a", "b", task="thermometer")
 
 
-def a_stand(pass_s: Iterable[float] = (0.02, 0.02, 0.02), seed: int = 0, **more: object) -> MadeUpStand:
+def an_executor(pass_s: Iterable[float] = (0.02, 0.02, 0.02), seed: int = 0, **more: object) -> MockExecutor:
     times = {**dict(zip(ROWS, pass_s, strict=True)), **dict.fromkeys(OTHERS, 0.01)}
-    return MadeUpStand(times, np.random.default_rng(seed), **more)  # type: ignore[arg-type]
+    return MockExecutor(times, np.random.default_rng(seed), **more)  # type: ignore[arg-type]
 
 
 def order_of(records: Iterable[Record]) -> list[tuple[Row, int]]:
@@ -46,22 +46,22 @@ def test_the_header_s_rows_and_seed_give_the_order_in_which_a_run_ran() -> None:
         for rows in plan.tasks.values()
         for row in block_order(rows, seed=11, block=block)
     ]
-    assert order_of(records_of(plan, a_stand())) == expected
+    assert order_of(records_of(plan, an_executor())) == expected
 
 
 def test_the_rows_of_a_task_run_side_by_side_in_every_block() -> None:
     plan = a_plan((A, OTHERS[0], B, OTHERS[1], C), workers=4)
     for line in range(0, 20, 5):
-        tasks = [record.job.row.task for record in records_of(plan, a_stand())[line : line + 5]]
+        tasks = [record.job.row.task for record in records_of(plan, an_executor())[line : line + 5]]
         assert tasks == ["linear_fit"] * 3 + ["thermometer"] * 2
 
 
 def test_the_order_does_not_depend_on_which_rows_have_told_enough() -> None:
-    plan, fast_and_two = a_plan(ROWS, seed=4, time_s=3000.0), a_stand((0.02, 0.02, 0.9), sd=0.06)
+    plan, fast_and_two = a_plan(ROWS, seed=4, time_s=3000.0), an_executor((0.02, 0.02, 0.9), sd=0.06)
     for row, block in order_of(records_of(plan, fast_and_two)):
         order = [each for each in block_order(ROWS, seed=4, block=block) if block < MIN_BLOCKS or each != C]
         assert row in order
-    later = [row for row, block in order_of(records_of(plan, a_stand((0.02, 0.02, 0.9), sd=0.06))) if block == 8]
+    later = [row for row, block in order_of(records_of(plan, an_executor((0.02, 0.02, 0.9), sd=0.06))) if block == 8]
     assert later == [row for row in block_order(ROWS, seed=4, block=8) if row != C]
 
 
@@ -69,17 +69,17 @@ def test_the_order_does_not_depend_on_which_rows_have_told_enough() -> None:
 
 
 def test_a_number_of_workers_is_kept_whatever_they_tell() -> None:
-    assert blocks_of(records_of(a_plan(ROWS, workers=3), a_stand(sd=0.0001))) == dict.fromkeys(ROWS, 3)
+    assert blocks_of(records_of(a_plan(ROWS, workers=3), an_executor(sd=0.0001))) == dict.fromkeys(ROWS, 3)
     long = a_plan(ROWS, workers=9, time_s=1.0)
-    assert blocks_of(records_of(long, a_stand(sd=0.5))) == dict.fromkeys(ROWS, 9)
+    assert blocks_of(records_of(long, an_executor(sd=0.5))) == dict.fromkeys(ROWS, 9)
 
 
 def test_a_run_ends_as_soon_as_its_intervals_are_tight() -> None:
-    assert blocks_of(records_of(a_plan(ROWS), a_stand(sd=0.005))) == dict.fromkeys(ROWS, MIN_BLOCKS)
+    assert blocks_of(records_of(a_plan(ROWS), an_executor(sd=0.005))) == dict.fromkeys(ROWS, MIN_BLOCKS)
 
 
 def test_a_run_goes_on_while_its_intervals_are_wide_and_ends_when_they_are_not() -> None:
-    records = records_of(a_plan(ROWS, time_s=1e9), a_stand(sd=0.05))
+    records = records_of(a_plan(ROWS, time_s=1e9), an_executor(sd=0.05))
     counts = blocks_of(records)
     assert min(counts.values()) > 2 * MIN_BLOCKS
     comparisons = Comparisons(log_times(records), 0.05)
@@ -90,7 +90,7 @@ def test_a_run_goes_on_while_its_intervals_are_wide_and_ends_when_they_are_not()
 
 def test_a_smaller_difference_takes_more_blocks() -> None:
     counts = [
-        max(blocks_of(records_of(a_plan(ROWS, effect=effect, time_s=1e9), a_stand())).values())
+        max(blocks_of(records_of(a_plan(ROWS, effect=effect, time_s=1e9), an_executor())).values())
         for effect in (0.10, 0.05, 0.02)
     ]
     assert counts == sorted(counts)
@@ -98,18 +98,18 @@ def test_a_smaller_difference_takes_more_blocks() -> None:
 
 
 def test_what_is_beyond_doubt_is_passed_over_and_the_fastest_stays_with_what_is_not() -> None:
-    counts = blocks_of(records_of(a_plan(ROWS, time_s=1e9), a_stand((0.02, 0.0201, 0.5), sd=0.06)))
+    counts = blocks_of(records_of(a_plan(ROWS, time_s=1e9), an_executor((0.02, 0.0201, 0.5), sd=0.06)))
     assert counts[C] == MIN_BLOCKS
     assert counts[A] == counts[B] > 2 * MIN_BLOCKS
 
 
 def test_a_row_alone_runs_until_a_later_run_could_be_compared_with_it() -> None:
-    few, many = (len(records_of(a_plan([A], time_s=1e9), a_stand(sd=sd))) for sd in (0.005, 0.06))
+    few, many = (len(records_of(a_plan([A], time_s=1e9), an_executor(sd=sd))) for sd in (0.005, 0.06))
     assert (few, many > 2 * MIN_BLOCKS) == (MIN_BLOCKS, True)
 
 
 def test_rows_that_compute_something_else_are_compared_with_nothing() -> None:
-    executor = a_stand((0.001, 0.02, 0.02), sd=0.05)  # the wrong one is the fastest
+    executor = an_executor((0.001, 0.02, 0.02), sd=0.05)  # the wrong one is the fastest
     plan = a_plan(ROWS, time_s=1e9)
     records = [r for r in run_blocks(plan, executor, Nobody(), unranked=lambda: [A]) if isinstance(r, Record)]
     counts = blocks_of(records)
@@ -118,18 +118,18 @@ def test_rows_that_compute_something_else_are_compared_with_nothing() -> None:
 
 
 def test_a_row_that_fails_is_not_tried_again_and_costs_the_others_nothing() -> None:
-    records = records_of(a_plan(ROWS, workers=4), a_stand(broken=frozenset([B])))
+    records = records_of(a_plan(ROWS, workers=4), an_executor(broken=frozenset([B])))
     assert blocks_of(records) == {A: 4, B: 1, C: 4}
 
 
 def test_a_run_of_rows_that_all_fail_ends() -> None:
-    records = records_of(a_plan(ROWS), a_stand(broken=frozenset(ROWS)))
+    records = records_of(a_plan(ROWS), an_executor(broken=frozenset(ROWS)))
     assert blocks_of(records) == dict.fromkeys(ROWS, 1)
 
 
 def test_what_is_open_depends_on_the_blocks_before_alone() -> None:
     plan = a_plan(ROWS, time_s=1e9)
-    records = records_of(plan, a_stand((0.02, 0.02, 0.9), sd=0.06))
+    records = records_of(plan, an_executor((0.02, 0.02, 0.9), sd=0.06))
     later = [msgspec.structs.replace(r, status="crashed") if r.job.block == 8 else r for r in records]
     assert still_open(ROWS, plan.goal, records, 8) == still_open(ROWS, plan.goal, later, 8) == {A, B}
     assert not still_open(ROWS, plan.goal, later, 9) & {A, B}
@@ -139,26 +139,28 @@ def test_what_is_open_depends_on_the_blocks_before_alone() -> None:
 
 
 def test_no_block_begins_that_would_end_after_the_time() -> None:
-    executor = a_stand(sd=0.5)
+    executor = an_executor(sd=0.5)
     block_s = 3 * SAMPLE_S + 2 * CALIBRATION_S
     records_of(a_plan(ROWS, time_s=7.5 * block_s), executor)
     assert executor.now_s == pytest.approx(7 * block_s)
 
 
 def test_the_first_block_of_every_task_runs_however_little_time_there_is() -> None:
-    assert blocks_of(records_of(a_plan((*ROWS, *OTHERS), time_s=0.0), a_stand())) == dict.fromkeys((*ROWS, *OTHERS), 1)
+    assert blocks_of(records_of(a_plan((*ROWS, *OTHERS), time_s=0.0), an_executor())) == dict.fromkeys(
+        (*ROWS, *OTHERS), 1
+    )
 
 
 def test_a_task_whose_blocks_are_too_long_leaves_the_time_to_the_others() -> None:
     plan = a_plan((*ROWS, *OTHERS), time_s=3 * 6.5 + 3 * 4.5 + 5.0)
-    counts = blocks_of(records_of(plan, a_stand(sd=0.5)))
+    counts = blocks_of(records_of(plan, an_executor(sd=0.5)))
     assert (counts[A], counts[OTHERS[0]]) == (3, 4)
 
 
 # What the machine did
 
 
-class Watched(MadeUpStand):
+class Watched(MockExecutor):
     """A machine on which somebody else keeps half a core busy, and the hypervisor takes a quarter."""
 
     def core_times(self) -> CoreTimes | None:
@@ -181,10 +183,10 @@ def test_each_block_says_what_the_machine_did_meanwhile() -> None:
     assert after.loops_s[0] > before.loops_s[0]
 
 
-class Mute(MadeUpStand):
+class Mute(MockExecutor):
     """A machine that tells nothing of itself."""
 
-    def calibrate(self, job: Job) -> Calibration | None:
+    def calibrate(self) -> Calibration | None:
         return None
 
     def core_times(self) -> CoreTimes | None:
@@ -203,19 +205,19 @@ def test_what_a_machine_does_not_tell_is_unknown() -> None:
 # Going on
 
 
-class Scripted(MadeUpStand):
+class Scripted(MockExecutor):
     """A machine on which a sample depends on nothing but its job, so that two runs can be held against each other."""
 
-    def sample(self, job: Job) -> Record:
+    def time_job(self, job: Job) -> Record:
         seed = [*map(ord, job.row.mode), job.block]
         executor = replace_rng(self, seed)
-        record = MadeUpStand.sample(executor, job)
+        record = MockExecutor.time_job(executor, job)
         self.now_s += SAMPLE_S
         return record
 
 
-def replace_rng(executor: MadeUpStand, seed: list[int]) -> MadeUpStand:
-    return MadeUpStand(executor.pass_s, np.random.default_rng(seed), sd=executor.sd)
+def replace_rng(executor: MockExecutor, seed: list[int]) -> MockExecutor:
+    return MockExecutor(executor.pass_s, np.random.default_rng(seed), sd=executor.sd)
 
 
 def a_scripted() -> Scripted:
@@ -241,18 +243,18 @@ def test_a_run_whose_time_was_up_goes_on_with_more() -> None:
 
 def test_a_finished_run_owes_nothing() -> None:
     plan = a_plan(ROWS, workers=3)
-    whole = records_of(plan, a_stand())
-    assert list(run_blocks(plan, a_stand(), Nobody(), whole)) == []
+    whole = records_of(plan, an_executor())
+    assert list(run_blocks(plan, an_executor(), Nobody(), whole)) == []
 
 
 def test_the_audience_is_told_how_many_samples_each_block_has() -> None:
     nobody = Nobody()
-    list(run_blocks(a_plan((*ROWS, *OTHERS), workers=2), a_stand(), nobody))
+    list(run_blocks(a_plan((*ROWS, *OTHERS), workers=2), an_executor(), nobody))
     assert nobody.stages == [("block 1 of 2", 5), ("block 2 of 2", 5)]
 
 
 def test_and_how_much_of_the_time_is_over() -> None:
     nobody = Nobody()
-    list(run_blocks(a_plan(ROWS, time_s=600.0), a_stand(sd=0.001), nobody))
+    list(run_blocks(a_plan(ROWS, time_s=600.0), an_executor(sd=0.001), nobody))
     assert nobody.stages[:2] == [("block 1, 0 of 10 min", 3), ("block 2, 0 of 10 min", 3)]
     assert len(nobody.stages) == MIN_BLOCKS

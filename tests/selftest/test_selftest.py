@@ -7,12 +7,14 @@ import math
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self, cast
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from support import a_record, a_row, a_timing, no_files
 
 from backends.contract import Array, Params, Placement
@@ -26,13 +28,16 @@ from bench.events import SilentListener
 from bench.harness.executor import ProcessExecutor
 from bench.harness.measure import measure, reread
 from bench.harness.process import Worker
+from bench.harness.protocol import Failure
 from bench.harness.setup import WorkerSetup, make_setup
+from bench.harness.time_job import TimeRequest
 from bench.machine.usage import Usage
-from bench.records.schema import Goal, Job, Record, Request, Resources, Row, Steady
+from bench.records.schema import Goal, Job, Record, Resources, Row, Steady
 from bench.runs.plan import EFFECT, BadChoice, Plan
 from bench.runs.selection import Choice, choose_rows
-from bench.selftest import SELFTEST, backend
+from bench.selftest import HIDDEN, SELFTEST, backend
 from bench.selftest import run as selftests
+from bench.selftest.by_hand import ByHandRequest
 from bench.selftest.claims import (
     FAULTS,
     Claim,
@@ -475,11 +480,13 @@ def test_it_is_no_backend_that_anybody_can_choose() -> None:
 
 
 class FakeWorker:
-    """Answers a request by the record of its mode, and keeps what it was asked."""
+    """Answers a request by the reply of its mode, and keeps what it was asked."""
 
-    def __init__(self, records: Mapping[str, Record]) -> None:
-        self.records = records
-        self.asked: list[tuple[str, Request, float]] = []
+    age_s = 11.0
+
+    def __init__(self, replies: Mapping[str, Record | Failure]) -> None:
+        self.replies = replies
+        self.asked: list[tuple[TimeRequest, float]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -487,19 +494,29 @@ class FakeWorker:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def run(self, request: Request, limit_s: float) -> Record:
-        self.asked.append((request.kind, request, limit_s))
-        return self.records[request.job.row.mode]
+    def run(self, request: TimeRequest, limit_s: float) -> Record | Failure:
+        self.asked.append((request, limit_s))
+        return self.replies[request.job.row.mode]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FakeSetup(WorkerSetup):
+    """Has one worker, that is no process."""
+
+    fake: FakeWorker
+
+    def worker(self, compile_cache: Path) -> Worker:
+        return cast(Worker, self.fake)
 
 
 def a_setup(worker: FakeWorker) -> WorkerSetup:
-    return cast(WorkerSetup, SimpleNamespace(worker=lambda _: worker, threads=2, time_limit_s=5.0))
+    return FakeSetup(cores=(0, 1), environment={}, time_limit_s=5.0, backends=HIDDEN, fake=worker)
 
 
-def overhead_sample(record: Record) -> tuple[Record, FakeWorker]:
-    worker = FakeWorker({record.job.row.mode: record})
+def overhead_sample(job: Job, reply: Record | Failure) -> tuple[Record, FakeWorker]:
+    worker = FakeWorker({job.row.mode: reply})
     executor = OverheadExecutor(a_setup(worker), cast(Worker, worker))
-    return executor.sample(record.job), worker
+    return executor.time_job(job), worker
 
 
 WINDOW = Steady(window_s=0.5, cpu_s=0.5, vanished_cpu_s=0.0, waited_s=0.0)
@@ -507,24 +524,29 @@ NO_OP = a_record(mode_row("no_op"), 3, 9.0, 0.01, 0.01, 0.02, 0.01, timing={"ste
 
 
 def test_the_passes_of_the_no_op_are_replaced_by_all_that_happens_between_them() -> None:
-    found, worker = overhead_sample(NO_OP)
+    found, worker = overhead_sample(NO_OP.job, NO_OP)
     assert found.timing is not None
     assert found.timing.passes_s == (9.0, 0.125, 0.125, 0.125, 0.125)
     assert found.timing.steady == WINDOW
+    assert found.timing.wall_s == FakeWorker.age_s
     assert (found.job, found.status) == (NO_OP.job, "ok")
-    assert worker.asked == [("time", Request(kind="time", job=NO_OP.job), 5.0)]
+    assert worker.asked == [(TimeRequest(job=NO_OP.job, backend=SELFTEST), 5.0)]
 
 
-def test_the_loop_by_hand_is_timed_by_hand_and_left_as_it_is() -> None:
-    by_hand = a_record(mode_row("by_hand"), 3, 9.0, 0.01, 0.01, timing={"steady": WINDOW})
-    found, worker = overhead_sample(by_hand)
-    assert found is by_hand
-    assert worker.asked == [("by_hand", Request(kind="by_hand", job=by_hand.job), 5.0)]
+def test_the_loop_by_hand_is_timed_by_hand_and_its_passes_are_left_as_they_are() -> None:
+    by_hand = a_record(mode_row("by_hand"), 3, 9.0, 0.01, 0.01, timing={"steady": WINDOW, "wall_s": FakeWorker.age_s})
+    found, worker = overhead_sample(by_hand.job, by_hand)
+    assert replace(found, started="") == by_hand
+    assert worker.asked == [(ByHandRequest(job=by_hand.job, backend=SELFTEST), 5.0)]
 
 
-def test_a_no_op_that_failed_is_left_as_it_is() -> None:
-    failed = a_record(mode_row("no_op"), status="timeout", reason="no result within 5 s")
-    assert overhead_sample(failed)[0] is failed
+def test_a_no_op_that_failed_is_a_record_without_times() -> None:
+    failure = Failure(status="timeout", reason="no result within 5 s", output="the last line")
+    found = overhead_sample(NO_OP.job, failure)[0]
+    assert replace(found, started="") == Record(
+        job=NO_OP.job, status="timeout", reason="no result within 5 s", output="the last line"
+    )
+    assert found.started
 
 
 def test_a_plan_has_a_row_a_mode_of_the_backend() -> None:
@@ -534,7 +556,7 @@ def test_a_plan_has_a_row_a_mode_of_the_backend() -> None:
     assert {(row.device, row.precision) for row in found.rows} == {("cpu", "float32")}
 
 
-class FakeStand:
+class FakeExecutor:
     """Calibrates nothing and times nothing; every sample takes a second."""
 
     now_s = 0.0
@@ -542,11 +564,11 @@ class FakeStand:
     def clock(self) -> float:
         return self.now_s
 
-    def sample(self, job: Job) -> Record:
+    def time_job(self, job: Job) -> Record:
         self.now_s += 1
         return a_record(job.row, job.block)
 
-    def calibrate(self, job: Job) -> None:
+    def calibrate(self) -> None:
         return None
 
     def core_times(self) -> None:
@@ -555,7 +577,7 @@ class FakeStand:
 
 def test_the_records_of_a_plan_are_taken_and_its_blocks_left_out() -> None:
     planned = plan(a_setup(FakeWorker({})), ("same", "slower"), Goal(workers=3, effect=0.05, time_s=math.inf), 0)
-    records = take(planned, cast(ProcessExecutor, FakeStand()))
+    records = take(planned, cast(ProcessExecutor, FakeExecutor()))
     assert all(isinstance(record, Record) for record in records)
     assert sorted((record.job.row.mode, record.job.block) for record in records) == [
         (mode, block) for mode in ("same", "slower") for block in range(3)

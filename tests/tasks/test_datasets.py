@@ -214,7 +214,7 @@ def test_an_idx_file_is_read_in_its_shape(tmp_path: Path, shape: tuple[int, ...]
 )
 def test_what_is_no_idx_file_of_bytes_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file").write_bytes(content)
-    with pytest.raises(ValueError, match="file is no IDX file of unsigned bytes"):
+    with pytest.raises(ValueError, match="file is not an IDX file of unsigned bytes"):
         read_idx(tmp_path / "file")
 
 

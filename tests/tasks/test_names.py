@@ -8,13 +8,13 @@ from bench.errors import BadChoice
 from bench.runs.plan import resolved
 from bench.runs.selection import Choice, choose_rows
 from bench.tasks import TASKS
-from bench.tasks.names import base_of, find_task, grid, own_settings
+from bench.tasks.names import TaskRef, find_task, grid
 from bench.tasks.settings import BadSetting, override
 
 
 def test_a_name_without_settings_is_the_task_itself() -> None:
     assert find_task("mnist_mlp") is TASKS["mnist_mlp"]
-    assert own_settings("mnist_mlp") == {}
+    assert TaskRef.parse("mnist_mlp") == TaskRef("mnist_mlp", {})
 
 
 def test_settings_in_a_name_change_the_task_and_what_it_is_called() -> None:
@@ -23,7 +23,27 @@ def test_settings_in_a_name_change_the_task_and_what_it_is_called() -> None:
     assert (task.model, task.batch_size, task.optimizer) == (changed.model, 256, changed.optimizer)
     assert task.name == "mnist_mlp:batch_size=256:model.hidden=512x256"
     assert task.summary == f"{TASKS['mnist_mlp'].summary}, but with batch_size 256, model.hidden 512x256"
-    assert base_of(task.name) == "mnist_mlp"
+
+
+@pytest.mark.parametrize("name", ["mnist_mlp", "mnist_mlp:batch_size=256", "iris_mlp:model.hidden=8x8:epochs=2"])
+def test_a_reference_is_the_text_that_it_was_read_from(name: str) -> None:
+    reference = TaskRef.parse(name)
+    assert (reference.name, str(reference)) == (name, name)
+    assert reference == TaskRef.parse(name)
+    assert hash(reference) == hash(TaskRef.parse(name))
+
+
+def test_a_reference_holds_the_settings_in_the_order_given() -> None:
+    reference = TaskRef.parse("mnist_mlp:model.hidden=512x256:batch_size=256:data.x=a=b")
+    assert reference.base == "mnist_mlp"
+    assert list(reference.settings.items()) == [("model.hidden", "512x256"), ("batch_size", "256"), ("data.x", "a=b")]
+    assert reference != TaskRef.parse("mnist_mlp:batch_size=256")
+
+
+def test_a_reference_takes_a_further_setting_and_stays_what_it_is() -> None:
+    reference = TaskRef.parse("mnist_mlp:batch_size=256")
+    assert reference.having("epochs", "3").name == "mnist_mlp:batch_size=256:epochs=3"
+    assert reference.name == "mnist_mlp:batch_size=256"
 
 
 @pytest.mark.parametrize(

@@ -295,7 +295,7 @@ def test_word_counts_stay_sparse_for_a_sparse_layer_and_become_a_matrix_for_a_de
 
 @pytest.mark.parametrize("name", OFFLINE)
 def test_a_sparse_layer_for_data_that_are_no_words_is_refused(name: str) -> None:
-    with pytest.raises(BadSetting, match=f"embedding_sum takes word counts, and the data of {name} are none"):
+    with pytest.raises(BadSetting, match=f"embedding_sum needs word counts; {name} has arrays: use dense"):
         training_of(name, model__first_layer="embedding_sum")
 
 

@@ -1,4 +1,4 @@
-"""The tasks, one file a family; the four headline tasks are what `bench run` trains unless told otherwise."""
+"""All tasks, one file per family. `bench run` without task names trains the four headline tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Handwritten digits: all ten by a small network, and threes from sevens by a single layer."""
+"""Handwritten digits (MNIST): ten classes with a small MLP, and 3 against 7 with a single layer."""
 
 from backends.contract import SGD
 from bench.tasks.datasets.mnist import Mnist, MnistThreeSeven
@@ -6,11 +6,11 @@ from bench.tasks.definition import Model, Task
 
 MNIST_3V7 = Task(
     name="mnist_3v7",
-    summary="tell threes from sevens by one layer, all 12,396 rows in every step",
+    summary="classify 3 against 7 with one layer, all 12,396 rows in every step",
     data=MnistThreeSeven(),
     model=Model(output_activation="sigmoid"),
     loss="mse",
-    # The lesson's own setting, which hardly learns, is one command away: --set optimizer.learning_rate=0.001
+    # The lesson's original settings hardly learn. To reproduce them: --set optimizer.learning_rate=0.001
     # --set model.start=gaussian --set data.labels=one_two
     optimizer=SGD(0.1),
     batch_size="all",

@@ -1,4 +1,4 @@
-"""Three species of iris by four lengths."""
+"""Three species of iris, classified from four lengths."""
 
 from backends.contract import Momentum
 from bench.tasks.datasets.iris import Iris
@@ -6,7 +6,7 @@ from bench.tasks.definition import Model, Task
 
 IRIS_MLP = Task(
     name="iris_mlp",
-    summary="tell 3 species of iris apart by 10 hidden neurons, 150 rows",
+    summary="classify 3 species of iris with 10 hidden units, 150 rows, 16 a step",
     data=Iris(),
     model=Model(hidden=(10,)),
     loss="softmax_cross_entropy",

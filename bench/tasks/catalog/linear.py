@@ -1,4 +1,4 @@
-"""A plane through noisy points: two or three weights and a bias."""
+"""Linear regression on noisy points: two or three weights and a bias."""
 
 from dataclasses import replace
 
@@ -14,13 +14,16 @@ LINEAR_FIT = Task(
     loss="half_mse",
     optimizer=SGD(0.01),
     batch_size="all",
-    epochs=100,  # the bias is then at 5 (1 - 0.99^100) = 3.17: not converged, and meant to be seen so
+    epochs=100,  # after these the bias is 5 (1 - 0.99^100) = 3.17: not converged, on purpose
     metric="rmse",
     check_epochs=100,
 )
 
 LINEAR_FIT_MINIBATCH = replace(
-    LINEAR_FIT, name="linear_fit_minibatch", summary="the same plane, 32 rows a step, reshuffled", batch_size=32
+    LINEAR_FIT,
+    name="linear_fit_minibatch",
+    summary="the same data, 32 rows a step, shuffled in every epoch",
+    batch_size=32,
 )
 
 LINEAR_FIT_3D = replace(

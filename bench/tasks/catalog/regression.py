@@ -1,4 +1,4 @@
-"""Curves: one that a line nearly fits, and one that needs a hidden layer."""
+"""Regression on curves: one that a line nearly fits, and one that needs a hidden layer."""
 
 from backends.contract import SGD, Adam
 from bench.tasks.datasets.synthetic import Curve
@@ -19,7 +19,7 @@ LINE_FIT = Task(
 
 MLP_REGRESSION = Task(
     name="mlp_regression",
-    summary="fit x^4 with noise by 10 hidden neurons, 100 rows",
+    summary="fit x^4 and noise with 10 hidden units, 100 rows",
     data=Curve(formula="fourth_power", noise=0.1),
     model=Model(hidden=(10,), activation="sigmoid"),
     loss="mse",

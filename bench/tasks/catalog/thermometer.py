@@ -1,4 +1,4 @@
-"""An unknown thermometer, calibrated by a line: its published losses, gradients and parameters are golden values."""
+"""An unknown thermometer, calibrated with a line. Its published losses, gradients and parameters are golden values."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from bench.tasks.definition import Model, Task
 
 THERMOMETER = Task(
     name="thermometer",
-    summary="calibrate a thermometer by 11 readings, 5,000 steps",
+    summary="calibrate a thermometer with 11 readings, 5,000 steps",
     data=Thermometer(scaling="tenth"),
     model=Model(start="one_zero"),
     loss="mse",
@@ -22,7 +22,7 @@ THERMOMETER = Task(
 THERMOMETER_RAW = replace(
     THERMOMETER,
     name="thermometer_raw",
-    summary="the same readings as they are: a start that nearly diverges",
+    summary="the same readings, unscaled: training nearly diverges at first",
     data=Thermometer(scaling="raw"),
     optimizer=SGD(0.0001),
     epochs=100,
@@ -32,7 +32,7 @@ THERMOMETER_RAW = replace(
 THERMOMETER_STANDARDIZED = replace(
     THERMOMETER_RAW,
     name="thermometer_standardized",
-    summary="the same readings, mean 0 and deviation 1",
+    summary="the same readings, standardized to mean 0 and standard deviation 1",
     data=Thermometer(scaling="standardized"),
     optimizer=SGD(0.01),
 )

@@ -1,1 +1,1 @@
-"""The data of the tasks: where each comes from, how its files are verified, and how it becomes rows."""
+"""The datasets of the tasks: sources, verification of data files, and loading."""

@@ -1,4 +1,4 @@
-"""What a dataset is once loaded, and what can load one."""
+"""A loaded dataset, its size, and the protocol of classes that load one."""
 
 from __future__ import annotations
 
@@ -15,53 +15,53 @@ from bench.tasks.datasets.fetch import Collection
 
 @dataclass(frozen=True)
 class Split:
-    """Rows to train or to evaluate on, in float64."""
+    """Training or test rows, in float64."""
 
-    inputs: Inputs  # [rows, features], or word counts of as many documents
+    inputs: Inputs  # [rows, features], or word counts of as many documents as rows
     targets: Array  # float64 [rows, outputs], or class numbers int32 [rows]
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """All rows of a task."""
+    """Training and test rows of a task."""
 
     train: Split
-    test: Split  # the training rows again where the data have no others
-    outputs: int  # of the last layer of a model for it
-    truth: tuple[float, ...] = ()  # weights and bias that the data were made with, where they were made so
+    test: Split  # the training rows when the dataset has no test rows
+    outputs: int  # number of outputs of the last layer
+    truth: tuple[float, ...] = ()  # weights and bias that generated the data; empty when unknown
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much there is of a task's data, told before any are loaded."""
+    """Size of a task's data, known before the data are loaded."""
 
-    rows: int  # to train on
-    test_rows: int  # to evaluate beside those
+    rows: int  # training rows
+    test_rows: int  # 0 when the training rows are evaluated
     features: int
-    outputs: int  # of the last layer of a model for it
-    words: int | None = None  # numbers that word counts hold, train and test together; None for arrays
+    outputs: int  # number of outputs of the last layer
+    words: int | None = None  # stored counts, training and test together; None for arrays
 
 
 Find = Callable[[Collection], dict[str, Path]]
-"""Finds the files of a collection by name; raises `DataMissing`."""
+"""Returns the path of each file of a collection, by file name. Raises `DataMissing`."""
 
 
 class Data(Protocol):
-    """Where a task's data come from; its fields are the settings `data.*`."""
+    """A dataset before loading. Its fields are the settings `data.*` of a task."""
 
     @property
     def collection(self) -> Collection | None:
-        """The files it is read from, None where it needs none."""
+        """The data files to read; None for data that need no download."""
 
     @property
     def size(self) -> Size:
-        """How much there is; for files that other settings select from, what it is at most."""
+        """The size of the data; an upper bound when settings other than the default select rows from the files."""
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
-        """Make or read the rows; `rng` is for data that are drawn."""
+        """Generate or read the rows. Only generated data use `rng`."""
 
 
 def untested(inputs: Array, targets: Array, *, outputs: int = 1, truth: tuple[float, ...] = ()) -> Dataset:
-    """Return a dataset that is evaluated on the rows it was trained on."""
+    """Return a dataset without test rows: the training rows serve as test rows."""
     split = Split(inputs, targets)
     return Dataset(train=split, test=split, outputs=outputs, truth=truth)

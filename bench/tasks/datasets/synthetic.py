@@ -1,4 +1,4 @@
-"""Data that are drawn from a formula: planes and curves with noise."""
+"""Synthetic data from a formula: planes and curves with noise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.tasks.fields import Count, NotNegative
 
 @dataclass(frozen=True, kw_only=True)
 class Plane:
-    """y = weights · x + bias + U(-noise, noise) with each x ~ U(-spread, spread)."""
+    """y = weights · x + bias + U(-noise, noise), where each feature of x ~ U(-spread, spread) and U is uniform."""
 
     collection = None
     weights: Annotated[tuple[float, ...], Meta(min_length=1)]
@@ -26,7 +26,7 @@ class Plane:
 
     @property
     def size(self) -> Size:
-        """As many rows as are set."""
+        """The number of rows that is set, without test rows."""
         return Size(self.rows, 0, features=len(self.weights), outputs=1)
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
@@ -38,7 +38,7 @@ class Plane:
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """y = f(x) + U(0, noise) with x ~ U(0, 1), f either sin(x) x^3 + 3x or x^4."""
+    """y = f(x) + U(0, noise), where x ~ U(0, 1), U is uniform and f(x) is sin(x) x^3 + 3x or x^4."""
 
     collection = None
     formula: Literal["sine_cube_line", "fourth_power"]
@@ -47,7 +47,7 @@ class Curve:
 
     @property
     def size(self) -> Size:
-        """As many rows as are set."""
+        """The number of rows that is set, without test rows."""
         return Size(self.rows, 0, features=1, outputs=1)
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
@@ -56,6 +56,6 @@ class Curve:
         return untested(x, self.value(x) + rng.uniform(0, self.noise, x.shape))
 
     def value(self, x: Array) -> Array:
-        """Return the curve without its noise."""
+        """Return f(x) for x of any shape, without noise."""
         y: Array = np.sin(x) * x**3 + 3 * x if self.formula == "sine_cube_line" else x**4
         return y

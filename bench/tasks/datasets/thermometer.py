@@ -1,6 +1,6 @@
-"""Eleven readings of an unknown thermometer beside degrees Celsius.
+"""Eleven readings of a thermometer with an unknown unit, and the same temperatures in degrees Celsius.
 
-From the lesson "The mechanics of learning" in Stevens, Antiga and Viehmann, Deep Learning with PyTorch (Manning 2020).
+From the chapter "The mechanics of learning" in Stevens, Antiga and Viehmann, Deep Learning with PyTorch (Manning 2020).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ READING = (35.7, 55.9, 58.2, 81.9, 56.3, 48.9, 33.9, 21.8, 48.4, 60.4, 68.4)
 
 @dataclass(frozen=True, kw_only=True)
 class Thermometer:
-    """The readings as they are, a tenth of them, or standardized (their standard deviation taken with n - 1)."""
+    """The readings unscaled, multiplied by 0.1, or standardized (standard deviation with n - 1)."""
 
     collection = None
     size = Size(rows=11, test_rows=0, features=1, outputs=1)
     scaling: Literal["raw", "tenth", "standardized"]
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
-        """Return inputs [11, 1] and targets [11, 1]."""
+        """Return inputs [11, 1], the scaled readings, and targets [11, 1] in degrees Celsius."""
         reading = np.array(READING)[:, None]
         scaled = {
             "raw": reading,

@@ -1,0 +1,86 @@
+"""Layers, losses and optimizers in JAX: pure functions, which JAX differentiates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from backends.contract import SGD, Adam, EmbeddingSum, Inputs, Layer, Momentum, Optimizer, Params, WordCounts
+
+
+def put(inputs: Inputs, device: Any) -> Any:
+    """Copy inputs to the device, word counts as flat arrays."""
+    batch = inputs.bags(np.arange(len(inputs))) if isinstance(inputs, WordCounts) else inputs
+    return jax.device_put(batch, device)
+
+
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "identity": lambda z: z,
+    "sigmoid": jax.nn.sigmoid,
+    "tanh": jnp.tanh,
+    "relu": jax.nn.relu,
+}
+
+
+def forward(layers: tuple[Layer, ...], params: Params, flow: Any, rows: int) -> jax.Array:
+    """Return the outputs [rows, outputs] for a batch of `rows` rows: an array [rows, inputs], or `Bags` of words.
+
+    Dense layers have weights [outputs, inputs], see `backends.layout`.
+    """
+    for layer, (weights, bias) in zip(layers, params, strict=True):
+        if isinstance(layer, EmbeddingSum):
+            embeddings = flow.counts[:, None] * weights[flow.words]
+            product = jax.ops.segment_sum(embeddings, flow.documents, rows, indices_are_sorted=True)
+        else:
+            product = flow @ weights.T
+        flow = ACTIVATIONS[layer.activation](product + bias)
+    return flow
+
+
+def _cross_entropy(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+    # log_softmax subtracts the largest output first: logsumexp less the output at the class would lose, in a confident
+    # prediction, the digits that its gradient is made of.
+    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(outputs), targets[:, None], axis=1))
+
+
+LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
+    "mse": lambda outputs, targets: jnp.mean(jnp.square(outputs - targets)),
+    "half_mse": lambda outputs, targets: jnp.mean(jnp.square(outputs - targets)) / 2,
+    "softmax_cross_entropy": _cross_entropy,
+}
+
+
+class State(NamedTuple):
+    """What a step takes and gives."""
+
+    params: Params  # of dense layers with weights [outputs, inputs]
+    slots: tuple[Params, ...]  # the optimizer's: none for SGD, v for Momentum, m and v for Adam
+    taken: jax.Array  # steps so far
+
+
+def update(optimizer: Optimizer, state: State, gradients: Params) -> State:
+    """Return the state after one step of the optimizer."""
+    params, slots, taken = state
+    taken = taken + 1
+    match optimizer:
+        case SGD(learning_rate=rate):
+            params = jax.tree.map(lambda p, g: p - rate * g, params, gradients)
+        case Momentum(rate, momentum):
+            (v,) = slots
+            v = jax.tree.map(lambda v, g: momentum * v + g, v, gradients)
+            params = jax.tree.map(lambda p, v: p - rate * v, params, v)
+            slots = (v,)
+        case Adam(rate, beta1, beta2, epsilon):
+            m, v = slots
+            m = jax.tree.map(lambda m, g: beta1 * m + (1 - beta1) * g, m, gradients)
+            v = jax.tree.map(lambda v, g: beta2 * v + (1 - beta2) * g * g, v, gradients)
+            # 1 - beta^t loses five digits in float32 when beta^t is near 1; expm1 loses none.
+            rate = rate / -jnp.expm1(taken * np.log(beta1))
+            correction = -jnp.expm1(taken * np.log(beta2))
+            params = jax.tree.map(lambda p, m, v: p - rate * m / (jnp.sqrt(v / correction) + epsilon), params, m, v)
+            slots = (m, v)
+    return State(params, slots, taken)

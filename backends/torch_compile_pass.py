@@ -1,0 +1,116 @@
+"""Mode `compile-pass` of PyTorch: a whole pass as one compiled function, its optimizer written out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from backends.contract import SGD, Adam, Momentum, Optimizer, Params, Placement, Problem
+from backends.torch_layers import Batch, Words, take
+from backends.torch_trainer import TorchTrainer
+
+
+class CompilePassTrainer(TorchTrainer):
+    """A step that updates parameters and optimizer state in place, compiled alone or in a loop."""
+
+    def __init__(self, problem: Problem, placement: Placement) -> None:
+        super().__init__(problem, placement)
+        self.parameters = {name: parameter.detach() for name, parameter in self.model.named_parameters()}
+        self.slots = [
+            {n: torch.zeros_like(p) for n, p in self.parameters.items()} for _ in range(problem.optimizer.slots)
+        ]
+        self.taken = 0
+        self.gathers_words = isinstance(self.inputs, Words) and not problem.full_batch
+
+        def loss_of(parameters: dict[str, Tensor], inputs: Batch, targets: Tensor) -> Tensor:
+            return self.loss(torch.func.functional_call(self.model, parameters, (inputs,)), targets)
+
+        self.gradients_and_loss: Callable[..., tuple[dict[str, Tensor], Tensor]]
+        self.gradients_and_loss = torch.func.grad_and_value(loss_of)
+        self.loops = not self.gathers_words and self.device.type == "cpu"
+        if self.loops:
+            # A loop that updates in place cannot hold a transformation (PyTorch 2.13), only the operations it comes to.
+            batch = self.batch(torch.arange(problem.batch_size))
+            self.gradients_and_loss = make_fx(self.gradients_and_loss)(self.parameters, *batch)
+        torch.compiler.reset()  # an earlier trainer's compilations would count against the limit of this one's
+        self.one_step = torch.compile(self.plain_step, fullgraph=True, dynamic=False)
+        self.whole_pass = torch.compile(self.plain_pass, fullgraph=True)
+
+    def reset(self, params: Params) -> None:
+        """Copy `params` in and clear the optimizer's state; compiled functions go on with the same tensors."""
+        self.model.load(params)
+        for slot in self.slots:
+            for state in slot.values():
+                state.zero_()
+        self.taken = 0
+
+    @torch.no_grad()
+    def steps(self, order: Tensor) -> Tensor:
+        """Call the compiled pass, or the compiled step for each; return the losses [steps]."""
+        rates = self.rates(len(order))
+        self.taken += len(order)
+        if self.loops:
+            losses: Tensor = self.whole_pass(order, rates)
+            return losses
+        words = (varying(take(self.inputs, rows)) if self.gathers_words else None for rows in order)
+        return torch.stack([self.one_step(*batch) for batch in zip(order, words, rates, strict=True)])
+
+    def plain_pass(self, order: Tensor, rates: Tensor) -> Tensor:
+        """Take the steps of `order` [steps, batch]; return their losses [steps]."""
+
+        def goes_on(step: Tensor, losses: Tensor) -> Tensor:
+            return step[0] < len(losses)
+
+        # What the loop hands on is new each time round; what it only refers to, parameters and optimizer state, may
+        # change in place. The step is a tensor [1], because a number would be fixed when the loop is compiled.
+        def body(step: Tensor, losses: Tensor) -> tuple[Tensor, Tensor]:
+            loss = self.plain_step(order[step][0], None, rates[step][0])
+            return step + 1, losses.index_copy(0, step, loss[None])
+
+        _, losses = torch.while_loop(goes_on, body, (torch.zeros(1, dtype=torch.int64), rates.new_zeros(len(order))))
+        return losses
+
+    def plain_step(self, rows: Tensor, words: Words | None, rates: Tensor) -> Tensor:
+        """Take one step on the rows [batch], whose words are given where there are any; return the loss before it."""
+        batch = self.batch(rows) if words is None else (words, self.targets[rows])
+        gradients, loss = self.gradients_and_loss(self.parameters, *batch)
+        for name, parameter in self.parameters.items():
+            update(self.problem.optimizer, parameter, gradients[name], [slot[name] for slot in self.slots], rates)
+        return loss
+
+    def rates(self, steps: int) -> Tensor:
+        """Return what changes from step to step [steps, 2]: Adam's rate and the correction of its second moment."""
+        optimizer = self.problem.optimizer
+        rates = np.full((steps, 2), optimizer.learning_rate)
+        if isinstance(optimizer, Adam):
+            t = self.taken + 1 + np.arange(steps)
+            rates[:, 0] = optimizer.learning_rate / (1 - optimizer.beta1**t)
+            rates[:, 1] = 1 / (1 - optimizer.beta2**t)
+        return torch.tensor(rates).to(self.device, self.dtype)
+
+
+def varying(words: Words) -> Words:
+    """Return the words, marked as another number of them in each batch: one compilation serves all."""
+    torch._dynamo.mark_dynamic(words.words, 0)
+    torch._dynamo.mark_dynamic(words.counts, 0)
+    return words
+
+
+def update(optimizer: Optimizer, p: Tensor, g: Tensor, state: list[Tensor], rates: Tensor) -> None:
+    """Take one step on one parameter, in place, with the step's `rates` [2]."""
+    match optimizer:
+        case SGD(rate):
+            p.sub_(rate * g)
+        case Momentum(rate, momentum):
+            (v,) = state
+            v.mul_(momentum).add_(g)
+            p.sub_(rate * v)
+        case Adam(_, beta1, beta2, epsilon):
+            m, v = state
+            m.mul_(beta1).add_((1 - beta1) * g)
+            v.mul_(beta2).add_((1 - beta2) * g * g)
+            p.sub_(rates[0] * m / ((v * rates[1]).sqrt() + epsilon))

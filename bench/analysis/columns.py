@@ -1,0 +1,137 @@
+"""The columns of tables for programs: what they are called, and what stands in them. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from bench.analysis.process import Context
+from bench.analysis.summary import RowSummary, Versus
+from bench.analysis.sweep import Point
+from bench.records.schema import ParityResult, Record, Row
+
+
+def process_columns(context: Context, record: Record) -> dict[str, Any]:
+    """Return the line of a process: its job, outcome, times and quality, and the parity of its row."""
+    job, parity = record.job, context.parity.get(record.job.row)
+    flags = context.flags.get(job.row, ())
+    return {
+        "run": str(context.run.path),
+        **_names(job.row),
+        "settings": msgspec.json.encode(job.settings).decode(),
+        "threads": job.threads,
+        "block": job.block,
+        "effect": context.run.header.goal.effect,  # the size of a difference that the run aims to see
+        "status": record.status,
+        "reason": record.reason,
+        "started": record.started,
+        "noise": context.noise_of(record),
+        "flags": "; ".join(flag.sentence for flag in flags),
+        "fair": not any(flag.unfair for flag in flags),
+        **context.numbers_of(record),
+        **_quality(record),
+        "agrees": parity.agrees if parity else None,
+        "parity_reason": parity.reason if parity else "",
+        **_departures(parity, "gradient", "losses", "parameters", "envelope", "metric"),
+        "parity_tier": parity.tier if parity else "",
+    }
+
+
+def _names(row: Row) -> dict[str, str]:
+    return {
+        "task": row.task,
+        "backend": row.backend,
+        "mode": row.mode,
+        "device": row.device,
+        "precision": row.precision,
+    }
+
+
+def _quality(record: Record) -> dict[str, Any]:
+    names = ("metric", "value", "losses", "parameters", "truth")
+    quality = record.quality
+    return {
+        **({name: getattr(quality, name) for name in names} if quality else dict.fromkeys(names)),
+        "framework": record.resources.framework if record.resources else None,
+    }
+
+
+def _departures(parity: ParityResult | None, *names: str) -> dict[str, float | None]:
+    return {f"{name}_departure": getattr(parity, name) if parity else None for name in names}
+
+
+def summary_columns(each: RowSummary) -> dict[str, Any]:
+    """Return the line of a row.
+
+    `ratio` is to the fastest row, `baseline_ratio` to the baseline where one was asked for; both with an interval and
+    a verdict.
+    """
+    interval, quality = each.pass_interval, _quality(each.first)
+    return {
+        "run": each.run,
+        **_names(each.row),
+        "status": each.failure.status if each.failure else "ok",
+        "processes": each.processes,
+        "ranked": each.standing.ranked,
+        "reason": each.reason,
+        "flags": each.flagged,
+        "noisy_blocks": each.noisy_blocks,
+        "effect": each.effect,
+        "pass_s": each.pass_s,
+        "pass_min_s": each.pass_min_s,
+        "pass_max_s": each.pass_max_s,
+        "pass_low_s": interval.low if interval else None,
+        "pass_high_s": interval.high if interval else None,
+        **each.medians,
+        "peak_memory_bytes": _or_nan(each.peak_memory_bytes),
+        "peak_device_memory_bytes": _or_nan(each.peak_device_memory_bytes),
+        "agrees": each.parity.agrees if each.parity else None,
+        **{name: quality[name] for name in ("metric", "value", "parameters", "truth", "framework")},
+        **_departures(each.parity, "gradient", "losses"),
+        **_versus("", each.to_fastest),
+        "fastest": f"{each.to_fastest.other.backend} {each.to_fastest.other.mode}" if each.to_fastest else "",
+        **(_versus("baseline_", each.to_baseline) if each.baseline else {}),
+    }
+
+
+def _or_nan(number: int | None) -> float:
+    """Return a number for a column of numbers: a column of nothing but None would be one of objects."""
+    return math.nan if number is None else number
+
+
+def _versus(prefix: str, versus: Versus | None) -> dict[str, Any]:
+    """Return the columns of a row beside another one."""
+    found = versus.comparison if versus else None
+    interval = found.interval if found else None
+    columns = {
+        "ratio": versus.ratio if versus else None,
+        "ratio_low": interval.low if interval else None,
+        "ratio_high": interval.high if interval else None,
+        "verdict": versus.verdict if versus else "",
+        "detectable": found.judged.detectable if found else None,
+        "shared_blocks": found.blocks if found else None,
+        "blocks_needed": found.blocks_needed if found else None,
+    }
+    return {f"{prefix}{name}": value for name, value in columns.items()}
+
+
+def point_columns(point: Point, keys: Iterable[str]) -> dict[str, Any]:
+    """Return the line of a point of a sweep: its settings, the cost of a step, then what the line of its row holds.
+
+    `step_s` is the median pass over its number of steps, with the interval of that; `flops_per_step` are those of the
+    model's matrix products.
+    """
+    interval, summary = point.step_interval, summary_columns(point.summary)
+    first = {
+        "base_task": point.task.base,
+        **{key: point.task.settings[key] for key in keys},
+        **{name: summary[name] for name in ("backend", "mode", "device", "precision")},
+        "step_s": point.step_s,
+        "step_low_s": interval.low if interval else None,
+        "step_high_s": interval.high if interval else None,
+        "flops_per_step": point.flops,
+    }
+    return first | summary

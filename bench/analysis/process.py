@@ -1,0 +1,74 @@
+"""What a run tells of each of its processes: its own numbers, and what the other lines of the file add. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from bench.analysis.flags import Flag, flags_of, product_bounds
+from bench.analysis.noise import noise, usual_s
+from bench.records.runfile import Run
+from bench.records.schema import ParityResult, Record, Row, Timing
+
+AS_RECORDED = (
+    *("start_s", "import_s", "data_s", "setup_s", "evaluation_s", "resets_s", "checks_s", "wall_s", "cpu_s"),
+    *("passes_s", "steps_per_pass", "flops_per_pass"),
+    *("peak_memory_bytes", "peak_device_memory_bytes", "product_flops_per_s"),
+)
+DERIVED = (
+    *("first_pass_s", "steady_passes_s", "pass_s", "first_call_s", "rows_per_s", "cores_busy"),
+    *("flops_per_s", "flops_share"),
+)
+NO_NUMBERS: Mapping[str, Any] = dict.fromkeys((*AS_RECORDED, *DERIVED))
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a run says of a process beside the record of the process."""
+
+    run: Run
+    parity: Mapping[Row, ParityResult]
+    bounds: Mapping[tuple[str, str], float]  # fastest matrix product in FLOP/s, by device and precision
+    flags: Mapping[Row, tuple[Flag, ...]]
+    noise: Mapping[tuple[str, int], str]  # what disturbed a block, by task and number of the block
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """Gather what the run holds."""
+        usual_loop_s = usual_s(run.blocks)
+        return cls(
+            run=run,
+            parity=run.parity,
+            bounds=product_bounds(run.last_records),
+            flags=flags_of(run.last_records),
+            noise={(block.task, block.block): noise(block, usual_loop_s) for block in run.blocks},
+        )
+
+    def noise_of(self, record: Record) -> str:
+        """Return what disturbed the block of a process, empty where nothing did."""
+        return self.noise.get((record.job.row.task, record.job.block), "")
+
+    def numbers_of(self, record: Record) -> Mapping[str, Any]:
+        """Return the numbers of a process by the names of their columns, None for one that was not timed."""
+        row = record.job.row
+        if record.timing is None:
+            return NO_NUMBERS
+        return numbers(record.timing, self.bounds[row.device, row.precision])
+
+
+def numbers(timing: Timing, bound_flops_per_s: float) -> dict[str, Any]:
+    """Return what was recorded of a process and what follows from it; the bound is that of its device and precision."""
+    pass_s = timing.pass_s
+    flops_per_s = timing.flops_per_pass / max(pass_s, 1e-9)
+    return {
+        **{name: getattr(timing, name) for name in AS_RECORDED},
+        "first_pass_s": timing.passes_s[0],
+        "steady_passes_s": sum(timing.steady_s),  # all of them together
+        "pass_s": pass_s,
+        "first_call_s": timing.passes_s[0] - pass_s,  # what the first call costs over a steady one
+        "rows_per_s": timing.steps_per_pass * timing.rows_per_step / max(pass_s, 1e-9),
+        "cores_busy": timing.steady.cpu_s / max(timing.steady.window_s, 1e-9),
+        "flops_per_s": flops_per_s,  # of the model's matrix products
+        "flops_share": flops_per_s / bound_flops_per_s,  # of the fastest matrix product in the run
+    }

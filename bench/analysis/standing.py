@@ -1,0 +1,88 @@
+"""Which rows of a run are ranked, and why the others are not. Pure.
+
+A row is ranked where every one of its processes ended well, the parity check found that it computes what its task
+defines, and no flag says that its times mislead. All that compares rows asks here: result tables, the stopping rule,
+`bench compare` and `pytest bench`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.analysis.flags import unfair
+from bench.records.runfile import Run
+from bench.records.schema import ParityResult, Record, Row
+
+Cause = Literal["absent", "not run", "failed", "wrong", "not checked", "unfair"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Whether a row is compared with other rows and, if not, why."""
+
+    cause: Cause | None = None  # None for a row that is ranked
+    reason: str = ""  # for people; several lines where a process left a traceback
+
+    @property
+    def ranked(self) -> bool:
+        """Whether the row is right and its times are fair."""
+        return self.cause is None
+
+    @property
+    def why_not(self) -> str:
+        """The reason in one line."""
+        return self.reason.partition("\n")[0]
+
+
+RANKED = Standing()
+ABSENT = Standing("absent", "not among the rows of the run")
+NOT_RUN = Standing("not run", "has not been run")
+
+
+def standings_of(run: Run) -> dict[Row, Standing]:
+    """Return the standing of every row of a run."""
+    records = run.last_records
+    rows = dict.fromkeys((*run.header.rows, *(record.job.row for record in records)))
+    return standings(rows, run.parity, records)
+
+
+def standings(
+    rows: Iterable[Row], parity: Mapping[Row, ParityResult], records: Iterable[Record]
+) -> dict[Row, Standing]:
+    """Return the standing of each row by its last parity result and the last record of each of its jobs."""
+    records = list(records)
+    recorded = {record.job.row for record in records}
+    failures = {record.job.row: record for record in reversed(records) if record.status != "ok"}  # the first of each
+    misleading = unfair(records)
+    return {
+        row: _failed(failures.get(row))
+        or _unproven(parity.get(row), recorded=row in recorded)
+        or _unfair(misleading.get(row))
+        or RANKED
+        for row in rows
+    }
+
+
+def _failed(record: Record | None) -> Standing | None:
+    if record is None:
+        return None
+    return Standing("failed", f"{record.status}: {record.reason}")
+
+
+def _unproven(result: ParityResult | None, *, recorded: bool) -> Standing | None:
+    """Return why a row of which no process failed is not known to be right; None where it is."""
+    if result is not None and result.agrees is False:
+        return Standing("wrong", f"parity: {result.reason}")
+    if result is not None and result.status != "ok":
+        return Standing("not checked", f"could not be checked: {result.status}: {result.reason}")
+    if not recorded:
+        return NOT_RUN
+    if result is None or result.agrees is None:
+        return Standing("not checked", f"could not be checked: {result.reason if result else 'no result'}")
+    return None
+
+
+def _unfair(sentences: list[str] | None) -> Standing | None:
+    return Standing("unfair", "; ".join(sentences)) if sentences else None

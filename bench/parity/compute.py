@@ -1,0 +1,80 @@
+"""The parent's side of parity's jobs: arrays that worker processes compute."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
+
+from backends.contract import Precision
+from backends.registry import REFERENCE, Entry
+from bench.errors import UserError
+from bench.events import Listener
+from bench.harness.pool import share_out
+from bench.harness.process import Worker
+from bench.harness.protocol import Failure
+from bench.harness.setup import WorkerSetup
+from bench.parity.jobs import ArraysRequest
+from bench.records.schema import Job, Row, Status
+from bench.tasks import Task
+from bench.tasks.names import find_task
+from bench.tasks.settings import override
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class NotComputed(UserError):
+    """Raised where a worker gave no arrays; the message says why."""
+
+    def __init__(self, status: Status, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Computer:
+    """Worker processes that compute arrays, one on each core: nothing here is timed."""
+
+    setup: WorkerSetup
+    scratch: Path  # an empty folder
+    settings: Mapping[str, Any]  # those of the tasks that were changed
+    listener: Listener
+
+    def share_out(self, groups: list[list[T]], work: Callable[[T, Worker], U]) -> Iterator[U]:
+        """Yield the result of `work` on each item, as they come; the items of a group have the same worker."""
+        return share_out(groups, work, self.setup, self.scratch)
+
+    def task(self, name: str) -> Task:
+        """Return the task with the settings."""
+        return override(find_task(name), self.settings)
+
+    def job(self, row: Row) -> Job:
+        """Return the job of a row, on one core."""
+        return Job(row=row, threads=1, block=0, settings=dict(self.settings))
+
+    def backend(self, row: Row) -> Entry:
+        """Return where the code of a row's backend is."""
+        return REFERENCE if row.backend == REFERENCE.name else self.setup.backends[row.backend]
+
+    def arrays(self, request: ArraysRequest, worker: Worker, load: Callable[[Path], T]) -> dict[int, T]:
+        """Return what `load` reads from the files of a request, by seed. Raises `NotComputed`."""
+        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
+            reply = worker.run(replace(request, folder=folder), self.setup.time_limit_s)
+            if isinstance(reply, Failure):
+                raise NotComputed(reply.status, reply.reason)
+            return {int(file.stem): load(file) for file in Path(folder).iterdir()}
+
+    def array(self, request: ArraysRequest, worker: Worker, load: Callable[[Path], T]) -> T:
+        """Return the same of a request for one seed. Raises `NotComputed`."""
+        (only,) = self.arrays(request, worker, load).values()
+        return only
+
+
+def reference_row(task: str, precision: Precision) -> Row:
+    """Return the row of the reference, which all others are compared with."""
+    return Row(task=task, backend=REFERENCE.name, mode=REFERENCE.modes[0], device="cpu", precision=precision)

@@ -1,0 +1,128 @@
+"""What rows are compared with: traces of the reference in float64, and envelopes, each computed once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from backends.contract import Precision
+from backends.registry import REFERENCE
+from bench.harness.process import Worker
+from bench.parity.cache import EnvelopeCache, cache_key
+from bench.parity.compute import Computer, NotComputed, reference_row
+from bench.parity.envelope import Envelope, load_envelope
+from bench.parity.jobs import EnvelopeRequest, TraceRequest
+from bench.parity.traces import Trace, load_trace
+from bench.records.schema import Row
+from bench.tasks.datasets.fetch import data_folders
+from bench.tasks.settings import settings as settings_of
+
+
+class Timed(NamedTuple):
+    """The timed runs that an envelope is for: of all epochs."""
+
+    task: str
+    precision: Precision
+
+
+class NoReference(Exception):
+    """Raised where the reference itself could not be computed; the message says why."""
+
+
+class References:
+    """The reference's traces and envelopes on some tasks. Envelopes are kept in the user's cache between runs."""
+
+    def __init__(self, computer: Computer) -> None:
+        self.computer = computer
+        self.cache = EnvelopeCache(data_folders(computer.setup.environment)[0] / "envelopes")
+        self.failures: dict[str, str] = {}  # why a task has no reference
+        self._traces: dict[str, Trace] = {}
+        self._envelopes: dict[tuple[str, Precision, int | None], Envelope] = {}
+        self._explaining = threading.Lock()
+
+    def add_traces(self, tasks: Iterable[str]) -> None:
+        """Compute the float64 trace of each task; `failures` tells which could not be."""
+        groups = [[task] for task in tasks]
+        self.computer.listener.stage("reference", len(groups))
+        for _ in self.computer.share_out(groups, self._add_trace):
+            pass
+
+    def trace(self, task: str) -> Trace:
+        """Return a trace that was added. Raises `NoReference`."""
+        if task in self.failures:
+            raise NoReference(self.failures[task])
+        return self._traces[task]
+
+    def missing(self, rows: Iterable[Row]) -> list[Timed]:
+        """Return the envelopes that the timed runs of these rows need and that have to be computed."""
+        kinds = dict.fromkeys(Timed(row.task, row.precision) for row in rows if row.task not in self.failures)
+        return [kind for kind in kinds if self._known(*kind, None) is None]
+
+    def add_envelopes(self, kinds: Sequence[Timed]) -> None:
+        """Compute the envelopes of these timed runs; `failures` tells which could not be."""
+        if kinds:
+            self.computer.listener.stage("envelope", len(kinds))
+        for _ in self.computer.share_out([[kind] for kind in kinds], self.add_envelope):
+            pass
+
+    def add_envelope(self, kind: Timed, worker: Worker) -> None:
+        """Compute one, by a worker that is there."""
+        label = str(reference_row(*kind))
+        self.computer.listener.begins(label)
+        try:
+            self._envelope(*kind, None, worker)
+        except NoReference as error:
+            self.failures[kind.task] = str(error)
+        self.computer.listener.ended(label, "failed" if kind.task in self.failures else "ok")
+
+    def timed_envelope(self, row: Row) -> Envelope:
+        """Return what rounding explains of a row's timed run. Raises `NoReference` where it was not added."""
+        envelope = self._envelopes.get((row.task, row.precision, None))
+        if envelope is None:
+            raise NoReference(self.failures.get(row.task, "no envelope"))
+        return envelope
+
+    def trace_envelope(self, task: str, worker: Worker) -> Envelope:
+        """Return what rounding explains of a trace, computed when it is first needed. Raises `NoReference`."""
+        with self._explaining:  # several rows of a task may need it at the same time
+            return self._envelope(task, "float64", self.computer.task(task).check_epochs, worker)
+
+    def _add_trace(self, task: str, worker: Worker) -> None:
+        row = reference_row(task, "float64")
+        self.computer.listener.begins(str(row))
+        try:
+            request = TraceRequest(job=self.computer.job(row), backend=REFERENCE)
+            self._traces[task] = self.computer.array(request, worker, load_trace)
+            status = "ok"
+        except NotComputed as error:
+            self.failures[task] = f"no reference: {error}"
+            status = error.status
+        self.computer.listener.ended(str(row), status)
+
+    def _envelope(self, task: str, precision: Precision, epochs: int | None, worker: Worker) -> Envelope:
+        known = self._known(task, precision, epochs)
+        if known is not None:
+            return known
+        job = self.computer.job(reference_row(task, precision))
+        try:
+            request = EnvelopeRequest(job=job, backend=REFERENCE, epochs=epochs)
+            envelope = self.computer.array(request, worker, load_envelope)
+        except NotComputed as error:
+            raise NoReference(f"no envelope: {error}") from error
+        self.cache.put(self._key(task, precision, epochs), envelope)
+        self._envelopes[task, precision, epochs] = envelope
+        return envelope
+
+    def _known(self, task: str, precision: Precision, epochs: int | None) -> Envelope | None:
+        """Return an envelope of this run or of the cache."""
+        name = task, precision, epochs
+        if name not in self._envelopes:
+            cached = self.cache.get(self._key(task, precision, epochs))
+            if cached is None:
+                return None
+            self._envelopes[name] = cached
+        return self._envelopes[name]
+
+    def _key(self, task: str, precision: Precision, epochs: int | None) -> str:
+        return cache_key(task, settings_of(self.computer.task(task)), precision, epochs)

@@ -1,0 +1,93 @@
+"""Each backend beside what people use instead: ratios of passes within blocks, from the kept runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import pandas as pd
+
+from backends.registry import BUILT_IN
+from bench.analysis import frame
+from bench.records.runfile import read_run
+
+BOUND = "fastest matrix product"  # what the model's matrix products would take at its rate
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What is compared: a backend in its fastest mode of the run, and the same task by another row, or the bound."""
+
+    run: str  # name of the run file
+    task: str
+    backend: str
+    other: str  # backend, or backend:mode, or BOUND
+    other_task: str = ""  # where it is not the same
+
+
+LARGE = "mnist_mlp:model.hidden=2048:batch_size=4096:epochs=1"
+PAIRS = (
+    Pair("ratios-mnist", "mnist_mlp", "numpy", "sklearn"),
+    Pair("ratios-mnist", "mnist_mlp", "torch", "keras-torch"),
+    Pair("reference", "mnist_mlp", "torch", "torch:dataloader"),
+    Pair("reference", "mnist_mlp", "torch", "torch:eager"),
+    Pair("ratios-mnist", "mnist_mlp", "tensorflow", "keras-tensorflow"),
+    Pair("ratios-mnist", "mnist_mlp", "jax", "keras-jax"),
+    Pair("ratios-mnist", "mnist_mlp", "tensorflow", BOUND),
+    Pair("ratios-torch", "text_classifier", "torch", "torch:eager", "text_classifier_dense"),
+    Pair("ratios-torch", "thermometer", "torch", "torch:eager"),
+    *(Pair("ratios-large", LARGE, backend, BOUND) for backend in ("tensorflow", "jax", "numpy", "torch")),
+)
+
+
+def table(folder: Path, pairs: Sequence[Pair] = PAIRS) -> str:
+    """Return a line a pair as markdown: the median ratio over blocks, the lowest and the highest.
+
+    `folder` holds the run files. Raises `ValueError` for a pair of which a run has no row.
+    """
+    runs = {pair.run: folder / f"{pair.run}.jsonl" for pair in pairs}
+    samples = {name: _samples(path) for name, path in runs.items()}
+    lines = pd.DataFrame(_line(pair, samples[pair.run]) for pair in pairs)
+    return lines.to_markdown(index=False, disable_numparse=True)
+
+
+def _samples(path: Path) -> pd.DataFrame:
+    samples = frame.process_frame((read_run(path),))
+    return samples[samples["status"] == "ok"]
+
+
+def _line(pair: Pair, samples: pd.DataFrame) -> dict[str, str]:
+    mine = _row(samples, pair.task, pair.backend)
+    if pair.other == BOUND:
+        beside, found = BOUND, list(1 / mine["flops_share"])
+    else:
+        other = _row(samples, pair.other_task or pair.task, pair.other)
+        shared = mine.join(other, rsuffix="_other", how="inner")
+        beside, found = _name(other), list(shared["pass_s"] / shared["pass_s_other"])
+    if pair.other_task:
+        beside = f"{beside}, {pair.other_task}"
+    return {
+        "task": pair.task,
+        "row": _name(mine),
+        "compared with": beside,
+        "ratio": f"{median(found):.2f}",
+        "lowest, highest": f"{min(found):.2f}, {max(found):.2f}",
+        "run file": f"{pair.run}.jsonl",
+    }
+
+
+def _row(samples: pd.DataFrame, task: str, name: str) -> pd.DataFrame:
+    """Return the samples of a row by block; without a mode, of the mode that is meant to be the fastest."""
+    backend, _, mode = name.partition(":")
+    rows = samples[(samples["task"] == task) & (samples["backend"] == backend)]
+    modes = [mode] if mode else [each for each in BUILT_IN[backend].modes if each in set(rows["mode"])]
+    rows = rows[rows["mode"].isin(modes[-1:])]
+    if rows.empty:
+        raise ValueError(f"the run has no samples of {task} by {name}")
+    return rows.set_index("block")
+
+
+def _name(row: pd.DataFrame) -> str:
+    return f"{row['backend'].iloc[0]} {row['mode'].iloc[0]}"

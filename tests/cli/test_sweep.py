@@ -1,0 +1,57 @@
+"""The command `bench sweep`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from support import run_bench
+
+from bench.records.runfile import read_run
+
+SWEEP = ("sweep", "thermometer_raw", "--vary", "epochs=50,100", "--backend", "misbehaving", "--workers", "1")
+
+
+def test_a_sweep_prints_and_writes_what_it_found_and_can_be_gone_on_with(tmp_path: Path) -> None:
+    result = run_bench(*SWEEP, "--mode", "right", "--mode", "raises", "--out", "s.jsonl", cwd=tmp_path)
+    assert result.returncode == 1, result.stdout + result.stderr  # one of the modes raises
+    assert "epochs 50" in result.stdout
+    assert "epochs 100" in result.stdout
+    assert "not ranked: misbehaving raises: failed: " in result.stdout
+    frame = pd.read_csv(tmp_path / "s.csv")
+    assert sorted(frame["epochs"]) == [50, 50, 100, 100]
+    assert frame.loc[frame["mode"] == "right", "agrees"].astype(bool).all()
+    assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
+    rows = read_run(tmp_path / "s.jsonl").header.rows
+    assert {row.task for row in rows} == {"thermometer_raw:epochs=50", "thermometer_raw:epochs=100"}
+    (tmp_path / "s.png").unlink()
+    again = run_bench("sweep", "--resume", "s.jsonl", cwd=tmp_path)
+    assert again.returncode == 1, again.stderr
+    assert (tmp_path / "s.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("sweep",), "which task? Choose from iris_mlp, "),
+        (("sweep", "iris_mlp"), "a sweep needs two points at least"),
+        (("sweep", "iris", "--vary", "epochs=1,2"), "unknown task 'iris'; choose from "),
+        (("sweep", "iris_mlp", "--vary", "epoch=1,2"), "iris_mlp has no setting 'epoch'"),
+        (("sweep", "iris_mlp", "--vary", "epochs=1,2", "--epochs", "3"), "epochs is set twice for iris_mlp:epochs=1"),
+        (("sweep", "mnist_mlp", "--vary", "model.hidden=10,1000000x100000"), "100000 does not fit: it needs up to "),
+    ],
+)
+def test_a_sweep_of_nothing_is_refused(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    result = run_bench(*arguments, cwd=tmp_path)
+    assert result.returncode == 2, result.stdout
+    assert message in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_is_no_sweep_is_not_gone_on_with_as_one(tmp_path: Path) -> None:
+    fast = ("thermometer_raw", "--backend", "misbehaving", "--mode", "right", "--workers", "1", "--out", "r.jsonl")
+    assert run_bench("run", *fast, cwd=tmp_path).returncode == 0
+    result = run_bench("sweep", "--resume", "r.jsonl", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "r.jsonl is not of a sweep; bench run --resume goes on with it" in result.stderr

@@ -1,0 +1,91 @@
+"""Requests and replies: what is sent is what arrives, by the class that the request names."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from support import ROOT, a_job, a_record, a_row
+
+from backends.contract import Placement
+from backends.registry import BUILT_IN, REFERENCE
+from bench.conformance.job import CheckRequest
+from bench.harness import child
+from bench.harness.calibrate_job import CalibrateRequest
+from bench.harness.protocol import (
+    CalibrationReply,
+    Done,
+    Failure,
+    Reply,
+    Request,
+    decode_reply,
+    decode_request,
+    encode_reply,
+    encode_request,
+)
+from bench.harness.time_job import TimeRequest
+from bench.parity.jobs import EnvelopeRequest, FollowRequest, TraceRequest, TrainRequest
+from bench.records.schema import Calibration
+from bench.selftest import FAULTY
+from bench.selftest.by_hand import ByHandRequest
+
+JOB = a_job(a_row("linear_fit"), {"epochs": "5"})
+NUMPY = BUILT_IN["numpy"]
+PLACEMENT = Placement(mode="loop", device="cpu", precision="float64", threads=3)
+REQUESTS = [
+    CalibrateRequest(),
+    TimeRequest(job=JOB, backend=NUMPY, spawned_s=1 / 3),
+    ByHandRequest(job=JOB, backend=FAULTY),
+    TraceRequest(job=JOB, backend=REFERENCE, folder="a folder", seeds=(3, 1)),
+    TrainRequest(job=JOB, backend=BUILT_IN["keras-jax"]),
+    FollowRequest(job=JOB, backend=NUMPY, steps=7),
+    EnvelopeRequest(job=JOB, backend=REFERENCE, epochs=2),
+    CheckRequest(check="shapes", backend=NUMPY, placement=PLACEMENT),
+]
+REPLIES: list[Reply] = [
+    a_record(a_row("linear_fit")),
+    CalibrationReply(calibration=Calibration(loops_s=(0.1, 1 / 3))),
+    Done(note="not tried on words"),
+    Failure(status="timeout", reason="too slow", output="two\nlines"),
+]
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: type(request).__name__)
+def test_a_request_arrives_as_it_was_sent(request_: Request[Done]) -> None:
+    line = encode_request(request_)
+    assert b"\n" not in line
+    arrived = decode_request(line)
+    assert type(arrived) is type(request_)
+    assert arrived == request_
+
+
+@pytest.mark.parametrize("reply", REPLIES, ids=lambda reply: type(reply).__name__)
+def test_a_reply_arrives_as_it_was_sent(reply: Reply) -> None:
+    line = encode_reply(reply)
+    assert b"\n" not in line
+    assert decode_reply(line) == reply
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"{}", "ValidationError: Object missing required field `module`"),
+        (b'{"module":"bench.no_such","name":"X","request":{}}', "ModuleNotFoundError"),
+        (b'{"module":"bench.harness.protocol","name":"Nothing","request":{}}', "AttributeError"),
+        (b'{"module":"bench.harness.time_job","name":"TimeRequest","request":{}}', "required field `job`"),
+        (b'{"module":"bench.harness.protocol","name":"Request","request":{}}', "NotImplementedError"),
+    ],
+)
+def test_a_line_that_cannot_be_answered_is_a_failure_and_not_the_end(line: bytes, reason: str) -> None:
+    reply = child.answer(line)
+    assert isinstance(reply, Failure)
+    assert reply.status == "failed"
+    assert reason in reply.reason
+
+
+def test_the_loop_of_a_worker_imports_no_job() -> None:
+    code = "import bench.harness.child, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    folders = ("bench.parity", "bench.conformance", "bench.selftest", "bench.runs", "bench.analysis", "bench.report")
+    assert [name for name in loaded.split() if name.startswith(folders) or name.endswith("_job")] == []

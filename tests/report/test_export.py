@@ -1,0 +1,43 @@
+"""Tables as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from made_up_runs import mixed_run, summary_of, table_of
+
+from bench.records.runfile import Run
+from bench.report.export import render
+from bench.report.formats import default_format
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Run:
+    return mixed_run(tmp_path)
+
+
+@pytest.mark.parametrize(("style", "part"), [("markdown", "| fast"), ("latex", "fast &"), ("html", "<td>fast</td>")])
+def test_tables_for_people(style: str, part: str, mixed: Run) -> None:
+    assert part in render(table_of(mixed), style)
+
+
+@pytest.mark.parametrize("baseline", ["", "slow"])
+@pytest.mark.parametrize("style", ["csv", "json", "parquet"])
+def test_tables_for_programs_can_be_read_back(style: str, baseline: str, mixed: Run, tmp_path: Path) -> None:
+    frame = summary_of(mixed, baseline=baseline)
+    text = render(frame, style)
+    path = tmp_path / "table"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    read = {"csv": pd.read_csv, "json": pd.read_json, "parquet": pd.read_parquet}[style](path)
+    assert list(read["backend"]) == list(frame["backend"])
+    assert read["pass_s"][0] == pytest.approx(frame["pass_s"][0])
+    assert list(read.columns) == list(frame.columns)
+
+
+@pytest.mark.parametrize(
+    ("name", "style"), [("a.csv", "csv"), ("a.parquet", "parquet"), ("a.md", "markdown"), ("a", "markdown")]
+)
+def test_the_format_is_told_by_the_name(name: str, style: str) -> None:
+    assert default_format(Path(name)) == style

@@ -1,0 +1,127 @@
+"""The sentences below a table: what the run could tell, what disturbed it, where it was made."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+from made_up_runs import FAST, SLOW, WRONG, mixed_run, noisy, right, run_of, summary_of
+from support import a_block, a_header, a_machine, a_row, write_run
+
+from bench.analysis.summary import summarise
+from bench.records.runfile import Run, read_run, read_runs
+from bench.records.schema import Goal
+from bench.report.sentences import (
+    caption,
+    detectable_sentences,
+    goal_in_words,
+    noise_sentences,
+    parameter_sentences,
+)
+from bench.report.units import bracketed
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Run:
+    return mixed_run(tmp_path)
+
+
+def test_what_disturbed_a_run_is_told_by_block_with_the_count(tmp_path: Path) -> None:
+    slower = [a_block("linear_fit", block, 2e-3 if block else 3e-3) for block in range(4)]
+    stolen = a_block("line_fit", 2, stolen_cores=0.5)
+    paths = [write_run(tmp_path / name, a_header(), lines) for name, lines in (("a", [*slower, stolen]), ("b", slower))]
+    assert noise_sentences(read_runs(paths)) == [
+        "noise in 2 of 5 blocks, which are counted all the same: linear_fit block 1: the calibration loop took 1.50 "
+        "times its usual time; line_fit block 3: the hypervisor gave 0.5 cores to others",
+        "noise in 1 of 4 blocks, which are counted all the same: linear_fit block 1: the calibration loop took 1.50 "
+        "times its usual time",
+    ]
+
+
+def test_of_many_noisy_blocks_a_few_are_shown(tmp_path: Path) -> None:
+    blocks = [a_block("linear_fit", block, foreign_cores=1.0) for block in range(7)]
+    (sentence,) = noise_sentences([read_run(write_run(tmp_path / "run", a_header(), blocks))])
+    assert sentence.startswith("noise in 7 of 7 blocks, which are counted all the same: linear_fit block 1: ")
+    assert sentence.count("other processes") == 5
+    assert sentence.endswith("; and 2 more")
+
+
+def test_a_quiet_run_is_not_called_noisy(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "run", a_header(), [a_block("linear_fit", block) for block in range(3)])
+    assert noise_sentences([read_run(path)]) == []
+
+
+# Detectable differences
+
+
+def test_the_detectable_difference_of_a_task(tmp_path: Path) -> None:
+    run = run_of(tmp_path, right({FAST: noisy(0.1, 6, 0.01), SLOW: noisy(0.3, 6, 0.01, seed=1)}))
+    lines = summary_of(run)
+    size = 100 * lines["detectable"][1]
+    assert detectable_sentences(summarise([run])) == [
+        f"linear_fit: detectable difference: {size:.1f} %; below 5 % counts as equal"
+    ]
+
+
+def test_where_rows_are_not_alike_the_range_over_rows_is_given(tmp_path: Path) -> None:
+    times = {FAST: noisy(0.1, 6, 0.001), SLOW: noisy(0.3, 6, 0.01, seed=1), WRONG: noisy(0.3, 6, 0.05, seed=2)}
+    run = run_of(tmp_path, right(times))
+    lines = summary_of(run)
+    (sentence,) = detectable_sentences(summarise([run]))
+    low, middle, high = (100 * lines["detectable"].quantile(share) for share in (0.0, 0.5, 1.0))
+    assert sentence == (
+        f"linear_fit: detectable difference: {middle:.1f} % (by row {low:.1f} to {high:.1f} %); "
+        "below 5 % counts as equal"
+    )
+
+
+def test_rows_that_cannot_be_told_apart_are_named_with_the_blocks_that_would(tmp_path: Path) -> None:
+    run = run_of(tmp_path, right({FAST: noisy(0.1, 6, 0.2), SLOW: noisy(0.1, 6, 0.2, seed=1)}))
+    lines = summary_of(run)
+    _, sentence = detectable_sentences(summarise([run]))
+    between = bracketed(lines["ratio"][1], None)
+    first, second = lines["backend"]
+    assert sentence.startswith(f"linear_fit: {second} x cannot be told from {first} x: ratio {between} [")
+    assert sentence.endswith(f"]; this run has 6 blocks, about {int(lines['blocks_needed'][1])} would be enough")
+    assert lines["blocks_needed"][1] > 6
+
+
+@pytest.mark.parametrize("blocks", [1, 5])
+def test_too_few_blocks_are_told_as_such(blocks: int, tmp_path: Path) -> None:
+    times = {FAST: dict.fromkeys(range(blocks), 0.1), SLOW: dict.fromkeys(range(blocks), 0.2)}
+    run = run_of(tmp_path, right(times))
+    number = "1 block" if blocks == 1 else "5 blocks"
+    assert detectable_sentences(summarise([run])) == [f"linear_fit: no intervals: {number}, and they need at least 6"]
+
+
+def test_each_task_of_each_run_is_told_of(tmp_path: Path) -> None:
+    rows = [a_row(task, name, "x") for task in ("line_fit", "linear_fit") for name in ("fast", "slow")]
+    times = {row: noisy(0.1 * (i + 1), 6, 0.01, seed=i) for i, row in enumerate(rows)}
+    runs = [run_of(tmp_path, right(times)), run_of(tmp_path, right(dict(itertools.islice(times.items(), 2))))]
+    assert [sentence.partition(":")[0] for sentence in detectable_sentences(summarise(runs))] == [
+        *("line_fit", "linear_fit", "line_fit")
+    ]
+
+
+def test_of_a_row_alone_nothing_is_told(tmp_path: Path) -> None:
+    assert detectable_sentences(summarise([run_of(tmp_path, right({FAST: noisy(0.1, 6, 0.01)}))])) == []
+
+
+def test_a_bias_that_has_not_converged_is_made_visible(mixed: Run) -> None:
+    (sentence,) = parameter_sentences(summarise([mixed]))
+    assert "true parameters w = (3, -4), b = 5" in sentence
+    assert "learned w = (2.9, -4.1), b = 3.1" in sentence
+
+
+def test_a_caption_says_where_how_and_in_which_order() -> None:
+    machine = a_machine(cpu="a Xeon", gpus=("H200",), load=0.25)
+    goal = Goal(workers=None, effect=0.05, time_s=90.0)
+    text = caption(a_header(machine=machine, versions={"numpy": "2.3"}, commit="abc", goal=goal, schedule_seed=17))
+    for part in ("a Xeon, 2 cores, 8 GiB, H200", "load 0.25 before", "2 threads per process", "numpy 2.3; commit abc"):
+        assert part in text
+    assert text.endswith("; until differences of 5 % are detectable, for 1.5 min at most, schedule seed 17.")
+
+
+def test_a_number_of_processes_is_a_goal_too() -> None:
+    assert goal_in_words(Goal(workers=5, effect=0.05, time_s=60.0)) == "5 processes per row"
