@@ -1,0 +1,27 @@
+"""Which tests run in the same process, where pytest has several."""
+
+from __future__ import annotations
+
+from backends.registry import BUILT_IN
+
+TOGETHER = (  # files whose tests share a process that is costly to start, or wait for one
+    "backends/test_packages.py",
+    "cli/test_pytest_bench.py",
+    "conformance/test_conformance.py",
+    "harness/test_interrupt.py",
+    "harness/test_process.py",
+)
+ALL_ROWS = "test_a_row_follows_the_reference"  # all checked by one call
+
+
+def group_of(node_id: str) -> str:
+    """Return what a test has in common with those that have to run in the same process; its own name for nothing."""
+    path, _, test = node_id.partition("::")
+    if path.endswith(TOGETHER):
+        return path
+    if test.startswith(ALL_ROWS):
+        return ALL_ROWS
+    if path.endswith(("test_backends.py", "test_golden.py", "test_results.py")):
+        backend = max((name for name in BUILT_IN if f"{name}-" in test), key=len, default="numpy")
+        return f"{path} {backend}"  # whose process is kept
+    return node_id

@@ -1,0 +1,29 @@
+"""That tests which share what is costly to start are in one group, and all others in none."""
+
+from __future__ import annotations
+
+import pytest
+from sharing import ALL_ROWS, TOGETHER, group_of
+from support import ROOT
+
+ROWS = "tests/backends/test_backends.py"
+
+
+@pytest.mark.parametrize(
+    ("node_id", "group"),
+    [
+        (f"{ROWS}::{ALL_ROWS}[mnist_mlp torch eager cpu float64]", ALL_ROWS),
+        (f"{ROWS}::test_every_setting[tanh, SGD-torch-eager]", f"{ROWS} torch"),
+        (f"{ROWS}::test_every_setting[tanh, SGD-keras-torch-fit]", f"{ROWS} keras-torch"),
+        ("tests/backends/test_results.py::test_mnist_3v7_learns", "tests/backends/test_results.py numpy"),
+        ("tests/harness/test_process.py::test_a", "tests/harness/test_process.py"),
+        ("tests/harness/test_measure.py::test_a[b]", "tests/harness/test_measure.py::test_a[b]"),
+    ],
+)
+def test_a_test_is_in_the_group_of_those_that_share_its_process(node_id: str, group: str) -> None:
+    assert group_of(node_id) == group
+
+
+def test_what_is_grouped_is_there() -> None:
+    assert all((ROOT / "tests" / name).is_file() for name in TOGETHER)
+    assert f"def {ALL_ROWS}(" in (ROOT / ROWS).read_text()
