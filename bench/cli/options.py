@@ -139,7 +139,7 @@ def refuse_choices_beside_resume(context: typer.Context) -> None:
     parameters = {str(each.name): each for each in context.command.params if each.name in context.params}
     allowed = {name: parameters[name].opts[0] for name in ALLOWED_BESIDE_RESUME if name in parameters}
     refused = [
-        parameter.opts[0] if parameter.param_type_name == "option" else f"the argument {name.upper()}"
+        parameter.opts[0] if parameter.param_type_name == "option" else str(parameter.metavar)
         for name, parameter in parameters.items()
         if name != "resume" and name not in allowed and is_given(context, name)
     ]

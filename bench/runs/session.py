@@ -94,7 +94,9 @@ def resume(
     plan = plan_of(earlier.header, time_s)
     _require_same_provenance(earlier)
     if threads not in (None, plan.threads):
-        raise UserError(f"{earlier.path} was begun with {plan.threads} threads and continues with {plan.threads}")
+        raise UserError(
+            f"{earlier.path} was begun with --threads {plan.threads} and continues with it; got --threads {threads}"
+        )
     setup = make_setup(plan.threads, time_limit_s, data_dir)
     require_memory_for(plan.rows, plan.settings, setup)
     try:
