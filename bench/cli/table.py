@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -96,7 +97,7 @@ def compare(
     raise typer.Exit(code)
 
 
-def _allowed_differences(a: Run, b: Run, allowed: list[str] | tuple[()]) -> list[Difference]:
+def _allowed_differences(a: Run, b: Run, allowed: Collection[str]) -> list[Difference]:
     """Return how the provenance of two runs differs. Raises `NotComparable` where that was not allowed."""
     differing = list(differences(a.header, b.header))
     refused = [each for each in differing if each.kind not in ("code", *allowed)]

@@ -1,4 +1,4 @@
-"""What the commands print for people: tables for a terminal, from records and frames."""
+"""Tables and sentences on the terminal."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def print_list(console: Console, gpus: tuple[str, ...]) -> None:
 
 
 def print_summary(console: Console, readable: pd.DataFrame) -> None:
-    """Print the result table, a part for each task."""
+    """Print the result table, in one part per task."""
     for task, lines in readable.groupby("task", sort=False):
         hidden = [name for name in LEFT_TO_FILES if name != "device" or lines["device"].nunique() == 1]
         shown = lines.drop(columns=["task", *hidden])
@@ -68,7 +68,7 @@ def print_summary(console: Console, readable: pd.DataFrame) -> None:
 
 
 def print_parity(console: Console, verdicts: Iterable[ParityResult]) -> None:
-    """Print what parity found, a line a row."""
+    """Print the result of the parity check of each row."""
     table = _table("task", "backend", "mode", "device", "gradient", "losses", "parameters", "agrees", "note")
     for verdict in verdicts:
         row = verdict.row
@@ -84,7 +84,7 @@ def print_parity(console: Console, verdicts: Iterable[ParityResult]) -> None:
 def print_changes(
     console: Console, found: Sequence[Change], differing: Iterable[Difference], speed: Estimate, effect: float
 ) -> None:
-    """Print what became of each row, and in which facts the runs differ."""
+    """Print how each row changed, and in what the two runs differ."""
     from bench.report.units import bracketed, seconds
 
     table = _table("task", "backend", "mode", "device", "then", "now", "now / then", "change", "note")
@@ -101,13 +101,13 @@ def print_changes(
         lines.append(f"the calibration loop takes {speed.ratio:.3f} times as long now; intervals allow for that")
     seen = [change.detectable for change in found if math.isfinite(change.detectable)]
     if seen:
-        lines.append(f"a change of {max(seen):.1%} would have been seen in every row; less than {effect:.0%} is none")
+        lines.append(f"detectable change in every row: {max(seen):.1%}; below {effect:.0%} counts as equal")
     for line in (*lines, *(f"differs: {fact}" for fact in differing)):
         print_sentence(console, line)
 
 
 def print_findings(console: Console, findings: Iterable[MachineFinding]) -> None:
-    """Print what was found out about the machine, and what to do about it."""
+    """Print the findings about the machine, and what to do about them."""
     table = _table("", "what", "found", "what to do")
     for finding in findings:
         table.add_row(
@@ -117,7 +117,7 @@ def print_findings(console: Console, findings: Iterable[MachineFinding]) -> None
 
 
 def print_lines(console: Console, lines: Sequence[Mapping[str, str]]) -> None:
-    """Print lines, each a mapping from the same columns to cells."""
+    """Print a table from lines, each a mapping from column to cell; all of them have the same columns."""
     table = _table(*lines[0])
     for line in lines:
         table.add_row(*(Text(cell, style=_style(column, cell)) for column, cell in line.items()))
