@@ -34,7 +34,7 @@ def test_a_sweep_prints_and_writes_what_it_found_and_can_be_gone_on_with(tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("sweep",), "which task? Choose from iris_mlp, "),
+        (("sweep",), "error: bench sweep needs a task; choose from iris_mlp, "),
         (("sweep", "iris_mlp"), "a sweep needs two points at least"),
         (("sweep", "iris", "--vary", "epochs=1,2"), "unknown task 'iris'; choose from "),
         (("sweep", "iris_mlp", "--vary", "epoch=1,2"), "iris_mlp has no setting 'epoch'"),
@@ -54,4 +54,4 @@ def test_a_run_that_is_no_sweep_is_not_gone_on_with_as_one(tmp_path: Path) -> No
     assert run_bench("run", *fast, cwd=tmp_path).returncode == 0
     result = run_bench("sweep", "--resume", "r.jsonl", cwd=tmp_path)
     assert result.returncode == 2
-    assert "r.jsonl is not of a sweep; bench run --resume goes on with it" in result.stderr
+    assert "r.jsonl is not the run file of a sweep; continue it with bench run --resume" in result.stderr
