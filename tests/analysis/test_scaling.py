@@ -320,11 +320,3 @@ def test_a_sweep_of_nothing_is_refused(arguments: tuple[str, ...], message: str,
     assert result.returncode == 2, result.stdout
     assert message in result.stderr
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_run_that_is_no_sweep_is_not_gone_on_with_as_one(tmp_path: Path) -> None:
-    fast = ("thermometer_raw", "--backend", "misbehaving", "--mode", "right", "--workers", "1", "--out", "r.jsonl")
-    assert run_bench("run", *fast, cwd=tmp_path).returncode == 0
-    result = run_bench("sweep", "--resume", "r.jsonl", cwd=tmp_path)
-    assert result.returncode == 2
-    assert "r.jsonl is not the run file of a sweep; continue it with bench run --resume" in result.stderr
