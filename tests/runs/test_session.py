@@ -157,7 +157,7 @@ def test_a_run_continues_with_its_own_number_of_threads(
     assert len(runner.plans) == 2
 
 
-def test_a_sweep_is_resumed_as_a_sweep(
+def test_a_run_that_is_no_sweep_is_not_resumed_as_one(
     runner: FakeRunner, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert bench(monkeypatch, "run", *ARGUMENTS, "--out", "r.jsonl") == 0
