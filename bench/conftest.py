@@ -5,28 +5,38 @@ from __future__ import annotations
 import shlex
 import sys
 from argparse import ArgumentTypeError
+from collections.abc import Callable
 from typing import Any, TypeGuard, cast
 
 import pytest
 from rich.console import Console
 
+from bench.errors import BadChoice, UserError
 from bench.harness.setup import TIME_LIMIT_S, make_setup
-from bench.records.runfile import Run, read_run
+from bench.records.runfile import Run
 from bench.records.schema import Goal, Row
 from bench.report.progress_bar import TerminalProgress
+from bench.report.terminal import print_sentence
 from bench.runs.plan import EFFECT, MAX_MINUTES, TIME_S, Plan, percent, random_seed
-from bench.runs.runner import run_plan
-from bench.runs.session import begin, default_path
+from bench.runs.session import begin, carry_out, default_path
 from bench.tasks import HEADLINE
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the user choose how long to measure, as in `bench run`."""
     group = parser.getgroup("levelfield")
-    group.addoption("--workers", type=_workers, help="so many processes a row, whatever they can tell")
-    group.addoption("--detect", default=f"{EFFECT:.0%}", help="go on until a difference of this size would be seen")
+    group.addoption("--workers", type=_workers, help="take exactly N samples per row; no early stopping")
     group.addoption(
-        "--minutes", type=_minutes, default=TIME_S / 60, help="but begin no block that would end after that"
+        "--detect",
+        type=_detect,
+        default=f"{EFFECT:.0%}",
+        help="sample until a difference of this percentage would be detected",
+    )
+    group.addoption(
+        "--minutes",
+        type=_minutes,
+        default=TIME_S / 60,
+        help="time limit for sampling; no block starts that would exceed it",
     )
 
 
@@ -34,6 +44,13 @@ def _workers(text: str) -> int:
     if (workers := int(text)) < 1:
         raise ArgumentTypeError(f"{workers} is not at least 1")
     return workers
+
+
+def _detect(text: str) -> float:
+    try:
+        return percent(text, "--detect")
+    except BadChoice as error:
+        raise ArgumentTypeError(str(error)) from error
 
 
 def _minutes(text: str) -> float:
@@ -55,22 +72,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def finished(request: pytest.FixtureRequest) -> Run:
     """Run the jobs of all selected tests, interleaved, into a run file; return what is in it."""
-    rows = [_row(item) for item in request.session.items if _is_ours(item)]
-    setup = make_setup(None, TIME_LIMIT_S, None)
-    option = request.config.getoption
-    goal = Goal(workers=option("--workers"), effect=percent(option("--detect")), time_s=option("--minutes") * 60)
-    plan = Plan(rows=tuple(rows), threads=setup.threads, settings={}, goal=goal, seed=random_seed())
+    rows = tuple(_row(item) for item in request.session.items if _is_ours(item))
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
-        console = Console(stderr=True)
-        console.print()
-        with (
-            begin(default_path("run"), plan, shlex.join(["pytest", *sys.argv[1:]])) as run_file,
-            TerminalProgress(console) as listener,
-        ):
-            run_plan(plan, setup, listener, run_file.append)
-        console.print(f"run file: {run_file.path}", markup=False, highlight=False)
-    return read_run(run_file.path)
+        try:
+            return measure(rows, request.config.getoption, Console(stderr=True))
+        except UserError as error:
+            pytest.exit(f"error: {error}", returncode=pytest.ExitCode.USAGE_ERROR)
+
+
+def measure(rows: tuple[Row, ...], option: Callable[[str], Any], console: Console) -> Run:
+    """Begin a run of these rows and carry it out; return what its file holds. Raises `UserError`."""
+    setup = make_setup(None, TIME_LIMIT_S, None)
+    goal = Goal(workers=option("--workers"), effect=option("--detect"), time_s=option("--minutes") * 60)
+    plan = Plan(rows=rows, threads=setup.threads, settings={}, goal=goal, seed=random_seed())
+    begun = begin(default_path("run"), plan, setup, shlex.join(["pytest", *sys.argv[1:]]))
+    console.print()
+    with TerminalProgress(console) as listener:
+        finished = carry_out(begun, listener)
+    path = finished.run.path
+    if finished.interrupted:
+        pytest.exit(f"interrupted; finished samples are kept. Continue with: bench run --resume {path}")
+    print_sentence(console, f"run file: {path}")
+    return finished.run
 
 
 def _is_ours(item: pytest.Item) -> TypeGuard[pytest.Function]:

@@ -104,13 +104,13 @@ def require_bench(arguments: list[str]) -> None:
     if name == "sweep":
         tasks = grid(given["task"], given["vary"])
     if name == "check-backend":
-        tasks, given["backend"] = tuple(given["task"] or ()), [given["name"]]
+        tasks, given["backend"] = tuple(given["task"] or ()), given["names"]
     settings = dict(text.split("=", 1) for text in given.get("settings") or ())
     backends, modes = tuple(given.get("backend") or ()), tuple(given.get("mode") or ())
     chosen = Choice(tasks=tasks, backends=backends, modes=modes, device="cpu", settings=settings)
     require(choose_rows(chosen, has_gpu=False), "it chooses nothing")
     for option in ("detect", "fail_on"):
-        percent(given.get(option) or "5%")
+        percent(given.get(option) or "5%", f"--{option}")
     for file in [*(given.get("runs") or ()), *filter(None, map(given.get, ("then", "now", "resume")))]:
         require(PLACEHOLDER.fullmatch(str(file)) or (ROOT / file).is_file(), f"there is no run file {file}")
 

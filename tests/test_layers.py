@@ -77,14 +77,9 @@ def breaches(module: str, source: str) -> list[str]:
     return sorted([*upward, *(frameworks if not may_load_a_framework(module) else ())])
 
 
-TEMPORARY = {  # until the conformance kit prints its own table
-    "bench.report.terminal": ["bench.conformance.examine"],
-}
-
-
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_a_module_imports_only_from_its_own_layer_and_those_before(path: Path) -> None:
-    assert breaches(name_of(path), path.read_text()) == TEMPORARY.get(name_of(path), [])
+    assert breaches(name_of(path), path.read_text()) == []
 
 
 @pytest.mark.parametrize(

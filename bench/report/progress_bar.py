@@ -1,4 +1,4 @@
-"""Shows on the terminal's error stream what is being fetched, checked and timed; a line a job where there is none."""
+"""Progress on the terminal: a live bar, or a line per finished job where the output is not a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.events import Bar
 
 
 class QuietBar:
-    """Counts, and shows nothing."""
+    """A bar that shows nothing."""
 
     total = 0
 
@@ -29,7 +29,7 @@ class QuietBar:
 
 
 class DownloadBar:
-    """A bar of the live display, driven as pooch drives its bars."""
+    """A bar of the live display, with the interface that pooch expects."""
 
     def __init__(self, progress: Progress, label: str) -> None:
         self.progress = progress
@@ -38,7 +38,7 @@ class DownloadBar:
 
     @property
     def total(self) -> int:
-        """Bytes to come."""
+        """Length of the download in bytes."""
         return self._total
 
     @total.setter
@@ -47,7 +47,7 @@ class DownloadBar:
         self.progress.update(self.task, total=total)
 
     def update(self, count: int) -> None:
-        """Count that many bytes more."""
+        """Add `count` bytes to what is done."""
         self.progress.update(self.task, advance=count)
 
     def reset(self) -> None:
@@ -59,7 +59,7 @@ class DownloadBar:
 
 
 class TerminalProgress:
-    """Follows a run; a context manager, so that the live display is always taken down."""
+    """Shows the progress of a run; a context manager, so that the live display is always removed."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -86,7 +86,7 @@ class TerminalProgress:
             self.progress.stop()
 
     def stage(self, label: str, total: int) -> None:
-        """A stage of so many jobs begins."""
+        """A stage of `total` jobs begins."""
         self.label, self.total, self.done = label, total, 0
         self.progress.reset(self.task, description=label, total=total, visible=True)
 
@@ -110,7 +110,7 @@ class TerminalProgress:
 
     @contextmanager
     def bar(self, label: str) -> Iterator[Bar]:
-        """Show a bar while something is fetched."""
+        """Show a bar during a download."""
         if not self.live:
             self.console.print(f"fetching {label}", markup=False, highlight=False, soft_wrap=True)
             yield QuietBar()

@@ -1,4 +1,4 @@
-"""What the commands print for people: tables for a terminal, from records and frames."""
+"""Tables and sentences on the terminal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from bench.analysis.changes import Change
     from bench.analysis.stats import Estimate
-    from bench.conformance.examine import BackendFinding
     from bench.machine.doctor import MachineFinding
     from bench.records.provenance import Difference
 
@@ -29,7 +28,7 @@ RIGHT = (
     *("then", "now", "now / then", "pass", "× fastest", "× baseline", "first call", "rows/s"),
     *("GFLOP/s", "of bound", "cores", "memory", "blocks"),
 )
-OUTCOMES = {"holds": "yes", "fails": "NO"}
+YES_OR_NO = {"yes": "green", "NO": "bold red"}  # in every column
 LEFT_TO_FILES = ("device", "95 %", "import", "rows/s", "GFLOP/s")  # a terminal is narrow; bench table has them
 
 
@@ -55,7 +54,7 @@ def print_list(console: Console, gpus: tuple[str, ...]) -> None:
 
 
 def print_summary(console: Console, readable: pd.DataFrame) -> None:
-    """Print the result table, a part for each task."""
+    """Print the result table, in one part per task."""
     for task, lines in readable.groupby("task", sort=False):
         hidden = [name for name in LEFT_TO_FILES if name != "device" or lines["device"].nunique() == 1]
         shown = lines.drop(columns=["task", *hidden])
@@ -69,7 +68,7 @@ def print_summary(console: Console, readable: pd.DataFrame) -> None:
 
 
 def print_parity(console: Console, verdicts: Iterable[ParityResult]) -> None:
-    """Print what parity found, a line a row."""
+    """Print the result of the parity check of each row."""
     table = _table("task", "backend", "mode", "device", "gradient", "losses", "parameters", "agrees", "note")
     for verdict in verdicts:
         row = verdict.row
@@ -85,7 +84,7 @@ def print_parity(console: Console, verdicts: Iterable[ParityResult]) -> None:
 def print_changes(
     console: Console, found: Sequence[Change], differing: Iterable[Difference], speed: Estimate, effect: float
 ) -> None:
-    """Print what became of each row, and in which facts the runs differ."""
+    """Print how each row changed, and in what the two runs differ."""
     from bench.report.units import bracketed, seconds
 
     table = _table("task", "backend", "mode", "device", "then", "now", "now / then", "change", "note")
@@ -102,13 +101,13 @@ def print_changes(
         lines.append(f"the calibration loop takes {speed.ratio:.3f} times as long now; intervals allow for that")
     seen = [change.detectable for change in found if math.isfinite(change.detectable)]
     if seen:
-        lines.append(f"a change of {max(seen):.1%} would have been seen in every row; less than {effect:.0%} is none")
+        lines.append(f"detectable change in every row: {max(seen):.1%}; below {effect:.0%} counts as equal")
     for line in (*lines, *(f"differs: {fact}" for fact in differing)):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        print_sentence(console, line)
 
 
 def print_findings(console: Console, findings: Iterable[MachineFinding]) -> None:
-    """Print what was found out about the machine, and what to do about it."""
+    """Print the findings about the machine, and what to do about them."""
     table = _table("", "what", "found", "what to do")
     for finding in findings:
         table.add_row(
@@ -118,30 +117,30 @@ def print_findings(console: Console, findings: Iterable[MachineFinding]) -> None
 
 
 def print_lines(console: Console, lines: Sequence[Mapping[str, str]]) -> None:
-    """Print lines, each a mapping from the same columns to cells."""
+    """Print a table from lines, each a mapping from column to cell; all of them have the same columns."""
     table = _table(*lines[0])
     for line in lines:
         table.add_row(*(Text(cell, style=_style(column, cell)) for column, cell in line.items()))
     console.print(table)
 
 
-def print_conformance(console: Console, findings: Sequence[BackendFinding]) -> None:
-    """Print what came of each check in each mode, and below it a sentence for each that fails or was not all tried."""
-    modes = dict.fromkeys(finding.mode for finding in findings)
-    cells = {(finding.check, finding.mode): OUTCOMES.get(finding.status, finding.status) for finding in findings}
-    table = _table("check", *modes)
-    for check in dict.fromkeys(finding.check for finding in findings):
-        marks = (cells[check, mode] for mode in modes)
-        table.add_row(check, *(Text(mark, style=_style("agrees", mark)) for mark in marks))
-    console.print(table)
-    notes: dict[tuple[str, str], list[BackendFinding]] = {}
-    for finding in findings:
-        notes.setdefault((finding.mode, finding.reason), []).append(finding)
-    for (mode, reason), noted in notes.items():
-        if reason:
-            what = ", ".join(f"{finding.check}" for finding in noted)
-            outcome = OUTCOMES.get(noted[0].status, noted[0].status)
-            console.print(f"\n{mode}: {what}: {outcome}: {reason}", markup=False, highlight=False, soft_wrap=True)
+def print_panels(console: Console, panels: Mapping[str, pd.DataFrame]) -> None:
+    """Print tables, each under its title and followed by an empty line; the title may be empty."""
+    for title, frame in panels.items():
+        if title:
+            print_title(console, title)
+        print_lines(console, [dict(line) for _, line in frame.iterrows()])
+        console.print()
+
+
+def print_title(console: Console, title: str) -> None:
+    """Print the title of what follows."""
+    console.print(title, style="bold", markup=False, highlight=False)
+
+
+def print_sentence(console: Console, sentence: str) -> None:
+    """Print text as it is; lines are not broken, so that it can be searched and copied."""
+    console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
 def _table(*columns: Any) -> Table:
@@ -153,10 +152,6 @@ def _table(*columns: Any) -> Table:
 
 def _style(column: Any, cell: str) -> str:
     styles: Mapping[tuple[Any, str], str] = {
-        ("agrees", "NO"): "bold red",
-        ("holds", "NO"): "bold red",
-        ("holds", "yes"): "green",
-        ("agrees", "yes"): "green",
         ("verdict", "fastest"): "green",
         ("verdict", "among the fastest"): "green",
         ("verdict", "inconclusive"): "yellow",
@@ -169,4 +164,4 @@ def _style(column: Any, cell: str) -> str:
         ("level", "warning"): "yellow",
         ("level", "bad"): "bold red",
     }
-    return styles.get((column, cell), "")
+    return styles.get((column, cell)) or YES_OR_NO.get(cell, "")

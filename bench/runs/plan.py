@@ -61,14 +61,14 @@ def resolved(rows: Iterable[Row], changes: Mapping[str, Any]) -> dict[str, dict[
     return {name: settings(override(find_task(name), changes)) for name in names}
 
 
-def percent(text: str) -> float:
-    """Return 0.05 for '5%', '5 %' or '5'. Raises `BadChoice` for anything but a number above 0."""
+def percent(text: str, option: str) -> float:
+    """Return 0.05 for '5%', '5 %' or '5', the value of an option. Raises `BadChoice` unless it is a number above 0."""
     try:
         share = float(text.strip().removesuffix("%")) / 100
     except ValueError:
         share = 0.0
     if not 0 < share < math.inf:
-        raise BadChoice(f"cannot take {text!r} as a share; it takes a number of percent above 0, such as 5%")
+        raise BadChoice(f"{option} wants a percentage above 0, such as 5%; got {text!r}")
     return share
 
 

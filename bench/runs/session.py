@@ -1,26 +1,51 @@
-"""Begins a run file, or goes on with one."""
+"""A run from its beginning to its end: the one way in which `bench run`, `bench sweep` and `pytest bench` measure."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from bench.errors import UserError
-from bench.machine.host import this_machine
+from bench.events import Listener
+from bench.harness.setup import WorkerSetup, make_setup
+from bench.machine.host import free_memory_bytes, this_machine
 from bench.machine.variables import settings_of_frameworks
 from bench.records.provenance import commit, differences, utc_now, versions
-from bench.records.runfile import Run, RunFile
-from bench.records.schema import Header
+from bench.records.runfile import Run, RunFile, read_run
+from bench.records.schema import Header, Record, Row
 from bench.runs.plan import Plan, resolved
+from bench.runs.runner import run_plan
 from bench.runs.selection import require_row
+from bench.tasks.memory import require_memory
 
 
 class NotComparable(UserError):
-    """Raised where samples of different machines or versions would come into one run."""
+    """Raised where samples of different machines or versions would come into one run or one comparison."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BegunRun:
+    """A run whose file is open, ready to be carried out; `earlier` are the records of a run that is resumed."""
+
+    plan: Plan
+    setup: WorkerSetup
+    run_file: RunFile
+    earlier: tuple[Record, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedRun:
+    """What the run file holds at the end, and whether the user interrupted the run."""
+
+    run: Run
+    interrupted: bool
 
 
 def default_path(kind: Literal["run", "sweep"]) -> Path:
@@ -28,8 +53,13 @@ def default_path(kind: Literal["run", "sweep"]) -> Path:
     return Path("results") / f"{kind}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.jsonl"
 
 
-def begin(path: Path, plan: Plan, command: str) -> RunFile:
-    """Return a new run file with its header in it. Raises `UserError` where it cannot be written."""
+def begin(path: Path, plan: Plan, setup: WorkerSetup, command: str) -> BegunRun:
+    """Begin a new run; `command` is what the user typed.
+
+    Raises `TooLarge` where a task does not fit into memory, before there is a file, and `UserError` where the file
+    cannot be written or exists already.
+    """
+    require_memory_for(plan.rows, plan.settings, setup)
     header = Header(
         created=utc_now(),
         command=command,
@@ -46,21 +76,71 @@ def begin(path: Path, plan: Plan, command: str) -> RunFile:
         rows=plan.rows,
     )
     try:
-        return RunFile.create(path, header)
+        return BegunRun(plan=plan, setup=setup, run_file=RunFile.create(path, header))
     except OSError as error:
         if isinstance(error, FileExistsError) and error.filename == str(path):
-            raise UserError(f"{path} exists already; name another, or go on with it by --resume {path}") from error
+            raise UserError(f"{path} exists already; name another file, or continue it with --resume {path}") from error
         raise UserError(f"cannot write {path}: {error.strerror}") from error
 
 
-def go_on(earlier: Run, threads: int | None, time_s: float | None) -> tuple[Plan, RunFile]:
-    """Return the plan of a run, with another limit of time where given, and its file, open again.
+def resume(
+    earlier: Run, threads: int | None, time_s: float | None, time_limit_s: float, data_dir: Path | None
+) -> BegunRun:
+    """Begin to continue a run, for `time_s` seconds where given, else for as long as it was begun for.
 
-    Raises `NotComparable` on another machine, with other versions or other code, `UserError` for other threads.
+    Raises `NotComparable` on another machine, with other versions or other code, `TooLarge` where a task no longer fits
+    into memory, and `UserError` for another number of threads or a file that cannot be written.
     """
-    header = earlier.header
+    plan = plan_of(earlier.header, time_s)
+    _require_same_provenance(earlier)
+    if threads not in (None, plan.threads):
+        raise UserError(
+            f"{earlier.path} was begun with --threads {plan.threads} and continues with it; got --threads {threads}"
+        )
+    setup = make_setup(plan.threads, time_limit_s, data_dir)
+    require_memory_for(plan.rows, plan.settings, setup)
+    try:
+        run_file = RunFile.resume(earlier)
+    except OSError as error:
+        raise UserError(f"cannot write {earlier.path}: {error.strerror}") from error
+    return BegunRun(plan=plan, setup=setup, run_file=run_file, earlier=earlier.last_records)
+
+
+def carry_out(begun: BegunRun, listener: Listener) -> FinishedRun:
+    """Check and time the rows of a run; return what its file holds then. An interrupt ends it early."""
+    interrupted = False
+    good = [record for record in begun.earlier if record.status == "ok"]
+    with begun.run_file:
+        try:
+            run_plan(begun.plan, begun.setup, listener, begun.run_file.append, good)
+        except KeyboardInterrupt:
+            interrupted = True
+    return FinishedRun(run=read_run(begun.run_file.path), interrupted=interrupted)
+
+
+def plan_of(header: Header, time_s: float | None) -> Plan:
+    """Return the plan that a run was begun with, with another limit of time where given."""
     for row in header.rows:
         require_row(row)
+    return Plan(
+        rows=header.rows,
+        threads=header.threads,
+        settings=header.settings,
+        goal=header.goal if time_s is None else msgspec.structs.replace(header.goal, time_s=time_s),
+        seed=header.schedule_seed,
+        followed=header.followed,
+    )
+
+
+def require_memory_for(rows: Iterable[Row], changes: Mapping[str, Any], setup: WorkerSetup) -> None:
+    """Raise `TooLarge` for the first row whose task does not fit into the free memory of this machine."""
+    for precision, some in itertools.groupby(rows, key=lambda row: row.precision):
+        names = dict.fromkeys(row.task for row in some)
+        require_memory(names, changes, precision, len(setup.cores), free_memory_bytes())
+
+
+def _require_same_provenance(earlier: Run) -> None:
+    header = earlier.header
     here = msgspec.structs.replace(
         header,
         machine=this_machine(),
@@ -70,20 +150,6 @@ def go_on(earlier: Run, threads: int | None, time_s: float | None) -> tuple[Plan
         tasks=resolved(header.rows, header.settings),
     )
     if differing := differences(header, here):
-        told = "; ".join(map(str, differing))
-        raise NotComparable(f"{earlier.path} was begun elsewhere or otherwise: {told}; begin a new run")
-    if threads not in (None, header.threads):
-        raise UserError(f"{earlier.path} was begun with {header.threads} threads, and goes on with as many")
-    goal = header.goal if time_s is None else msgspec.structs.replace(header.goal, time_s=time_s)
-    plan = Plan(
-        rows=header.rows,
-        threads=header.threads,
-        settings=header.settings,
-        goal=goal,
-        seed=header.schedule_seed,
-        followed=header.followed,
-    )
-    try:
-        return plan, RunFile.resume(earlier)
-    except OSError as error:
-        raise UserError(f"cannot write {earlier.path}: {error.strerror}") from error
+        raise NotComparable(
+            f"{earlier.path} was begun under other conditions: {'; '.join(map(str, differing))}; begin a new run"
+        )

@@ -111,19 +111,31 @@ def test_without_a_number_of_processes_blocks_go_on_until_time_is_up(tmp_path: P
     assert [record.job.block for record in run.records] == [0]  # one block there always is
 
 
-@pytest.mark.parametrize("options", [("--detect", "five"), ("--detect", "0")])
-def test_a_share_that_is_none_is_refused_before_anything_runs(options: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--detect", "five"), "argument --detect: --detect wants a percentage above 0, such as 5%; got 'five'"),
+        (("--detect", "0"), "argument --detect: --detect wants a percentage above 0, such as 5%; got '0'"),
+        (("--workers", "two"), "argument --workers: invalid"),
+        (("--minutes", "long"), "argument --minutes: invalid"),
+    ],
+)
+def test_a_bad_value_is_refused_before_anything_runs(options: tuple[str, ...], says: str, tmp_path: Path) -> None:
     result = pytest_bench(*ONE, *options, cwd=tmp_path)
-    assert result.returncode != 0
-    assert f"cannot take {options[1]!r} as a share; it takes a number of percent above 0" in result.stdout
+    assert result.returncode == 4
+    assert says in result.stderr
     assert not (tmp_path / "results").exists()
 
 
-@pytest.mark.parametrize("options", [("--workers", "two"), ("--minutes", "long")])
-def test_what_is_no_number_is_refused(options: tuple[str, ...], tmp_path: Path) -> None:
-    result = pytest_bench(*ONE, *options, cwd=tmp_path)
-    assert result.returncode == 4
-    assert f"argument {options[0]}: invalid" in result.stderr
+def test_what_does_not_fit_into_memory_is_a_usage_error_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "small_memory.py").write_text(
+        "from bench.runs import session\nsession.free_memory_bytes = lambda: 2**20\n"
+    )
+    result = pytest_bench(*ONE, "-o", f"pythonpath={tmp_path}", "-p", "small_memory", cwd=tmp_path)
+    assert result.returncode == 4, result.stdout + result.stderr
+    assert "error: thermometer_raw does not fit: it needs up to " in result.stdout + result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+    assert not (tmp_path / "results").exists()
 
 
 def test_stock_pytest_benchmark_compare_reads_the_file(

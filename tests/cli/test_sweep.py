@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from run_files import Bench
 from support import run_bench
 
 from bench.records.runfile import read_run
@@ -34,7 +35,7 @@ def test_a_sweep_prints_and_writes_what_it_found_and_can_be_gone_on_with(tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("sweep",), "which task? Choose from iris_mlp, "),
+        (("sweep",), "error: bench sweep needs a task; choose from iris_mlp, "),
         (("sweep", "iris_mlp"), "a sweep needs two points at least"),
         (("sweep", "iris", "--vary", "epochs=1,2"), "unknown task 'iris'; choose from "),
         (("sweep", "iris_mlp", "--vary", "epoch=1,2"), "iris_mlp has no setting 'epoch'"),
@@ -42,16 +43,10 @@ def test_a_sweep_prints_and_writes_what_it_found_and_can_be_gone_on_with(tmp_pat
         (("sweep", "mnist_mlp", "--vary", "model.hidden=10,1000000x100000"), "100000 does not fit: it needs up to "),
     ],
 )
-def test_a_sweep_of_nothing_is_refused(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
-    result = run_bench(*arguments, cwd=tmp_path)
+def test_a_sweep_of_nothing_is_refused(
+    arguments: tuple[str, ...], message: str, bench_here: Bench, tmp_path: Path
+) -> None:
+    result = bench_here(*arguments)
     assert result.returncode == 2, result.stdout
     assert message in result.stderr
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_run_that_is_no_sweep_is_not_gone_on_with_as_one(tmp_path: Path) -> None:
-    fast = ("thermometer_raw", "--backend", "misbehaving", "--mode", "right", "--workers", "1", "--out", "r.jsonl")
-    assert run_bench("run", *fast, cwd=tmp_path).returncode == 0
-    result = run_bench("sweep", "--resume", "r.jsonl", cwd=tmp_path)
-    assert result.returncode == 2
-    assert "r.jsonl is not of a sweep; bench run --resume goes on with it" in result.stderr

@@ -274,18 +274,18 @@ def test_no_rows_are_no_tasks() -> None:
     [("5%", 0.05), ("5 %", 0.05), ("5", 0.05), (" 2.5% ", 0.025), ("0.1", 0.001), ("150%", 1.5), ("1e1%", 0.1)],
 )
 def test_a_share_is_given_in_percent_with_or_without_the_sign(text: str, share: float) -> None:
-    assert percent(text) == pytest.approx(share)
+    assert percent(text, "--detect") == pytest.approx(share)
 
 
 @pytest.mark.parametrize("text", ["", "%", "five", "0", "0%", "-5%", "nan", "inf", "inf%", "5%%", "5 percent", "1e400"])
 def test_what_is_no_share_is_refused_by_what_it_is(text: str) -> None:
     with pytest.raises(BadChoice) as caught:
-        percent(text)
-    assert str(caught.value) == f"cannot take {text!r} as a share; it takes a number of percent above 0, such as 5%"
+        percent(text, "--detect")
+    assert str(caught.value) == f"--detect wants a percentage above 0, such as 5%; got {text!r}"
 
 
 def test_the_usual_effect_can_be_written_and_read() -> None:
-    assert percent(f"{EFFECT:.0%}") == EFFECT
+    assert percent(f"{EFFECT:.0%}", "--detect") == EFFECT
 
 
 def test_a_random_seed_is_one_that_the_command_line_takes_and_hardly_ever_the_same() -> None:

@@ -1,0 +1,104 @@
+"""What several commands do with the terminal and with files: print tables and sentences, show progress, write."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.errors import UserError
+from bench.records.runfile import Run, read_runs
+from bench.report import terminal
+from bench.report.progress_bar import TerminalProgress
+
+WIDTH_OF_FILES = 200  # columns, where there is no terminal
+
+
+def output() -> Console:
+    """Return the console of the standard output; where that is no terminal, one wide enough for every table."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH_OF_FILES)
+
+
+def progress() -> TerminalProgress:
+    """Return a listener that shows progress on the standard error stream; use it as a context manager."""
+    return TerminalProgress(Console(stderr=True))
+
+
+def print_error(message: str) -> None:
+    """Print an error message on one line of the standard error stream."""
+    terminal.print_sentence(Console(stderr=True), f"error: {message}")
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Write a file, and the folders that it needs. Raises `UserError` where that cannot be done."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
+
+
+def read(paths: Iterable[Path]) -> tuple[Run, ...]:
+    """Read run files; warn of a last line that was cut off. Raises `UserError`."""
+    runs = read_runs(paths)
+    for run in runs:
+        if run.torn:
+            print(f"warning: {run.torn}", file=sys.stderr)
+    return runs
+
+
+def show_results(runs: tuple[Run, ...], baseline: str) -> bool:
+    """Print the result tables and the sentences below them; return whether the times of all rows are fair."""
+    from bench.analysis.summary import summarise
+    from bench.report import sentences, tables
+
+    console, rows = output(), summarise(runs, baseline)
+    if not rows:
+        return True
+    terminal.print_summary(console, tables.readable(rows))
+    groups = (
+        sentences.detectable_sentences(rows),
+        sentences.noise_sentences(runs),
+        sentences.parameter_sentences(rows),
+        sentences.long_reasons(rows),
+        (sentences.caption(run.header) for run in runs),
+    )
+    for sentence in itertools.chain(*groups):
+        terminal.print_sentence(console, sentence)
+    return all(row.fair for row in rows)
+
+
+def show_scaling(run: Run) -> bool:
+    """Print how cost grows, write table and plot beside the run file; return whether the times of all rows are fair."""
+    from bench.analysis.frame import scaling_frame
+    from bench.analysis.scaling import costs
+    from bench.analysis.sweep import sweep_of
+    from bench.report import plots, scaling_table, sentences
+
+    if not run.records:
+        return True
+    console, sweep = output(), sweep_of(run)
+    fitted, caption = costs(run, sweep.points), sentences.caption(run.header)
+    terminal.print_panels(console, {panel.title: scaling_table.readable(panel, fitted) for panel in sweep.panels})
+    groups = (
+        scaling_table.winner_sentences(sweep),
+        scaling_table.unranked_sentences(sweep),
+        sentences.noise_sentences((run,)),
+    )
+    for sentence in (*itertools.chain(*groups), caption):
+        terminal.print_sentence(console, sentence)
+    table, plot = (run.path.with_suffix(ending) for ending in (".csv", ".png"))
+    write(table, scaling_frame(sweep).to_csv(index=False))
+    print(f"table: {table}")
+    try:
+        plots.draw_scaling(sweep, fitted, caption, plot)
+        print(f"plot: {plot}")
+    except plots.CannotPlot as error:
+        print(f"no plot: {error}, then bench sweep --resume {run.path}")
+    except OSError as error:
+        raise UserError(f"cannot write {plot}: {error.strerror}") from error
+    return all(point.summary.fair for point in sweep.points)

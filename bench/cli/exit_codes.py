@@ -1,0 +1,87 @@
+"""Exit codes: what they mean, and which one each kind of result gets. Pure; nothing else decides one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from enum import IntEnum
+
+from bench.errors import UserError
+from bench.records.schema import FAILURES, ParityResult
+from bench.runs.session import NotComparable
+
+
+class ExitCode(IntEnum):
+    """How a command ended."""
+
+    OK = 0
+    FAILED = 1  # a row, a download or a claim failed, or nothing could run
+    USAGE_ERROR = 2
+    PARITY_FAILED = 3  # a backend computes something else than the task defines
+    SLOWER = 4  # `bench compare --fail-on` found a slower row
+    NOT_COMPARABLE = 5  # times that mislead, runs or machines that cannot be compared, comparisons left open
+    INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def of_error(error: UserError) -> ExitCode:
+    """Return the code of an error that a user can cause."""
+    return ExitCode.NOT_COMPARABLE if isinstance(error, NotComparable) else ExitCode.USAGE_ERROR
+
+
+def of_parity(statuses: Iterable[str], results: Iterable[ParityResult]) -> ExitCode:
+    """Return the code of rows with these statuses and parity results: wrong numbers first, then failures.
+
+    It is also a failure when no row could run at all.
+    """
+    statuses, results = list(statuses), list(results)
+    if any(result.agrees is False for result in results):
+        return ExitCode.PARITY_FAILED
+    failed = any(status in FAILURES for status in (*statuses, *(result.status for result in results)))
+    return ExitCode.FAILED if failed or "ok" not in statuses else ExitCode.OK
+
+
+def of_run(statuses: Iterable[str], results: Iterable[ParityResult], *, interrupted: bool, all_fair: bool) -> ExitCode:
+    """Return the code of a timed run: as for parity, then `NOT_COMPARABLE` where the times of a row mislead."""
+    if interrupted:
+        return ExitCode.INTERRUPTED
+    code = of_parity(statuses, results)
+    return ExitCode.NOT_COMPARABLE if code is ExitCode.OK and not all_fair else code
+
+
+def of_comparison(kinds: Collection[str], *, slower: bool, undecided: bool) -> ExitCode:
+    """Return the code of a comparison of two runs, from the kinds of changes that were found.
+
+    `slower` and `undecided` say whether a row exceeds the limit of --fail-on, and whether one may do so; both are
+    False without that option.
+    """
+    if "wrong" in kinds:
+        return ExitCode.PARITY_FAILED
+    if slower:
+        return ExitCode.SLOWER
+    return ExitCode.NOT_COMPARABLE if undecided or "missing" in kinds else ExitCode.OK
+
+
+def of_doctor(worst_level: str) -> ExitCode:
+    """Return the code of an examination of the machine, from its worst finding's level."""
+    return ExitCode.NOT_COMPARABLE if worst_level == "bad" else ExitCode.OK
+
+
+def of_conformance(worst_status: str, *, wrong: bool) -> ExitCode:
+    """Return the code of a backend's examination; `wrong` says that a tier of parity disagrees."""
+    if wrong:
+        return ExitCode.PARITY_FAILED
+    return ExitCode.OK if worst_status == "holds" else ExitCode.FAILED
+
+
+def of_claims(*, all_hold: bool) -> ExitCode:
+    """Return the code of things that hold, data files found or claims of the self-test, or of which one does not."""
+    return ExitCode.OK if all_hold else ExitCode.FAILED
+
+
+def of_detection(*, all_as_expected: bool) -> ExitCode:
+    """Return the code of tests of the parity check: planted faults all settled, right backends without an alarm."""
+    return ExitCode.OK if all_as_expected else ExitCode.PARITY_FAILED
+
+
+def worst(codes: Iterable[ExitCode]) -> ExitCode:
+    """Return the worst of several codes of one command; a higher code is worse. `OK` of none."""
+    return max(codes, default=ExitCode.OK)

@@ -1,0 +1,151 @@
+"""The options of the commands: each one's name, type and help text stands here once."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from bench.errors import BadChoice
+from bench.harness.setup import TIME_LIMIT_S
+from bench.runs.plan import EFFECT, MAX_MINUTES, TIME_S
+from bench.tasks.settings import BadSetting
+
+Tasks = Annotated[list[str] | None, typer.Argument(metavar="TASK", help="Tasks by name, or 'all'.")]
+Backends = Annotated[list[str] | None, typer.Option("--backend", help="Only this backend; repeatable.")]
+Modes = Annotated[list[str] | None, typer.Option("--mode", help="Only this mode; repeatable.")]
+Devices = Annotated[
+    Literal["cpu", "gpu", "auto"],
+    typer.Option("--device", help="Device to train on; auto: the CPU, and the GPU where one is found."),
+]
+Precisions = Annotated[
+    Literal["float32", "float64"], typer.Option("--precision", help="Floating-point type of the timed runs.")
+]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="CPU cores, and threads, of each worker process; default: all.")
+]
+Epochs = Annotated[int | None, typer.Option("--epochs", help="Short for --set epochs=N.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the tasks; repeatable.")
+]
+Baseline = Annotated[
+    str, typer.Option("--baseline", metavar="BACKEND[:MODE]", help="Also compare every row with this one.")
+]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="Folder of data files; default: the variable BENCH_DATA_DIR.")
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Take exactly N samples per row; no early stopping.")
+]
+Detect = Annotated[
+    str,
+    typer.Option("--detect", metavar="PERCENT", help="Sample until a difference of this size would be detected."),
+]
+Minutes = Annotated[
+    float,
+    typer.Option(
+        "--minutes", min=0, max=MAX_MINUTES, help="Time limit for sampling; no block starts that would exceed it."
+    ),
+]
+ScheduleSeed = Annotated[
+    int | None,
+    typer.Option("--schedule-seed", min=0, help="Seed of the order of the rows, to repeat that of another run."),
+]
+Quick = Annotated[
+    bool,
+    typer.Option("--quick", help="One sample per row, fastest modes, few epochs, no float64 check before timing."),
+]
+Resume = Annotated[Path | None, typer.Option("--resume", help="Continue the run of this run file.")]
+TimeLimit = Annotated[
+    float, typer.Option("--time-limit", min=1, help="Seconds after which a worker process is killed.")
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """The options that `bench run` and `bench sweep` share, as the user gave them."""
+
+    backend: Backends = None
+    mode: Modes = None
+    device: Devices = "auto"
+    precision: Precisions = "float32"
+    threads: Threads = None
+    workers: Workers = None
+    detect: Detect = f"{EFFECT:.0%}"
+    minutes: Minutes = TIME_S / 60
+    schedule_seed: ScheduleSeed = None
+    epochs: Epochs = None
+    quick: Quick = False
+    settings: Settings = None
+    data_dir: DataDir = None
+    time_limit: TimeLimit = TIME_LIMIT_S
+    resume: Resume = None
+
+
+ALLOWED_BESIDE_RESUME = ("threads", "data_dir", "time_limit", "minutes", "baseline")
+
+
+def expand_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command in which a parameter whose type is a dataclass is replaced by the fields of the dataclass.
+
+    Typer reads options from a function's signature and knows no groups of them. The returned function has the
+    expanded signature, and calls `command` with the dataclass put together again.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    groups: dict[str, Any] = {
+        name: each.annotation for name, each in signature.parameters.items() if is_dataclass(each.annotation)
+    }
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in signature.parameters.items():
+        if name in groups:
+            parameters += inspect.signature(groups[name], eval_str=True).parameters.values()
+        else:
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+
+    @functools.wraps(command)
+    def expanded(**given: Any) -> None:
+        for name, group in groups.items():
+            given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
+        command(**given)
+
+    expanded.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return expanded
+
+
+def changed_settings(settings: Iterable[str] | None, epochs: int | None) -> dict[str, Any]:
+    """Return the settings that --set and --epochs change. Raises `BadSetting` for one without a value."""
+    changes: dict[str, Any] = {}
+    for setting in settings or ():
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise BadSetting(f"--set wants KEY=VALUE, got {setting!r}")
+        changes[key.strip()] = value.strip()
+    return changes if epochs is None else {**changes, "epochs": epochs}
+
+
+def is_given(context: typer.Context, name: str) -> bool:
+    """Return whether the user typed this parameter."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def refuse_choices_beside_resume(context: typer.Context) -> None:
+    """Raise `BadChoice` where the user asks --resume for another run than the one that was begun."""
+    parameters = {str(each.name): each for each in context.command.params if each.name in context.params}
+    allowed = {name: parameters[name].opts[0] for name in ALLOWED_BESIDE_RESUME if name in parameters}
+    refused = [
+        parameter.opts[0] if parameter.param_type_name == "option" else str(parameter.metavar)
+        for name, parameter in parameters.items()
+        if name != "resume" and name not in allowed and is_given(context, name)
+    ]
+    if refused:
+        *others, last = allowed.values()
+        raise BadChoice(
+            f"--resume continues a run with its original options; got {', '.join(refused)} beside it. "
+            f"Only {', '.join(others)} and {last} may be added"
+        )

@@ -1,0 +1,150 @@
+"""`bench run` and `bench sweep`: check and time rows, write a run file, show what came of it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from bench.analysis.baseline import require_baseline
+from bench.cli import console, exit_codes
+from bench.cli.options import (
+    Baseline,
+    RunOptions,
+    Tasks,
+    changed_settings,
+    is_given,
+    refuse_choices_beside_resume,
+)
+from bench.errors import BadChoice, UserError
+from bench.harness.setup import make_setup
+from bench.machine.host import gpu_names
+from bench.records.runfile import Run, read_run
+from bench.records.schema import Goal, Row
+from bench.runs.plan import Plan, percent, random_seed
+from bench.runs.selection import Choice, choose_rows
+from bench.runs.session import BegunRun, FinishedRun, begin, carry_out, default_path, resume
+from bench.tasks import TASKS
+from bench.tasks.names import TaskRef, grid
+
+
+def run(
+    context: typer.Context,
+    tasks: Tasks = None,
+    *,
+    options: RunOptions,
+    baseline: Baseline = "",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Run file to write; default: results/run-TIME.jsonl.")
+    ] = None,
+) -> None:
+    """Check and time tasks on every backend and mode.
+
+    Samples are taken in interleaved blocks and written to a run file. Default: the headline tasks, marked * by
+    bench list.
+    """
+    if options.resume is not None:
+        refuse_choices_beside_resume(context)
+        earlier = read_run(options.resume)
+        require_baseline(baseline, earlier.header.rows)
+        begun = _resume(context, options, earlier)
+    else:
+        rows = _rows(options, tasks or ())
+        require_baseline(baseline, rows)
+        begun = _begin(options, rows, out or default_path("run"))
+    finished = _carry_out(begun)
+    _end(finished, "run", all_fair=console.show_results((finished.run,), baseline))
+
+
+def sweep(
+    context: typer.Context,
+    task: Annotated[str | None, typer.Argument(metavar="TASK", help="Task to train at every point.")] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option("--vary", metavar="KEY=V1,V2,...", help="A setting and its values; several make a grid."),
+    ] = None,
+    *,
+    options: RunOptions,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Run file to write, with a table (.csv) and a plot (.png) beside it; default: "
+            "results/sweep-TIME.jsonl.",
+        ),
+    ] = None,
+) -> None:
+    """Check and time a task over a grid of settings.
+
+    It shows how cost grows, and where the winner changes.
+    """
+    if options.resume is not None:
+        refuse_choices_beside_resume(context)
+        earlier = read_run(options.resume)
+        if not all(TaskRef.parse(row.task).settings for row in earlier.header.rows):
+            raise UserError(f"{options.resume} is not the run file of a sweep; continue it with bench run --resume")
+        begun = _resume(context, options, earlier)
+    elif task is None:
+        raise BadChoice(f"bench sweep needs a task; choose from {', '.join(sorted(TASKS))}")
+    else:
+        begun = _begin(options, _rows(options, grid(task, vary or ())), out or default_path("sweep"))
+    finished = _carry_out(begun)
+    _end(finished, "sweep", all_fair=console.show_scaling(finished.run))
+
+
+def _rows(options: RunOptions, tasks: Iterable[str]) -> tuple[Row, ...]:
+    choice = Choice(
+        tasks=tuple(tasks),
+        backends=tuple(options.backend or ()),
+        modes=tuple(options.mode or ()),
+        device=options.device,
+        precision=options.precision,
+        settings=changed_settings(options.settings, options.epochs),
+        quick=options.quick,
+    )
+    return choose_rows(choice, has_gpu=bool(gpu_names()))
+
+
+def _begin(options: RunOptions, rows: tuple[Row, ...], path: Path) -> BegunRun:
+    goal = Goal(
+        workers=1 if options.quick else options.workers,
+        effect=percent(options.detect, "--detect"),
+        time_s=options.minutes * 60,
+    )
+    setup = make_setup(options.threads, options.time_limit, options.data_dir)
+    plan = Plan(
+        rows=rows,
+        threads=setup.threads,
+        settings=changed_settings(options.settings, options.epochs),
+        goal=goal,
+        seed=random_seed() if options.schedule_seed is None else options.schedule_seed,
+        followed=not options.quick,
+    )
+    return begin(path, plan, setup, shlex.join(["bench", *sys.argv[1:]]))
+
+
+def _resume(context: typer.Context, options: RunOptions, earlier: Run) -> BegunRun:
+    time_s = options.minutes * 60 if is_given(context, "minutes") else None
+    return resume(earlier, options.threads, time_s, options.time_limit, options.data_dir)
+
+
+def _carry_out(begun: BegunRun) -> FinishedRun:
+    with console.progress() as listener:
+        return carry_out(begun, listener)
+
+
+def _end(finished: FinishedRun, command: Literal["run", "sweep"], *, all_fair: bool) -> None:
+    """Say where the run file is, and end with the exit code of the run."""
+    run = finished.run
+    if finished.interrupted:
+        print(f"interrupted; finished samples are kept. Continue with: bench {command} --resume {run.path}")
+    else:
+        print(f"run file: {run.path}")
+    statuses = [record.status for record in run.last_records]
+    raise typer.Exit(
+        exit_codes.of_run(statuses, run.parity.values(), interrupted=finished.interrupted, all_fair=all_fair)
+    )

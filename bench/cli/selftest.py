@@ -1,0 +1,117 @@
+"""`bench selftest`, `bench faults`, `bench alarms`: does the suite tell the truth?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli import console, exit_codes
+from bench.cli.options import Backends, DataDir, Modes, Tasks, Threads, TimeLimit
+from bench.harness.setup import TIME_LIMIT_S, make_setup
+from bench.machine.host import gpu_names, this_machine
+from bench.records.provenance import commit, utc_now, versions
+from bench.report import terminal
+from bench.runs.plan import random_seed
+from bench.runs.selection import Choice, choose_rows, choose_tasks, shortened
+
+
+def selftest(
+    repetitions: Annotated[int, typer.Option("--repetitions", min=1, help="Runs of known truth.")] = 40,
+    threads: Threads = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for selftest.md and selftest.csv.")] = Path("results"),
+) -> None:
+    """Check the suite's own claims on samples of known truth.
+
+    It runs on this machine and takes about twenty minutes.
+    """
+    from bench.report import export
+    from bench.selftest.run import selftest as check_claims
+
+    setup, seed = make_setup(threads, TIME_LIMIT_S, None), random_seed()
+    about = _about(setup.threads)
+    with console.progress() as listener:
+        result = check_claims(setup, listener, repetitions, seed)
+    lines = [
+        {"claim": claim.name, "wanted": claim.wanted, "got": claim.got, "holds": "yes" if claim.holds else "NO"}
+        for claim in result.claims
+    ]
+    terminal.print_lines(console.output(), lines)
+    _write_pair(out / "selftest", export.listed(lines, f"{about}; seed {seed}"), result.samples_csv)
+    print(f"written: {out / 'selftest.md'}, {out / 'selftest.csv'}")
+    raise typer.Exit(exit_codes.of_claims(all_hold=all(claim.holds for claim in result.claims)))
+
+
+def faults(
+    tasks: Tasks = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Check as --quick runs do: shorter, timed runs only.")] = False,
+    data_dir: DataDir = None,
+    time_limit: TimeLimit = TIME_LIMIT_S,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the table, .md and .csv.")] = Path("results"),
+) -> None:
+    """Plant known faults and show which parity tier detects them.
+
+    Default: all tasks; with --quick, the four headline tasks.
+    """
+    from bench.report import export
+    from bench.selftest.planted import by_fault, catches, counts
+
+    chosen = choose_tasks(tasks or ([] if quick else ["all"]))
+    names = [task.name for task in (map(shortened, chosen) if quick else chosen)]
+    setup = make_setup(None, time_limit, data_dir)
+    about, stem = _about(setup.threads), out / ("faults-quick" if quick else "faults")
+    found = []
+    with console.progress() as listener:
+        for catch in catches(names, setup, listener, followed=not quick):
+            found.append(catch)
+            _write_pair(stem, export.listed(by_fault(found), about), export.tidy([asdict(each) for each in found]))
+    terminal.print_lines(console.output(), counts(found))
+    print(f"written: {stem}.md, {stem}.csv")
+    raise typer.Exit(exit_codes.of_detection(all_as_expected=all(catch.settled for catch in found)))
+
+
+def alarms(
+    tasks: Tasks = None,
+    backend: Backends = None,
+    mode: Modes = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Number of initial weights and batch orders.")] = 10,
+    data_dir: DataDir = None,
+    time_limit: TimeLimit = TIME_LIMIT_S,
+    out: Annotated[Path, typer.Option("--out", help="Folder for alarms.md and alarms.csv.")] = Path("results"),
+) -> None:
+    """Count false alarms of the parity check over many seeds.
+
+    Default: all tasks, every backend and mode.
+    """
+    from bench.report import export
+    from bench.selftest.alarms import by_row, tidy, trials
+
+    choice = Choice(tasks=tuple(tasks or ["all"]), backends=tuple(backend or ()), modes=tuple(mode or ()), device="cpu")
+    rows = choose_rows(choice, has_gpu=bool(gpu_names()))
+    setup = make_setup(None, time_limit, data_dir)
+    about, stem = _about(1), out / "alarms"
+    found = []
+    with console.progress() as listener:
+        for of_task in trials(rows, seeds, setup, listener):  # written as they come: a whole run may take hours
+            found += of_task
+            _write_pair(stem, export.listed(by_row(found), about), export.tidy(tidy(found)))
+    if not found:
+        console.print_error("none of these rows can be trained here; bench list says what is missing")
+        raise typer.Exit(exit_codes.of_claims(all_hold=False))
+    terminal.print_lines(console.output(), by_row(found))
+    print(f"written: {stem}.md, {stem}.csv")
+    raise typer.Exit(exit_codes.of_detection(all_as_expected=not any(trial.reason for trial in found)))
+
+
+def _about(threads: int) -> str:
+    """Return where and when this was measured."""
+    from bench.report import sentences
+
+    return sentences.where(this_machine(), threads, versions(), commit(), utc_now())
+
+
+def _write_pair(stem: Path, markdown: str, csv: str) -> None:
+    console.write(Path(f"{stem}.md"), markdown)
+    console.write(Path(f"{stem}.csv"), csv)

