@@ -252,7 +252,7 @@ FORMULAS: list[tuple[Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("optimizer", "formula"), FORMULAS, ids=repr)
+@pytest.mark.parametrize(("optimizer", "formula"), FORMULAS, ids=[repr(optimizer) for optimizer, _ in FORMULAS])
 def test_optimizers_are_the_formulas_of_the_contract(optimizer: Optimizer, formula: Any) -> None:
     wanted = formula(optimizer, GRADIENTS, 1.5)
     np.testing.assert_allclose(follow(optimizer, GRADIENTS, 1.5), wanted, rtol=1e-12)
