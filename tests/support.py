@@ -43,6 +43,7 @@ from bench.records.schema import (
 )
 from bench.tasks import TASKS
 from bench.tasks.datasets.fetch import Collection, DataMissing, data_folders, find
+from bench.tasks.names import find_task
 
 ROOT = Path(__file__).resolve().parent.parent
 FAKES = ROOT / "tests" / "fakes"
@@ -175,7 +176,7 @@ def require(row: Row) -> None:
     entry = BUILT_IN[row.backend]
     if entry.missing():
         pytest.skip(f"not installed: {', '.join(entry.missing())}: {entry.install}")
-    collection = TASKS[row.task].data.collection
+    collection = find_task(row.task).data.collection
     if collection is not None:
         try:
             find(collection, data_folders(os.environ))
@@ -184,7 +185,7 @@ def require(row: Row) -> None:
 
 
 def no_files(collection: Collection) -> dict[str, Path]:
-    """Executor in for `find` where no file may be needed."""
+    """Stand in for `find` where no file may be needed."""
     raise AssertionError(f"asked for {collection.name}")
 
 
