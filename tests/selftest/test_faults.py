@@ -149,8 +149,8 @@ def test_the_command_plants_every_fault_and_writes_the_table(tmp_path: Path) -> 
     assert "ended elsewhere, by 1 of the way" in found.loc["replayed", "reason"]
     assert found.loc["tf32", "tier"] == "envelope"
     assert found.loc["momentum_dampened", "tier"] == NOTHING
-    assert "first departs at step 0 of 100: loss " in found.loc["loss_after", "reason"]
-    assert "; by then most off: bias of layer 1, by" in found.loc["batch_skipped", "reason"]
+    assert "first wrong at step 0 of 100: loss " in found.loc["loss_after", "reason"]
+    assert "; largest difference at this step: bias of layer 1, by" in found.loc["batch_skipped", "reason"]
 
 
 def a_trial(**changes: Any) -> Trial:
