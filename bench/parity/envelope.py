@@ -75,7 +75,7 @@ def relative_norms(candidate: Params, centre: Params, floor: float = 0.0) -> Arr
     Where a number is not finite: 0 if both are the same, infinite if not.
     """
     return np.array([
-        [_relative(mine, right, floor) for mine, right in zip(*layers, strict=True)]
+        [_relative(part, centre_part, floor) for part, centre_part in zip(*layers, strict=True)]
         for layers in zip(candidate, centre, strict=True)
     ])  # fmt: skip
 

@@ -169,8 +169,8 @@ def _shares(off: Array, allowed: Array) -> Array:
 def _compare_params(candidate: Params, reference: Params, relative: float, envelope: Envelope | None) -> Departure:
     if len(candidate) != len(reference):
         return Departure(np.inf, f"there are {len(candidate)} layers instead of {len(reference)}")
-    for number, (mine, right) in enumerate(zip(candidate, reference, strict=True), start=1):
-        for name, a, b in zip(right._fields, mine, right, strict=True):
+    for number, (layer_params, right) in enumerate(zip(candidate, reference, strict=True), start=1):
+        for name, a, b in zip(right._fields, layer_params, right, strict=True):
             if a.shape != b.shape:
                 return Departure(np.inf, f"{name} of layer {number}: shape {a.shape} instead of {b.shape}")
     with np.errstate(over="ignore"):
