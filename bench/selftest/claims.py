@@ -19,7 +19,7 @@ FAULTS: Mapping[str, str] = {  # mode: what its flag must say
     "unfinished": "does not wait",
     "more_threads": "threads",
     "slows_down": "slows down",
-    "recompiles": "compiles anew",
+    "recompiles": "compiles again",
 }
 
 
