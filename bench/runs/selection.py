@@ -28,9 +28,7 @@ class Choice:
     device: Literal["cpu", "gpu", "auto"] = "auto"
     precision: Precision = "float32"
     settings: Mapping[str, Any] = field(default_factory=dict)
-    quick: bool = (
-        False  # only the fastest mode of each backend, one epoch, or 500 steps if each takes all training rows
-    )
+    quick: bool = False  # only the fastest mode of each backend, and one epoch (or 500 full-batch steps)
 
 
 def choose_tasks(names: Iterable[str]) -> tuple[TaskRef, ...]:
