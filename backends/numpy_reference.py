@@ -1,7 +1,8 @@
 """The reference: the formulas of `backends.contract` in plain NumPy, with which parity compares every backend.
 
-Read it beside the contract: one line an operation, pure functions, no array changed in place. It is not a backend for
-users. Theirs is `backends.numpy_backend`, which is written for speed and is compared with this one like all others.
+Read it together with the contract: one line per operation, pure functions, no array changed in place. It is not a
+backend for users. Theirs is `backends.numpy_backend`, which is tuned for speed and is compared with this one like all
+others.
 
 Gradients follow the chain rule, from the loss back to the first layer. For a layer with inputs x [batch, inputs],
 z = x W + b and y = activation(z), both [batch, outputs]:

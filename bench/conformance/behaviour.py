@@ -103,9 +103,9 @@ def leaves_inputs(subject: Subject) -> None:
     before = arrays(subject.case)
     for name, array in arrays(case).items():
         require_same(array, before[name], f"{name}, passed in by the caller and then changed")
-    handed = _kept(case.initial)
-    trainer.reset(handed)
-    for part in _parts(handed):
+    passed_in = _kept(case.initial)
+    trainer.reset(passed_in)
+    for part in _parts(passed_in):
         part.fill(np.nan)
     what = "losses after the caller wrote NaN into the arrays that it had passed to reset"
     require_same(trainer.train(case.order), losses, what, "copy the arrays in reset; do not keep them")

@@ -86,7 +86,7 @@ def examination(
         try:
             yield examined
         finally:
-            examined.let_go()
+            examined.end_workers()
 
 
 @dataclass(kw_only=True)
@@ -150,9 +150,9 @@ class Examination:
         for task, settings in TIMED:
             job = Job(row=self._row(task, mode), threads=self.setup.threads, block=0, settings=settings)
             request = TimeRequest(job=job, backend=BACKENDS[self.backend])
-            self.let_go()  # a sample is a process of its own
+            self.end_workers()  # a sample is a process of its own
             record = record_of(request, self._worker(mode), self.setup.time_limit_s)
-            self.let_go()
+            self.end_workers()
             if record.status != "unsupported":
                 break
         sentences = unfair([record]).get(record.job.row)
@@ -177,7 +177,7 @@ class Examination:
 
     def _run_tiers(self) -> None:
         """Run every parity tier on the selected tasks at once, in all modes that can train."""
-        self.let_go()
+        self.end_workers()
         modes = [mode for mode in self.modes if self.find("trains", mode).status not in BLOCKING]
         rows = [self._row(task, mode) for task in self.tasks for mode in modes]
         for result in check_parity(rows, self.setup, {}, self.listener, timed=True):
@@ -193,11 +193,11 @@ class Examination:
 
     def _worker(self, mode: str) -> Worker:
         if mode not in self.workers:
-            self.let_go()
+            self.end_workers()
             self.workers[mode] = self.setup.worker(self.scratch)
         return self.workers[mode]
 
-    def let_go(self) -> None:
+    def end_workers(self) -> None:
         """End the workers."""
         while self.workers:
             self.workers.popitem()[1].__exit__()

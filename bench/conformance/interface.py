@@ -54,7 +54,7 @@ def entry(subject: Subject) -> None:
     if entry.version() == "unknown":
         raise Violation(
             f"none of the distributions {entry.distributions} is installed, though {entry.framework} can be imported; "
-            "wanted the name that pip list shows for it, for its version stands beside the results"
+            "wanted the name that pip list shows for it, because results are stored with its version"
         )
     if entry.name in BUILT_IN:
         return  # built-in entries are in the registry itself

@@ -55,9 +55,9 @@ class Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._let_go()
+        self._end_child()
 
-    def _let_go(self) -> None:
+    def _end_child(self) -> None:
         with self.lock:
             if self.child is not None:
                 self.child.end()
@@ -87,7 +87,7 @@ class Worker:
             reply = self.child.ask(request, time_limit_s)
         except ChildDied as death:
             output = self.child.output()
-            self._let_go()
+            self._end_child()
             return Failure(status=death.status, reason=str(death), output=output)
         except BaseException:  # the user interrupted
             self.child.kill()

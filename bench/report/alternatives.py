@@ -61,17 +61,17 @@ def _samples(path: Path) -> pd.DataFrame:
 def _line(pair: Pair, samples: pd.DataFrame) -> dict[str, str]:
     own = _row(samples, pair.task, pair.backend)
     if pair.other == BOUND:
-        beside, found = BOUND, list(1 / own["flops_share"])
+        compared_with, found = BOUND, list(1 / own["flops_share"])
     else:
         other = _row(samples, pair.other_task or pair.task, pair.other)
         shared = own.join(other, rsuffix="_other", how="inner")
-        beside, found = _name(other), list(shared["pass_s"] / shared["pass_s_other"])
+        compared_with, found = _name(other), list(shared["pass_s"] / shared["pass_s_other"])
     if pair.other_task:
-        beside = f"{beside}, {pair.other_task}"
+        compared_with = f"{compared_with}, {pair.other_task}"
     return {
         "task": pair.task,
         "row": _name(own),
-        "compared with": beside,
+        "compared with": compared_with,
         "ratio": f"{median(found):.2f}",
         "lowest, highest": f"{min(found):.2f}, {max(found):.2f}",
         "run file": f"{pair.run}.jsonl",
