@@ -1,4 +1,4 @@
-"""Sessions: `tests`, `coverage`, `bench`, `lint`, `report`, `pages`, `selftest`, each with its own environment."""
+"""Sessions: `tests`, `coverage`, `bench`, `lint`, `report`, `pages`, `selftest`, each in its own environment."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ nox.options.reuse_existing_virtualenvs = True
 CONSTRAINTS = "--constraint=constraints.txt"  # versions that were tested together
 
 
-# Two processes; tests/conftest.py says which tests share one. Later options win: `-n 0` is one process, as is `--pdb`.
+# Two processes; tests/sharing.py groups the tests. Later options win: `-n 0` runs in one process, as does `--pdb`.
 PYTEST = ("pytest", "--numprocesses=2")
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests in two processes; further arguments go to pytest, as in `nox -s tests -- -m "not slow"`."""
+    """Run the tests in two processes; other arguments are passed to pytest, as in `nox -s tests -- -m "not slow"`."""
     session.install("--editable", ".[all,test]", CONSTRAINTS)
     session.run("bench", "data")
     session.run(*PYTEST, *session.posargs)
@@ -39,7 +39,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Check and time the headline tasks on every backend and mode; further arguments go to `bench run`."""
+    """Check and time the headline tasks on every backend and mode; other arguments are passed to `bench run`."""
     session.install("--editable", ".[all]", CONSTRAINTS)
     session.run("bench", "run", *session.posargs)
 
@@ -55,16 +55,16 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def selftest(session: nox.Session) -> None:
-    """Hold the suite's own claims against samples of known truth, on this machine; the result is kept in results/."""
+    """Test the suite's own claims on this machine, on samples with known ratios; save the result in results/."""
     session.install("--editable", ".", CONSTRAINTS)
     session.run("bench", "selftest", *session.posargs)
 
 
 @nox.session
 def report(session: nox.Session) -> None:
-    """Measure the reference results of this machine anew, then write the pages that show them."""
+    """Measure the reference results again on this machine, then write the pages that show them."""
     session.install("--editable", ".[all]", CONSTRAINTS)
-    fresh = Path("results/run-reference.jsonl")  # ignored by git: the run is of a checkout without changes
+    fresh = Path("results/run-reference.jsonl")  # ignored by git, so the run has a checkout without changes
     fresh.unlink(missing_ok=True)
     session.run("bench", "run", "--out", str(fresh), *session.posargs)
     fresh.replace("results/reference.jsonl")

@@ -1,1 +1,1 @@
-"""How each framework trains: one file a framework behind the interface in `backends.contract`."""
+"""How each framework trains: one backend per framework, behind the interface in `backends.contract`."""

@@ -1,10 +1,10 @@
 """JAX: pure functions of parameters and data, differentiated and compiled by XLA.
 
 Modes:
-    jit     one compiled step, called from a Python loop, the state on the device and its memory reused (donated): what
-            JAX's tutorials write
-    scan    `lax.scan` over all steps of a pass, compiled as one program: what JAX's users write where the data of a
-            pass fit on the device
+    jit     one compiled step, called from a Python loop, the state on the device and its memory reused (donated): as in
+            JAX's tutorials
+    scan    `lax.scan` over all steps of a pass, compiled as one program: what JAX's users write if the data of a pass
+            fit on the device
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from backends.layout import transposed
 
 
 def open_trainer(problem: Problem, placement: Placement) -> JaxTrainer:
-    """Put the data on the device. Raises `Unsupported` without a GPU build and a GPU for a GPU."""
-    # JAX has no setting for its number of threads on the CPU: it takes the cores that the process may run on.
+    """Put the data on the device. Raises `Unsupported` for a GPU without a GPU or a GPU build of JAX."""
+    # JAX has no setting for the number of threads on the CPU: it uses the cores that the process may run on.
     jax.config.update("jax_enable_x64", placement.precision == "float64")
     jax.config.update("jax_default_matmul_precision", "highest")  # no TF32
     try:
@@ -61,7 +61,7 @@ def open_product(size: int, placement: Placement) -> Callable[[], None]:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What of a problem a compiled step is made for: all but the data."""
+    """What a step is compiled for: all of a problem but the data."""
 
     layers: tuple[Layer, ...]
     loss: Loss
@@ -70,8 +70,8 @@ class Recipe:
     full_batch: bool
 
 
-Data = tuple[Any, jax.Array]  # all inputs, an array or bags of words or None where batches bring words, and targets
-Batches = tuple[Any, Bags | None]  # row ids, and the words of those rows; of one step, or of all with an axis more
+Data = tuple[Any, jax.Array]  # all inputs (None if each batch has its own words), and targets
+Batches = tuple[Any, Bags | None]  # row numbers and their words; for a pass, with one more axis
 
 
 def step(recipe: Recipe, data: Data, state: State, batch: Batches) -> tuple[State, jax.Array]:
@@ -98,27 +98,27 @@ jitted_forward = jax.jit(forward, static_argnums=(0, 3))
 
 
 class JaxTrainer:
-    """Data and state on one device, and a compiled function that takes a step, or all steps of a pass."""
+    """Data and state on one device, and a compiled function for one step or for all steps of a pass."""
 
     def __init__(self, problem: Problem, mode: str, device: Any) -> None:
         self.problem = problem
         self.device = device
         self.words = problem.inputs if isinstance(problem.inputs, WordCounts) else None
         self.capacity = self.words.capacity(problem.batch_size) if self.words else 0
-        # Words are gathered on the host, where each step's number of them is known, and padded to one shape.
+        # Words are gathered on the host, where their number in each step is known, and padded to one shape.
         self.inputs = None if self.words and not problem.full_batch else put(problem.inputs, device)
         self.targets = jax.device_put(problem.targets, device)
         recipe = Recipe(problem.layers, problem.loss, problem.optimizer, problem.batch_size, problem.full_batch)
-        # The state that goes in is never used again: the one that comes out takes its memory.
+        # The input state is not used again, so the output state can reuse its memory.
         self.jitted_step = jax.jit(functools.partial(step, recipe), donate_argnums=1)
         self.steps = self.loop if mode == "jit" else jax.jit(functools.partial(scan, recipe), donate_argnums=1)
 
     def reset(self, params: Params) -> None:
-        """Copy `params` in and clear the optimizer's state; compiled functions know only the shapes, which stay."""
+        """Copy `params` in and clear the optimizer's state. Shapes stay the same, so nothing is compiled again."""
         params = transposed(self.problem.layers, params)
         zeros = jax.tree.map(np.zeros_like, params)
         taken = np.zeros((), params[0].bias.dtype)
-        params = jax.tree.map(np.array, params)  # on the CPU JAX goes on to use the memory that it is handed
+        params = jax.tree.map(np.array, params)  # on the CPU, JAX may use the caller's memory
         self.state: State = jax.device_put(State(params, (zeros,) * self.problem.optimizer.slots, taken), self.device)
 
     def train(self, order: Array) -> Array:
@@ -126,9 +126,9 @@ class JaxTrainer:
         words = None
         if self.words and not self.problem.full_batch:
             words = self.words.padded_bags(order, self.capacity)
-        # State and data are committed to the device: what a compiled function is given beside them follows.
+        # State and data are committed to the device, so JAX puts the other arguments there too.
         self.state, losses = self.steps((self.inputs, self.targets), self.state, (self.problem.gathered(order), words))
-        jax.block_until_ready(self.state)  # JAX returns before the work is done, on the CPU too
+        jax.block_until_ready(self.state)  # JAX returns before the work is finished, also on the CPU
         return np.asarray(losses)
 
     def loop(self, data: Data, state: State, batches: Batches) -> tuple[State, jax.Array]:
@@ -150,5 +150,5 @@ class JaxTrainer:
         return transposed(self.problem.layers, jax.tree.map(np.array, self.state.params))
 
     def peak_device_memory_bytes(self) -> int | None:
-        """Return the most memory that arrays have taken on a GPU."""
+        """Return the peak memory of arrays on a GPU; None on the CPU."""
         return self.device.memory_stats()["peak_bytes_in_use"] if self.device.platform == "gpu" else None

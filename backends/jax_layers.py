@@ -1,4 +1,4 @@
-"""Layers, losses and optimizers in JAX: pure functions, which JAX differentiates."""
+"""Layers, losses and optimizers in JAX: pure functions that JAX can differentiate."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def forward(layers: tuple[Layer, ...], params: Params, flow: Any, rows: int) -> 
 
 
 def _cross_entropy(outputs: jax.Array, targets: jax.Array) -> jax.Array:
-    # log_softmax subtracts the largest output first: logsumexp less the output at the class would lose, in a confident
-    # prediction, the digits that its gradient is made of.
+    # log_softmax subtracts the largest output first. Computing logsumexp - output[class] would lose, for a confident
+    # prediction, the digits that the gradient depends on.
     return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(outputs), targets[:, None], axis=1))
 
 
@@ -55,11 +55,11 @@ LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
 
 
 class State(NamedTuple):
-    """What a step takes and gives."""
+    """The state of a training: input and output of a step."""
 
     params: Params  # of dense layers with weights [outputs, inputs]
-    slots: tuple[Params, ...]  # the optimizer's: none for SGD, v for Momentum, m and v for Adam
-    taken: jax.Array  # steps so far
+    slots: tuple[Params, ...]  # of the optimizer: none for SGD, v for Momentum, m and v for Adam
+    taken: jax.Array  # number of steps so far
 
 
 def update(optimizer: Optimizer, state: State, gradients: Params) -> State:
@@ -78,7 +78,7 @@ def update(optimizer: Optimizer, state: State, gradients: Params) -> State:
             m, v = slots
             m = jax.tree.map(lambda m, g: beta1 * m + (1 - beta1) * g, m, gradients)
             v = jax.tree.map(lambda v, g: beta2 * v + (1 - beta2) * g * g, v, gradients)
-            # 1 - beta^t loses five digits in float32 when beta^t is near 1; expm1 loses none.
+            # In float32, 1 - beta^t loses five digits if beta^t is near 1; expm1 loses none.
             rate = rate / -jnp.expm1(taken * np.log(beta1))
             correction = -jnp.expm1(taken * np.log(beta2))
             params = jax.tree.map(lambda p, m, v: p - rate * m / (jnp.sqrt(v / correction) + epsilon), params, m, v)

@@ -1,12 +1,12 @@
-"""Keras 3: a functional model, `compile` and `fit`. The lesson of three backends, one for each framework under Keras.
+"""Keras 3: a functional model, `compile` and `fit`. The code of three backends, one for each framework under Keras.
 
 Mode:
-    fit     the model is compiled once and `fit` goes through a pass, asking a `PyDataset` for each batch: what a Keras
-            user writes, but that the loss of each step is kept. How a step is run is Keras's own choice: compiled by
-            XLA on TensorFlow and JAX, one operation at a time on PyTorch
+    fit     the model is compiled once, and `fit` trains a pass with batches from a `PyDataset`: what a Keras user
+            writes, except that the loss of each step is kept. Keras itself chooses how a step is run: compiled by XLA
+            on TensorFlow and JAX, one operation at a time on PyTorch
 
-Keras reads which framework that is when it is imported: import one of keras_tensorflow_backend.py,
-keras_jax_backend.py and keras_torch_backend.py, which say so first, and not this module.
+Keras chooses its framework when it is imported. So do not import this module, but one of keras_tensorflow_backend.py,
+keras_jax_backend.py and keras_torch_backend.py, which name the framework before they import Keras.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from backends.contract import (
     WordCounts,
 )
 
-STEPS_OF_A_FIT = 1000  # a longer pass is several calls of `fit`; bounds the memory for losses
+STEPS_OF_A_FIT = 1000  # a longer pass takes several calls of `fit`, which limits the memory for losses
 
 ACTIVATIONS = {"identity": "linear", "sigmoid": "sigmoid", "tanh": "tanh", "relu": "relu"}
 LOSSES: dict[Loss, Any] = {
@@ -48,46 +48,46 @@ LOSSES: dict[Loss, Any] = {
 
 
 def open_trainer(problem: Problem, placement: Placement, wait_for: Callable[[Any], object]) -> KerasTrainer:
-    """Build and compile the model; `wait_for` waits for tensors. Raises `Unsupported` for any device but the CPU."""
+    """Build and compile the model; `wait_for` waits for tensors. Raises `Unsupported` unless the device is the CPU."""
     require_cpu(placement)
     keras.config.set_floatx(placement.precision)
-    keras.config.set_dtype_policy(placement.precision)  # an earlier trainer's layers have fixed it
+    keras.config.set_dtype_policy(placement.precision)  # an earlier trainer may have set another one
     if placement.precision == "float64":
         allow_float64()
     return KerasTrainer(problem, wait_for)
 
 
 def require_cpu(placement: Placement) -> None:
-    """Raise `Unsupported` for any device but the CPU."""
+    """Raise `Unsupported` unless the device is the CPU."""
     if placement.device != "cpu":
-        raise Unsupported("Keras trains on the CPU only here: nobody has tried these backends on a GPU")
+        raise Unsupported("the Keras backends run on the CPU only: they have not been tested on a GPU")
 
 
 def allow_float64() -> None:
-    """Let a model whose numbers are all float64 compute in float64, so that it can be checked to 1e-9.
+    """Make a float64 model compute in float64 throughout, so that it can be checked to 1e-9.
 
-    On JAX and PyTorch Keras rounds what comes out of many operations to float32, whatever goes in and without a word
-    (keras-team/keras#23704). Nothing that is public tells it not to. Training in float32 is not touched.
+    On JAX and PyTorch, Keras silently rounds the results of many operations to float32, whatever their input
+    (keras-team/keras#23704), and has no public setting to prevent it. Training in float32 is not affected.
     """
     dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
 
 
 class Adam1(keras.optimizers.Adam):
-    """Adam as in algorithm 1 of Kingma and Ba, which the contract keeps.
+    """Adam as in algorithm 1 of Kingma and Ba, as the contract requires.
 
-    Keras's own adds epsilon to the root of v before its bias is corrected (the paper's "epsilon hat"), which is
-    another optimizer: its first steps are shorter. `update_step` is where Keras lets an optimizer differ. On PyTorch
-    Keras updates all parameters at once for its own classes only, and one after the other for those derived from them.
+    Keras's own Adam adds epsilon to the root of v before the bias correction (the paper's "epsilon hat"), which is a
+    different optimizer: its first steps are shorter. Keras optimizers are customised by `update_step`. On PyTorch,
+    Keras updates all parameters at once only for its own classes, and one after the other for subclasses.
     """
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Update one variable."""
         i = self._get_variable_index(variable)
         m, v = self._momentums[i], self._velocities[i]
-        gradient = ops.add(gradient, ops.zeros(v.shape, v.dtype))  # TensorFlow's of a gather is rows yet to be added
+        gradient = ops.add(gradient, ops.zeros(v.shape, v.dtype))  # TensorFlow's of a gather is sparse
         self.assign(m, self.beta_1 * m + (1 - self.beta_1) * gradient)
         self.assign(v, self.beta_2 * v + (1 - self.beta_2) * ops.square(gradient))
-        # 1 - beta^t loses five digits in float32 when beta^t is near 1; expm1 loses none.
+        # In float32, 1 - beta^t loses five digits if beta^t is near 1; expm1 loses none.
         taken = ops.cast(self.iterations + 1, variable.dtype)
         rate = learning_rate / -ops.expm1(taken * float(np.log(self.beta_1)))
         correction = -ops.expm1(taken * float(np.log(self.beta_2)))
@@ -95,21 +95,21 @@ class Adam1(keras.optimizers.Adam):
 
 
 def make_optimizer(optimizer: Optimizer) -> keras.optimizers.Optimizer:
-    """Return the Keras optimizer of the same semantics."""
+    """Return the Keras optimizer with the same semantics."""
     match optimizer:
         case SGD(rate):
             return keras.optimizers.SGD(rate)
         case Momentum(rate, momentum):
-            # On TensorFlow Keras rounds a plain Python number to float32.
+            # On TensorFlow, Keras rounds Python numbers to float32.
             return keras.optimizers.SGD(rate, momentum=np.float64(momentum))
         case Adam(rate, beta1, beta2, epsilon):
             return Adam1(rate, beta_1=beta1, beta_2=beta2, epsilon=epsilon)
 
 
 class EmbeddingSumLayer(keras.layers.Layer):
-    """A sum of word embeddings, each times its count, a bias and an activation.
+    """A sum of word embeddings, each multiplied by its count, with bias and activation.
 
-    `keras.layers.Embedding` would want documents of one length: padded to the longest, they are 18 times as many words.
+    `keras.layers.Embedding` needs documents of equal length; padding to the longest gives 18 times as many words.
     """
 
     def __init__(self, layer: EmbeddingSum, documents: int) -> None:
@@ -123,7 +123,7 @@ class EmbeddingSumLayer(keras.layers.Layer):
     def call(self, words: Any, counts: Any, documents: Any) -> Any:
         """Return [documents, outputs] for the entries of a batch, three tensors [entries]."""
         embeddings = ops.expand_dims(counts, 1) * ops.take(self.embeddings, words, axis=0)
-        # On PyTorch `segment_sum` adds in float32 whatever it is given, and `scatter` is a loop in Python.
+        # On PyTorch, `segment_sum` always adds in float32, and `scatter` is a Python loop.
         zeros = ops.zeros((self.documents, self.sizes[1]), embeddings.dtype)
         sums = ops.scatter_update(zeros, ops.expand_dims(documents, 1), embeddings, reduction="add")
         return self.activation(sums + self.bias)
@@ -134,9 +134,9 @@ class EmbeddingSumLayer(keras.layers.Layer):
 
 
 class StepLosses(keras.metrics.Metric):
-    """The losses of the last steps, the newest last. Keras's own is a mean over an epoch.
+    """A metric that keeps the losses of the last steps, the newest last. Keras's own keeps the mean of an epoch.
 
-    They stay on the device: a callback that read each one would wait for each step.
+    They stay on the device: a callback that read each loss would have to wait for each step.
     """
 
     def __init__(self) -> None:
@@ -144,16 +144,16 @@ class StepLosses(keras.metrics.Metric):
         self.losses = self.add_variable((STEPS_OF_A_FIT,), "zeros", name="losses")
 
     def update_state(self, loss: Any) -> None:
-        """Take in the loss of a step."""
+        """Add the loss of a step."""
         self.losses.assign(ops.append(self.losses[1:], loss))
 
     def result(self) -> Any:
-        """Return the last one."""
+        """Return the loss of the last step."""
         return self.losses[-1]
 
 
 class Network(keras.Model):
-    """The stack of layers, and the losses of its steps."""
+    """A stack of layers that also keeps the losses of its steps."""
 
     def __init__(self, problem: Problem) -> None:
         inputs, first = make_inputs(problem)
@@ -164,14 +164,14 @@ class Network(keras.Model):
         self.step_losses = StepLosses()
 
     def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the loss of a batch, and keep it; this is where Keras lets a model do so."""
+        """Return the loss of a batch, and keep it. Keras models are customised by this method."""
         loss = super().compute_loss(*args, **kwargs)
         self.step_losses.update_state(loss)
         return loss
 
 
 def make_inputs(problem: Problem) -> tuple[Any, Any]:
-    """Return what the model is given, and the outputs of its first layer."""
+    """Return the inputs of the model, and the outputs of its first layer."""
     first = problem.layers[0]
     if isinstance(first, EmbeddingSum):
         kinds = ("int32", keras.config.floatx(), "int32")
@@ -202,7 +202,7 @@ class Batches(keras.utils.PyDataset):
 
 
 class KerasTrainer:
-    """A compiled model and its data, which lie in host memory but for those of a full batch."""
+    """A compiled model and its data, which are in host memory; a full batch is on the device."""
 
     def __init__(self, problem: Problem, wait_for: Callable[[Any], object]) -> None:
         self.problem = problem
@@ -219,7 +219,7 @@ class KerasTrainer:
             self.whole = keras.tree.map_structure(ops.convert_to_tensor, (self.take(rows), problem.targets))
 
     def reset(self, params: Params) -> None:
-        """Copy `params` in and clear the optimizer's state; what `fit` has compiled goes on with the same variables."""
+        """Copy `params` in and clear the optimizer's state. The variables stay, so nothing is compiled again."""
         self.model.set_weights([part for layer in params for part in layer])
         for variable, value in zip(self.model.optimizer.variables, self.fresh, strict=True):
             variable.assign(value)
@@ -234,7 +234,7 @@ class KerasTrainer:
     def fit(self, order: Array) -> Array:
         """Take at most STEPS_OF_A_FIT steps, as one epoch; return their losses [steps].
 
-        Also where each step takes all rows: an epoch for each of them would cost TensorFlow 34 ms, a step costs 0.7.
+        This holds for full-batch problems too: on TensorFlow, one epoch per step would add 34 ms to a step of 0.7 ms.
         """
         self.model.fit(Batches(order, self.batch), epochs=1, shuffle=False, verbose=0)
         return np.array(ops.convert_to_numpy(self.model.step_losses.losses)[-len(order) :])
@@ -244,7 +244,7 @@ class KerasTrainer:
         return self.whole or (self.take(rows), self.problem.targets[rows])
 
     def predict(self, inputs: Inputs) -> Array:
-        """Return the outputs [rows, outputs], in batches of the size that the model is compiled for."""
+        """Return the outputs [rows, outputs], computed in batches of the size that the model is compiled for."""
         size, take = self.problem.batch_size, taker(inputs, self.problem.batch_size)
         order = np.minimum(np.arange(-(-len(inputs) // size) * size), len(inputs) - 1).reshape(-1, size)
         outputs: Array = self.model.predict(Batches(order, lambda rows: (take(rows),)), verbose=0)
@@ -256,12 +256,12 @@ class KerasTrainer:
         return tuple(LayerParams(*pair) for pair in zip(arrays[::2], arrays[1::2], strict=True))
 
     def peak_device_memory_bytes(self) -> int | None:
-        """Return None: there is no device but the CPU."""
+        """Return None: the backend runs on the CPU only."""
         return None
 
 
 def taker(inputs: Inputs, batch: int) -> Callable[[Array], Any]:
-    """Return a function that gathers the rows [batch] of inputs; words are padded to one shape for all batches."""
+    """Return a function that gathers inputs of the rows [batch]; words are padded to one shape for all batches."""
     if not isinstance(inputs, WordCounts):
         return lambda rows: inputs[rows]
     capacity = inputs.capacity(batch)

@@ -1,4 +1,4 @@
-"""Keras on JAX. What there is to read is in keras_backend.py.
+"""Keras on JAX. The code is in keras_backend.py.
 
 Mode:
     fit     a model, `compile` and `fit`, each step compiled by XLA
@@ -20,7 +20,7 @@ __all__ = ["open_product", "open_trainer"]
 
 
 def open_trainer(problem: Problem, placement: Placement) -> keras_backend.KerasTrainer:
-    """Build and compile the model. Raises `Unsupported` for any device but the CPU."""
+    """Build and compile the model. Raises `Unsupported` unless the device is the CPU."""
     jax.config.update("jax_enable_x64", placement.precision == "float64")
     jax.config.update("jax_default_matmul_precision", "highest")
     return keras_backend.open_trainer(problem, placement, wait_for=jax.block_until_ready)

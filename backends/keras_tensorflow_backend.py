@@ -1,7 +1,7 @@
-"""Keras on TensorFlow. What there is to read is in keras_backend.py.
+"""Keras on TensorFlow. The code is in keras_backend.py.
 
 Mode:
-    fit     a model, `compile` and `fit`, each step compiled by XLA: what Keras does there by itself
+    fit     a model, `compile` and `fit`, each step compiled by XLA: Keras's default there
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["open_product", "open_trainer"]
 
 
 def open_trainer(problem: Problem, placement: Placement) -> keras_backend.KerasTrainer:
-    """Build and compile the model. Raises `Unsupported` for any device but the CPU."""
+    """Build and compile the model. Raises `Unsupported` unless the device is the CPU."""
     keras_backend.require_cpu(placement)
     set_threads(placement.threads)
-    return keras_backend.open_trainer(problem, placement, wait_for=list)  # on the CPU nothing is left to wait for
+    return keras_backend.open_trainer(problem, placement, wait_for=list)  # on the CPU there is nothing to wait for

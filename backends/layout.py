@@ -1,4 +1,4 @@
-"""Weights as XLA multiplies them faster on a CPU: mnist_mlp takes an eighth less time by JAX, a tenth by TensorFlow."""
+"""Weights as XLA multiplies them faster on a CPU: mnist_mlp takes 1/8 less time in JAX, 1/10 in TensorFlow."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from backends.contract import EmbeddingSum, Layer, LayerParams, Params
 
 
 def transposed(layers: tuple[Layer, ...], params: Params) -> Params:
-    """Return the parameters, weights of dense layers as [outputs, inputs] for [inputs, outputs], or the other way.
+    """Return the parameters with the weights of dense layers transposed: [inputs, outputs] <-> [outputs, inputs].
 
-    They are views; embeddings stay as they are.
+    The arrays are views; embeddings are unchanged.
     """
     return tuple(
         LayerParams(weights if isinstance(layer, EmbeddingSum) else weights.T, bias)

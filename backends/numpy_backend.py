@@ -1,4 +1,4 @@
-"""NumPy: every gradient written by hand, and all of it for speed. `backends.numpy_reference` has the plain formulas.
+"""NumPy: gradients written by hand, tuned for speed. The plain formulas are in `backends.numpy_reference`.
 
 Mode:
     loop    a Python loop over steps, as a NumPy user who cares about speed writes it. Each step is a few calls of BLAS
@@ -15,11 +15,11 @@ import numpy as np
 from backends.contract import Array, Inputs, LayerParams, Params, Placement, Problem, Unsupported, WordCounts
 from backends.numpy_layers import LOSSES, Batch, NumpyLayer, make_update, take
 
-PREDICT_ROWS = 1024  # predicted at a time, to bound the memory
+PREDICT_ROWS = 1024  # rows predicted at a time, to limit the memory
 
 
 def open_trainer(problem: Problem, placement: Placement) -> NumpyTrainer:
-    """Allocate all arrays that training needs. Raises `Unsupported` for any device but the CPU."""
+    """Allocate all arrays that training needs. Raises `Unsupported` unless the device is the CPU."""
     if placement.device != "cpu":
         raise Unsupported("NumPy computes on the CPU only")
     return NumpyTrainer(problem, placement)
@@ -37,7 +37,7 @@ def open_product(size: int, placement: Placement) -> Callable[[], None]:
 
 
 class NumpyTrainer:
-    """The layers and the loss, each of which computes its own gradient, and the optimizer's update."""
+    """The layers and the loss, which compute their own gradients, and the optimizer's update."""
 
     def __init__(self, problem: Problem, placement: Placement) -> None:
         self.problem = problem
@@ -77,7 +77,7 @@ class NumpyTrainer:
         return take(self.problem.inputs, rows, self.buffer), self.problem.targets[rows]
 
     def step(self, inputs: Batch, targets: Array) -> float:
-        """Compute the loss and its gradients, and update the parameters; return the loss from before the update."""
+        """Compute the loss and its gradients, and update the parameters; return the loss before the update."""
         flow = [inputs]
         for layer in self.layers:
             flow.append(layer.forward(flow[-1], layer.outputs))
@@ -85,7 +85,7 @@ class NumpyTrainer:
         loss = self.loss(self.layers[-1].outputs, targets, gradient)
         for i in reversed(range(len(self.layers))):
             self.layers[i].backward(flow[i], gradient)
-            if i > 0:  # the gradient by the data is of no use
+            if i > 0:  # the gradient of the data is not needed
                 gradient = self.layers[i].gradient_by_inputs(gradient)
         self.update()
         return loss
@@ -111,5 +111,5 @@ class NumpyTrainer:
         return tuple(LayerParams(layer.weights.copy(), layer.bias.copy()) for layer in self.layers)
 
     def peak_device_memory_bytes(self) -> int | None:
-        """Return None: there is no device but the CPU."""
+        """Return None: the backend runs on the CPU only."""
         return None

@@ -1,6 +1,6 @@
-"""Layers, losses and optimizers in NumPy, with their gradients; most results go to arrays that are allocated once.
+"""Layers, losses and optimizers in NumPy, with gradients; most results are written to arrays that are allocated once.
 
-The derivative of every activation here is a function of its output, so that a layer keeps no pre-activations.
+The derivative of every activation is written as a function of its output, so layers do not keep pre-activations.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ BLOCK = 32_768  # elements that Adam updates at a time: blocks of five vectors f
 
 
 class LocalCounts(NamedTuple):
-    """Word counts of a batch, as a dense matrix over the words that occur in it, so that BLAS can multiply it."""
+    """Word counts of a batch as a dense matrix of only the words that occur in it, so that BLAS can multiply it."""
 
-    present: Array  # ascending numbers of the words that occur in the batch [present]
+    present: Array  # numbers of the words that occur in the batch, ascending [present]
     counts: Array  # [batch, present]
 
 
@@ -27,7 +27,7 @@ Batch = Array | LocalCounts
 
 
 def take(inputs: Inputs, rows: Array, out: Array | None = None) -> Batch:
-    """Return the rows `rows` [batch] of `inputs`, arrays into `out` [batch, features] where given."""
+    """Return the rows `rows` [batch] of `inputs`; arrays are written to `out` [batch, features] if given."""
     if isinstance(inputs, WordCounts):
         bags = inputs.bags(rows)
         present, columns = np.unique(bags.words, return_inverse=True)
@@ -85,7 +85,7 @@ def _through_relu(gradient: Array, outputs: Array) -> None:
 
 BACK_THROUGH: dict[
     str, Callable[[Array, Array], None]
-] = {  # the gradient by y = activation(z) becomes that by z, in place
+] = {  # turn the gradient of y = activation(z) into that of z, in place
     "identity": _through_identity,
     "sigmoid": _through_sigmoid,
     "tanh": _through_tanh,
@@ -97,19 +97,19 @@ class NumpyLayer:
     """One layer for batches of one size: its parameters, their gradients, and its outputs."""
 
     def __init__(self, layer: Layer, values: Array, gradients: Array, batch_size: int) -> None:
-        """Keep weights and bias as views of `values`, and their gradients of `gradients`: [(inputs + 1) outputs]."""
+        """Make weights and bias views of `values`, and their gradients of `gradients`, both [(inputs + 1) outputs]."""
         shape, split = (layer.inputs, layer.outputs), layer.inputs * layer.outputs
         self.weights, self.bias = values[:split].reshape(shape), values[split:]
         self.weights_gradient, self.bias_gradient = gradients[:split].reshape(shape), gradients[split:]
         self.outputs = np.empty((batch_size, layer.outputs), values.dtype)
         self.inputs_gradient = np.empty((batch_size, layer.inputs), values.dtype)
         self.ones = np.ones(batch_size, values.dtype)
-        self.touched: Array | slice = slice(None)  # the rows of the weights' gradient that may not be zero
+        self.touched: Array | slice = slice(None)  # the rows of the weights' gradient that may be nonzero
         self.activate = ACTIVATE[layer.activation]
         self.back_through = BACK_THROUGH[layer.activation]
 
     def forward(self, inputs: Batch, out: Array | None = None) -> Array:
-        """Return the outputs [batch, outputs], in `out` where it is given."""
+        """Return the outputs [batch, outputs], in `out` if given."""
         if isinstance(inputs, LocalCounts):
             outputs = np.matmul(inputs.counts, self.weights.take(inputs.present, axis=0), out=out)
         else:
@@ -119,7 +119,7 @@ class NumpyLayer:
         return outputs
 
     def backward(self, inputs: Batch, gradient: Array) -> None:
-        """Compute the gradients by weights and bias; turn `gradient` [batch, outputs] by the outputs into that by z."""
+        """Compute the gradients of weights and bias; turn `gradient` [batch, outputs] of the outputs into that of z."""
         self.back_through(gradient, self.outputs)
         np.dot(self.ones, gradient, out=self.bias_gradient)  # the sum over the batch, faster than `np.sum`
         if isinstance(inputs, LocalCounts):
@@ -130,12 +130,12 @@ class NumpyLayer:
             np.matmul(inputs.T, gradient, out=self.weights_gradient)
 
     def gradient_by_inputs(self, gradient: Array) -> Array:
-        """Return the gradient by the inputs [batch, inputs], from that by z [batch, outputs]."""
+        """Return the gradient of the inputs [batch, inputs] from that of z [batch, outputs]."""
         return np.matmul(gradient, self.weights.T, out=self.inputs_gradient)
 
 
 def mse(outputs: Array, targets: Array, gradient: Array) -> float:
-    """Return the mean squared error; write its gradient by the outputs [batch, outputs]."""
+    """Return the mean squared error; write its gradient with respect to the outputs [batch, outputs]."""
     np.subtract(outputs, targets, out=gradient)
     loss = float(np.vdot(gradient, gradient)) / gradient.size
     gradient *= 2 / gradient.size
@@ -143,7 +143,7 @@ def mse(outputs: Array, targets: Array, gradient: Array) -> float:
 
 
 def half_mse(outputs: Array, targets: Array, gradient: Array) -> float:
-    """Return half the mean squared error; write its gradient by the outputs [batch, outputs]."""
+    """Return half the mean squared error; write its gradient with respect to the outputs [batch, outputs]."""
     np.subtract(outputs, targets, out=gradient)
     loss = float(np.vdot(gradient, gradient)) / (2 * gradient.size)
     gradient *= 1 / gradient.size
@@ -172,7 +172,7 @@ LOSSES: dict[str, Callable[[Array, Array, Array], float]] = {
 
 
 def make_update(optimizer: Optimizer, p: Array, g: Array) -> Callable[[], None]:
-    """Return a function that updates `p` [parameters] in place by the gradient in `g`; its state starts at zero."""
+    """Return a function that updates `p` [parameters] in place with the gradient `g`; its state starts at zero."""
     match optimizer:
         case SGD(rate):
             return _sgd(rate, p, g)
@@ -205,8 +205,8 @@ def _momentum(rate: float, momentum: float, p: Array, g: Array) -> Callable[[], 
 def _adam(adam: Adam, p: Array, g: Array) -> Callable[[], None]:
     """Return Adam's update, with m / (1 - beta1) and v / (1 - beta2) as its state.
 
-    It is the contract's formula, with numerator and denominator multiplied by the same `scale`, so that all constant
-    factors become two numbers a step: ten operations on vectors instead of thirteen.
+    It is the contract's formula with numerator and denominator multiplied by the same `scale`. So all constant factors
+    become two numbers per step, and a step takes ten vector operations instead of thirteen.
     """
     m, v, scratch, t = np.zeros_like(p), np.zeros_like(p), np.empty_like(p[:BLOCK]), 0
     # Ten operations on a whole vector would read it from memory ten times; a block stays in the cache.
@@ -225,7 +225,7 @@ def _adam(adam: Adam, p: Array, g: Array) -> Callable[[], None]:
 
 
 def _one_minus_power(beta: float, t: int) -> float:
-    # For beta = 0.999 and t = 1 the plain difference has lost three digits, expm1 loses none; zero has no logarithm.
+    # For beta = 0.999 and t = 1 the plain difference loses three digits; expm1 loses none. Zero has no logarithm.
     return -math.expm1(t * math.log(beta)) if beta > 0 else 1.0
 
 

@@ -1,7 +1,8 @@
 """The reference: the formulas of `backends.contract` in plain NumPy, with which parity compares every backend.
 
-Read it beside the contract: one line an operation, pure functions, no array changed in place. It is not a backend for
-users. Theirs is `backends.numpy_backend`, which is written for speed and is compared with this one like all others.
+Read it together with the contract: one line per operation, pure functions, no array changed in place. It is not a
+backend for users. Theirs is `backends.numpy_backend`, which is tuned for speed and is compared with this one like all
+others.
 
 Gradients follow the chain rule, from the loss back to the first layer. For a layer with inputs x [batch, inputs],
 z = x W + b and y = activation(z), both [batch, outputs]:
@@ -37,9 +38,9 @@ from backends.contract import (
 
 
 class Batch(NamedTuple):
-    """The inputs of a batch, of word counts only the columns of words that occur in it.
+    """The inputs of a batch; for word counts, only the columns of words that occur in it.
 
-    A column of zeros adds nothing to x W, and the gradient by its row of W is zero.
+    A column of zeros adds nothing to x W, and the gradient of its row of W is zero.
     """
 
     columns: Array | slice  # their numbers, ascending
@@ -63,7 +64,7 @@ def affine(x: Array, weights: Array, bias: Array) -> Array:
 
 
 def layer_gradients(x: Array, gradient: Array) -> LayerParams:
-    """Return the gradients by W and b, from the inputs x [batch, inputs] and the gradient by z [batch, outputs].
+    """Return the gradients of W and b from the inputs x [batch, inputs] and the gradient of z [batch, outputs].
 
     The loss is a mean over the batch: the division by the batch size is already part of `gradient`.
     """
@@ -89,7 +90,7 @@ ACTIVATIONS = {
     "relu": Activation(lambda z: np.maximum(z, 0), lambda y: y > 0),
 }
 
-LossAndGradient = tuple[float, Array]  # the loss, and its gradient by the outputs [batch, outputs]
+LossAndGradient = tuple[float, Array]  # the loss, and its gradient with respect to the outputs [batch, outputs]
 
 
 def mse(outputs: Array, targets: Array) -> LossAndGradient:
@@ -121,10 +122,10 @@ LOSSES = {"mse": mse, "half_mse": half_mse, "softmax_cross_entropy": softmax_cro
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """The operations whose rounding errors differ between correct implementations, as all of them add up many numbers.
+    """The operations whose rounding errors differ between correct implementations, because they add up many numbers.
 
-    A trainer is given them, so that rounding can be studied with others in their place (`bench.parity.rounding`). They
-    are called as the functions `affine` and `layer_gradients` are, and as those in `LOSSES`.
+    They are arguments of a trainer, so that they can be replaced to study rounding (`bench.parity.rounding`). Their
+    signatures are those of `affine`, `layer_gradients` and the functions in `LOSSES`.
     """
 
     affine: Callable[[Array, Array, Array], Array]
@@ -147,7 +148,7 @@ def forward(layers: tuple[Layer, ...], params: Params, batch: Batch, arithmetic:
 
 
 def restricted(params: Params, batch: Batch) -> Params:
-    """Return the parameters, of the first layer's weights only the rows that belong to the columns of the batch."""
+    """Return the parameters; of the first layer's weights only the rows that belong to the columns of the batch."""
     first, *others = params
     return (first._replace(weights=first.weights[batch.columns]), *others)
 
@@ -155,14 +156,14 @@ def restricted(params: Params, batch: Batch) -> Params:
 def loss_and_gradients(
     layers: tuple[Layer, ...], params: Params, batch: Batch, targets: Array, arithmetic: Arithmetic
 ) -> tuple[float, Params]:
-    """Return the loss of a batch, and its gradients by weights and bias of each layer."""
+    """Return the loss of a batch and its gradients with respect to weights and bias of each layer."""
     flow = forward(layers, params, batch, arithmetic)
     loss, gradient = arithmetic.loss(flow[-1], targets)
     found: list[LayerParams] = []
     for number in reversed(range(len(layers))):
         gradient = gradient * ACTIVATIONS[layers[number].activation].derivative(flow[number + 1])
         found.insert(0, arithmetic.layer_gradients(flow[number], gradient))
-        if number > 0:  # the gradient by the data is of no use
+        if number > 0:  # the gradient of the data is not needed
             gradient = gradient @ params[number].weights.T
     weights = np.zeros_like(params[0].weights)
     weights[batch.columns] = found[0].weights
@@ -170,12 +171,12 @@ def loss_and_gradients(
 
 
 def flat(params: Params) -> Array:
-    """Return all parameters in one new vector [parameters]: an optimizer treats all of them alike."""
+    """Return all parameters in one new vector [parameters], because an optimizer treats all of them alike."""
     return np.concatenate([part.ravel() for layer in params for part in layer])
 
 
 def shaped(vector: Array, layers: tuple[Layer, ...]) -> Params:
-    """Return a vector [parameters] as weights and bias of each layer, which are views of it: `flat` undone."""
+    """Return weights and bias of each layer as views of a vector [parameters]: the inverse of `flat`."""
     found, start = [], 0
     for layer in layers:
         bias, end = start + layer.inputs * layer.outputs, start + (layer.inputs + 1) * layer.outputs
@@ -184,7 +185,7 @@ def shaped(vector: Array, layers: tuple[Layer, ...]) -> Params:
     return tuple(found)
 
 
-State = tuple[Array, ...]  # the parameters, and what the optimizer keeps (v, or m and v): each [parameters]
+State = tuple[Array, ...]  # the parameters and the optimizer's state (v, or m and v), each [parameters]
 
 
 def sgd(settings: SGD, _: int, g: Array, p: Array) -> State:
@@ -212,7 +213,7 @@ def adam(settings: Adam, t: int, g: Array, p: Array, m: Array, v: Array) -> Stat
 def one_minus_power(beta: float, t: int) -> float:
     """Return 1 - beta^t to full precision.
 
-    For beta = 0.999 and t = 1 the plain difference has lost three digits; expm1(t log(beta)) = beta^t - 1 loses none.
+    For beta = 0.999 and t = 1 the plain difference loses three digits; expm1(t log(beta)) = beta^t - 1 loses none.
     Zero has no logarithm.
     """
     return -math.expm1(t * math.log(beta)) if beta > 0 else 1.0
@@ -225,16 +226,16 @@ class ReferenceTrainer:
     """A problem and the state of its training; a `Trainer` of the contract."""
 
     state: State
-    steps: int  # that have been taken since the reset
+    steps: int  # number of steps since the reset
 
     def __init__(self, problem: Problem, arithmetic: Arithmetic) -> None:
         self.problem = problem
         self.arithmetic = arithmetic
-        # Where every step takes all rows, they are gathered once: to gather them can take as long as the step.
+        # If every step takes all rows, they are gathered only once: gathering can take as long as the step.
         self.whole = take(problem.inputs, np.arange(problem.batch_size)) if problem.full_batch else None
 
     def reset(self, params: Params) -> None:
-        """Start from a copy of `params`, at step 0, with zeros for what the optimizer keeps."""
+        """Start from a copy of `params`, at step 0, with zeros as the optimizer's state."""
         p = flat(params)
         self.state = (p, *[np.zeros_like(p)] * self.problem.optimizer.slots)
         self.steps = 0
@@ -254,7 +255,7 @@ class ReferenceTrainer:
         return loss
 
     def predict(self, inputs: Inputs) -> Array:
-        """Return the outputs [rows, outputs], a batch at a time to bound the memory."""
+        """Return the outputs [rows, outputs], computed one batch at a time to limit the memory."""
         layers, ids, size = self.problem.layers, np.arange(len(inputs)), self.problem.batch_size
         batches = (take(inputs, ids[start : start + size]) for start in range(0, len(ids), size))
         params = shaped(self.state[0], layers)
@@ -265,12 +266,12 @@ class ReferenceTrainer:
         return shaped(self.state[0].copy(), self.problem.layers)
 
     def peak_device_memory_bytes(self) -> int | None:
-        """Return None: there is no device but the CPU."""
+        """Return None: the reference runs on the CPU only."""
         return None
 
 
 def open_trainer(problem: Problem, placement: Placement) -> ReferenceTrainer:
-    """Return a trainer in the precision of the parameters and data. Raises `Unsupported` for any device but the CPU."""
+    """Return a trainer in the precision of the data. Raises `Unsupported` unless the device is the CPU."""
     if placement.device != "cpu":
         raise Unsupported("NumPy computes on the CPU only")
     return ReferenceTrainer(problem, arithmetic_of(problem))

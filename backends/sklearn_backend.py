@@ -1,11 +1,11 @@
 """scikit-learn: `MLPClassifier` and `MLPRegressor`.
 
 Mode:
-    partial_fit   one call for each pass, which takes the rows in the order that they are given in; where every step
-                  takes all rows, one call for each step: what a scikit-learn user writes who wants to see each epoch
+    partial_fit   one call per pass, with the rows in the order of the pass; for full-batch problems one call per step:
+                  what a scikit-learn user writes to see each epoch
 
-It has one activation for all hidden layers, identity at the output, and for classes softmax and cross-entropy. Its
-Adam adds epsilon to the root of v before its bias is corrected, so that it is another optimizer than the contract's.
+The estimators have one activation for all hidden layers, and identity at the output or, for classes, softmax with
+cross-entropy. Their Adam adds epsilon to the root of v before the bias correction, so it differs from the contract's.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from backends.numpy_backend import open_product
 __all__ = ["open_product", "open_trainer"]
 
 ACTIVATIONS = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
-LOSS_SCALES = {"mse": 2.0, "half_mse": 1.0, "softmax_cross_entropy": 1.0}  # losses in units of scikit-learn's own
+LOSS_SCALES = {"mse": 2.0, "half_mse": 1.0, "softmax_cross_entropy": 1.0}  # our loss / scikit-learn's loss
 
 
 def open_trainer(problem: Problem, placement: Placement) -> SklearnTrainer:
-    """Set up the estimator. Raises `Unsupported` for any device but the CPU, and for what the estimators have not."""
+    """Set up the estimator. Raises `Unsupported` for devices other than the CPU and for what estimators cannot do."""
     reason = refusal(problem, placement)
     if reason:
         raise Unsupported(reason)
@@ -45,12 +45,12 @@ def open_trainer(problem: Problem, placement: Placement) -> SklearnTrainer:
 
 
 def refusal(problem: Problem, placement: Placement) -> str:
-    """Return why scikit-learn cannot do what is asked, empty where it can."""
+    """Return why scikit-learn cannot train the problem, empty if it can."""
     *hidden, last = problem.layers
     if placement.device != "cpu":
         return "scikit-learn computes on the CPU only"
     if isinstance(problem.optimizer, Adam):
-        return "scikit-learn's Adam adds epsilon before the second moment is corrected: another optimizer"
+        return "scikit-learn's Adam adds epsilon before the bias correction, so it is a different optimizer"
     if last.activation != "identity":
         return f"scikit-learn has no {last.activation} at the output of {problem.loss}"
     if len({layer.activation for layer in hidden}) > 1:
@@ -61,9 +61,9 @@ def refusal(problem: Problem, placement: Placement) -> str:
 
 
 class Recorder:
-    """Makes an estimator keep the loss of every step; it keeps only their mean itself.
+    """Makes an estimator keep the loss of every step; scikit-learn itself keeps only the mean of an epoch.
 
-    `_backprop` is not promised to stay as it is; a test holds what is used of it.
+    `_backprop` is a private method that may change; a test checks what is used of it.
     """
 
     step_losses: list[float]
@@ -75,11 +75,11 @@ class Recorder:
 
 
 class Classifier(Recorder, MLPClassifier):
-    """Classes, by softmax and cross-entropy."""
+    """A classifier with softmax and cross-entropy."""
 
 
 class Regressor(Recorder, MLPRegressor):
-    """Numbers, by half the squared error."""
+    """A regressor with half the squared error."""
 
 
 class SklearnTrainer:
@@ -94,7 +94,7 @@ class SklearnTrainer:
         self.loss_scale = LOSS_SCALES[problem.loss]
         self.estimator = make_estimator(problem, self.loss_scale)
         self.estimator.step_losses = []
-        # The first call allocates all: what is learned from these rows is overwritten by `reset`.
+        # The first call allocates all arrays; `reset` overwrites what it learns from these rows.
         first = slice(problem.batch_size)
         classes = {"classes": np.arange(outputs)} if problem.loss == "softmax_cross_entropy" else {}
         self.estimator.partial_fit(self.inputs[first], self.targets[first], **classes)
@@ -118,7 +118,7 @@ class SklearnTrainer:
         return np.array(self.estimator.step_losses, self.dtype) * self.dtype.type(self.loss_scale)
 
     def predict(self, inputs: Inputs) -> Array:
-        """Return the outputs [rows, outputs], without the softmax that a classifier puts behind them."""
+        """Return the outputs [rows, outputs], before the softmax of a classifier."""
         kept, self.estimator.out_activation_ = self.estimator.out_activation_, "identity"
         classifies = isinstance(self.estimator, Classifier)
         predict = self.estimator.predict_proba if classifies else self.estimator.predict
@@ -132,12 +132,12 @@ class SklearnTrainer:
         return tuple(LayerParams(weights.copy(), bias.copy()) for weights, bias in pairs)
 
     def peak_device_memory_bytes(self) -> int | None:
-        """Return None: there is no device but the CPU."""
+        """Return None: the backend runs on the CPU only."""
         return None
 
 
 def make_estimator(problem: Problem, loss_scale: float) -> Any:
-    """Return the estimator, not yet trained, whose own loss is that of the problem divided by `loss_scale`."""
+    """Return the untrained estimator; its own loss is the problem's loss / `loss_scale`."""
     *hidden, last = problem.layers
     optimizer = problem.optimizer
     kind, averaged = (Classifier, 1) if problem.loss == "softmax_cross_entropy" else (Regressor, last.outputs)
@@ -147,7 +147,7 @@ def make_estimator(problem: Problem, loss_scale: float) -> Any:
         solver="sgd",
         alpha=0,
         batch_size=problem.batch_size,
-        # The gradient of its squared error is not averaged over the outputs, as the error itself is.
+        # scikit-learn averages the squared error over the outputs, but not its gradient.
         learning_rate_init=optimizer.learning_rate * loss_scale / averaged,
         momentum=optimizer.momentum if isinstance(optimizer, Momentum) else 0,
         nesterovs_momentum=False,
@@ -156,12 +156,12 @@ def make_estimator(problem: Problem, loss_scale: float) -> Any:
 
 
 def by_kind(params: Params) -> tuple[Array, ...]:
-    """Return all weights, then all biases."""
+    """Return the arrays of all weights, then of all biases."""
     return (*(layer.weights for layer in params), *(layer.bias for layer in params))
 
 
 def put(inputs: Inputs) -> Any:
-    """Return inputs as scikit-learn takes them, word counts as a sparse matrix of SciPy."""
+    """Return inputs for scikit-learn: word counts as a sparse matrix of SciPy."""
     if isinstance(inputs, WordCounts):
         shape = len(inputs), inputs.vocabulary
         return csr_matrix((inputs.counts, inputs.words, inputs.starts), shape)

@@ -1,11 +1,11 @@
 """TensorFlow: variables, `GradientTape` and `tf.function`.
 
 Modes:
-    eager   a Python loop over steps, one operation at a time: how the guides begin, and how one looks for a mistake
-    graph   a whole pass in one `tf.function`, the loop inside it, its operations called one by one by TensorFlow's own
-            runtime: what the guides come to for a custom loop
-    xla     the same function, compiled by XLA (`jit_compile=True`), which fuses operations: what somebody writes who
-            has read the guide to performance, where all shapes are fixed
+    eager   a Python loop over steps, one operation at a time: how the guides begin, and how people debug
+    graph   a whole pass in one `tf.function`, including the loop, run operation by operation by TensorFlow's runtime:
+            what the guides recommend for a custom loop
+    xla     the same function compiled by XLA (`jit_compile=True`), which fuses operations: what the performance guide
+            recommends if all shapes are fixed
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from backends.tensorflow_layers import LOSSES, forward, make_variables, put, upd
 
 
 def open_trainer(problem: Problem, placement: Placement) -> TensorflowTrainer:
-    """Put model and data on the device. Raises `Unsupported` without a GPU for a GPU."""
+    """Put model and data on the device. Raises `Unsupported` if the device is a GPU and there is none."""
     if placement.device == "gpu" and not tf.config.list_physical_devices("GPU"):
         raise Unsupported(f"TensorFlow {tf.__version__} finds no GPU device")
     set_threads(placement.threads)
@@ -31,7 +31,7 @@ def open_trainer(problem: Problem, placement: Placement) -> TensorflowTrainer:
 
 
 def open_product(size: int, placement: Placement) -> Callable[[], None]:
-    """Return a function that multiplies two matrices [size, size], by XLA where that is how the mode trains."""
+    """Return a function that multiplies two matrices [size, size], compiled by XLA in the mode `xla`."""
     with tf.device("/GPU:0" if placement.device == "gpu" else "/CPU:0"):
         matrix = tf.ones((size, size), placement.precision)
     multiply = tf.function(tf.matmul, jit_compile=placement.mode == "xla")
@@ -45,7 +45,7 @@ def open_product(size: int, placement: Placement) -> Callable[[], None]:
 
 
 def set_threads(threads: int) -> None:
-    """Let one operation use `threads` threads. TensorFlow takes this only once, before its first operation."""
+    """Let one operation use `threads` threads. TensorFlow accepts this only once, before its first operation."""
     if tf.config.threading.get_intra_op_parallelism_threads() != threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
@@ -59,8 +59,8 @@ class TensorflowTrainer:
         self.device = "/GPU:0" if placement.device == "gpu" else "/CPU:0"
         self.words = problem.inputs if isinstance(problem.inputs, WordCounts) else None
         self.capacity = self.words.capacity(problem.batch_size) if self.words else 0
-        # Words are gathered on the host, where each step's number of them is known; those of a pass that is one
-        # function before it begins, padded to one shape.
+        # Words are gathered on the host, where their number in each step is known. If a pass is one function, its words
+        # are gathered before it starts, padded to one shape.
         self.inputs = None if self.words and not problem.full_batch else put(problem.inputs)
         self.targets = tf.constant(problem.targets)
         self.layers = tuple(make_variables(layer, placement.precision) for layer in problem.layers)
@@ -78,7 +78,7 @@ class TensorflowTrainer:
         }[placement.mode]
 
     def reset(self, params: Params) -> None:
-        """Copy `params` in and clear the optimizer's state; functions go on with the same variables."""
+        """Copy `params` in and clear the optimizer's state. The variables stay the same, so nothing is traced again."""
         for layer, (weights, bias) in zip(self.layers, transposed(self.problem.layers, params), strict=True):
             layer.weights.assign(weights)
             layer.bias.assign(bias)
@@ -95,11 +95,11 @@ class TensorflowTrainer:
                 words = put(self.words.padded_bags(order, self.capacity))
             losses: Array = self.run(put(self.problem.gathered(order)), words).numpy()
             if "GPU" in self.device:
-                tf.experimental.sync_devices()  # the losses may be there before the last update is done
+                tf.experimental.sync_devices()  # the losses may be ready before the last update is finished
         return losses
 
     def batch(self, rows: tf.Tensor, words: Bags | None, step: Any) -> tuple[Any, tf.Tensor]:
-        """Return inputs and targets of the rows [batch]; words come from the padded ones of that step where given."""
+        """Return inputs and targets of the rows [batch]; words are those of the padded step if given."""
         if self.problem.full_batch:
             return self.inputs, self.targets
         targets = tf.gather(self.targets, rows)
@@ -110,7 +110,7 @@ class TensorflowTrainer:
         return tf.gather(self.inputs, rows), targets
 
     def step(self, inputs: Any, targets: tf.Tensor) -> tf.Tensor:
-        """Take one step; return the loss before it."""
+        """Take one step; return the loss before the update."""
         with tf.GradientTape() as tape:
             outputs = forward(self.problem.layers, self.layers, inputs, self.problem.batch_size)
             loss = LOSSES[self.problem.loss](outputs, targets)
@@ -142,5 +142,5 @@ class TensorflowTrainer:
         return transposed(self.problem.layers, params)
 
     def peak_device_memory_bytes(self) -> int | None:
-        """Return the most memory that tensors have taken on a GPU."""
+        """Return the peak memory of tensors on a GPU; None on the CPU."""
         return tf.config.experimental.get_memory_info("GPU:0")["peak"] if "GPU" in self.device else None

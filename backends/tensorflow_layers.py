@@ -73,7 +73,7 @@ def update(
 ) -> None:
     """Take one step of the optimizer, in place; `taken` counts this step too."""
     for i, (p, g) in enumerate(zip(variables, gradients, strict=True)):
-        g = tf.convert_to_tensor(g)  # the gradient of a gather comes as rows to add up
+        g = tf.convert_to_tensor(g)  # the gradient of a gather is sparse: rows that are still to be added up
         match optimizer:
             case SGD(rate):
                 p.assign_sub(rate * g)
@@ -85,7 +85,7 @@ def update(
                 m, v = slots[0][i], slots[1][i]
                 m.assign(beta1 * m + (1 - beta1) * g)
                 v.assign(beta2 * v + (1 - beta2) * g * g)
-                # 1 - beta^t loses five digits in float32 when beta^t is near 1; expm1 loses none.
+                # In float32, 1 - beta^t loses five digits if beta^t is near 1; expm1 loses none.
                 rate = rate / -tf.math.expm1(taken * np.log(beta1))
                 correction = -tf.math.expm1(taken * np.log(beta2))
                 p.assign_sub(rate * m / (tf.sqrt(v / correction) + epsilon))

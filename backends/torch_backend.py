@@ -1,18 +1,17 @@
 """PyTorch: a module, automatic gradients and `torch.optim`.
 
 Modes:
-    eager         the loop that PyTorch's tutorials teach: forward, loss, `backward`, `optimizer.step`, one operation at
-                  a time, with the data on the device and gathered there; what most people write
-    dataloader    the tutorials' loop to the letter: the batches from a `DataLoader`, which collates them row by row in
-                  host memory, and `loss.item()` after each step; what beginners write, and many others
+    eager         the loop of PyTorch's tutorials: forward, loss, `backward`, `optimizer.step`, one operation at a time,
+                  with the data on the device and gathered there; what most people write
+    dataloader    exactly the tutorials' loop: batches from a `DataLoader`, which collates them row by row in host
+                  memory, and `loss.item()` after each step; what beginners and many others write
                   (torch_dataloader.py)
-    compile       the loop of `eager`, but through `torch.compile(model)`: forward and backward of the model are
-                  compiled; loss, optimizer and loop are not. What most users of the compiler write
-    compile-pass  a whole pass as one function through `torch.compile`: a `torch.while_loop` over steps of gathering,
-                  forward, gradients and update in place; what somebody writes who knows the compiler and counts
-                  microseconds. A single step is that function where words are gathered before it, because their number
-                  differs from step to step, and on a GPU, which would wait for the loop's condition at every step
-                  (torch_compile_pass.py)
+    compile       the loop of `eager` with `torch.compile(model)`: forward and backward of the model are compiled; loss,
+                  optimizer and loop are not. What most users of the compiler write
+    compile-pass  a whole pass as one function compiled by `torch.compile`: a `torch.while_loop` over steps of
+                  gathering, forward, gradients and in-place update; what experts write when microseconds matter. Only
+                  a single step is compiled for word counts, because the number of words differs from step to step, and
+                  on a GPU, which would wait for the loop's condition at every step (torch_compile_pass.py)
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from backends.torch_trainer import TorchTrainer
 
 
 def open_trainer(problem: Problem, placement: Placement) -> TorchTrainer:
-    """Put model and data on the device. Raises `Unsupported` without CUDA for a GPU."""
+    """Put model and data on the device. Raises `Unsupported` if the device is a GPU and CUDA finds none."""
     if placement.device == "gpu" and not torch.cuda.is_available():
         raise Unsupported(f"PyTorch {torch.__version__} finds no CUDA device")
     torch.set_num_threads(placement.threads)
@@ -59,16 +58,16 @@ def open_product(size: int, placement: Placement) -> Callable[[], None]:
 
 
 class LoopTrainer(TorchTrainer):
-    """The tutorials' loop over rows gathered on the device, through the model as it is or compiled."""
+    """The tutorials' loop, with rows gathered on the device, and the plain or the compiled model."""
 
     def __init__(self, problem: Problem, placement: Placement) -> None:
         super().__init__(problem, placement)
-        # The compiled model shares its parameters with the plain one, which predicts: for other rows than a batch
-        # has, and without gradients, the compiled one would be compiled again.
+        # The compiled model shares its parameters with the plain one. Predictions use the plain one, because the
+        # compiled one would be compiled again for another number of rows, and for computing without gradients.
         self.forward: Callable[[Batch], Tensor] = compiled(self.model) if placement.mode == "compile" else self.model
 
     def reset(self, params: Params) -> None:
-        """Copy `params` in, in place, so that nothing is compiled anew, and start the optimizer afresh."""
+        """Copy `params` in, in place, so that nothing is compiled again, and make a new optimizer."""
         self.model.load(params)
         self.optimizer = make_optimizer(self.problem.optimizer, self.model)
 
@@ -77,7 +76,7 @@ class LoopTrainer(TorchTrainer):
         return torch.stack([self.step(*self.batch(rows)) for rows in order])
 
     def step(self, inputs: Batch, targets: Tensor) -> Tensor:
-        """Take one step; return the loss before it."""
+        """Take one step; return the loss before the update."""
         self.optimizer.zero_grad()
         loss = self.loss(self.forward(inputs), targets)
         loss.backward()
@@ -86,10 +85,10 @@ class LoopTrainer(TorchTrainer):
 
 
 def compiled(model: nn.Module) -> Callable[[Batch], Tensor]:
-    """Return the model through `torch.compile`.
+    """Return the model compiled by `torch.compile`.
 
-    Words are the only inputs whose shape changes from step to step: PyTorch compiles for the first number of them, and
-    once more, at the second, for any number.
+    Words are the only inputs whose shape changes from step to step. PyTorch compiles for the number of words of the
+    first step and, at the second step, once more for any number.
     """
-    torch.compiler.reset()  # an earlier trainer's compilations would count against the limit of this one's
+    torch.compiler.reset()  # an earlier trainer's compilations would count towards the limit of recompilations
     return torch.compile(model)

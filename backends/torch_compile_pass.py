@@ -1,4 +1,4 @@
-"""Mode `compile-pass` of PyTorch: a whole pass as one compiled function, its optimizer written out."""
+"""Mode `compile-pass` of PyTorch: a whole pass as one compiled function, including the optimizer."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class CompilePassTrainer(TorchTrainer):
         self.gradients_and_loss = torch.func.grad_and_value(loss_of)
         self.loops = not self.gathers_words and self.device.type == "cpu"
         if self.loops:
-            # A loop that updates in place cannot hold a transformation (PyTorch 2.13), only the operations it comes to.
+            # A loop with in-place updates cannot contain a transform (PyTorch 2.13), only the operations it expands to.
             batch = self.batch(torch.arange(problem.batch_size))
             self.gradients_and_loss = make_fx(self.gradients_and_loss)(self.parameters, *batch)
-        torch.compiler.reset()  # an earlier trainer's compilations would count against the limit of this one's
+        torch.compiler.reset()  # an earlier trainer's compilations would count towards the limit of recompilations
         self.one_step = torch.compile(self.plain_step, fullgraph=True, dynamic=False)
         self.whole_pass = torch.compile(self.plain_pass, fullgraph=True)
 
     def reset(self, params: Params) -> None:
-        """Copy `params` in and clear the optimizer's state; compiled functions go on with the same tensors."""
+        """Copy `params` in and clear the optimizer's state. The tensors stay the same, so nothing is compiled again."""
         self.model.load(params)
         for slot in self.slots:
             for state in slot.values():
@@ -50,7 +50,7 @@ class CompilePassTrainer(TorchTrainer):
 
     @torch.no_grad()
     def steps(self, order: Tensor) -> Tensor:
-        """Call the compiled pass, or the compiled step for each; return the losses [steps]."""
+        """Call the compiled pass, or the compiled step for each step; return the losses [steps]."""
         rates = self.rates(len(order))
         self.taken += len(order)
         if self.loops:
@@ -65,8 +65,8 @@ class CompilePassTrainer(TorchTrainer):
         def goes_on(step: Tensor, losses: Tensor) -> Tensor:
             return step[0] < len(losses)
 
-        # What the loop hands on is new each time round; what it only refers to, parameters and optimizer state, may
-        # change in place. The step is a tensor [1], because a number would be fixed when the loop is compiled.
+        # Values carried from one iteration to the next must be new tensors; parameters and optimizer state, which the
+        # loop only refers to, may change in place. The step is a tensor [1]: a number would become a constant.
         def body(step: Tensor, losses: Tensor) -> tuple[Tensor, Tensor]:
             loss = self.plain_step(order[step][0], None, rates[step][0])
             return step + 1, losses.index_copy(0, step, loss[None])
@@ -75,7 +75,7 @@ class CompilePassTrainer(TorchTrainer):
         return losses
 
     def plain_step(self, rows: Tensor, words: Words | None, rates: Tensor) -> Tensor:
-        """Take one step on the rows [batch], whose words are given where there are any; return the loss before it."""
+        """Take one step on the rows [batch], with their words if there are any; return the loss before the update."""
         batch = self.batch(rows) if words is None else (words, self.targets[rows])
         gradients, loss = self.gradients_and_loss(self.parameters, *batch)
         for name, parameter in self.parameters.items():
@@ -83,7 +83,7 @@ class CompilePassTrainer(TorchTrainer):
         return loss
 
     def rates(self, steps: int) -> Tensor:
-        """Return what changes from step to step [steps, 2]: Adam's rate and the correction of its second moment."""
+        """Return what differs between steps [steps, 2]: Adam's rate and the bias correction of its second moment."""
         optimizer = self.problem.optimizer
         rates = np.full((steps, 2), optimizer.learning_rate)
         if isinstance(optimizer, Adam):
@@ -94,14 +94,14 @@ class CompilePassTrainer(TorchTrainer):
 
 
 def varying(words: Words) -> Words:
-    """Return the words, marked as another number of them in each batch: one compilation serves all."""
+    """Return the words, with their number marked as variable, so that one compilation is enough for all batches."""
     torch._dynamo.mark_dynamic(words.words, 0)
     torch._dynamo.mark_dynamic(words.counts, 0)
     return words
 
 
 def update(optimizer: Optimizer, p: Tensor, g: Tensor, state: list[Tensor], rates: Tensor) -> None:
-    """Take one step on one parameter, in place, with the step's `rates` [2]."""
+    """Update one parameter in place, with the step's `rates` [2]."""
     match optimizer:
         case SGD(rate):
             p.sub_(rate * g)

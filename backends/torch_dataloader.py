@@ -1,4 +1,4 @@
-"""Mode `dataloader` of PyTorch: the loop of its tutorials to the letter."""
+"""Mode `dataloader` of PyTorch: exactly the loop of its tutorials."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class DataLoaderTrainer(TorchTrainer):
         self.inputs, self.targets = move(self.inputs, "cpu"), self.targets.cpu()
 
     def reset(self, params: Params) -> None:
-        """Copy `params` in and start the optimizer afresh."""
+        """Copy `params` in and make a new optimizer."""
         self.model.load(params)
         self.optimizer = make_optimizer(self.problem.optimizer, self.model)
 
     def steps(self, order: Tensor) -> Tensor:
-        """Take the steps one by one, and wait for the loss of each; return their losses [steps]."""
+        """Take the steps one by one, waiting for the loss of each; return the losses [steps]."""
         losses = []
         for inputs, targets in self.loader(order):
             self.optimizer.zero_grad()
@@ -41,7 +41,7 @@ class DataLoaderTrainer(TorchTrainer):
             batches = every if self.problem.full_batch else order.tolist()
             return DataLoader(Documents(self.inputs, self.targets), batch_sampler=batches, collate_fn=collate)
         rows = TensorDataset(self.inputs, self.targets)
-        if self.problem.full_batch:  # nothing to collate: without a batch size an index is a batch
+        if self.problem.full_batch:  # nothing to collate: without a batch size, an index gives a whole batch
             return DataLoader(rows, batch_size=None, sampler=[slice(None)] * len(order))
         return DataLoader(rows, batch_sampler=order.tolist())
 
@@ -63,7 +63,7 @@ class Documents(Dataset):
 
 
 def collate(rows: list[tuple[Tensor, Tensor, Tensor]]) -> tuple[Words, Tensor]:
-    """Join documents to a batch, as the tutorial on text classification does."""
+    """Join documents to a batch, as in the tutorial on text classification."""
     words, counts, targets = zip(*rows, strict=True)
     starts = torch.tensor([0, *map(len, words)], dtype=torch.int32).cumsum(0, dtype=torch.int32)
     return Words(torch.cat(words), starts, torch.cat(counts)), torch.stack(targets)

@@ -25,10 +25,10 @@ from backends.contract import (
 
 
 class Words(NamedTuple):
-    """Documents as `F.embedding_bag` takes them."""
+    """Documents in the format of `F.embedding_bag`."""
 
     words: Tensor  # [entries]
-    starts: Tensor  # where each document begins, and where the last one ends [documents + 1]
+    starts: Tensor  # start of each document, and end of the last one [documents + 1]
     counts: Tensor  # [entries]
 
 
@@ -50,7 +50,7 @@ def take(inputs: Batch, rows: Tensor) -> Batch:
     begins = inputs.starts[rows]
     lengths = inputs.starts[rows + 1] - begins
     starts = F.pad(lengths.cumsum(0, dtype=torch.int32), (1, 0))
-    # Entry i of the batch is entry i - (begin of its document in the batch) + (its begin in the whole).
+    # Entry i of the batch is entry i - (start of its document in the batch) + (start of the document in `inputs`).
     shifts = torch.repeat_interleave(begins - starts[:-1], lengths)
     entries = torch.arange(len(shifts), device=rows.device) + shifts
     return Words(inputs.words[entries], starts, inputs.counts[entries])
@@ -65,7 +65,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class EmbeddingSumLayer(nn.Module):
-    """A sum of word embeddings, each times its count, and a bias."""
+    """A sum of word embeddings, each multiplied by its count, and a bias."""
 
     def __init__(self, vocabulary: int, outputs: int) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class Network(nn.Module):
         return flow
 
     def load(self, params: Params) -> None:
-        """Copy weights [inputs, outputs] and biases into the parameters, which stay the same tensors."""
+        """Copy weights [inputs, outputs] and biases into the existing parameter tensors."""
         for target, source in zip(self.matrices(), params, strict=True):
             for part, array in zip(target, source, strict=True):
                 part.copy_(torch.tensor(array))
@@ -127,7 +127,7 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # outputs [batch, out
 
 
 def make_optimizer(optimizer: Optimizer, model: nn.Module) -> torch.optim.Optimizer:
-    """Return PyTorch's own optimizer of the same semantics."""
+    """Return PyTorch's own optimizer with the same semantics."""
     parameters = model.parameters()
     match optimizer:
         case SGD(rate):

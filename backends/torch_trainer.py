@@ -1,4 +1,4 @@
-"""What all modes of PyTorch share: model and data on one device. How the steps are taken is for each mode to say."""
+"""What all modes of PyTorch share: model and data on one device. Each mode defines how the steps are taken."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TorchTrainer(ABC):
         """Take the steps of `order` [steps, batch]; return their losses [steps]."""
         losses = self.steps(torch.tensor(self.problem.gathered(order)).to(self.device))
         if self.device.type == "cuda":
-            torch.cuda.synchronize()  # the losses may be there before the last update is done
+            torch.cuda.synchronize()  # the losses may be ready before the last update is finished
         return losses.cpu().numpy()
 
     @abstractmethod
@@ -57,5 +57,5 @@ class TorchTrainer(ABC):
         return self.model.params()
 
     def peak_device_memory_bytes(self) -> int | None:
-        """Return the most memory that tensors have taken on a GPU; None on the CPU."""
+        """Return the peak memory of tensors on a GPU; None on the CPU."""
         return torch.cuda.max_memory_allocated() if self.device.type == "cuda" else None

@@ -1,8 +1,8 @@
-"""The front door `pytest bench`: every task, backend and mode as a benchmark of pytest-benchmark.
+"""`pytest bench`: every task, backend and mode as a benchmark of pytest-benchmark.
 
 Nothing is timed here. The jobs of the selected tests run first, interleaved, each in a process of its own, as
-`bench run` runs them. Then each test reports its times to pytest-benchmark through a virtual clock: one round for
-each process, as long as its median steady pass.
+`bench run` does. Then each test reports its times to pytest-benchmark through a virtual clock: one round for each
+process, as long as its median steady pass.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class VirtualClock:
         self.now_s = 0.0
 
     def __call__(self) -> float:
-        """Return the seconds that have passed so far."""
+        """Return the virtual time in seconds."""
         return self.now_s
 
 
 CLOCK = VirtualClock()
-COMPARED = (  # of a line of the result table
+COMPARED = (  # columns of the result table
     *("ratio", "ratio_low", "ratio_high", "verdict", "fastest", "detectable", "flags", "noisy_blocks"),
     *("cores_busy", "flops_per_s", "flops_share"),
 )
@@ -48,18 +48,18 @@ ROWS = choose_rows(Choice(tasks=("all",)), has_gpu=bool(gpu_names()))
 
 
 class RowFailed(Exception):
-    """Raised inside the benchmark, where it keeps the row out of pytest-benchmark's tables and files."""
+    """Raised inside a benchmark, so that the row does not get into pytest-benchmark's tables and files."""
 
 
 @pytest.fixture
 def row(task: str, backend: str, mode: str, device: Device) -> Row:
-    """Return the row that a test is for; its parameters are texts, since pytest-benchmark stores no others."""
+    """Return the row of a test. Its parameters are strings, the only kind that pytest-benchmark stores."""
     return Row(task=task, backend=backend, mode=mode, device=device, precision="float32")
 
 
 @pytest.fixture
 def samples(row: Row, finished: Run) -> list[Record]:
-    """Return the row's records; skip where it cannot run here."""
+    """Return the row's records; skip the test if the row cannot run here."""
     records = [record for record in finished.records if record.job.row == row]
     if all(record.status == "unsupported" for record in records):
         pytest.skip(records[0].reason)
@@ -68,8 +68,8 @@ def samples(row: Row, finished: Run) -> list[Record]:
 
 @pytest.fixture(scope="session")
 def compared(finished: Run) -> dict[Row, RowSummary]:
-    """Return what the run says of each row, as in the result table."""
-    from bench.analysis.summary import summarise  # scipy takes a second to import: not while tests are only collected
+    """Return the columns of each row, as in the result table."""
+    from bench.analysis.summary import summarise  # imports scipy, which takes a second: not during collection
 
     return {summary.row: summary for summary in summarise((finished,))}
 
@@ -96,7 +96,7 @@ def test_training(
 
 
 def play(rounds: Iterator[float]) -> None:
-    """Let the time of one round pass."""
+    """Advance the clock by the time of one round."""
     CLOCK.now_s += next(rounds)
 
 
@@ -110,7 +110,7 @@ def replay(samples: list[Record], standing: Standing) -> Iterator[float]:
 
 
 def extra_info(samples: list[Record], summary: RowSummary) -> dict[str, Any]:
-    """Return what pytest-benchmark has no field for, in types that its files can hold."""
+    """Return numbers that pytest-benchmark has no field for, in types that its files can contain."""
     from bench.analysis.columns import summary_columns
 
     columns = summary_columns(summary)
@@ -131,7 +131,7 @@ def extra_info(samples: list[Record], summary: RowSummary) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Return a number as JSON knows it: None for one that is not finite."""
+    """Return a number for JSON: None if it is not finite."""
     if isinstance(value, str):
         return value
     return float(value) if value is not None and math.isfinite(value) else None

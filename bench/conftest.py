@@ -1,4 +1,4 @@
-"""Runs the jobs of the selected benchmarks before the first of them is reported."""
+"""Runs the jobs of all selected benchmarks before the first one is reported."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from bench.tasks import HEADLINE
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the user choose how long to measure, as in `bench run`."""
+    """Add the options that limit the measurement, as in `bench run`."""
     group = parser.getgroup("levelfield")
     group.addoption("--workers", type=_workers, help="take exactly N samples per row; no early stopping")
     group.addoption(
         "--detect",
         type=_detect,
         default=f"{EFFECT:.0%}",
-        help="sample until a difference of this percentage would be detected",
+        help="sample until a difference of this percentage is detectable",
     )
     group.addoption(
         "--minutes",
@@ -61,7 +61,7 @@ def _minutes(text: str) -> float:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the headline tasks where the user selects nothing; -k, -m and the names of tests select among all."""
+    """Keep only the headline tasks unless the user selects tests by -k, -m or name."""
     if config.option.keyword or config.option.markexpr or any("::" in argument for argument in config.args):
         return
     left_out = [item for item in items if _is_ours(item) and _row(item).task not in HEADLINE]
@@ -71,7 +71,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def finished(request: pytest.FixtureRequest) -> Run:
-    """Run the jobs of all selected tests, interleaved, into a run file; return what is in it."""
+    """Run the jobs of all selected tests, interleaved, into a run file; return its content."""
     rows = tuple(_row(item) for item in request.session.items if _is_ours(item))
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
@@ -82,7 +82,7 @@ def finished(request: pytest.FixtureRequest) -> Run:
 
 
 def measure(rows: tuple[Row, ...], option: Callable[[str], Any], console: Console) -> Run:
-    """Begin a run of these rows and carry it out; return what its file holds. Raises `UserError`."""
+    """Begin a run of these rows and carry it out; return the content of its file. Raises `UserError`."""
     setup = make_setup(None, TIME_LIMIT_S, None)
     goal = Goal(workers=option("--workers"), effect=option("--detect"), time_s=option("--minutes") * 60)
     plan = Plan(rows=rows, threads=setup.threads, settings={}, goal=goal, seed=random_seed())

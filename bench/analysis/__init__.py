@@ -1,1 +1,1 @@
-"""Is a difference real: statistics, comparisons, flags and tables of numbers."""
+"""Is a difference real? Statistics, comparisons, flags and tables of numbers."""

@@ -1,4 +1,4 @@
-"""Finding the row that other rows are compared with. Pure."""
+"""Finds the row that other rows are compared with. Pure."""
 
 from __future__ import annotations
 

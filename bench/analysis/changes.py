@@ -1,8 +1,8 @@
-"""What changed from one run to another, row by row. Pure.
+"""Compares two runs row by row. Pure.
 
-The runs share no blocks, and the machine may have been faster during one of them. So every row is tested twice: by its
-times, and by its times divided by the calibration loop of their block. A row is called slower, faster or equivalent
-only where both tests say so, and its interval covers the intervals of both.
+The runs share no blocks, and the machine may have been faster during one of them. So every row is tested twice: with
+its times, and with its times divided by the calibration loop of their block. A row is called slower, faster or
+equivalent only if both tests agree, and its interval covers the intervals of both.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from bench.records.schema import Row
 
 Kind = Literal[
     "slower", "wrong", "missing", "inconclusive", "too few blocks", "faster", "equivalent", "new"
-]  # the order in which they are shown
+]  # in the order in which they are shown
 KINDS: tuple[Kind, ...] = Kind.__args__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What became of a row."""
+    """How a row changed."""
 
     row: Row
     kind: Kind
     then_s: float | None = None  # median over processes of their median steady pass
     now_s: float | None = None
-    ratio: float | None = None  # now over then
+    ratio: float | None = None  # now / then
     interval: Interval | None = None
     detectable: float = math.inf
     reason: str = ""
 
 
 def changes(then: Run, now: Run, effect: float) -> tuple[Change, ...]:
-    """Return what became of each row of two runs, the worst first. `effect` is the size of a change that matters."""
+    """Return how each row of two runs changed, the worst first. `effect` is the smallest change that matters."""
     before, after = good_times(then), good_times(now)
     standings = standings_of(then), standings_of(now)
     rows = list(dict.fromkeys((*then.header.rows, *now.header.rows)))
@@ -52,13 +52,13 @@ def changes(then: Run, now: Run, effect: float) -> tuple[Change, ...]:
 
 
 def good_times(run: Run) -> dict[Row, dict[int, float]]:
-    """Return the logarithm of the median steady pass, by row and block, of all rows that are ranked."""
+    """Return the logarithm of the median steady pass in seconds of all ranked rows, by row and block."""
     standings = standings_of(run)
     return {row: times for row, times in log_times(run.last_records).items() if standings[row].ranked}
 
 
 def _one_sided(row: Row, then: Standing, now: Standing) -> Change:
-    """Return the change of a row that is ranked in one of the runs at most."""
+    """Return the change of a row that is ranked in only one of the runs, or in neither."""
     if now.ranked:
         return Change(row=row, kind="new", reason=f"then: {then.why_not}")
     kind: Kind = "wrong" if now.cause == "wrong" else "missing"
@@ -70,7 +70,7 @@ def judge_changes(
 ) -> dict[Row, Change]:
     """Return the change of each row from its times by block, logarithms of seconds, in both runs."""
     speeds = log_loops(then), log_loops(now)
-    if not all(speeds):  # times over the loop of one run alone are in units of their own
+    if not all(speeds):  # without loops in both runs, scaled times would have different units
         speeds = {}, {}
     plain = {row: (list(pair[0].values()), list(pair[1].values())) for row, pair in times.items()}
     scaled = {
@@ -95,7 +95,7 @@ def judge_changes(
 
 
 def log_loops(run: Run) -> dict[tuple[str, int], float]:
-    """Return the logarithm of the calibration loop around each block, by task and number."""
+    """Return the mean logarithm of the calibration loops around each block, in seconds, by task and block number."""
     return {
         (block.task, block.block): fmean(math.log(typical_s(each)) for each in (block.before, block.after) if each)
         for block in run.blocks
@@ -104,12 +104,12 @@ def log_loops(run: Run) -> dict[tuple[str, int], float]:
 
 
 def speed_change(then: Run, now: Run) -> Estimate:
-    """Return how much longer the calibration loop takes now, as a logarithm."""
+    """Return the logarithm of the ratio of the calibration loops, now / then."""
     return estimate_apart(list(log_loops(now).values()), list(log_loops(then).values()))
 
 
 def _scaled(row: Row, blocks: Mapping[int, float], speed: Mapping[tuple[str, int], float]) -> list[float]:
-    """Return logarithms of times over the calibration loop; where a block has none, over that of the other blocks."""
+    """Return logarithms of time / calibration loop; a block without a loop uses that of the other blocks."""
     usual = fmean(speed.values()) if speed else 0.0
     return [time - speed.get((row.task, block), usual) for block, time in blocks.items()]
 
@@ -128,7 +128,7 @@ def too_slow(found: Iterable[Change], limit: float) -> list[Change]:
 
 
 def undecided(found: Iterable[Change], limit: float) -> list[Change]:
-    """Return the rows that may be slower by more than the limit, and those that cannot be compared."""
+    """Return the rows that may be slower by more than the limit, or that cannot be compared."""
     open_kinds = ("missing", "inconclusive", "too few blocks")
     return [
         change

@@ -1,4 +1,4 @@
-"""The columns of tables for programs: what they are called, and what stands in them. Pure."""
+"""The columns of tables for programs: names and values. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.records.schema import ParityResult, Record, Row
 
 
 def process_columns(context: Context, record: Record) -> dict[str, Any]:
-    """Return the line of a process: its job, outcome, times and quality, and the parity of its row."""
+    """Return the line of a process: its job, status, times and quality, and the parity of its row."""
     job, parity = record.job, context.parity.get(record.job.row)
     flags = context.flags.get(job.row, ())
     return {
@@ -24,7 +24,7 @@ def process_columns(context: Context, record: Record) -> dict[str, Any]:
         "settings": msgspec.json.encode(job.settings).decode(),
         "threads": job.threads,
         "block": job.block,
-        "effect": context.run.header.goal.effect,  # the size of a difference that the run aims to see
+        "effect": context.run.header.goal.effect,  # the size of the difference that the run aims to detect
         "status": record.status,
         "reason": record.reason,
         "started": record.started,
@@ -66,7 +66,7 @@ def _departures(parity: ParityResult | None, *names: str) -> dict[str, float | N
 def summary_columns(each: RowSummary) -> dict[str, Any]:
     """Return the line of a row.
 
-    `ratio` is to the fastest row, `baseline_ratio` to the baseline where one was asked for; both with an interval and
+    `ratio` compares with the fastest row, `baseline_ratio` with the baseline if there is one; both have an interval and
     a verdict.
     """
     interval, quality = each.pass_interval, _quality(each.first)
@@ -98,12 +98,12 @@ def summary_columns(each: RowSummary) -> dict[str, Any]:
 
 
 def _or_nan(number: int | None) -> float:
-    """Return a number for a column of numbers: a column of nothing but None would be one of objects."""
+    """Return NaN for None: pandas would make a column of only None one of objects, not of numbers."""
     return math.nan if number is None else number
 
 
 def _versus(prefix: str, versus: Versus | None) -> dict[str, Any]:
-    """Return the columns of a row beside another one."""
+    """Return the columns of a row compared with another row."""
     found = versus.comparison if versus else None
     interval = found.interval if found else None
     columns = {
@@ -119,10 +119,10 @@ def _versus(prefix: str, versus: Versus | None) -> dict[str, Any]:
 
 
 def point_columns(point: Point, keys: Iterable[str]) -> dict[str, Any]:
-    """Return the line of a point of a sweep: its settings, the cost of a step, then what the line of its row holds.
+    """Return the line of a point of a sweep: its settings, the cost of a step, then the columns of its row.
 
-    `step_s` is the median pass over its number of steps, with the interval of that; `flops_per_step` are those of the
-    model's matrix products.
+    `step_s` is the median pass / the number of its steps, with its interval; `flops_per_step` counts the model's matrix
+    products.
     """
     interval, summary = point.step_interval, summary_columns(point.summary)
     first = {

@@ -1,6 +1,6 @@
 """Warnings about a row's times, from what its processes recorded. Pure.
 
-A flag that is `unfair` means that the times are not comparable with those of other rows: the row is shown, not ranked.
+An `unfair` flag means that the times are not comparable with those of other rows: the row is shown but not ranked.
 """
 
 from __future__ import annotations
@@ -12,34 +12,34 @@ from statistics import median
 
 from bench.records.schema import Record, Resources, Row, Timing
 
-LEFT_SHARE = 0.01  # of a pass, that may be unfinished when the clock stops
-LEFT_FLOOR_S = 50e-6  # two readings of the parameters differ by as much for other reasons
-READY_SHARE = 1.25  # of the granted cores: threads that are ready to run, on average, beside one that hands out work
-VANISHED_SHARE = 0.1  # of the CPU time
-COUNTABLE_S = 0.2  # kernels count CPU and waiting time in ticks of up to 10 ms: what is shorter cannot be judged by it
-CORES_SHARE = 1.05  # of the granted cores: CPU time over wall time
-TREND = 1.1  # last passes over first ones
+LEFT_SHARE = 0.01  # of a pass: work that may be unfinished when the clock stops
+LEFT_FLOOR_S = 50e-6  # two readings of the parameters can differ by as much for other reasons
+READY_SHARE = 1.25  # of the granted cores: average threads ready to run, in addition to one that distributes work
+VANISHED_SHARE = 0.1  # of the CPU time: used by threads that ended within the measured passes
+COUNTABLE_S = 0.2  # kernels count CPU and waiting time in ticks of up to 10 ms, which is too coarse for shorter windows
+CORES_SHARE = 1.05  # of the granted cores: CPU time / wall time
+TREND = 1.1  # last passes / first passes
 TREND_PASSES = 6
 SPIKE = 3.0  # times the median pass
-SPIKE_S = 5e-3  # nothing compiles faster
+SPIKE_S = 5e-3  # no compiler is faster
 BOUND_SHARE = 1.02  # of the fastest matrix product
 PHASES_SHARE = 0.01
-PHASES_FLOOR_S = 0.02  # between a worker's last line and its parent's clock
+PHASES_FLOOR_S = 0.02  # time between a worker's last measurement and its parent's
 
 
 @dataclass(frozen=True)
 class ProcessTimes:
-    """What one process of a row recorded, and what it had been granted."""
+    """What one process of a row recorded, and what it was granted."""
 
     timing: Timing
     resources: Resources
     threads: int
-    bound_flops_per_s: float  # fastest matrix product of any framework in the run, on the same device
+    bound_flops_per_s: float  # rate of the fastest matrix product of any framework in the run, on the same device
 
 
 @dataclass(frozen=True)
 class Flag:
-    """A sentence on what is wrong."""
+    """A warning about the times of a row."""
 
     sentence: str
     unfair: bool
@@ -59,13 +59,13 @@ def flags_of(records: Iterable[Record]) -> dict[Row, tuple[Flag, ...]]:
 
 
 def unfair(records: Iterable[Record]) -> dict[Row, list[str]]:
-    """Return the sentences of the unfair flags, for each row that has any."""
+    """Return the sentences of the unfair flags of each row that has any."""
     raised = {row: [flag.sentence for flag in flags if flag.unfair] for row, flags in flags_of(records).items()}
     return {row: sentences for row, sentences in raised.items() if sentences}
 
 
 def product_bounds(records: Iterable[Record]) -> dict[tuple[str, str], float]:
-    """Return the fastest matrix product that any framework reached, by device and precision."""
+    """Return the rate of the fastest matrix product of any framework, in FLOP/s, by device and precision."""
     bounds: dict[tuple[str, str], float] = {}
     for record in records:
         if record.timing is not None:
@@ -84,13 +84,13 @@ def flags(samples: Sequence[ProcessTimes]) -> tuple[Flag, ...]:
 
 
 def _typical(samples: Sequence[ProcessTimes], number: Callable[[ProcessTimes], float]) -> float:
-    """Return the median over processes: one that was disturbed accuses nobody."""
+    """Return the median over processes, so that one disturbed process raises no flag."""
     return median(map(number, samples))
 
 
 def unfinished(samples: Sequence[ProcessTimes]) -> str:
     """Work goes on after `train` has returned."""
-    # The shortest of each: what is left after every pass is in the shortest too, and what disturbs is not.
+    # The shortest reading of each: work that is left after every pass is in it too, and disturbances are not.
     left_s = _typical(samples, lambda sample: min(sample.timing.read_s) - min(sample.timing.reread_s))
     pass_s = _typical(samples, lambda sample: sample.timing.pass_s)
     if left_s <= max(LEFT_SHARE * pass_s, LEFT_FLOOR_S):
@@ -114,15 +114,15 @@ def crowded(samples: Sequence[ProcessTimes]) -> str:
 
 
 def uncounted(samples: Sequence[ProcessTimes]) -> str:
-    """Threads come and go, whose waiting nobody can tell.
+    """Short-lived threads used CPU time; their waiting time cannot be measured.
 
-    That is no unfair advantage by itself: no process can keep more cores busy than it was granted.
+    That is not unfair by itself: no process can keep more cores busy than it was granted.
     """
     samples = _countable(samples)
     if not samples:
         return ""
     share = _typical(samples, lambda each: each.timing.steady.vanished_cpu_s / max(each.timing.steady.cpu_s, 1e-9))
-    return f"threads that came and went used {share:.0%} of its CPU time" if share > VANISHED_SHARE else ""
+    return f"short-lived threads used {share:.0%} of its CPU time" if share > VANISHED_SHARE else ""
 
 
 def _countable(samples: Sequence[ProcessTimes]) -> list[ProcessTimes]:
@@ -139,7 +139,7 @@ def escaped(samples: Sequence[ProcessTimes]) -> str:
     granted = samples[0].threads
     cores = max(sample.resources.cores or 0 for sample in samples)
     if cores > granted:
-        return f"made {cores} cores its own, {granted} granted"
+        return f"set its CPU affinity to {cores} cores, {granted} granted"
     samples = _countable(samples)
     if not samples:
         return ""
@@ -148,7 +148,7 @@ def escaped(samples: Sequence[ProcessTimes]) -> str:
 
 
 def too_fast(samples: Sequence[ProcessTimes]) -> str:
-    """The model's operations are done faster than the machine can multiply matrices."""
+    """The model's operations took less time than the fastest matrix product of the run allows."""
     share = _typical(samples, achieved_share)
     if share <= BOUND_SHARE:
         return ""
@@ -156,13 +156,13 @@ def too_fast(samples: Sequence[ProcessTimes]) -> str:
 
 
 def achieved_share(sample: ProcessTimes) -> float:
-    """Return the model's operations a second over those of the fastest matrix product."""
+    """Return the model's FLOP/s divided by those of the fastest matrix product."""
     timing = sample.timing
     return timing.flops_per_pass / max(timing.pass_s, 1e-9) / sample.bound_flops_per_s
 
 
 def drifting(samples: Sequence[ProcessTimes]) -> str:
-    """Passes get slower, or faster, within a process, and do so in most processes."""
+    """Passes become slower, or faster, within most processes."""
     trends = [_trend(sample.timing.steady_s) for sample in samples if len(sample.timing.steady_s) >= TREND_PASSES]
     if not trends:
         return ""
@@ -181,7 +181,7 @@ def _trend(steady_s: Sequence[float]) -> float:
 
 
 def recompiling(samples: Sequence[ProcessTimes]) -> str:
-    """The same pass is far slower than the others in most processes. One process alone may have been disturbed."""
+    """The same pass is far slower than the others in most processes; a single process may have been disturbed."""
     if len(samples) < 2:
         return ""
     counts = Counter(number for sample in samples for number in _spikes(sample.timing.passes_s))
@@ -191,7 +191,7 @@ def recompiling(samples: Sequence[ProcessTimes]) -> str:
     if times <= len(samples) / 2:
         return ""
     others = " and others" if sum(count == times for count in counts.values()) > 1 else ""
-    return f"compiles anew? Pass {number + 1}{others} took over {SPIKE:g} times the median in {times} processes"
+    return f"compiles again? Pass {number + 1}{others} took over {SPIKE:g} times the median in {times} processes"
 
 
 def _spikes(passes_s: Sequence[float]) -> list[int]:

@@ -1,4 +1,4 @@
-"""Runs as pandas frames, made from what is computed without pandas: a line a process, a row, or a point of a sweep."""
+"""Runs as pandas frames, with one line per process, per row, or per point of a sweep."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.records.runfile import Run, read_runs
 
 
 def load(paths: str | Path | Iterable[str | Path]) -> pd.DataFrame:
-    """Return one line per process of these run files: its job, outcome, times, quality, and the parity of its row.
+    """Return one line per process of these run files: its job, status, times, quality, and the parity of its row.
 
     Times are in seconds; `passes_s` and `losses` hold tuples. Raises `bench.records.runfile.NotARunFile`.
     """
@@ -35,7 +35,7 @@ def summary_frame(rows: Iterable[RowSummary]) -> pd.DataFrame:
 
 
 def scaling_frame(sweep: Sweep) -> pd.DataFrame:
-    """Return one line per row and point of a sweep; `size` is where the point stands on the axis of its panel."""
+    """Return one line per row and point of a sweep; `size` is the position of the point on the axis of its panel."""
     sizes = {point.summary.row: panel.size(point) for panel in sweep.panels for point in panel.points}
     return pd.DataFrame(
         [point_columns(point, sweep.keys) | {"size": sizes[point.summary.row]} for point in sweep.points]

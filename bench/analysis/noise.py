@@ -1,4 +1,4 @@
-"""Whether something else used the machine while a block ran. Pure. Noisy blocks are reported, and they count."""
+"""Did something else use the machine while a block ran? Noisy blocks are reported, but not left out. Pure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from statistics import median
 from bench.machine.calibration import jitter, typical_s
 from bench.records.schema import Block, Calibration
 
-SLOWER = 1.1  # than in the other blocks
-CHANGED = 1.1  # from the begin of a block to its end
-UNSTEADY = 0.5  # the ninth of ten loops over the median one
-FOREIGN_CORES = 0.2  # kept busy by others
+SLOWER = 1.1  # than the median over all blocks
+CHANGED = 1.1  # from the beginning of a block to its end
+UNSTEADY = 0.5  # excess of the 90th percentile of the loops over their median
+FOREIGN_CORES = 0.2  # kept busy by other processes or virtual machines
 
 
 def usual_s(blocks: Iterable[Block]) -> float:
@@ -21,7 +21,7 @@ def usual_s(blocks: Iterable[Block]) -> float:
 
 
 def noise(block: Block, usual_loop_s: float) -> str:
-    """Return a sentence on what disturbed a block; empty for a quiet block."""
+    """Return a sentence about what disturbed a block; empty for a quiet block."""
     calibrations = _calibrations(block)
     loops_s = [typical_s(calibration) for calibration in calibrations]
     if loops_s and max(loops_s) > SLOWER * usual_loop_s:
@@ -33,7 +33,7 @@ def noise(block: Block, usual_loop_s: float) -> str:
     if block.foreign_cores is not None and block.foreign_cores > FOREIGN_CORES:
         return f"other processes kept {block.foreign_cores:.1f} cores busy"
     if block.stolen_cores is not None and block.stolen_cores > FOREIGN_CORES:
-        return f"the hypervisor gave {block.stolen_cores:.1f} cores to others"
+        return f"the hypervisor gave {block.stolen_cores:.1f} cores to other virtual machines"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""What a run tells of each of its processes: its own numbers, and what the other lines of the file add. Pure."""
+"""The numbers of each process of a run: its own, and those that depend on other lines of the run file. Pure."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ NO_NUMBERS: Mapping[str, Any] = dict.fromkeys((*AS_RECORDED, *DERIVED))
 
 @dataclass(frozen=True)
 class Context:
-    """What a run says of a process beside the record of the process."""
+    """What a run contains about a process besides its record."""
 
     run: Run
     parity: Mapping[Row, ParityResult]
     bounds: Mapping[tuple[str, str], float]  # fastest matrix product in FLOP/s, by device and precision
     flags: Mapping[Row, tuple[Flag, ...]]
-    noise: Mapping[tuple[str, int], str]  # what disturbed a block, by task and number of the block
+    noise: Mapping[tuple[str, int], str]  # what disturbed a block, by task and block number
 
     @classmethod
     def of(cls, run: Run) -> Self:
-        """Gather what the run holds."""
+        """Collect the context from a run."""
         usual_loop_s = usual_s(run.blocks)
         return cls(
             run=run,
@@ -46,11 +46,11 @@ class Context:
         )
 
     def noise_of(self, record: Record) -> str:
-        """Return what disturbed the block of a process, empty where nothing did."""
+        """Return what disturbed the block of a process, empty if nothing did."""
         return self.noise.get((record.job.row.task, record.job.block), "")
 
     def numbers_of(self, record: Record) -> Mapping[str, Any]:
-        """Return the numbers of a process by the names of their columns, None for one that was not timed."""
+        """Return the numbers of a process by column name; None if the process was not timed."""
         row = record.job.row
         if record.timing is None:
             return NO_NUMBERS
@@ -58,7 +58,7 @@ class Context:
 
 
 def numbers(timing: Timing, bound_flops_per_s: float) -> dict[str, Any]:
-    """Return what was recorded of a process and what follows from it; the bound is that of its device and precision."""
+    """Return recorded and derived numbers of a process; the bound is that of its device and precision."""
     pass_s = timing.pass_s
     flops_per_s = timing.flops_per_pass / max(pass_s, 1e-9)
     return {
@@ -66,7 +66,7 @@ def numbers(timing: Timing, bound_flops_per_s: float) -> dict[str, Any]:
         "first_pass_s": timing.passes_s[0],
         "steady_passes_s": sum(timing.steady_s),  # all of them together
         "pass_s": pass_s,
-        "first_call_s": timing.passes_s[0] - pass_s,  # what the first call costs over a steady one
+        "first_call_s": timing.passes_s[0] - pass_s,  # extra time of the first pass over a steady one
         "rows_per_s": timing.steps_per_pass * timing.rows_per_step / max(pass_s, 1e-9),
         "cores_busy": timing.steady.cpu_s / max(timing.steady.window_s, 1e-9),
         "flops_per_s": flops_per_s,  # of the model's matrix products

@@ -15,7 +15,7 @@ from bench.analysis.stats import Interval, median_interval
 from bench.analysis.sweep import Axis, Curve, Panel, Point, by_curve
 from bench.records.runfile import Run
 
-FIT_POINTS = 3  # of different FLOPs: a line through two fits whatever they are
+FIT_POINTS = 3  # with different FLOPs: a line through two points always fits
 Step = tuple[float, float]  # FLOPs and seconds
 
 # Overhead and rate
@@ -23,24 +23,24 @@ Step = tuple[float, float]  # FLOPs and seconds
 
 @dataclass(frozen=True)
 class Cost:
-    """step_s = overhead_s + FLOPs / flops_per_s, as well as that fits."""
+    """A fitted cost of a step: step_s = overhead_s + FLOPs / flops_per_s."""
 
     overhead_s: float
-    flops_per_s: float  # infinite where the time does not grow with the FLOPs
-    misfit: float  # largest difference of the fit from a measured time, as a share of that
+    flops_per_s: float  # infinite if the time does not grow with the FLOPs
+    misfit: float  # largest difference between the fit and a measured time, as a share of that time
     overhead: Interval | None = None  # over blocks, s
     rate: Interval | None = None  # over blocks, FLOP/s
 
     def step_s(self, flops: Array) -> Array:
-        """Return the time of a step of so many FLOPs."""
+        """Return the fitted time of a step with this number of FLOPs, in seconds."""
         return self.overhead_s + flops / self.flops_per_s
 
 
 def fit(flops: Array, step_s: Array) -> Cost | None:
-    """Return the cost that fits these points [points] best; None for fewer than `FIT_POINTS` sizes.
+    """Return the cost that fits these points [points] best; None for fewer than `FIT_POINTS` different FLOPs.
 
-    Least squares of the relative differences, so that a point of microseconds counts as one of seconds, with neither
-    part below 0 (Lawson and Hanson 1974).
+    Non-negative least squares (Lawson and Hanson 1974) on relative differences, so that a point of microseconds counts
+    as much as one of seconds.
     """
     if len(set(flops)) < FIT_POINTS:
         return None
@@ -52,9 +52,9 @@ def fit(flops: Array, step_s: Array) -> Cost | None:
 
 
 def costs(run: Run, points: Iterable[Point]) -> dict[Curve, Cost]:
-    """Return the fitted cost of each curve that is ranked at all its points.
+    """Return the fitted cost of each curve whose points are all ranked.
 
-    Intervals are those of the median of fits of single blocks: a block has every point once.
+    The intervals are those of the median over fits to single blocks: each block has every point once.
     """
     blocks = _steps_by_block(run)
     found = {}
@@ -75,7 +75,7 @@ def costs(run: Run, points: Iterable[Point]) -> dict[Curve, Cost]:
 
 
 def _steps_by_block(run: Run) -> dict[Curve, dict[int, list[Step]]]:
-    """Return a step of every process that ended well, by curve and block."""
+    """Return the FLOPs and seconds of a step of every successful process, by curve and block."""
     found: dict[Curve, dict[int, list[Step]]] = {}
     for record in run.last_records:
         timing = record.timing
@@ -96,14 +96,14 @@ def _fit_of(steps: Sequence[Step]) -> Cost | None:
 
 @dataclass(frozen=True)
 class Crossing:
-    """Between two neighbouring points another row becomes the fastest."""
+    """Another row becomes the fastest between two neighbouring points."""
 
     before: str  # backend and mode
     after: str
-    low: float  # places of the two points on the axis
+    low: float  # positions of the two points on the axis
     high: float
-    at: float | None  # between them, by a straight line through the logarithms; None between categories
-    sure: bool  # whether the run can tell the two rows apart at both points
+    at: float | None  # position in between, by linear interpolation of the logarithms; None between categories
+    sure: bool  # whether the difference of the two rows is significant at both points
 
 
 def crossings(panel: Panel) -> list[Crossing]:
@@ -129,7 +129,7 @@ def crossings(panel: Panel) -> list[Crossing]:
 def _crossing(
     axis: Axis, low: float, high: float, before: Curve, after: Curve, curves: Mapping[Curve, Mapping[float, Point]]
 ) -> Crossing | None:
-    """Return how the winner at `low` gives way to the winner at `high`; None where one of them lacks a point."""
+    """Return the crossing from the winner at `low` to the winner at `high`; None if one of them lacks a point."""
     a, b = curves[before], curves[after]
     if high not in a or low not in b:
         return None

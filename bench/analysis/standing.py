@@ -1,8 +1,8 @@
 """Which rows of a run are ranked, and why the others are not. Pure.
 
-A row is ranked where every one of its processes ended well, the parity check found that it computes what its task
-defines, and no flag says that its times mislead. All that compares rows asks here: result tables, the stopping rule,
-`bench compare` and `pytest bench`.
+A row is ranked if all its processes were successful, the parity check found that it computes what its task defines,
+and no flag says that its times are unfair. Everything that compares rows uses this module: result tables, the stopping
+rule, `bench compare` and `pytest bench`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Standing:
     """Whether a row is compared with other rows and, if not, why."""
 
     cause: Cause | None = None  # None for a row that is ranked
-    reason: str = ""  # for people; several lines where a process left a traceback
+    reason: str = ""  # for people; several lines if a process left a traceback
 
     @property
     def ranked(self) -> bool:
@@ -51,10 +51,12 @@ def standings_of(run: Run) -> dict[Row, Standing]:
 def standings(
     rows: Iterable[Row], parity: Mapping[Row, ParityResult], records: Iterable[Record]
 ) -> dict[Row, Standing]:
-    """Return the standing of each row by its last parity result and the last record of each of its jobs."""
+    """Return the standing of each row from its last parity result and the last record of each of its jobs."""
     records = list(records)
     recorded = {record.job.row for record in records}
-    failures = {record.job.row: record for record in reversed(records) if record.status != "ok"}  # the first of each
+    failures = {
+        record.job.row: record for record in reversed(records) if record.status != "ok"
+    }  # the first failure of each row
     misleading = unfair(records)
     return {
         row: _failed(failures.get(row))
@@ -72,7 +74,7 @@ def _failed(record: Record | None) -> Standing | None:
 
 
 def _unproven(result: ParityResult | None, *, recorded: bool) -> Standing | None:
-    """Return why a row of which no process failed is not known to be right; None where it is."""
+    """Return why a row without failed processes is not known to be right; None if it is right."""
     if result is not None and result.agrees is False:
         return Standing("wrong", f"parity: {result.reason}")
     if result is not None and result.status != "ok":

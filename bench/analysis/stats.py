@@ -1,15 +1,15 @@
 """Intervals, verdicts and detectable differences, from samples in blocks. Pure.
 
-A sample is one process: the logarithm of its median steady pass. What is compared is the mean, over the blocks that
-both rows have, of the difference of their logarithms: the logarithm of a ratio. A drift of the machine moves both
+A sample is one process: the logarithm of its median steady pass. Two rows are compared by the mean, over the blocks
+that both have, of the difference of their logarithms: the logarithm of a ratio. A drift of the machine changes both
 rows of a block alike and cancels.
 
-Interval: the bootstrap over blocks, at percentiles that are wider than the nominal ones by as much as Student's
-distribution is wider than the normal one (Hesterberg 2015, "What Teachers Should Know About the Bootstrap", The
-American Statistician 69). With a handful of blocks plain percentiles, BCa ones too, cover some 90 % instead of 95 %.
+Interval: a bootstrap over blocks. Its percentiles are widened by as much as Student's distribution is wider than the
+normal one (Hesterberg 2015, "What Teachers Should Know About the Bootstrap", The American Statistician 69). With a
+handful of blocks, plain percentiles, and BCa ones too, cover about 90 % instead of 95 %.
 
-Verdicts: Student's test on the same differences, and two one-sided ones for equivalence (Schuirmann 1987), both
-corrected for the number of comparisons by Holm's method (1979).
+Verdicts: Student's t-test on the same differences, and two one-sided t-tests for equivalence (Schuirmann 1987), both
+corrected for multiple comparisons by Holm's method (1979).
 """
 
 from __future__ import annotations
@@ -24,12 +24,15 @@ from scipy import stats
 
 from backends.contract import Array
 
-MIN_BLOCKS = 6  # below, no interval: no bootstrap mean of five is outside all five, however far the truth is
-# Intervals and tests are computed at 3 % so that 5 % is true: of few blocks the bootstrap is a little too narrow, and
-# a run that ends when its intervals are tight ends too often when they are too tight by chance. At a nominal 95 %,
-# intervals of simulated runs hold the truth in 90 to 94 %; so, in 93 to 97 % (tests/analysis/test_simulation.py).
+# Below this number there is no interval: five blocks all lie on one side of the true mean in 6 % of cases, and no
+# bootstrap mean leaves their range.
+MIN_BLOCKS = 6
+# Intervals and tests use a nominal level of 3 % so that the actual level is 5 %: with few blocks the bootstrap is a
+# little too narrow, and a run that ends when its intervals are narrow often ends when they are too narrow by chance.
+# In simulated runs, intervals at a nominal 95 % contain the true ratio in 90 to 94 % of cases; these do in 93 to 97 %
+# (tests/analysis/test_simulation.py).
 LEVEL = 0.03
-POWER = 0.95  # of the test, for a difference that is called detectable
+POWER = 0.95  # of the test, for a difference to be called detectable
 RESAMPLES = 9_999
 
 Verdict = Literal["faster", "slower", "equivalent", "inconclusive", "too few blocks"]
@@ -38,7 +41,7 @@ K = TypeVar("K")
 
 @dataclass(frozen=True)
 class Interval:
-    """Where a number is, with 95 % confidence."""
+    """A 95 % confidence interval."""
 
     low: float
     high: float
@@ -46,7 +49,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean of logarithms: what it is, how far off it may be, and from how many blocks."""
+    """A mean of logarithms, its standard error, and the number of blocks."""
 
     mean: float
     error: float  # standard error
@@ -69,16 +72,16 @@ class Judgement:
 
 
 def estimate(differences: Sequence[float] | Array) -> Estimate:
-    """Return the mean of differences [blocks] and its standard error, which is infinite for fewer than two."""
+    """Return the mean of differences [blocks] and its standard error, which is infinite for fewer than two blocks."""
     values = np.asarray(differences)
     count = len(values)
     error = float(values.std(ddof=1)) / math.sqrt(count) if count > 1 else math.inf
     return Estimate(float(values.mean()) if count else math.nan, error, max(count - 1, 0), count)
 
 
-def estimate_apart(mine: Sequence[float], others: Sequence[float]) -> Estimate:
+def estimate_apart(row: Sequence[float], others: Sequence[float]) -> Estimate:
     """Return the difference of two means of samples that share no blocks (Welch 1947)."""
-    a, b = estimate(mine), estimate(others)
+    a, b = estimate(row), estimate(others)
     variance = a.error**2 + b.error**2
     parts = sum(each.error**4 / each.freedom for each in (a, b) if each.freedom)
     freedom = variance**2 / parts if parts and math.isfinite(variance) else float(min(a.freedom, b.freedom))
@@ -94,24 +97,24 @@ def interval(differences: Sequence[float] | Array) -> Interval | None:
 
 
 def median_interval(values: Sequence[float]) -> Interval | None:
-    """Return the interval of the median of values, between two of them (exact for any distribution; Conover 1999)."""
+    """Return an interval of the median whose ends are two of the values (exact for any distribution; Conover 1999)."""
     if len(values) < MIN_BLOCKS:
         return None
     found = stats.quantile_test(values, p=0.5).confidence_interval(0.95)
     return Interval(float(found.low), float(found.high))
 
 
-def interval_apart(mine: Sequence[float], others: Sequence[float]) -> Interval | None:
-    """Return the interval of the ratio exp(mean of mine - mean of others), whose blocks are resampled apart."""
-    fewest = min(len(mine), len(others))
+def interval_apart(row: Sequence[float], others: Sequence[float]) -> Interval | None:
+    """Return the interval of the ratio exp(mean of row - mean of others), whose blocks are resampled apart."""
+    fewest = min(len(row), len(others))
     if fewest < MIN_BLOCKS:
         return None
-    samples = np.asarray(mine), np.asarray(others)
+    samples = np.asarray(row), np.asarray(others)
     return _bootstrap(samples, lambda a, b, axis=-1: a.mean(axis) - b.mean(axis), widened(fewest))
 
 
 def widened(count: int) -> float:
-    """Return the confidence at which percentiles of the bootstrap of `count` samples are to be read."""
+    """Return the confidence level whose bootstrap percentiles are used for `count` samples."""
     quantile = math.sqrt(count / (count - 1)) * stats.t.ppf(1 - LEVEL / 2, count - 1)
     return float(1 - 2 * stats.norm.sf(quantile))
 
@@ -122,7 +125,7 @@ def _mean(values: Array, axis: int = -1) -> Array:
 
 
 def _bootstrap(samples: tuple[Array, ...], statistic: object, confidence: float) -> Interval:
-    if all(np.ptp(values) == 0 for values in samples):  # a clock that tells the same each time
+    if all(np.ptp(values) == 0 for values in samples):  # all times are equal, as with a coarse clock
         ratio = math.exp(statistic(*samples))  # type: ignore[operator]
         return Interval(ratio, ratio)
     found = stats.bootstrap(
@@ -137,7 +140,7 @@ def _bootstrap(samples: tuple[Array, ...], statistic: object, confidence: float)
 
 
 def p_different(found: Estimate) -> float:
-    """Return the probability of a difference as large where there is none."""
+    """Return the p-value of a difference: the probability of one at least as large if there is none."""
     if found.blocks < 2:
         return 1.0
     if found.error == 0:
@@ -146,7 +149,7 @@ def p_different(found: Estimate) -> float:
 
 
 def p_equivalent(found: Estimate, effect: float) -> float:
-    """Return the probability of a difference as small where it is a ratio of 1 + `effect`, or 1 / (1 + `effect`)."""
+    """Return the p-value of equivalence: a difference as small if the ratio is 1 + `effect` or 1 / (1 + `effect`)."""
     if found.blocks < 2:
         return 1.0
     room = math.log1p(effect) - abs(found.mean)
@@ -156,7 +159,7 @@ def p_equivalent(found: Estimate, effect: float) -> float:
 
 
 def holm(p_values: Mapping[K, float]) -> dict[K, float]:
-    """Return p-values corrected so that all of them together err as rarely as one alone (Holm 1979)."""
+    """Return p-values corrected for multiple comparisons (Holm 1979)."""
     corrected: dict[K, float] = {}
     largest, remaining = 0.0, len(p_values)
     for key, p in sorted(p_values.items(), key=lambda item: item[1]):
@@ -167,7 +170,7 @@ def holm(p_values: Mapping[K, float]) -> dict[K, float]:
 
 
 def detectable(error: float, freedom: float, comparisons: int) -> float:
-    """Return the smallest difference that is found with probability `POWER`, one of so many comparisons."""
+    """Return the smallest difference that is found with probability `POWER` among `comparisons` comparisons."""
     if not math.isfinite(error) or freedom < 1:
         return math.inf
     quantiles = stats.t.ppf(1 - LEVEL / (2 * max(1, comparisons)), freedom) + stats.t.ppf(POWER, freedom)
@@ -175,10 +178,10 @@ def detectable(error: float, freedom: float, comparisons: int) -> float:
 
 
 def judge(found: Mapping[K, Estimate], effect: float) -> dict[K, Judgement]:
-    """Return the verdict on each comparison; all of them are one family, for which p-values are corrected.
+    """Return the verdict on each comparison; p-values are corrected for all of them as one family.
 
-    A significant difference of any size is called faster or slower, unless it is significantly smaller than `effect`:
-    then the two are equivalent.
+    A significant difference of any size is called faster or slower, unless it is also significantly smaller than
+    `effect`: then the verdict is equivalent.
     """
     enough = {key: each for key, each in found.items() if each.blocks >= MIN_BLOCKS}
     different = holm({key: p_different(each) for key, each in enough.items()})
@@ -200,9 +203,9 @@ def _verdict(found: Estimate, different: float, equivalent: float) -> Verdict:
 
 
 def blocks_needed(found: Estimate, judged: Judgement, effect: float) -> float:
-    """Return about how many blocks, as steady as those so far, would detect the difference that was estimated.
+    """Return about how many blocks, with the same scatter as those so far, would detect the estimated difference.
 
-    Where that is below `effect`: how many would detect a difference of `effect`, or show that there is none.
+    If that is below `effect`: how many would detect a difference of `effect`, or show equivalence.
     """
     if not math.isfinite(judged.detectable):
         return float(MIN_BLOCKS)
@@ -210,6 +213,6 @@ def blocks_needed(found: Estimate, judged: Judgement, effect: float) -> float:
     return max(float(found.blocks), found.blocks * (math.log1p(judged.detectable) / wanted) ** 2)
 
 
-def shared(mine: Mapping[int, float], others: Mapping[int, float]) -> list[float]:
-    """Return mine - others for the blocks that both have, in their order."""
-    return [mine[block] - others[block] for block in sorted(mine.keys() & others.keys())]
+def shared(row: Mapping[int, float], others: Mapping[int, float]) -> list[float]:
+    """Return row - others for the blocks that both have, in their order."""
+    return [row[block] - others[block] for block in sorted(row.keys() & others.keys())]

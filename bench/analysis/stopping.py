@@ -1,4 +1,4 @@
-"""Stopping rule: which rows need another block. Pure: it depends on the records of the earlier blocks alone."""
+"""Stopping rule: which rows need another block. Pure: it depends only on the records of the earlier blocks."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from bench.analysis.comparison import Comparisons, Times, log_times
 from bench.analysis.stats import MIN_BLOCKS, Judgement, detectable, estimate
 from bench.records.schema import Goal, Record, Row
 
-# Testing for a difference after every block finds one by chance sooner or later. So a comparison ends early only where
-# its p-value is far below that of the final test (Haybittle 1971, Peto 1976: p < 0.001; here there are more tests).
+# A test after every block finds a difference by chance sooner or later. So a comparison ends early only if its p-value
+# is far below the level of the final test (Haybittle 1971, Peto 1976: p < 0.001; here there are more tests).
 BEYOND_DOUBT = 1e-4
 
 
@@ -18,9 +18,9 @@ def still_open(
 ) -> set[Row]:
     """Return the rows that run in block number `block`, given the records of all earlier blocks.
 
-    A row that failed is not run again. If the goal is a number of workers, all other rows run in that many blocks. If
-    not, all rows run in the first `MIN_BLOCKS` blocks; after them, the rows that cannot be told from the fastest of
-    their task yet, and the fastest itself. `unranked` rows are compared with nothing.
+    A row that failed is not run again. If the goal is a number of workers, all other rows run in that many blocks.
+    Otherwise all rows run in the first `MIN_BLOCKS` blocks, and after that the rows whose comparison with the fastest
+    of their task is not settled yet, and the fastest itself. `unranked` rows are not compared.
     """
     records = [record for record in records if record.job.block < block]
     failed = {record.job.row for record in records if record.status != "ok"}
@@ -47,11 +47,11 @@ def _undecided(times: Times, effect: float) -> set[Row]:
 
 
 def settled(judged: Judgement, effect: float) -> bool:
-    """Return whether a comparison needs no more blocks: it is precise enough, or its outcome is beyond doubt."""
+    """Return whether a comparison needs no more blocks: it is precise enough, or the difference is beyond doubt."""
     return judged.detectable <= effect or judged.p_different <= BEYOND_DOUBT
 
 
 def _precise(times: Times, row: Row, effect: float) -> bool:
-    """Return whether a later run could detect a change of that size in a row that is alone in its task."""
+    """Return whether `bench compare` could detect a change of `effect` in a row that is the only one of its task."""
     found = estimate(list(times[row].values()))
     return detectable(found.error, found.freedom, 1) <= effect

@@ -1,4 +1,4 @@
-"""A run in one line a row: medians over processes, ratios to the fastest row and to a baseline. Pure."""
+"""Summary of a run by row: medians over processes, ratios to the fastest row and to a baseline. Pure."""
 
 from __future__ import annotations
 
@@ -26,46 +26,46 @@ MEDIANS = (
 
 @dataclass(frozen=True)
 class Versus:
-    """A row beside another one, which may be itself."""
+    """A row compared with another row, which may be the row itself."""
 
     other: Row
-    verdict: str  # of statistics, or what a row is called beside itself: fastest, among the fastest, baseline
-    comparison: Comparison | None  # None beside itself
+    verdict: str  # of the test; for the row itself: fastest, among the fastest, or baseline
+    comparison: Comparison | None  # None for the row itself
 
     @property
     def ratio(self) -> float:
-        """The row's time over the other's; NaN where they share no block."""
+        """The row's time divided by the other's; NaN if they share no block."""
         return self.comparison.ratio if self.comparison else 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowSummary:
-    """What a run says of a row. A number of a row without a good process is NaN."""
+    """Summary of a row of a run. Numbers are NaN if no process was successful."""
 
     run: str  # path of the run file
     row: Row
     standing: Standing
     parity: ParityResult | None
     flags: tuple[Flag, ...]
-    effect: float  # the size of a difference that the run aims to see
-    failure: Record | None  # the first process that did not end well
-    first: Record  # the first process that did, or else the failure
-    processes: int  # that ended well
-    noisy_blocks: int  # of these processes
+    effect: float  # the size of the difference that the run aims to detect
+    failure: Record | None  # the first process that failed
+    first: Record  # the first successful process, or else the failure
+    processes: int  # number of successful processes
+    noisy_blocks: int  # number of their blocks that were noisy
     pass_s: float  # median over processes of their median steady pass
     pass_min_s: float
     pass_max_s: float
     pass_interval: Interval | None  # of the median
     medians: Mapping[str, float]  # over processes, by `MEDIANS`
-    peak_memory_bytes: int | None  # the most of any process
+    peak_memory_bytes: int | None  # maximum over processes
     peak_device_memory_bytes: int | None
-    baseline: str = ""  # that was asked for
+    baseline: str = ""  # as the user named it
     to_fastest: Versus | None = None  # None for a row that is not ranked
     to_baseline: Versus | None = None
 
     @property
     def fair(self) -> bool:
-        """Whether no flag says that the times mislead."""
+        """Whether no flag says that the times are unfair."""
         return not any(flag.unfair for flag in self.flags)
 
     @property
@@ -80,16 +80,15 @@ class RowSummary:
 
     @property
     def reason(self) -> str:
-        """What the failed process, or else the parity check, said."""
+        """The reason of the failed process, or else of the parity check."""
         return self.failure.reason if self.failure else self.parity.reason if self.parity else ""
 
 
 def summarise(runs: Iterable[Run], baseline: str = "") -> tuple[RowSummary, ...]:
     """Return a summary of every row that has a record, task by task: ranked rows first, fastest first.
 
-    Rows are compared with the fastest of their task and precision, and with the row of the backend, or backend:mode,
-    that `baseline` names. Rows that are not ranked are compared with nothing. Raises `BadChoice` for a baseline of
-    which a run has no row.
+    Rows are compared with the fastest of their task and precision, and with the row that `baseline` names (a backend or
+    backend:mode). Rows that are not ranked are not compared. Raises `BadChoice` if a run has no row of the baseline.
     """
     rows = [row for run in runs for row in _rows_of(run, baseline)]
     tasks = list(dict.fromkeys(each.row.task for each in rows))
@@ -152,7 +151,7 @@ def _most(values: Iterable[int | None]) -> int | None:
 
 
 def _compared(each: RowSummary, comparisons: Comparisons, baseline: str) -> RowSummary:
-    """Return the summary with what the row is to the fastest of its task, and to the baseline."""
+    """Return the summary with the comparisons with the fastest row of the task and with the baseline."""
     each = replace(each, baseline=baseline)
     rivals = comparisons.rivals(each.row) if each.standing.ranked else []
     best, chosen = comparisons.fastest(rivals), find_row(baseline, rivals)
@@ -173,7 +172,7 @@ def _versus(comparisons: Comparisons, row: Row, other: Row, beside_itself: str) 
 
 
 def _title(comparisons: Comparisons, best: Row) -> str:
-    """Return what the fastest row may be called."""
+    """Return the verdict on the fastest row: fastest, or among the fastest."""
     others = [row for row in comparisons.rivals(best) if row != best]
     verdicts = {comparisons.verdict(row, best)[1].verdict for row in others}
     if "too few blocks" in verdicts or not others:

@@ -1,4 +1,4 @@
-"""A sweep: the rows of a run as points on axes, one axis a panel. Pure.
+"""A sweep: the rows of a run as points on axes, one axis per panel. Pure.
 
 A point of a sweep is a task with settings of its own (`bench.tasks.names.TaskRef`).
 """
@@ -20,7 +20,7 @@ from bench.tasks.names import TaskRef
 
 @dataclass(frozen=True)
 class Curve:
-    """What has a time at every point of a sweep: a row without its task."""
+    """A row without its task: it has a time at every point of a sweep."""
 
     backend: str
     mode: str
@@ -29,7 +29,7 @@ class Curve:
 
     @classmethod
     def of(cls, row: Row) -> Self:
-        """Return the curve that a row is a point of."""
+        """Return the curve that a row belongs to."""
         return cls(row.backend, row.mode, row.device, row.precision)
 
     @property
@@ -40,14 +40,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class Point:
-    """A row at one point of a sweep. NaN where it was not timed."""
+    """A row at one point of a sweep. Times are NaN if it was not timed."""
 
     task: TaskRef
     summary: RowSummary
 
     @property
     def curve(self) -> Curve:
-        """What the point is a part of."""
+        """The curve that the point belongs to."""
         return Curve.of(self.summary.row)
 
     @property
@@ -57,18 +57,18 @@ class Point:
 
     @property
     def fastest(self) -> bool:
-        """Whether no row takes less time at this point."""
+        """Whether the row is the fastest at this point."""
         versus = self.summary.to_fastest
         return versus is not None and versus.ratio == 1.0
 
     @property
     def steps(self) -> float:
-        """Steps of a pass."""
+        """Number of steps in a pass."""
         return self.summary.medians["steps_per_pass"]
 
     @property
     def step_s(self) -> float:
-        """Median pass over its number of steps."""
+        """Seconds per step: median pass / number of its steps."""
         return self.summary.pass_s / self.steps
 
     @property
@@ -79,30 +79,30 @@ class Point:
 
     @property
     def flops(self) -> float:
-        """Floating-point operations of a step, those of the model's matrix products."""
+        """Floating-point operations of the model's matrix products in a step."""
         return self.summary.medians["flops_per_pass"] / self.steps
 
 
 @dataclass(frozen=True)
 class Axis:
-    """What stands below a plot."""
+    """The horizontal axis of a plot."""
 
     label: str
     places: Mapping[TaskRef, float]
     kind: Literal["values", "flops", "categories"]
-    names: Mapping[float, str]  # of each place
+    names: Mapping[float, str]  # label of each position
 
     @property
     def of_numbers(self) -> bool:
-        """Whether there is something between two places."""
+        """Whether positions between two points have a meaning."""
         return self.kind != "categories"
 
 
 @dataclass(frozen=True)
 class Panel:
-    """The points of one combination of the settings that vary beside the first."""
+    """The points of one combination of the settings that vary, apart from the first."""
 
-    title: str  # these settings; empty where one setting alone varies
+    title: str  # these settings; empty if only one setting varies
     key: str  # the first setting that varies
     axis: Axis
     points: tuple[Point, ...]
@@ -112,13 +112,13 @@ class Panel:
         return by_curve(self.points)
 
     def size(self, point: Point) -> float:
-        """Return where a point stands on the axis."""
+        """Return the position of a point on the axis."""
         return self.axis.places[point.task]
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """All points of a sweep, in the order of the result table, and the same in panels."""
+    """All points of a sweep, in the order of the result table, and the same points by panel."""
 
     keys: tuple[str, ...]  # settings that vary
     points: tuple[Point, ...]
@@ -126,7 +126,7 @@ class Sweep:
 
 
 def sweep_of(run: Run) -> Sweep:
-    """Return the sweep that a run is; every task in it has settings of its own."""
+    """Return a run as a sweep; every task in it has settings of its own."""
     rows = summarise([run])
     tasks = {name: TaskRef.parse(name) for name in dict.fromkeys(each.row.task for each in rows)}
     points = tuple(Point(tasks[each.row.task], each) for each in rows)
@@ -142,7 +142,7 @@ def by_curve(points: Iterable[Point]) -> dict[Curve, list[Point]]:
 
 
 def varying_keys(tasks: Iterable[TaskRef]) -> tuple[str, ...]:
-    """Return the settings that vary, in the order in which they were given; of a single task, all that it has."""
+    """Return the settings that vary, in the order in which they were given; for a single task, all in its name."""
     values: dict[str, set[str]] = {}
     for task in tasks:
         for key, value in task.settings.items():
@@ -151,7 +151,7 @@ def varying_keys(tasks: Iterable[TaskRef]) -> tuple[str, ...]:
 
 
 def panels_of(points: Sequence[Point]) -> tuple[Panel, ...]:
-    """Return the points of each combination of the settings that vary beside the first."""
+    """Return the points of each combination of the settings that vary, apart from the first."""
     others = varying_keys(point.task for point in points)[1:]
     parts: dict[str, list[Point]] = {}
     for point in points:
@@ -170,10 +170,10 @@ def _panel(title: str, points: Sequence[Point]) -> Panel:
 
 
 def axis_of(flops: Mapping[TaskRef, float]) -> Axis:
-    """Return the axis of a panel, of the first setting that varies, from the FLOPs of a step of each of its tasks.
+    """Return the axis of a panel, for the first setting that varies; `flops` has the FLOPs of a step of each task.
 
-    Its values where they are numbers above 0; else the FLOPs of a step, where they tell the values apart; else the
-    values as categories.
+    Positions are the values if they are numbers above 0; else the FLOPs of a step if they differ for all values; else
+    the values as categories.
     """
     key = varying_keys(flops)[0]
     values = {task: task.settings[key] for task in flops}

@@ -1,4 +1,4 @@
-"""The command line: a file for each group of commands; `app` puts them together."""
+"""The command line: one file for each group of commands; `app` combines them."""
 
 from bench.cli.app import main
 

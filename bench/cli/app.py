@@ -40,9 +40,9 @@ for name, command in COMMANDS.items():
 
 
 def main() -> None:
-    """Run the command line; an error that a user can cause is one line and an exit code."""
+    """Run the command line; an error that a user can cause gives one line and an exit code."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # so that a closed terminal leaves no worker process behind
+        signal.signal(number, signal.default_int_handler)  # ends worker processes when the terminal is closed
     try:
         app()
     except UserError as error:

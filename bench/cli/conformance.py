@@ -1,4 +1,4 @@
-"""`bench check-backend`: does a backend keep the contract of backends?"""
+"""`bench check-backend`: does a backend satisfy the contract?"""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ WORDS = {"holds": "yes", "fails": "NO"}  # the other statuses are shown as they 
 
 
 def check_backend(
-    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Backends, of any installed package.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME", help="Backends by name, built in or from another package.")
+    ],
     mode: Modes = None,
     task: Annotated[
         list[str] | None,
@@ -30,14 +32,14 @@ def check_backend(
     data_dir: DataDir = None,
     time_limit: TimeLimit = CHECK_LIMIT_S,
 ) -> None:
-    """Check backends against everything the contract asks.
+    """Check that backends satisfy the contract.
 
-    It says how to correct what fails.
+    For each failure it says how to correct it.
     """
     from bench.conformance.examine import examination, worst
 
     names = list(dict.fromkeys(names))
-    for name in names:  # all of them before the first check, which may take minutes
+    for name in names:  # before the first check, because checks may take minutes
         require_name(name, BACKENDS, "backend")
         for each in mode or ():
             require_name(each, BACKENDS[name].modes, "mode")
@@ -74,7 +76,7 @@ def check_lines(findings: Sequence[BackendFinding]) -> list[dict[str, str]]:
 
 
 def notes(findings: Sequence[BackendFinding]) -> Iterator[str]:
-    """Yield a sentence for each reason, with the checks that it is given for."""
+    """Yield a sentence for each reason, with the checks that have it."""
     by_reason: dict[tuple[str, str], list[BackendFinding]] = {}
     for finding in findings:
         by_reason.setdefault((finding.mode, finding.reason), []).append(finding)

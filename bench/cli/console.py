@@ -1,4 +1,4 @@
-"""What several commands do with the terminal and with files: print tables and sentences, show progress, write."""
+"""Output shared by several commands: print tables and sentences, show progress, write files."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from bench.records.runfile import Run, read_runs
 from bench.report import terminal
 from bench.report.progress_bar import TerminalProgress
 
-WIDTH_OF_FILES = 200  # columns, where there is no terminal
+WIDTH_OF_FILES = 200  # columns, if the output is not a terminal
 
 
 def output() -> Console:
-    """Return the console of the standard output; where that is no terminal, one wide enough for every table."""
+    """Return the console of the standard output; if that is not a terminal, one wide enough for every table."""
     console = Console()
     return console if console.is_terminal else Console(width=WIDTH_OF_FILES)
 
@@ -34,7 +34,7 @@ def print_error(message: str) -> None:
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Write a file, and the folders that it needs. Raises `UserError` where that cannot be done."""
+    """Write a file; create the folders that it needs. Raises `UserError` if that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -43,7 +43,7 @@ def write(path: Path, content: str | bytes) -> None:
 
 
 def read(paths: Iterable[Path]) -> tuple[Run, ...]:
-    """Read run files; warn of a last line that was cut off. Raises `UserError`."""
+    """Read run files; warn about an incomplete last line. Raises `UserError`."""
     runs = read_runs(paths)
     for run in runs:
         if run.torn:
@@ -73,7 +73,7 @@ def show_results(runs: tuple[Run, ...], baseline: str) -> bool:
 
 
 def show_scaling(run: Run) -> bool:
-    """Print how cost grows, write table and plot beside the run file; return whether the times of all rows are fair."""
+    """Print how cost grows; write table and plot next to the run file; return whether all times are fair."""
     from bench.analysis.frame import scaling_frame
     from bench.analysis.scaling import costs
     from bench.analysis.sweep import sweep_of

@@ -1,4 +1,4 @@
-"""Exit codes: what they mean, and which one each kind of result gets. Pure; nothing else decides one."""
+"""Exit codes: what they mean, and which one belongs to each kind of result. Nothing else decides them. Pure."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class ExitCode(IntEnum):
     OK = 0
     FAILED = 1  # a row, a download or a claim failed, or nothing could run
     USAGE_ERROR = 2
-    PARITY_FAILED = 3  # a backend computes something else than the task defines
+    PARITY_FAILED = 3  # a backend does not compute what the task defines
     SLOWER = 4  # `bench compare --fail-on` found a slower row
-    NOT_COMPARABLE = 5  # times that mislead, runs or machines that cannot be compared, comparisons left open
-    INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+    NOT_COMPARABLE = 5  # unfair times, runs or machines that cannot be compared, inconclusive comparisons
+    INTERRUPTED = 130  # 128 + SIGINT, as in shells
 
 
 def of_error(error: UserError) -> ExitCode:
@@ -28,7 +28,7 @@ def of_error(error: UserError) -> ExitCode:
 
 
 def of_parity(statuses: Iterable[str], results: Iterable[ParityResult]) -> ExitCode:
-    """Return the code of rows with these statuses and parity results: wrong numbers first, then failures.
+    """Return the code for rows with these statuses and parity results: wrong numbers first, then failures.
 
     It is also a failure when no row could run at all.
     """
@@ -40,7 +40,7 @@ def of_parity(statuses: Iterable[str], results: Iterable[ParityResult]) -> ExitC
 
 
 def of_run(statuses: Iterable[str], results: Iterable[ParityResult], *, interrupted: bool, all_fair: bool) -> ExitCode:
-    """Return the code of a timed run: as for parity, then `NOT_COMPARABLE` where the times of a row mislead."""
+    """Return the code of a timed run: as for parity, then `NOT_COMPARABLE` if the times of a row are unfair."""
     if interrupted:
         return ExitCode.INTERRUPTED
     code = of_parity(statuses, results)
@@ -61,27 +61,27 @@ def of_comparison(kinds: Collection[str], *, slower: bool, undecided: bool) -> E
 
 
 def of_doctor(worst_level: str) -> ExitCode:
-    """Return the code of an examination of the machine, from its worst finding's level."""
+    """Return the code of `bench doctor` from the level of its worst finding."""
     return ExitCode.NOT_COMPARABLE if worst_level == "bad" else ExitCode.OK
 
 
 def of_conformance(worst_status: str, *, wrong: bool) -> ExitCode:
-    """Return the code of a backend's examination; `wrong` says that a tier of parity disagrees."""
+    """Return the code of `bench check-backend`; `wrong` says that a parity tier found a fault."""
     if wrong:
         return ExitCode.PARITY_FAILED
     return ExitCode.OK if worst_status == "holds" else ExitCode.FAILED
 
 
 def of_claims(*, all_hold: bool) -> ExitCode:
-    """Return the code of things that hold, data files found or claims of the self-test, or of which one does not."""
+    """Return `OK` if all hold (data files available, claims of the self-test), else `FAILED`."""
     return ExitCode.OK if all_hold else ExitCode.FAILED
 
 
 def of_detection(*, all_as_expected: bool) -> ExitCode:
-    """Return the code of tests of the parity check: planted faults all settled, right backends without an alarm."""
+    """Return `OK` if all faults were caught or there was no false alarm, else `PARITY_FAILED`."""
     return ExitCode.OK if all_as_expected else ExitCode.PARITY_FAILED
 
 
 def worst(codes: Iterable[ExitCode]) -> ExitCode:
-    """Return the worst of several codes of one command; a higher code is worse. `OK` of none."""
+    """Return the worst of the codes of one command, `OK` for none; a higher code is worse."""
     return max(codes, default=ExitCode.OK)

@@ -1,4 +1,4 @@
-"""`bench list`, `bench data`, `bench doctor`: what is here, and whether this machine is fit for measuring."""
+"""`bench list`, `bench data`, `bench doctor`: what is available, and whether this machine is fit for measuring."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DOCTOR_CALIBRATIONS, DOCTOR_PAUSE_S = 5, 1.0
 def list_installed() -> None:
     """List tasks, backends with their modes, and devices.
 
-    It says what is installed, and how to install the rest.
+    For each backend it says whether it is installed, or how to install it.
     """
     terminal.print_list(console.output(), gpu_names())
 
@@ -57,7 +57,7 @@ def data(
 def doctor(threads: Threads = None) -> None:
     """Check whether this machine is fit for measuring.
 
-    It says what to do about what disturbs measurements.
+    For each problem it says what to do.
     """
     from bench.machine.doctor import findings, worst
     from bench.machine.probe import probe_machine

@@ -1,4 +1,4 @@
-"""The options of the commands: each one's name, type and help text stands here once."""
+"""The options of the commands: name, type and help text of each one, defined once."""
 
 from __future__ import annotations
 
@@ -21,30 +21,31 @@ Backends = Annotated[list[str] | None, typer.Option("--backend", help="Only this
 Modes = Annotated[list[str] | None, typer.Option("--mode", help="Only this mode; repeatable.")]
 Devices = Annotated[
     Literal["cpu", "gpu", "auto"],
-    typer.Option("--device", help="Device to train on; auto: the CPU, and the GPU where one is found."),
+    typer.Option("--device", help="Device to train on; auto: the CPU, and the GPU if there is one."),
 ]
 Precisions = Annotated[
     Literal["float32", "float64"], typer.Option("--precision", help="Floating-point type of the timed runs.")
 ]
 Threads = Annotated[
-    int | None, typer.Option("--threads", min=1, help="CPU cores, and threads, of each worker process; default: all.")
+    int | None,
+    typer.Option("--threads", min=1, help="CPU cores and threads of each worker process; default: all cores."),
 ]
 Epochs = Annotated[int | None, typer.Option("--epochs", help="Short for --set epochs=N.")]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the tasks; repeatable.")
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of all tasks; repeatable.")
 ]
 Baseline = Annotated[
-    str, typer.Option("--baseline", metavar="BACKEND[:MODE]", help="Also compare every row with this one.")
+    str, typer.Option("--baseline", metavar="BACKEND[:MODE]", help="Also compare every row with this row.")
 ]
 DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="Folder of data files; default: the variable BENCH_DATA_DIR.")
+    Path | None, typer.Option("--data-dir", help="Folder of data files; default: BENCH_DATA_DIR or the cache folder.")
 ]
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, help="Take exactly N samples per row; no early stopping.")
 ]
 Detect = Annotated[
     str,
-    typer.Option("--detect", metavar="PERCENT", help="Sample until a difference of this size would be detected."),
+    typer.Option("--detect", metavar="PERCENT", help="Sample until a difference of this size is detectable."),
 ]
 Minutes = Annotated[
     float,
@@ -54,13 +55,13 @@ Minutes = Annotated[
 ]
 ScheduleSeed = Annotated[
     int | None,
-    typer.Option("--schedule-seed", min=0, help="Seed of the order of the rows, to repeat that of another run."),
+    typer.Option("--schedule-seed", min=0, help="Seed of the order of the rows; default: random."),
 ]
 Quick = Annotated[
     bool,
     typer.Option("--quick", help="One sample per row, fastest modes, few epochs, no float64 check before timing."),
 ]
-Resume = Annotated[Path | None, typer.Option("--resume", help="Continue the run of this run file.")]
+Resume = Annotated[Path | None, typer.Option("--resume", help="Continue the run in this run file.")]
 TimeLimit = Annotated[
     float, typer.Option("--time-limit", min=1, help="Seconds after which a worker process is killed.")
 ]
@@ -68,7 +69,7 @@ TimeLimit = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """The options that `bench run` and `bench sweep` share, as the user gave them."""
+    """The options that `bench run` and `bench sweep` share, with the user's values."""
 
     backend: Backends = None
     mode: Modes = None
@@ -91,10 +92,10 @@ ALLOWED_BESIDE_RESUME = ("threads", "data_dir", "time_limit", "minutes", "baseli
 
 
 def expand_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Return a command in which a parameter whose type is a dataclass is replaced by the fields of the dataclass.
+    """Return a command whose dataclass parameter is replaced by the fields of the dataclass.
 
-    Typer reads options from a function's signature and knows no groups of them. The returned function has the
-    expanded signature, and calls `command` with the dataclass put together again.
+    Typer reads options from a function's signature and does not support groups of options. The returned function has
+    the expanded signature and calls `command` with a dataclass made from the values.
     """
     signature = inspect.signature(command, eval_str=True)
     groups: dict[str, Any] = {
@@ -118,7 +119,7 @@ def expand_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def changed_settings(settings: Iterable[str] | None, epochs: int | None) -> dict[str, Any]:
-    """Return the settings that --set and --epochs change. Raises `BadSetting` for one without a value."""
+    """Return the settings that --set and --epochs change. Raises `BadSetting` for a setting without a value."""
     changes: dict[str, Any] = {}
     for setting in settings or ():
         key, equals, value = setting.partition("=")
@@ -129,13 +130,13 @@ def changed_settings(settings: Iterable[str] | None, epochs: int | None) -> dict
 
 
 def is_given(context: typer.Context, name: str) -> bool:
-    """Return whether the user typed this parameter."""
+    """Return whether the user gave this parameter."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
 
 def refuse_choices_beside_resume(context: typer.Context) -> None:
-    """Raise `BadChoice` where the user asks --resume for another run than the one that was begun."""
+    """Raise `BadChoice` if the user gave options with --resume that would change the run."""
     parameters = {str(each.name): each for each in context.command.params if each.name in context.params}
     allowed = {name: parameters[name].opts[0] for name in ALLOWED_BESIDE_RESUME if name in parameters}
     refused = [

@@ -1,4 +1,4 @@
-"""`bench parity`: does every backend compute what the tasks define?"""
+"""`bench parity`: does every backend compute what its tasks define?"""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def parity(
     data_dir: DataDir = None,
     time_limit: TimeLimit = TIME_LIMIT_S,
 ) -> None:
-    """Check in float64 that backends compute what tasks define.
+    """Check in float64 that backends compute what the tasks define.
 
     Default: all tasks, every backend and mode.
     """

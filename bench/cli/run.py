@@ -1,4 +1,4 @@
-"""`bench run` and `bench sweep`: check and time rows, write a run file, show what came of it."""
+"""`bench run` and `bench sweep`: check and time rows, write a run file, show the results."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def sweep(
     task: Annotated[str | None, typer.Argument(metavar="TASK", help="Task to train at every point.")] = None,
     vary: Annotated[
         list[str] | None,
-        typer.Option("--vary", metavar="KEY=V1,V2,...", help="A setting and its values; several make a grid."),
+        typer.Option("--vary", metavar="KEY=V1,V2,...", help="A setting and its values; repeat it for a grid."),
     ] = None,
     *,
     options: RunOptions,
@@ -80,7 +80,7 @@ def sweep(
 ) -> None:
     """Check and time a task over a grid of settings.
 
-    It shows how cost grows, and where the winner changes.
+    It shows how cost grows with size, and where the fastest row changes.
     """
     if options.resume is not None:
         refuse_choices_beside_resume(context)
@@ -138,7 +138,7 @@ def _carry_out(begun: BegunRun) -> FinishedRun:
 
 
 def _end(finished: FinishedRun, command: Literal["run", "sweep"], *, all_fair: bool) -> None:
-    """Say where the run file is, and end with the exit code of the run."""
+    """Print the path of the run file, and end with the exit code of the run."""
     run = finished.run
     if finished.interrupted:
         print(f"interrupted; finished samples are kept. Continue with: bench {command} --resume {run.path}")

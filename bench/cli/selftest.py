@@ -19,11 +19,11 @@ from bench.runs.selection import Choice, choose_rows, choose_tasks, shortened
 
 
 def selftest(
-    repetitions: Annotated[int, typer.Option("--repetitions", min=1, help="Runs of known truth.")] = 40,
+    repetitions: Annotated[int, typer.Option("--repetitions", min=1, help="Number of runs with known ratios.")] = 40,
     threads: Threads = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for selftest.md and selftest.csv.")] = Path("results"),
 ) -> None:
-    """Check the suite's own claims on samples of known truth.
+    """Check the suite's own claims on samples with known ratios.
 
     It runs on this machine and takes about twenty minutes.
     """
@@ -94,7 +94,7 @@ def alarms(
     about, stem = _about(1), out / "alarms"
     found = []
     with console.progress() as listener:
-        for of_task in trials(rows, seeds, setup, listener):  # written as they come: a whole run may take hours
+        for of_task in trials(rows, seeds, setup, listener):  # written task by task: a run may take hours
             found += of_task
             _write_pair(stem, export.listed(by_row(found), about), export.tidy(tidy(found)))
     if not found:
@@ -106,7 +106,7 @@ def alarms(
 
 
 def _about(threads: int) -> str:
-    """Return where and when this was measured."""
+    """Return a sentence about where and when this was measured."""
     from bench.report import sentences
 
     return sentences.where(this_machine(), threads, versions(), commit(), utc_now())

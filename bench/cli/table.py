@@ -27,7 +27,7 @@ def table(
         Format | None, typer.Option("--format", help="Format; default: by the name of --out, or markdown.")
     ] = None,
     baseline: Baseline = "",
-    samples: Annotated[bool, typer.Option("--samples", help="A line per sample instead of per row.")] = False,
+    samples: Annotated[bool, typer.Option("--samples", help="One line per sample instead of per row.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write instead of printing.")] = None,
 ) -> None:
     """Print the result table of run files.
@@ -64,12 +64,14 @@ def _render(runs: tuple[Run, ...], style: Format, baseline: str, *, samples: boo
 
 
 def compare(
-    then: Annotated[Path, typer.Argument(metavar="RUN_A", help="Run file of before.")],
-    now: Annotated[Path, typer.Argument(metavar="RUN_B", help="Run file to compare with it.")],
+    then: Annotated[Path, typer.Argument(metavar="RUN_A", help="The earlier run file.")],
+    now: Annotated[Path, typer.Argument(metavar="RUN_B", help="The later run file.")],
     fail_on: Annotated[
         str | None,
         typer.Option(
-            "--fail-on", metavar="PERCENT", help="Exit with 4 if a row is slower by more, with 5 if one may be."
+            "--fail-on",
+            metavar="PERCENT",
+            help="Exit with 4 if a row is slower by more than this, with 5 if one may be.",
         ),
     ] = None,
     allow: Annotated[
@@ -77,7 +79,7 @@ def compare(
         typer.Option("--allow", metavar="machine|versions|settings", help="Compare although these differ; repeatable."),
     ] = None,
 ) -> None:
-    """Show which rows became slower or faster between two runs.
+    """Show which rows became slower or faster from one run to another.
 
     A row is slower, faster, equivalent, inconclusive, wrong, missing or new in the second run.
     """
@@ -100,11 +102,11 @@ def compare(
 
 
 def _allowed_differences(a: Run, b: Run, allowed: Collection[str]) -> list[Difference]:
-    """Return how the provenance of two runs differs. Raises `NotComparable` where that was not allowed."""
+    """Return how the provenance of two runs differs. Raises `NotComparable` if a difference is not allowed."""
     differing = list(differences(a.header, b.header))
     refused = [each for each in differing if each.kind not in ("code", *allowed)]
     if refused:
         kinds = " ".join(f"--allow {kind}" for kind in dict.fromkeys(each.kind for each in refused))
         said = "; ".join(map(str, refused))
-        raise NotComparable(f"{b.path} cannot be compared with {a.path}. {said}. To compare all the same: {kinds}")
+        raise NotComparable(f"{b.path} cannot be compared with {a.path}. {said}. To compare anyway: {kinds}")
     return differing

@@ -17,7 +17,7 @@ __all__ = ["BackendConformance"]
 
 
 def __getattr__(name: str) -> object:
-    """Load the pytest class only when it is asked for: workers need nothing of this package but its checks."""
+    """Load the pytest class only when it is used: workers need only the checks of this package."""
     if name == "BackendConformance":
         from bench.conformance.suite import BackendConformance
 

@@ -1,4 +1,4 @@
-"""Checks of what a trainer does: it computes what it is told to, starts afresh, and leaves others' arrays alone."""
+"""Checks of a trainer's behaviour: right results, a full reset, and no writing to the caller's arrays."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from bench.conformance.subject import (
     require_same_params,
 )
 
-ROUNDING: dict[Precision, float] = {"float32": 1e-5, "float64": 1e-10}  # of some ten steps, all frameworks' own
-FIRST_STEP = 1e-12  # in float64; float32 leaves 1e-7
+ROUNDING: dict[Precision, float] = {"float32": 1e-5, "float64": 1e-10}  # after about ten steps
+FIRST_STEP = 1e-12  # in float64; computing in float32 would give 1e-7
 REPETITIONS = 5
-PASSES_AFTER = 4  # that a first pass is compared with
+PASSES_AFTER = 4  # passes that the first one is compared with
 
 
 def follows(subject: Subject) -> None:
-    """Losses, parameters and outputs are the reference's for whatever weights and order are handed in."""
+    """Losses, parameters and outputs agree with the reference for other weights and another order too."""
     trainer, right, case = subject.open(), subject.reference(), subject.case
     relative = ROUNDING[subject.precision]
     for initial, order, what in (
@@ -45,7 +45,7 @@ def follows(subject: Subject) -> None:
 
 
 def continues(subject: Subject) -> None:
-    """A call of `train` takes any number of steps, and the next goes on from there."""
+    """A call of `train` takes any number of steps, and the next call continues from there."""
     trainer, right, order = subject.open(), subject.reference(), subject.case.order
     calls = (order[:1], order[1:3], order[3:], order)
     for number, steps in enumerate(calls, start=1):
@@ -54,7 +54,7 @@ def continues(subject: Subject) -> None:
 
 
 def starts_afresh(subject: Subject) -> None:
-    """After `reset` the same training gives the same bits, whatever went before it."""
+    """After `reset` the same training gives the same bits, whatever was trained before."""
     trainer, case = subject.open(), subject.case
     losses = np.array(trainer.train(case.order))
     params, outputs = _kept(trainer.params()), np.array(trainer.predict(case.unseen))
@@ -70,7 +70,7 @@ def starts_afresh(subject: Subject) -> None:
 
 
 def compiles_once(subject: Subject, clock: Callable[[], float] = time.perf_counter) -> None:
-    """The first pass after `reset` takes no longer than those after it, in most of several repetitions."""
+    """The first pass after `reset` takes no longer than later ones, in most of several repetitions."""
     trainer, case = subject.open(), subject.case
 
     def pass_s() -> float:
@@ -78,7 +78,7 @@ def compiles_once(subject: Subject, clock: Callable[[], float] = time.perf_count
         trainer.train(case.order)
         return clock() - begin
 
-    pass_s()  # it may compile
+    pass_s()  # the first pass may compile
     slow_s = []
     for _ in range(REPETITIONS):
         trainer.reset(case.initial)
@@ -90,29 +90,29 @@ def compiles_once(subject: Subject, clock: Callable[[], float] = time.perf_count
         first_s, usual_s = median(each[0] for each in slow_s), median(each[1] for each in slow_s)
         raise Violation(
             f"the first pass after reset took {first_s:.2g} s and the passes after it {usual_s:.2g} s, "
-            f"in {len(slow_s)} of {REPETITIONS} repetitions; wanted all alike"
+            f"in {len(slow_s)} of {REPETITIONS} repetitions; wanted equal times"
         )
 
 
 def leaves_inputs(subject: Subject) -> None:
-    """No array that is handed in is changed, and no reference to the weights is kept."""
+    """The arrays that the caller passes in are not changed, and no reference to the weights is kept."""
     own = replace(subject, case=copied(subject.case))
     trainer, case = own.open(), own.case
     losses = np.array(trainer.train(case.order))
     trainer.predict(case.unseen)
     before = arrays(subject.case)
     for name, array in arrays(case).items():
-        require_same(array, before[name], f"{name}, handed in and then changed")
-    handed = _kept(case.initial)
-    trainer.reset(handed)
-    for part in _parts(handed):
+        require_same(array, before[name], f"{name}, passed in by the caller and then changed")
+    passed_in = _kept(case.initial)
+    trainer.reset(passed_in)
+    for part in _parts(passed_in):
         part.fill(np.nan)
-    what = "losses after the caller wrote NaN into the arrays that it had handed to reset"
+    what = "losses after the caller wrote NaN into the arrays that it had passed to reset"
     require_same(trainer.train(case.order), losses, what, "copy the arrays in reset; do not keep them")
 
 
 def gives_copies(subject: Subject) -> None:
-    """What it hands out is the caller's: training does not change it, and writing to it does not change training."""
+    """Returned arrays are copies: training does not change them, and writing to them does not change training."""
     trainer, case = subject.open(), subject.case
     _warm(trainer, subject)
     given = _handed_out(trainer, subject)
@@ -120,18 +120,18 @@ def gives_copies(subject: Subject) -> None:
     second = np.array(trainer.train(case.order))
     trainer.predict(case.unseen)
     for name, array in given.items():
-        require_same(array, kept[name], f"{name}, handed out and then changed by more training")
+        require_same(array, kept[name], f"{name}, returned and then changed by more training")
     trainer.reset(case.initial)
     _warm(trainer, subject)
     for array in _handed_out(trainer, subject).values():
         if array.flags.writeable:
             array.fill(np.nan)
-    what = "losses after the caller wrote NaN into what it was handed"
+    what = "losses after the caller wrote NaN into the returned arrays"
     require_same(trainer.train(case.order), second, what)
 
 
 def _warm(trainer: Trainer, subject: Subject) -> None:
-    """Use every method once, so that what comes after a first call is looked at too."""
+    """Use every method once, because later calls may behave differently from first ones."""
     trainer.train(subject.case.order[:1])
     trainer.predict(subject.case.unseen)
     trainer.params()
@@ -149,7 +149,7 @@ def _outputs(trainer: Trainer, subject: Subject) -> Array:
 
 
 def computes_in_precision(subject: Subject) -> None:
-    """In float64 the first step is the reference's but for rounding; parameters have the type asked for."""
+    """In float64 the first step agrees with the reference up to rounding; parameters have the requested type."""
     dtype = subject.placement.dtype
     trainer, right, order = subject.open(), subject.reference(), subject.case.order[:1]
     losses = trainer.train(order)

@@ -1,4 +1,4 @@
-"""Small made-up trainings of several kinds, for checks that take milliseconds."""
+"""Small synthetic trainings of several kinds, for checks that take milliseconds."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from backends.contract import (
 )
 from bench.tasks.seeding import epoch_order, full_order, initial_params
 
-STEPS = 5  # of a pass: an odd number, so that what alternates is seen
+STEPS = 5  # of a pass: an odd number, so that alternating behaviour is noticed
 
 
 @dataclass(frozen=True)
 class Case:
-    """One training, and what it is trained from. Its arrays can be written to: a backend that does is found out."""
+    """A training with initial weights and order. Its arrays are writable, so that a backend that writes is found."""
 
     name: str
     problem: Problem
     initial: Params
     order: Array  # of one pass, int32 [STEPS, batch]
-    unseen: Inputs  # rows to predict, another number than a batch has
+    unseen: Inputs  # rows to predict; their number differs from the batch size
 
     def other_params(self) -> Params:
-        """Return another start."""
+        """Return other initial parameters."""
         return tuple(LayerParams(*(0.5 * part + 0.1 for part in layer)) for layer in self.initial)
 
     def other_order(self) -> Array:
-        """Return the rows of a pass in another order, int32 [STEPS, batch]; the same where a step takes all rows."""
+        """Return another order of the rows, int32 [STEPS, batch]; the same one if each step takes all rows."""
         return self.order if self.problem.full_batch else self.order[::-1].copy()
 
 
@@ -81,7 +81,7 @@ def regression(precision: Precision) -> Case:
 
 
 def line(precision: Precision) -> Case:
-    """Return the least that there is to do: a line by all rows in every step, with SGD: 12 rows, 2-1."""
+    """Return the smallest training: a line, all rows in every step, with SGD: 12 rows, 2-1."""
     rng = np.random.default_rng(4)
     inputs = rng.standard_normal((12, 2)).astype(precision)
     targets = rng.standard_normal((12, 1)).astype(precision)
@@ -112,14 +112,14 @@ CASES: tuple[Callable[[Precision], Case], ...] = (classification, regression, li
 
 
 def copied(case: Case) -> Case:
-    """Return the case in arrays of its own."""
+    """Return the case with copies of its arrays."""
     problem = replace(case.problem, inputs=_copy(case.problem.inputs), targets=case.problem.targets.copy())
     initial = tuple(LayerParams(*(part.copy() for part in layer)) for layer in case.initial)
     return replace(case, problem=problem, initial=initial, order=case.order.copy(), unseen=_copy(case.unseen))
 
 
 def arrays(case: Case) -> dict[str, Array]:
-    """Return every array that a backend is handed, by what a reader would call it."""
+    """Return every array that a backend gets, by a name for people."""
     found = {"problem.targets": case.problem.targets, "order": case.order}
     for name, inputs in (("problem.inputs", case.problem.inputs), ("inputs of predict", case.unseen)):
         if isinstance(inputs, WordCounts):

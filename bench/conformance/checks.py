@@ -1,4 +1,4 @@
-"""The checks by name: what each holds a backend to, why that matters, and what is usually wrong where it fails."""
+"""The checks by name: what each one requires, why it matters, and the usual cause of a failure."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from bench.conformance.subject import Subject, Violation
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that every backend must do. `look` raises `Violation` where it does not."""
+    """One thing that every backend must do. `look` raises `Violation` if it does not."""
 
     name: str
     look: Callable[[Subject], None]
-    why: str  # it matters
-    where: str  # it is written
-    cause: str  # usual one of a failure, and what to do about it
+    why: str  # why it matters
+    where: str  # where it is specified
+    cause: str  # the usual cause of a failure, and what to do about it
     precisions: tuple[Precision, ...] = ("float32",)
-    every_case: bool = True  # False: the first case that is supported tells as much as all
-    gate: bool = False  # where it fails there is no use in trying the rest
+    every_case: bool = True  # False: the first supported case is enough
+    gate: bool = False  # if it fails, the checks after it are not run
 
     def explain(self, got: str, cause: str = "") -> str:
-        """Return the whole sentence for somebody who writes a backend."""
+        """Return the whole message for the author of a backend."""
         return f"{got}. Why it matters: {self.why}. See {self.where}. Usual cause: {cause or self.cause}."
 
 
@@ -38,17 +38,17 @@ CHECKS: dict[str, Check] = {
         Check(
             name="entry",
             look=interface.entry,
-            why="bench list and every run load all entries, and must stay quick and free of other people's frameworks",
+            why="bench list and every run load all entries; they must stay quick and must not import frameworks",
             where="Entry in backends/registry.py",
-            cause="the Entry stands in the backend's own module; put it into one that imports backends.registry alone",
+            cause="the Entry is in the module of the backend; put it into a module that imports only backends.registry",
             every_case=False,
         ),
         Check(
             name="contract",
             look=interface.contract,
-            why="the harness calls these functions, by position, and nothing else",
+            why="the harness calls only these functions, with positional arguments",
             where="Backend and Trainer in backends/contract.py",
-            cause="a name or an argument that differs; copy the signature from there",
+            cause="a name or an argument differs; copy the signature from there",
             every_case=False,
             gate=True,
         ),
@@ -57,21 +57,21 @@ CHECKS: dict[str, Check] = {
             look=interface.trains,
             why="a mode that an entry names has a row in every table",
             where="Backend.open_trainer and Trainer.train in backends/contract.py",
-            cause="a mode, layer, loss or optimizer that is not there yet; raise Unsupported in open_trainer for it",
+            cause="a mode, layer, loss or optimizer is not implemented yet; raise Unsupported in open_trainer for it",
             gate=True,
         ),
         Check(
             name="shapes",
             look=interface.shapes,
-            why="what is compared and counted is taken from these arrays as they are",
+            why="these arrays are compared and counted as they are",
             where="Trainer in backends/contract.py",
-            cause="the framework's own arrays handed out, the mean of a pass instead of the loss of each step, weights "
-            "kept as [outputs, inputs] and not transposed, or a number of rows fixed to that of a batch",
+            cause="the framework's own arrays are returned, the mean of a pass instead of the loss of each step, "
+            "weights kept as [outputs, inputs] and not transposed, or a number of rows fixed to the batch size",
         ),
         Check(
             name="follows",
             look=behaviour.follows,
-            why="every framework is timed on the same arithmetic; losses that do not depend on what is handed in are "
+            why="every framework is timed on the same arithmetic; losses that do not depend on what is passed in are "
             "no training",
             where="the formulas at the top of backends/contract.py, and Trainer",
             cause="losses kept from an earlier call, an order that is ignored, a gradient summed and not averaged, the "
@@ -82,7 +82,7 @@ CHECKS: dict[str, Check] = {
             look=behaviour.continues,
             why="an epoch is one call of train, and its end is not the end of the training",
             where="Trainer.train in backends/contract.py",
-            cause="the optimizer's state or its step count begins anew in each call of train; only reset may do that",
+            cause="the optimizer's state or its step count is reset in each call of train; only reset may do that",
             precisions=("float64",),
         ),
         Check(
@@ -95,46 +95,46 @@ CHECKS: dict[str, Check] = {
         Check(
             name="compiles once",
             look=behaviour.compiles_once,
-            why="passes after the first are timed as steady ones, and compiling in them would be counted as training",
+            why="passes after the first are timed as steady passes; compiling in them would be counted as training",
             where="Trainer.reset in backends/contract.py",
-            cause="reset makes a new model, optimizer or compiled function; copy into those that are there",
+            cause="reset makes a new model, optimizer or compiled function; copy into the existing ones",
         ),
         Check(
             name="leaves inputs",
             look=behaviour.leaves_inputs,
-            why="all trainings start from the same arrays, and a changed one would give the next another start",
+            why="all trainings start from the same arrays; after a change the next training starts from other values",
             where="Problem and Trainer.reset in backends/contract.py",
-            cause="an update in place on an array that was not copied (np.asarray and torch.from_numpy do not copy)",
+            cause="an in-place update of an array that was not copied (np.asarray and torch.from_numpy do not copy)",
         ),
         Check(
             name="gives copies",
             look=behaviour.gives_copies,
-            why="losses and parameters are kept and compared long after the training went on",
+            why="losses and parameters are kept, and compared after more training",
             where="Trainer.params and Trainer.train in backends/contract.py",
-            cause="a view of the trainer's own memory is handed out; return a copy",
+            cause="a view of the trainer's own memory is returned; return a copy",
         ),
         Check(
             name="precision",
             look=behaviour.computes_in_precision,
-            why="parity is exact only in float64, and float32 must not be timed as anything less",
+            why="parity is exact only in float64, and a float32 row must not be trained in lower precision",
             where="Placement.dtype in backends/contract.py",
-            cause="the framework's default type is used somewhere, of the weights, the optimizer's state or a constant",
+            cause="the framework's default type is used for some weights, optimizer state or constant",
             precisions=("float64", "float32"),
         ),
         Check(
             name="refuses",
             look=interface.refuses,
-            why="a device that is missing is a line in the table with a reason, not a failure",
+            why="a missing device must give a row with a reason in the table, not a failure",
             where="Unsupported in backends/contract.py",
-            cause="placement.device is not looked at; raise Unsupported for every device that cannot be had",
+            cause="placement.device is ignored; raise Unsupported for every device that is not available",
             every_case=False,
         ),
         Check(
             name="product",
             look=interface.product,
-            why="the fastest product is the bound that no training may beat",
+            why="the fastest product is an upper bound on the speed of every training",
             where="Backend.open_product in backends/contract.py",
-            cause="the function returns before the product is done, or multiplies something else",
+            cause="the function returns before the product is finished, or multiplies something else",
             every_case=False,
         ),
     )
@@ -142,9 +142,9 @@ CHECKS: dict[str, Check] = {
 
 
 def run_check(check: Check, entry: Entry, placement: Placement) -> str:
-    """Run a check on a backend; return what it could not be tried on, empty where it was tried on everything.
+    """Run a check on a backend; return the cases it could not be run on, empty if it was run on all.
 
-    Raises `Violation` where it fails, and `Unsupported` where there was nothing that it could be tried on.
+    Raises `Violation` if it fails, and `Unsupported` if no case is supported.
     """
     refused: list[str] = []
     tried = 0
@@ -161,7 +161,7 @@ def run_check(check: Check, entry: Entry, placement: Placement) -> str:
             continue
         except Violation as violation:
             raise Violation(check.explain(f"{where}{violation}", violation.cause)) from violation
-        except Exception as error:  # it is somebody else's code
+        except Exception as error:  # code of other people may raise anything
             traceback.print_exc()
             raise Violation(check.explain(f"{where}raised {type(error).__name__}: {error}")) from error
         tried += 1
@@ -169,4 +169,4 @@ def run_check(check: Check, entry: Entry, placement: Placement) -> str:
             break
     if not tried:
         raise Unsupported("; ".join(refused))
-    return f"not tried on {'; '.join(refused)}" if refused else ""
+    return f"not run on {'; '.join(refused)}" if refused else ""

@@ -1,4 +1,4 @@
-"""Examines a backend: every check of the kit in worker processes, a timed run, and the parity check."""
+"""Examines a backend: every conformance check in worker processes, a timed run, and the parity check."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ BLOCKING: tuple[CheckStatus, ...] = ("fails", "not run")
 
 WAITS = "waits"
 PARITY = "parity "  # before the name of a task
-# Trainings of some tens of milliseconds a pass, long enough for work that is left to be seen: the first that is
-# supported is timed. Most of the first one is matrix products; the second is the least that a backend can do.
+# Trainings whose passes take some tens of milliseconds, long enough that unfinished work is noticed. The first one that
+# is supported is timed: mostly matrix products, or else the smallest task that a backend can support.
 TIMED: tuple[tuple[str, dict[str, Any]], ...] = (
     (
         "mlp_regression",
@@ -43,32 +43,32 @@ TIMED: tuple[tuple[str, dict[str, Any]], ...] = (
     ("linear_fit", {"data.rows": 20_000}),
 )
 TIMED_LESSON = (
-    "Why it matters: the clock stops when train returns; what is done afterwards, or on cores that others have not, "
-    "would be time that nobody counts. See Trainer.train in backends/contract.py. Usual cause: the framework hands out "
-    "results before they are there and train does not wait for them, or placement.threads is not kept."
+    "Why it matters: the clock stops when train returns; work done afterwards, or on more cores than granted, "
+    "would not be counted. See Trainer.train in backends/contract.py. Usual cause: the framework returns before "
+    "the results are ready and train does not wait for them, or placement.threads is ignored."
 )
 PARITY_LESSON = (
     "Why it matters: a row that computes something else is not ranked. See the formulas at the top of "
-    "backends/contract.py. Usual cause: put right what the check 'follows' says first; if it holds, look at what this "
-    "task has and its cases have not: another optimizer, loss, activation or size."
+    "backends/contract.py. Usual cause: if the check 'follows' fails too, correct that first; if it passes, look at "
+    "what this task has and the cases of 'follows' do not have: another optimizer, loss, activation or size."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackendFinding:
-    """What came of one check in one mode."""
+    """The result of one check in one mode."""
 
     check: str
     mode: str
     status: CheckStatus
-    reason: str = ""  # a whole sentence where it fails; where it holds, what it was not tried on
+    reason: str = ""  # a whole sentence if it fails; the cases it was not run on if it holds
 
 
 @contextmanager
 def examination(
     backend: str, modes: Sequence[str], tasks: Sequence[str], setup: WorkerSetup, listener: Listener
 ) -> Iterator[Examination]:
-    """Yield an examination of a backend in these modes, all for none, on these tasks. Raises `BadChoice`."""
+    """Yield an examination of a backend in these modes (empty: all) on these tasks. Raises `BadChoice`."""
     require_name(backend, BACKENDS, "backend")
     known = BACKENDS[backend].modes
     for mode in modes:
@@ -86,12 +86,12 @@ def examination(
         try:
             yield examined
         finally:
-            examined.let_go()
+            examined.end_workers()
 
 
 @dataclass(kw_only=True)
 class Examination:
-    """Runs the checks on a backend as they are asked for, each once."""
+    """Runs the checks on a backend on request, each only once."""
 
     backend: str
     modes: tuple[str, ...]
@@ -101,7 +101,7 @@ class Examination:
     listener: Listener
     findings: dict[tuple[str, str], BackendFinding] = field(default_factory=dict)
     results: dict[Row, ParityResult] = field(default_factory=dict)
-    workers: dict[str, Worker] = field(default_factory=dict)  # of one mode at a time
+    workers: dict[str, Worker] = field(default_factory=dict)  # of at most one mode at a time
 
     def all(self) -> Iterator[BackendFinding]:
         """Yield every finding: the checks mode by mode, then parity."""
@@ -131,7 +131,7 @@ class Examination:
             return BackendFinding(check=name, mode=mode, status=status, reason=missing[1])
         for gate in itertools.takewhile(lambda before: before != name, CHECKS):
             if CHECKS[gate].gate and self.find(gate, mode).status in BLOCKING:
-                return BackendFinding(check=name, mode=mode, status="not run", reason=f"put right {gate!r} first")
+                return BackendFinding(check=name, mode=mode, status="not run", reason=f"correct {gate!r} first")
         if name.startswith(PARITY):
             return self._judge(self._row(name.removeprefix(PARITY), mode))
         if name == WAITS:
@@ -146,13 +146,13 @@ class Examination:
         return self._no_result(name, mode, reply, CHECKS[name].explain)
 
     def _time(self, mode: str) -> BackendFinding:
-        """Time a training, and tell what would make such times mislead."""
+        """Time a training; the check fails if a flag says that the times would be unfair."""
         for task, settings in TIMED:
             job = Job(row=self._row(task, mode), threads=self.setup.threads, block=0, settings=settings)
             request = TimeRequest(job=job, backend=BACKENDS[self.backend])
-            self.let_go()  # a sample is a process of its own
+            self.end_workers()  # a sample is a process of its own
             record = record_of(request, self._worker(mode), self.setup.time_limit_s)
-            self.let_go()
+            self.end_workers()
             if record.status != "unsupported":
                 break
         sentences = unfair([record]).get(record.job.row)
@@ -163,7 +163,7 @@ class Examination:
         return self._no_result(WAITS, mode, record, lambda got: f"{got}. {TIMED_LESSON}")
 
     def _judge(self, row: Row) -> BackendFinding:
-        """Tell what the parity tiers say of a task."""
+        """Return the finding for the parity of a task."""
         if row not in self.results:
             self._run_tiers()
         result = self.results[row]
@@ -176,8 +176,8 @@ class Examination:
         return BackendFinding(check=name, mode=row.mode, status="holds")
 
     def _run_tiers(self) -> None:
-        """Run every parity tier on the tasks asked for, in all modes that train, in one go."""
-        self.let_go()
+        """Run every parity tier on the selected tasks at once, in all modes that can train."""
+        self.end_workers()
         modes = [mode for mode in self.modes if self.find("trains", mode).status not in BLOCKING]
         rows = [self._row(task, mode) for task in self.tasks for mode in modes]
         for result in check_parity(rows, self.setup, {}, self.listener, timed=True):
@@ -185,7 +185,7 @@ class Examination:
 
     @property
     def wrong(self) -> bool:
-        """Whether a parity tier says that something else is computed."""
+        """Whether a parity tier found that the backend computes something else."""
         return any(result.agrees is False for result in self.results.values())
 
     def _row(self, task: str, mode: str) -> Row:
@@ -193,11 +193,11 @@ class Examination:
 
     def _worker(self, mode: str) -> Worker:
         if mode not in self.workers:
-            self.let_go()
+            self.end_workers()
             self.workers[mode] = self.setup.worker(self.scratch)
         return self.workers[mode]
 
-    def let_go(self) -> None:
+    def end_workers(self) -> None:
         """End the workers."""
         while self.workers:
             self.workers.popitem()[1].__exit__()
@@ -205,7 +205,7 @@ class Examination:
     def _no_result(
         self, name: str, mode: str, reply: Failure | Record, explain: Callable[[str], str]
     ) -> BackendFinding:
-        """Return what it means that a worker had no result; the failure itself does not say why that matters."""
+        """Return the finding for a worker without a result; `explain` adds why that matters."""
         if reply.status == "unsupported":
             return BackendFinding(check=name, mode=mode, status="unsupported", reason=reply.reason)
         return self._fails(name, mode, explain(f"{reply.status}: {reply.reason}"))
@@ -216,12 +216,12 @@ class Examination:
 
 
 def check_names(tasks: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of all checks, of each task's parity last."""
+    """Return the names of all checks, the parity of each task last."""
     return (*CHECKS, WAITS, *(f"{PARITY}{task}" for task in tasks))
 
 
 def worst(findings: Sequence[BackendFinding]) -> CheckStatus:
-    """Return what came of the whole: a failure first, and unsupported where no mode trained anything."""
+    """Return the worst status: a failure first, and unsupported if no mode could train anything."""
     outcomes = {finding.status for finding in findings}
     failed = next((outcome for outcome in BLOCKING if outcome in outcomes), None)
     trained = any(finding.check == "trains" and finding.status == "holds" for finding in findings)

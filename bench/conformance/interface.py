@@ -1,4 +1,4 @@
-"""Checks of what a backend is from outside: its entry, its functions, shapes and types, refusals, matrix products."""
+"""Checks of a backend's interface: its entry, functions, shapes and types, refusals, matrix products."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "peak_device_memory_bytes": (),
 }
 PRODUCT_SIZE = 1024
-CORE_FLOPS_PER_S = 2e12  # what no core of a CPU reaches; a rate that was measured would depend on what else runs
+CORE_FLOPS_PER_S = 2e12  # no CPU core reaches it; a measured limit would depend on what else is running
 IMPORT_LIMIT_S = 60.0
 LOADED_BY_IMPORT = """
 import importlib, sys
@@ -43,34 +43,34 @@ print("loaded:", *(set(sys.modules) - before))
 
 
 def entry(subject: Subject) -> None:
-    """Its fields are filled in, and loading it imports no framework."""
-    mine = subject.entry
-    if not mine.install:
+    """The fields of the entry are filled in, and loading it imports no framework."""
+    entry = subject.entry
+    if not entry.install:
         raise Violation("install is empty; wanted what a user has to type to get the framework, as 'pip install x'")
-    if len(set(mine.modes)) != len(mine.modes):
-        raise Violation(f"modes {mine.modes} name one twice; wanted each once")
-    if importlib.util.find_spec(mine.module) is None:
-        raise Violation(f"there is no module {mine.module!r} to import; wanted the one with open_trainer")
-    if mine.version() == "unknown":
+    if len(set(entry.modes)) != len(entry.modes):
+        raise Violation(f"modes {entry.modes} name one twice; wanted each once")
+    if importlib.util.find_spec(entry.module) is None:
+        raise Violation(f"there is no module {entry.module!r} to import; wanted the one with open_trainer")
+    if entry.version() == "unknown":
         raise Violation(
-            f"none of the distributions {mine.distributions} is installed, though {mine.framework} can be imported; "
-            "wanted the name that pip list shows for it, for its version stands beside the results"
+            f"none of the distributions {entry.distributions} is installed, though {entry.framework} can be imported; "
+            "wanted the name that pip list shows for it, because results are stored with its version"
         )
-    if mine.name in BUILT_IN:
-        return  # which stand in the registry itself
-    (point,) = metadata.entry_points(group=GROUP, name=mine.name)
+    if entry.name in BUILT_IN:
+        return  # built-in entries are in the registry itself
+    (point,) = metadata.entry_points(group=GROUP, name=entry.name)
     command = [sys.executable, "-P", "-c", LOADED_BY_IMPORT, point.module]
     result = subprocess.run(command, capture_output=True, text=True, timeout=IMPORT_LIMIT_S, check=False)
     if result.returncode != 0:
         raise Violation(f"import {point.module} in a fresh Python failed: {result.stderr.strip().splitlines()[-1]}")
     loaded = set(result.stdout.rpartition("loaded:")[2].split())
-    frameworks = {mine.framework, *(built_in.framework for built_in in BUILT_IN.values())}
+    frameworks = {entry.framework, *(built_in.framework for built_in in BUILT_IN.values())}
     if found := sorted(frameworks & loaded):
         raise Violation(f"importing {point.module} also imports {', '.join(found)}; wanted no framework")
 
 
 def contract(subject: Subject) -> None:
-    """The functions and the methods of a trainer are there, and can be called as the harness calls them."""
+    """The functions and the trainer's methods exist and can be called as the harness calls them."""
     for name, arguments in FUNCTIONS.items():
         _require_callable(subject.backend, f"module {subject.entry.module}", name, arguments)
     trainer = subject.open()
@@ -85,7 +85,7 @@ def _require_callable(owner: Any, what: str, name: str, arguments: tuple[str, ..
         raise Violation(f"{what} has no function {name}; wanted {call}")
     try:
         signature = inspect.signature(function)
-    except ValueError:  # compiled code does not tell
+    except ValueError:  # compiled code has no signature
         return
     try:
         signature.bind(*arguments)
@@ -94,14 +94,14 @@ def _require_callable(owner: Any, what: str, name: str, arguments: tuple[str, ..
 
 
 def trains(subject: Subject) -> None:
-    """It opens, starts, and takes a pass whose losses are finite."""
+    """The backend opens a trainer and trains a pass with finite losses."""
     losses = np.asarray(subject.open().train(subject.case.order))
     if not np.isfinite(losses).all():
         raise Violation(f"losses {losses}; wanted finite numbers, as NumPy gets from the same start")
 
 
 def shapes(subject: Subject) -> None:
-    """What it returns has the shape and the type that the contract names."""
+    """Returned values have the shapes and types of the contract."""
     trainer, case, dtype = subject.open(), subject.case, subject.placement.dtype
     for steps in (len(case.order), 1):
         _require_array(trainer.train(case.order[:steps]), (steps,), dtype, f"train(order of {steps} steps)")
@@ -143,7 +143,7 @@ def _described(value: object) -> str:
 
 
 def refuses(subject: Subject) -> None:
-    """A device that is not there is refused by `Unsupported`, with a reason."""
+    """A missing device is refused by `Unsupported`, with a reason."""
     placement = replace(subject.placement, device="gpu")
     try:
         subject.backend.open_trainer(subject.case.problem, placement)
@@ -158,7 +158,7 @@ def refuses(subject: Subject) -> None:
 
 
 def product(subject: Subject) -> None:
-    """It multiplies matrices, no faster than can be."""
+    """The backend multiplies matrices, and not faster than is possible."""
     subject.open()
     multiply = subject.backend.open_product(PRODUCT_SIZE, subject.placement)
     if not callable(multiply):

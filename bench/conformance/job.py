@@ -1,4 +1,4 @@
-"""The job of a worker process that runs one check of the conformance kit."""
+"""The job of a worker process that runs one conformance check."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from bench.harness.protocol import Done, Request
 
 
 class CheckRequest(Request[Done], frozen=True, kw_only=True):
-    """Run one check on a backend; it opens cases of its own, so that there is no task."""
+    """A request to run one check on a backend. Checks have cases of their own, so it names no task."""
 
     check: str  # its name
     backend: Entry
     placement: Placement
 
     def answer(self) -> Done:
-        """Run it. Raises `Violation` where it fails, `Unsupported` where it could be tried on nothing."""
+        """Run the check. Raises `Violation` if it fails, `Unsupported` if no case is supported."""
         return Done(note=run_check(CHECKS[self.check], self.backend, self.placement))

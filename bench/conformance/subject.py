@@ -1,4 +1,4 @@
-"""What a check looks at: a backend in one mode, opened on one case; and what it raises where something is wrong."""
+"""The subject of a check: a backend in one mode, opened on one case; and the exception for violations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.errors import UserError
 
 
 class Violation(UserError):
-    """Raised by a check: what was got and what was wanted; `cause` where it is another than the check's usual one."""
+    """Raised by a check: what was got and what was wanted; `cause` if it is not the check's usual one."""
 
     def __init__(self, message: str, cause: str = "") -> None:
         super().__init__(message)
@@ -35,13 +35,13 @@ class Subject:
         return self.entry.load()
 
     def open(self) -> Trainer:
-        """Open the backend on the case, and start it from the case's weights. Raises `Unsupported`."""
+        """Open the backend on the case and reset it to the case's weights. Raises `Unsupported`."""
         trainer = self.backend.open_trainer(self.case.problem, self.placement)
         trainer.reset(self.case.initial)
         return trainer
 
     def reference(self) -> Trainer:
-        """Open the reference on the same."""
+        """Open the reference on the same case and reset it to the same weights."""
         placement = replace(self.placement, mode="plain", device="cpu")
         trainer = numpy_reference.open_trainer(self.case.problem, placement)
         trainer.reset(self.case.initial)
@@ -49,7 +49,7 @@ class Subject:
 
     @property
     def precision(self) -> Precision:
-        """What it is opened in."""
+        """The precision that the backend is opened in."""
         return self.placement.precision
 
 
@@ -64,7 +64,7 @@ def require_same(got: Array, wanted: Array, what: str, cause: str = "") -> None:
 
 
 def require_close(got: Array, wanted: Array, what: str, relative: float, cause: str = "") -> None:
-    """Raise `Violation` unless the arrays differ by no more than a share of the largest number wanted."""
+    """Raise `Violation` if the arrays differ by more than `relative` times the largest wanted number."""
     got, wanted = np.asarray(got), np.asarray(wanted)
     if got.shape != wanted.shape:
         raise Violation(f"{what}: shape {got.shape}, wanted {wanted.shape}", cause)
@@ -76,20 +76,20 @@ def require_close(got: Array, wanted: Array, what: str, relative: float, cause: 
 
 def require_same_params(got: Params, wanted: Params, what: str) -> None:
     """Raise `Violation` unless both are the same bit for bit."""
-    for number, (mine, right) in enumerate(zip(got, wanted, strict=True), start=1):
-        for name, a, b in zip(right._fields, mine, right, strict=True):
+    for number, (layer_got, right) in enumerate(zip(got, wanted, strict=True), start=1):
+        for name, a, b in zip(right._fields, layer_got, right, strict=True):
             require_same(a, b, f"{what}, {name} of layer {number}")
 
 
 def require_close_params(got: Params, wanted: Params, what: str, relative: float) -> None:
-    """Raise `Violation` unless they differ by no more than a share of the largest number in their array."""
-    for number, (mine, right) in enumerate(zip(got, wanted, strict=True), start=1):
-        for name, a, b in zip(right._fields, mine, right, strict=True):
+    """Raise `Violation` if a part differs by more than `relative` times the largest wanted number of that part."""
+    for number, (layer_got, right) in enumerate(zip(got, wanted, strict=True), start=1):
+        for name, a, b in zip(right._fields, layer_got, right, strict=True):
             require_close(a, b, f"{what}, {name} of layer {number}", relative)
 
 
 def _first(got: Array, wanted: Array, wrong: Array) -> str:
-    """Return the first number that is wrong, beside the right one."""
+    """Return the first wrong number and the right one, for a sentence."""
     index = np.unravel_index(wrong[0], wanted.shape)
     place = f"step {index[0] + 1}" if len(index) == 1 else f"place {tuple(map(int, index))}"
     return f"{got[index]:.9g} at {place} where it should be {wanted[index]:.9g}"

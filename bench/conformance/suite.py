@@ -21,11 +21,11 @@ EXAMINED = pytest.StashKey[Examination]()
 
 
 class BackendConformance:
-    """Inherit it in a class named Test..., and name your backend; the rest is there to be narrowed."""
+    """Inherit from it in a class named Test..., and set `backend`; the other attributes narrow what is tested."""
 
     backend: ClassVar[str]
-    modes: ClassVar[tuple[str, ...]] = ()  # none: all that its entry names
-    tasks: ClassVar[tuple[str, ...]] = ("all",)  # whose parity is tested; some of them fetch data
+    modes: ClassVar[tuple[str, ...]] = ()  # empty: all modes of its entry
+    tasks: ClassVar[tuple[str, ...]] = ("all",)  # tasks whose parity is tested; some need data files
     time_limit_s: ClassVar[float] = CHECK_LIMIT_S  # of one check
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -38,13 +38,13 @@ class BackendConformance:
         except UserError as error:
             pytest.fail(str(error), pytrace=False)
         modes = self.modes or BACKENDS[self.backend].modes
-        # All checks of a mode follow each other, in one worker process.
+        # All checks of a mode run one after the other in one worker process.
         cases = [pytest.param(name, mode, id=f"{name}-{mode}") for mode in modes for name in names]
         metafunc.parametrize(ARGUMENTS, cases)
 
     @pytest.fixture
     def examined(self, request: pytest.FixtureRequest) -> Examination:
-        """Return the one examination of all tests of this class."""
+        """Return the examination that all tests of this class share."""
         node = request.node.getparent(pytest.Class)
         if EXAMINED not in node.stash:
             stack = ExitStack()

@@ -13,7 +13,7 @@ from bench.tasks.names import find_task
 
 
 def fetch_data(tasks: Iterable[str], setup: WorkerSetup, listener: DownloadListener) -> dict[str, str]:
-    """Fetch what the tasks need; return, for each task whose data cannot be had, why not."""
+    """Download missing data files of the tasks; return the reason for each task whose data are not available."""
     lost: dict[str, str] = {}
     answers: dict[str, str] = {}
     for task in tasks:
@@ -34,7 +34,7 @@ def fetch_data(tasks: Iterable[str], setup: WorkerSetup, listener: DownloadListe
 def unavailable(
     rows: Iterable[Row], lost: Mapping[str, str], backends: Mapping[str, Entry] = BACKENDS
 ) -> dict[Row, tuple[Status, str]]:
-    """Return status and reason of each row that cannot run: no framework, or no data (`lost`, by task)."""
+    """Return status and reason of each row that cannot run. `lost` has the reason for each task without data."""
     found: dict[Row, tuple[Status, str]] = {}
     for row in rows:
         missing = unavailable_backend(backends[row.backend])
@@ -46,7 +46,7 @@ def unavailable(
 
 
 def unavailable_backend(entry: Entry) -> tuple[Status, str] | None:
-    """Return status and reason where a backend cannot run here, None where it can."""
+    """Return status and reason if a backend cannot run here, None if it can."""
     if entry.fault:
         return "failed", entry.fault
     missing = entry.missing()

@@ -1,4 +1,4 @@
-"""The job of a worker process that tells how fast the machine is."""
+"""The calibration job of a worker process: it measures how fast the machine is."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from bench.machine.calibration import calibrate
 
 
 class CalibrateRequest(Request[CalibrationReply], frozen=True, kw_only=True):
-    """Time a fixed piece of work, with the threads that the process was given."""
+    """A request to time a fixed amount of work with the threads of the process."""
 
     def answer(self) -> CalibrationReply:
-        """Time it."""
+        """Time the calibration loop."""
         return CalibrationReply(calibration=calibrate(time.perf_counter))

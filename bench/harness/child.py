@@ -1,6 +1,6 @@
-"""The child process: requests in by standard input, one JSON line each, replies out by a private pipe.
+"""The child process: reads requests from standard input, one JSON line each, and writes replies to a private pipe.
 
-Only here is a framework loaded. What frameworks print goes to standard output and error, which nobody parses.
+Frameworks are imported only here. What they print goes to standard output and error, which nobody parses.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bench.tasks.datasets.fetch import DataMissing
 
 
 def main() -> None:
-    """Answer requests until there are no more. Arguments: the pipe's descriptor, and the cores to run on."""
+    """Answer requests until there are no more. Arguments: file descriptor of the pipe, and the cores to run on."""
     pipe, cores = int(sys.argv[1]), [int(core) for core in sys.argv[2].split(",")]
     if sys.platform == "linux":  # macOS cannot pin a process
         os.sched_setaffinity(0, cores)
@@ -26,11 +26,11 @@ def main() -> None:
             replies.flush()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)  # frameworks take up to a second to tidy up what the system takes back at once
+    os._exit(0)  # a normal exit would let frameworks clean up for up to a second; the system frees all at once
 
 
 def answer(line: bytes) -> Reply:
-    """Do what a line asks for; return its reply, whatever happens."""
+    """Do the job that a line asks for; return a reply in any case, after an exception too."""
     try:
         return decode_request(line).answer()
     except Unsupported as error:

@@ -1,4 +1,4 @@
-"""What blocks run on: this machine, with a process for each sample and a calibration loop between blocks."""
+"""Executors of blocks. The real one starts a process for each sample and calibrates the machine between blocks."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from bench.records.schema import Calibration, CoreTimes, Job, Record
 
 
 class Executor(Protocol):
-    """What blocks run on: a machine with a clock, a real one or, in tests, one that is made up."""
+    """Runs the jobs of blocks: a real machine with its clock or, in tests, a simulated one."""
 
     def clock(self) -> float:
-        """Return seconds."""
+        """Return the time in seconds."""
 
     def time_job(self, job: Job) -> Record:
         """Time a job in a process of its own."""
 
     def calibrate(self) -> Calibration | None:
-        """Time a fixed piece of work; None where that failed."""
+        """Time a fixed amount of work; return None if that failed."""
 
     def core_times(self) -> CoreTimes | None:
-        """Return the CPU times of the cores so far; None where the system does not tell."""
+        """Return the CPU times of the cores so far; None if the system does not report them."""
 
 
 CALIBRATION_LIMIT_S = 30.0
 
 
 class ProcessExecutor:
-    """This machine: each job is timed in a process of its own, with nothing compiled in advance."""
+    """Runs jobs on this machine, each in a process of its own with an empty compilation cache."""
 
     def __init__(self, setup: WorkerSetup, calibrator: Worker) -> None:
         self.setup = setup
@@ -51,11 +51,11 @@ class ProcessExecutor:
         return time.monotonic()
 
     def time_job(self, job: Job) -> Record:
-        """Time a job."""
+        """Time a job in a process of its own."""
         return self.run(TimeRequest(job=job, backend=self.setup.backends[job.row.backend]))
 
     def run(self, request: TimeRequest) -> Record:
-        """Return the record of a request, by a process of its own."""
+        """Run a request in a process of its own; return the record."""
         with (
             tempfile.TemporaryDirectory(prefix="levelfield-") as compile_cache,
             self.setup.worker(Path(compile_cache)) as worker,
@@ -63,7 +63,7 @@ class ProcessExecutor:
             return record_of(request, worker, self.setup.time_limit_s)
 
     def calibrate(self) -> Calibration | None:
-        """Time a fixed piece of work."""
+        """Time a fixed amount of work; return None if that failed."""
         reply = self.calibrator.run(CalibrateRequest(), CALIBRATION_LIMIT_S)
         return None if isinstance(reply, Failure) else reply.calibration
 
@@ -73,9 +73,9 @@ class ProcessExecutor:
 
 
 def record_of(request: TimeRequest, worker: Worker, time_limit_s: float) -> Record:
-    """Return the record of a timed job, with the wall time by this process's clock; where it fails, one without times.
+    """Return the record of a timed job, with the wall time measured by the parent; after a failure, one without times.
 
-    The wall time is that of the worker's process, so that a worker should be asked no more than once.
+    The wall time is the age of the worker process, so a worker must not be used for more than one timed job.
     """
     started = utc_now()
     reply = worker.run(request, time_limit_s)
@@ -86,7 +86,7 @@ def record_of(request: TimeRequest, worker: Worker, time_limit_s: float) -> Reco
 
 
 def calibrate_machine(setup: WorkerSetup, times: int, pause_s: float) -> tuple[Calibration, ...]:
-    """Time a fixed piece of work several times, with a pause between them. Raises `UserError` where it fails."""
+    """Time a fixed amount of work several times, with pauses in between. Raises `UserError` if that fails."""
     found = []
     with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch, setup.worker(Path(scratch)) as worker:
         for _ in range(times):

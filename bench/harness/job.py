@@ -1,4 +1,4 @@
-"""What a job says to the worker process that does it: the task, the placement and where data files are."""
+"""What a worker process derives from its job: the task, the placement, and where the data files are."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ def placement_of(job: Job) -> Placement:
 
 
 def find_data() -> Find:
-    """Return the function that finds data files; the parent has fetched them."""
+    """Return the function that finds data files. The parent process has downloaded them."""
     return functools.partial(find, folders=data_folders(os.environ))

@@ -1,4 +1,4 @@
-"""Times one trainer. The clock is an argument, so that tests need not wait."""
+"""Times one trainer. The clock is an argument, so that tests can use a simulated one."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from bench.tasks.training import Training
 
 Clock = Callable[[], float]
 
-MIN_STEADY_PASSES = 3  # a median of them bears one that was disturbed
+MIN_STEADY_PASSES = 3  # so that the median is not affected by one disturbed pass
 MIN_STEADY_S = 0.5
 MAX_PASSES = 200
-ENOUGH_S = 1.0  # of steady passes: no further training is begun after that, however few they were
-MAX_READINGS = 20  # of the parameters, after as many passes
+ENOUGH_S = 1.0  # of steady passes: after that no further training starts, even if there were few passes
+MAX_READINGS = 20  # of the parameters, one after each of the first passes
 REREADINGS = 3
 PRODUCTS_S = 0.1
 MIN_PRODUCTS = 5
@@ -35,14 +35,14 @@ class Measured:
     read_s: tuple[float, ...]
     steady: Steady
     losses: Array  # of the first training's steps
-    outputs: Array  # for the rows to evaluate, after the first training
+    outputs: Array  # for the test rows, after the first training
     params: Params  # after the first training
     first_pass: Params  # after its first pass
-    again: Params  # after the first pass of the second training, empty where that was not read
+    again: Params  # after the first pass of the second training; empty if that was not read
 
 
 class Stopwatch:
-    """Tells the time since it was last asked."""
+    """Measures the time between calls of `lap`."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -55,19 +55,19 @@ class Stopwatch:
 
 
 class PassTimer:
-    """Trains passes and times each; reads the parameters after the first of them, to see whether `train` waited."""
+    """Trains passes and times each; reading the parameters after the first passes shows whether `train` waited."""
 
     def __init__(self, trainer: Trainer, clock: Clock, watch: Stopwatch, keep: Container[int]) -> None:
         self.trainer = trainer
         self.clock = clock
         self.watch = watch
-        self.keep = keep  # numbers of the passes whose parameters are kept; all would take memory that is measured
+        self.keep = keep  # passes whose parameters are kept, by number; all of them would add to the measured memory
         self.kept: dict[int, Params] = {}
         self.passes_s: list[float] = []
         self.read_s: list[float] = []
 
     def train(self, orders: Sequence[Array]) -> list[Array]:
-        """Train a pass by each order; return the losses of each."""
+        """Train one pass for each order; return the losses of each pass."""
         return [self._train_pass(order) for order in orders]
 
     def _train_pass(self, order: Array) -> Array:
@@ -87,13 +87,13 @@ class PassTimer:
 def measure(trainer: Trainer, training: Training, clock: Clock, usage: Callable[[], Usage]) -> Measured:
     """Train, evaluate, and train again from the same start until there are enough steady passes.
 
-    The trainer has been reset. Only calls of `train` are timed as passes; each returns when its work is done. Whether
-    it does is looked at after each of the first ones: reading the parameters waits for what was left.
+    The trainer has been reset. Only calls of `train` are timed as passes; each must return when its work is finished.
+    The first `MAX_READINGS` passes are checked for that: reading the parameters has to wait for unfinished work.
     """
     watch = Stopwatch(clock)
     second = len(training.orders)  # the first pass of the second training
     passes = PassTimer(trainer, clock, watch, keep=(0, second))
-    trainer.params()  # a first reading costs more
+    trainer.params()  # the first reading takes longer than later ones
     checks_s = watch.lap()
     losses = passes.train(training.orders[:1])
     begin = usage()
@@ -122,7 +122,7 @@ def measure(trainer: Trainer, training: Training, clock: Clock, usage: Callable[
 
 
 def _train_again(passes: PassTimer, training: Training) -> tuple[float, float]:
-    """Train from the start until there are enough steady passes; return the seconds of resets, and between them."""
+    """Train from the start until there are enough steady passes; return the seconds of resets, and those in between."""
     resets_s = idle_s = 0.0
     while _wants_more(passes.passes_s, len(training.orders)):
         idle_s += passes.watch.lap()
@@ -133,16 +133,16 @@ def _train_again(passes: PassTimer, training: Training) -> tuple[float, float]:
 
 
 def repeat_pass(trainer: Trainer, training: Training) -> Params:
-    """Return the parameters after the first pass, taken once more: whoever replays what was seen does not end there."""
+    """Repeat the first pass and return the parameters after it; a trainer that only replays losses ends elsewhere."""
     trainer.reset(training.initial)
     trainer.train(training.orders[0])
     return trainer.params()
 
 
 def reread(trainer: Trainer, clock: Clock, settle: Callable[[], None]) -> tuple[float, ...]:
-    """Time reading the parameters when all is long finished; `settle` lets time pass and empties the caches.
+    """Time reading the parameters when all work is finished; `settle` lets time pass and empties the caches.
 
-    Just after a pass they may not be in a cache either, and what comes from memory takes longer.
+    Directly after a pass the parameters may not be in a cache either, and reading from memory takes longer.
     """
     times_s = []
     for _ in range(REREADINGS):
@@ -156,13 +156,13 @@ def reread(trainer: Trainer, clock: Clock, settle: Callable[[], None]) -> tuple[
 def _wants_more(passes_s: list[float], passes_per_training: int) -> bool:
     steady_s = passes_s[1:]
     if len(passes_s) + passes_per_training > MAX_PASSES or sum(steady_s) >= ENOUGH_S:
-        return not steady_s  # one steady pass there must be
+        return not steady_s  # at least one steady pass is needed
     return len(steady_s) < MIN_STEADY_PASSES or sum(steady_s) < MIN_STEADY_S
 
 
 def fastest_product_s(multiply: Callable[[], None], clock: Clock) -> float:
-    """Return the shortest of many calls: what the machine can do, not what it does on average."""
-    multiply()  # it may compile
+    """Return the time of the shortest of many calls: the best that the machine can do, not the average."""
+    multiply()  # the first call may compile
     begin = clock()
     times_s: list[float] = []
     while len(times_s) < MIN_PRODUCTS or clock() - begin < PRODUCTS_S:

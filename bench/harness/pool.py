@@ -1,4 +1,4 @@
-"""Shares work that is not timed out over the cores, one worker a core."""
+"""Distributes work that is not timed over the cores, one worker per core."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ U = TypeVar("U")
 
 
 def share_out(groups: list[list[T]], work: Callable[[T, Worker], U], setup: WorkerSetup, scratch: Path) -> Iterator[U]:
-    """Yield the result of `work` on each item, as they come; the items of a group have the same worker."""
+    """Yield the result of `work` on each item as it becomes available; the items of a group share a worker."""
     cores: queue.SimpleQueue[int] = queue.SimpleQueue()
     for core in setup.cores:
         cores.put(core)
@@ -32,7 +32,7 @@ def share_out(groups: list[list[T]], work: Callable[[T, Worker], U], setup: Work
                 workers.append(worker)
                 for item in group:
                     results.put(work(item, worker))
-        except BaseException as error:  # for the thread that waits for results
+        except BaseException as error:  # passed on to the thread that waits for results
             results.put(error)
         finally:
             cores.put(core)
@@ -46,7 +46,7 @@ def share_out(groups: list[list[T]], work: Callable[[T, Worker], U], setup: Work
                 if isinstance(result, BaseException):
                     raise result
                 yield result
-        except BaseException:  # the user interrupts: nobody waits for the rest
+        except BaseException:  # an error, or the user interrupted: the remaining work is not needed
             pool.shutdown(wait=False, cancel_futures=True)
             for worker in workers:
                 worker.kill()

@@ -1,4 +1,4 @@
-"""The parent's side of a worker: its environment, its start, its time limit, its end."""
+"""A worker process as seen by its parent: environment, start, time limit, end."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from bench.machine.variables import CACHE_VARIABLES, THREAD_VARIABLES
 from bench.records.schema import FAILURES, Status
 
 OUTPUT_LINES = 30
-CLOSING_S = 10  # a worker without further requests must have ended by then
+CLOSING_S = 10  # a worker whose requests have ended must exit within this time
 
 
 def worker_environment(environment: Mapping[str, str], threads: int, compile_cache: Path) -> dict[str, str]:
-    """Return the environment of a worker: every library that reads a number of threads before import gets the same."""
+    """Return the environment of a worker. All libraries that read a number of threads from it get the same number."""
     return {
         **{name: value for name, value in environment.items() if name not in CACHE_VARIABLES},
         **dict.fromkeys(THREAD_VARIABLES, str(threads)),
-        "TF_CPP_MIN_LOG_LEVEL": "2",  # TensorFlow's greetings would push an error out of the kept lines
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # JAX would take most of a GPU's memory whatever it needs
+        "TF_CPP_MIN_LOG_LEVEL": "2",  # TensorFlow's start-up messages would push an error out of the kept lines
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # JAX would reserve most of a GPU's memory
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # and so would TensorFlow
         "TORCHINDUCTOR_CACHE_DIR": str(compile_cache),
-        # With an empty cache PyTorch tries out anew which vector instructions the C++ compiler knows: half of the first
-        # call of a small model, which a user pays once a machine. What the processor has it asks all the same.
+        # With an empty cache, PyTorch tests again which vector instructions the C++ compiler supports. That is half of
+        # the first call of a small model, but users wait for it only once per machine. The processor is still queried.
         "TORCHINDUCTOR_VEC_ISA_OK": environment.get("TORCHINDUCTOR_VEC_ISA_OK", "1"),
         "PYTHONHASHSEED": "0",
     }
 
 
 class Worker:
-    """A child process that answers requests one at a time; started by the first one, and anew after a death."""
+    """A child process that answers requests one at a time; started by the first one, and again after a crash."""
 
     def __init__(self, *, cores: tuple[int, ...], environment: Mapping[str, str]) -> None:
         self.cores = cores
@@ -55,16 +55,16 @@ class Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._let_go()
+        self._end_child()
 
-    def _let_go(self) -> None:
+    def _end_child(self) -> None:
         with self.lock:
             if self.child is not None:
                 self.child.end()
                 self.child = None
 
     def kill(self) -> None:
-        """Kill the child, from another thread than the one that waits for it; there will be no other."""
+        """Kill the child for good; called from another thread than the one that waits for it."""
         with self.lock:
             self.killed = True
             if self.child is not None:
@@ -72,13 +72,13 @@ class Worker:
 
     @property
     def age_s(self) -> float:
-        """Wall time since the child was started. Raises `ValueError` where there is none."""
+        """Wall time since the child was started. Raises `ValueError` if none was started."""
         if self.child is None:
             raise ValueError("no process has been started")
         return time.monotonic() - self.child.spawned_s
 
     def run(self, request: Request[R], time_limit_s: float) -> R | Failure:
-        """Return the reply to a request, or a failure that says how the child died over it."""
+        """Return the reply to a request, or a failure that says how the child died."""
         with self.lock:
             if self.killed:
                 return Failure(status="crashed", reason="the worker was stopped")
@@ -87,18 +87,18 @@ class Worker:
             reply = self.child.ask(request, time_limit_s)
         except ChildDied as death:
             output = self.child.output()
-            self._let_go()
+            self._end_child()
             return Failure(status=death.status, reason=str(death), output=output)
-        except BaseException:  # the user interrupts
+        except BaseException:  # the user interrupted
             self.child.kill()
             raise
         if isinstance(reply, Failure) and reply.status in FAILURES:
             return replace(reply, output=self.child.output())
-        return cast(R | Failure, reply)  # `answer` of the request has returned it
+        return cast(R | Failure, reply)  # the type that `answer` of the request returns
 
 
 class ChildDied(Exception):
-    """Raised where a child gives no reply."""
+    """Raised when a child gives no reply."""
 
     def __init__(self, status: Status, reason: str) -> None:
         super().__init__(reason)
@@ -106,7 +106,7 @@ class ChildDied(Exception):
 
 
 class Child:
-    """One worker process, in a session of its own, so that its own children can be killed with it."""
+    """One worker process, in a process session of its own, so that its own children can be killed with it."""
 
     def __init__(self, cores: tuple[int, ...], environment: Mapping[str, str]) -> None:
         self.replies, to_parent = os.pipe()
@@ -126,8 +126,8 @@ class Child:
         self.requests = cast(IO[bytes], self.process.stdin)
 
     def ask(self, request: Request[R], time_limit_s: float) -> Reply:
-        """Return the child's reply. Raises `ChildDied`, after killing it where it exceeded the limit."""
-        with contextlib.suppress(BrokenPipeError):  # then there will be no reply, and that is dealt with below
+        """Return the child's reply. Raises `ChildDied`; a child that exceeded the time limit is killed first."""
+        with contextlib.suppress(BrokenPipeError):  # then there will be no reply, which is handled below
             self.requests.write(encode_request(replace(request, spawned_s=self.spawned_s)) + b"\n")
             self.requests.flush()
         reply = self._read_line(time.monotonic() + time_limit_s)
@@ -139,7 +139,7 @@ class Child:
         return decode_reply(reply)
 
     def end(self) -> None:
-        """Let the child end by itself, as it does when there are no more requests; kill it where it does not."""
+        """Let the child end by itself, as it does when there are no more requests; kill it if it does not."""
         with contextlib.suppress(BrokenPipeError):
             self.requests.close()
         try:
@@ -161,7 +161,7 @@ class Child:
         return "\n".join(self.log.read().decode(errors="replace").splitlines()[-OUTPUT_LINES:])
 
     def _read_line(self, deadline: float) -> bytes | None:
-        """Return a line, a part of one where the child closed its end, or None at the deadline."""
+        """Return a line, a part of one if the child closed the pipe, or None at the deadline."""
         received = b""
         with selectors.DefaultSelector() as selector:
             selector.register(self.replies, selectors.EVENT_READ)
@@ -180,7 +180,7 @@ class Child:
         except subprocess.TimeoutExpired:
             self.kill()
             return "closed its pipe without a result and did not end; stopped"
-        self.kill()  # what it started may have outlived it
+        self.kill()  # its own children may still be running
         return _describe(status)
 
 
@@ -188,5 +188,5 @@ def _describe(status: int) -> str:
     if status >= 0:
         return f"ended with exit status {status} and no result"
     name = signal.Signals(-status).name
-    memory = "; the system kills so where memory runs out" if name == "SIGKILL" else ""
+    memory = "; the system does this when memory runs out" if name == "SIGKILL" else ""
     return f"was killed by {name}{memory}"

@@ -1,7 +1,7 @@
-"""What a worker process is asked and what it answers: a line of JSON each way.
+"""Requests to a worker process and its replies, one line of JSON each.
 
-A request knows how it is answered: its class stands beside the job, and `answer` does the job in the worker. A line
-names the class, so that the worker's loop imports the module of the one job that it was asked for and no other.
+The class of a request is defined next to its job, and `answer` does the job in the worker. A line names the class, so
+the worker imports only the modules of the jobs that it is asked to do.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from bench.records.schema import Calibration, Job, Record, Status
 
 
 class CalibrationReply(Struct, frozen=True, kw_only=True, tag="calibration"):
-    """How fast the machine is."""
+    """The result of the calibration loop."""
 
     calibration: Calibration
 
 
 class Done(Struct, frozen=True, kw_only=True, tag="done"):
-    """The job is done: its arrays are in the folder of the request, or its check passes."""
+    """The job is done: its arrays are in the folder of the request, or its check passed."""
 
-    note: str = ""  # for people: what a check could not be tried on
+    note: str = ""  # for people: the cases that a check could not be run on
 
 
 class Failure(Struct, frozen=True, kw_only=True, tag="failure"):
@@ -33,7 +33,7 @@ class Failure(Struct, frozen=True, kw_only=True, tag="failure"):
 
     status: Status  # any but ok
     reason: str
-    output: str = ""  # the last lines that the worker printed; empty where the job is unsupported
+    output: str = ""  # the last lines that the worker printed; empty if the job is unsupported
 
 
 Reply = Record | CalibrationReply | Done | Failure
@@ -43,10 +43,10 @@ R = TypeVar("R", Record, CalibrationReply, Done)  # the reply to a request, unle
 class Request(Struct, Generic[R], frozen=True, kw_only=True):
     """What a worker is asked to do."""
 
-    spawned_s: float = 0.0  # when its process was started, on the clock `time.monotonic` that all processes share
+    spawned_s: float = 0.0  # start of its process on the clock `time.monotonic`, which all processes share
 
     def answer(self) -> R:
-        """Do it, in the worker. May raise anything; `Unsupported`, `DataMissing` and `UserError` have a meaning."""
+        """Do the job, in the worker. May raise anything; `child.answer` turns every exception into a `Failure`."""
         raise NotImplementedError
 
 
@@ -54,7 +54,7 @@ class JobRequest(Request[R], frozen=True, kw_only=True):
     """A request to train with a backend."""
 
     job: Job
-    backend: Entry  # where the code is; a worker looks up no names, so that a backend need not stand in the registry
+    backend: Entry  # where the code is; workers look up no names, so a backend does not have to be in the registry
 
 
 class _Line(Struct, frozen=True):
@@ -64,23 +64,23 @@ class _Line(Struct, frozen=True):
 
 
 def encode_request(request: Request[R]) -> bytes:
-    """Return the line of a request, without its end."""
+    """Return a request as a line, without the line break."""
     kind = type(request)
     return msgspec.json.encode(_Line(kind.__module__, kind.__name__, msgspec.Raw(msgspec.json.encode(request))))
 
 
 def decode_request(line: bytes) -> Request[Record] | Request[CalibrationReply] | Request[Done]:
-    """Return the request of a line; import the module that its class stands in."""
+    """Return the request that a line contains; import the module of its class."""
     parts = msgspec.json.decode(line, type=_Line)
     kind = getattr(importlib.import_module(parts.module), parts.name)
     return cast(Request[Done], msgspec.json.decode(parts.request, type=kind))
 
 
 def encode_reply(reply: Reply) -> bytes:
-    """Return the line of a reply, without its end."""
+    """Return a reply as a line, without the line break."""
     return msgspec.json.encode(reply)
 
 
 def decode_reply(line: bytes) -> Reply:
-    """Return the reply of a line."""
+    """Return the reply that a line contains."""
     return cast(Reply, msgspec.json.decode(line, type=Reply))

@@ -1,4 +1,4 @@
-"""What all workers of a run share: cores, environment, time limit and the backends that rows may name."""
+"""Settings that all workers of a run share: cores, environment, time limit and the available backends."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from bench.machine.host import usable_cores
 from bench.tasks.datasets.fetch import DATA_DIR, allowed_kinds
 
 TIME_LIMIT_S = 600.0
-CHECK_LIMIT_S = 300.0  # of one check of a backend, which compiles perhaps a dozen times
+CHECK_LIMIT_S = 300.0  # of one check of a backend, which may compile a dozen times
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSetup:
-    """What all workers of a run share."""
+    """Settings that all workers of a run share."""
 
     cores: tuple[int, ...]
     environment: Mapping[str, str]
@@ -28,21 +28,21 @@ class WorkerSetup:
 
     @property
     def threads(self) -> int:
-        """Threads of each worker: one a core."""
+        """Threads of each worker: one per core."""
         return len(self.cores)
 
     def worker(self, compile_cache: Path) -> Worker:
-        """Return a worker, not yet started; compiled code is looked up in and kept under `compile_cache`."""
+        """Return a worker, not yet started, whose compilation cache is the folder `compile_cache`."""
         return Worker(cores=self.cores, environment=worker_environment(self.environment, self.threads, compile_cache))
 
 
 def make_setup(threads: int | None, time_limit_s: float, data_dir: Path | None) -> WorkerSetup:
-    """Return the set-up on this machine: as many cores as threads, all by default. Raises `UserError` for too many."""
+    """Return the set-up on this machine, with a core per thread, all by default. Raises `UserError` for too many."""
     cores = usable_cores()
     if threads is not None and threads > len(cores):
         raise UserError(f"{threads} threads on {len(cores)} cores; choose 1 to {len(cores)}")
     environment = dict(os.environ)
-    allowed_kinds(environment)  # refused here, before anything is begun
+    allowed_kinds(environment)  # an invalid value is refused here, before anything starts
     if data_dir is not None:
         environment[DATA_DIR] = str(data_dir.resolve())
     return WorkerSetup(cores=cores[:threads], environment=environment, time_limit_s=time_limit_s)

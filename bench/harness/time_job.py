@@ -24,16 +24,16 @@ from bench.records.schema import Job, Quality, Record, Resources, Timing
 from bench.tasks.flops import flops_per_pass
 from bench.tasks.training import Training, evaluate, make_training
 
-PRODUCT_SIZES: dict[Device, int] = {"cpu": 1024, "gpu": 4096}  # large enough to be as fast as any larger ones
+PRODUCT_SIZES: dict[Device, int] = {"cpu": 1024, "gpu": 4096}  # large enough to reach the highest rate
 CACHE_BYTES = 64 * 2**20  # more than the caches of most processors
-SHOWN_PARAMETERS = 20  # models with more than that do not have them in their records
+SHOWN_PARAMETERS = 20  # the records of larger models do not contain the parameters
 
 
 class TimeRequest(JobRequest[Record], frozen=True, kw_only=True):
-    """Train a task and time it."""
+    """A request to train a task and time it."""
 
     def answer(self) -> Record:
-        """Train and time, as the harness does."""
+        """Train and time with the harness's own loop."""
         return time_job(self, measure)
 
 
@@ -41,9 +41,9 @@ Measure = Callable[[Trainer, Training, Clock, Callable[[], Usage]], Measured]
 
 
 def time_job(request: TimeRequest, measure: Measure) -> Record:
-    """Train a task and time it by `measure`. The phases follow each other without a gap.
+    """Train a task and time it with `measure`. The phases follow each other without a gap.
 
-    Raises `UserError` where the backend trained in another precision.
+    Raises `UserError` if the backend trained in another precision.
     """
     watch = Stopwatch(time.monotonic)
     start_s = watch.last - request.spawned_s
@@ -66,7 +66,7 @@ def time_job(request: TimeRequest, measure: Measure) -> Record:
         evaluation_s=evaluation_s,
         resets_s=measured.resets_s,
         checks_s=measured.checks_s + watch.lap(),
-        wall_s=time.monotonic() - request.spawned_s,  # the parent puts its own in this one's place
+        wall_s=time.monotonic() - request.spawned_s,  # the parent replaces this by its own measurement
         cpu_s=total_cpu_s(),
         steps_per_pass=opened.training.steps_per_pass,
         rows_per_step=opened.training.problem.batch_size,
@@ -83,7 +83,7 @@ def time_job(request: TimeRequest, measure: Measure) -> Record:
 
 @dataclass(frozen=True)
 class Opened:
-    """A trainer with its first weights, what it is to train, and how long each phase took."""
+    """A trainer with its initial weights, its training, and how long each phase took."""
 
     backend: Backend
     training: Training
@@ -107,7 +107,7 @@ def open_job(request: TimeRequest, watch: Stopwatch) -> Opened:
 
 @dataclass(frozen=True)
 class After:
-    """What is looked at when the training has been timed; the names are those of `Timing`."""
+    """Measurements made after the timed training; the names are those of `Timing`."""
 
     reread_s: tuple[float, ...]
     flops_per_pass: int
@@ -117,9 +117,9 @@ class After:
 
 
 def look_after(opened: Opened, job: Job) -> After:
-    """Read the peak of the memory, then the parameters again, and time a large matrix product."""
+    """Read the peak memory, time reading the parameters again, and time a large matrix product."""
     memory_bytes, device_memory_bytes = peak_memory_bytes(), opened.trainer.peak_device_memory_bytes()
-    reread_s = reread(opened.trainer, time.perf_counter, empty_caches)  # which takes memory: after its peak was read
+    reread_s = reread(opened.trainer, time.perf_counter, empty_caches)  # allocates memory: after the peak was read
     size = PRODUCT_SIZES[job.row.device]
     product_s = fastest_product_s(opened.backend.open_product(size, placement_of(job)), time.perf_counter)
     return After(
@@ -132,19 +132,19 @@ def look_after(opened: Opened, job: Job) -> After:
 
 
 def require_precision(params: Params, precision: Precision) -> None:
-    """Raise `UserError` unless the parameters have the precision that was asked for."""
+    """Raise `UserError` unless the parameters have the precision of the job."""
     dtype = str(params[0].weights.dtype)
     if dtype != precision:
         raise UserError(f"trained in {dtype} instead of {precision}")
 
 
 def empty_caches() -> None:
-    """Fill the caches with something else."""
+    """Fill the caches with other data."""
     bytearray(CACHE_BYTES)
 
 
 def quality_of(training: Training, measured: Measured) -> Quality:
-    """Return what the first training came to."""
+    """Return losses, metric and parameters of the first training."""
     params = measured.params
     small = len(params) == 1 and params[0].weights.size < SHOWN_PARAMETERS
     return Quality(
@@ -157,7 +157,10 @@ def quality_of(training: Training, measured: Measured) -> Quality:
 
 
 def repeated(start: Params, first: Params, last: Params) -> float | None:
-    """Return how far a repeated pass ended from the first, over how far that had gone; None where it went nowhere."""
+    """Return how far the repeated pass ended from the first, relative to how far the first moved from the start.
+
+    None if the first pass did not change the parameters.
+    """
     way, off = (
         np.sqrt(sum(np.sum(np.square(a.astype(float) - b)) for x, y in pair for a, b in zip(x, y, strict=True)))
         for pair in (zip(start, first, strict=True), zip(first, last, strict=True))
@@ -166,21 +169,21 @@ def repeated(start: Params, first: Params, last: Params) -> float | None:
 
 
 def resources_of(request: TimeRequest) -> Resources:
-    """Return what this process had; its parameters have the precision of the row (see `require_precision`)."""
+    """Return what this process had; its parameters have the precision of the row, see `require_precision`."""
     cores = len(usable_cores()) if sys.platform == "linux" else None
     dtype, version = request.job.row.precision, request.backend.version()
     return Resources(cores=cores, dtype=dtype, framework=version or "unknown")
 
 
 def finite(number: float) -> float | None:
-    """Return the number with as many digits as its type holds, None where it is not finite."""
+    """Return the number with as many digits as its type holds, None if it is not finite."""
     return float(str(number)) if math.isfinite(number) else None
 
 
 def peak_memory_bytes() -> int:
     """Return the largest resident set of this process so far."""
     if sys.platform == "linux":
-        # getrusage would count what the parent had when it forked.
+        # getrusage would include the parent's memory at the time of the fork.
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024

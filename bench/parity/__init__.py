@@ -1,1 +1,1 @@
-"""Is it right: every backend against the reference, in four tiers."""
+"""Parity: does every backend compute the same as the reference? Checked in four tiers."""

@@ -1,4 +1,4 @@
-"""Cache of envelopes on disk, kept between runs; a key stands for everything that its envelope depends on."""
+"""Cache of envelopes on disk, kept between runs. The key is a digest of everything that an envelope depends on."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ class EnvelopeCache:
         self.folder = folder
 
     def get(self, key: str) -> Envelope | None:
-        """Return the envelope of a key, None where there is none that can be read."""
+        """Return the envelope of a key, None if there is none or it cannot be read."""
         try:
             return load_envelope(self.folder / f"{key}.npz")
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             return None
 
     def put(self, key: str, envelope: Envelope) -> None:
-        """Keep an envelope; a folder that cannot be written to costs only the time to compute it again."""
+        """Save an envelope. If the folder cannot be written to, it will be computed again next time."""
         with contextlib.suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=self.folder) as part:
                 file = Path(part) / "envelope.npz"
                 save_envelope(file, envelope)
-                file.replace(self.folder / f"{key}.npz")  # whole or not at all, whoever else does the same
+                file.replace(self.folder / f"{key}.npz")  # atomic, also if another process writes the same file
 
 
 def cache_key(task: str, settings: Mapping[str, Any], precision: Precision, epochs: int | None) -> str:

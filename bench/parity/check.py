@@ -1,6 +1,6 @@
-"""The parity check: float64 traces of every row, then the timed runs, compared with the reference tier by tier.
+"""The parity check: compares float64 traces of every row, and then its timed runs, with the reference, tier by tier.
 
-`results_before_timing` and then `judge_timed` on each timed run are the whole check; `check_parity` does both.
+The whole check is `results_before_timing`, then `judge_timed` on each timed run; `check_parity` does both.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from bench.records.schema import Job, ParityResult, Record, Row
 
 @contextmanager
 def open_references(setup: WorkerSetup, settings: Mapping[str, Any], listener: Listener) -> Iterator[References]:
-    """Yield references, none of them computed yet, for tasks with these settings."""
+    """Yield an empty `References` for tasks with these settings."""
     with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
         yield References(Computer(setup, Path(scratch), dict(settings), listener))
 
@@ -48,10 +48,10 @@ def open_references(setup: WorkerSetup, settings: Mapping[str, Any], listener: L
 def results_before_timing(
     rows: Sequence[Row], references: References, *, followed: bool = True, timed: bool = True
 ) -> Iterator[ParityResult]:
-    """Yield what is known of each row before its timed run; compute the references that this and the timed run need.
+    """Yield the parity result of each row before its timed run; compute the references that both of them need.
 
-    Where the rows are `followed`, that is the result of the float64 check. Where not, each row counts as right until
-    its timed run says otherwise.
+    If the rows are `followed` in float64, that is the result of the float64 check. Otherwise each row counts as right
+    until its timed run shows a fault.
     """
     if followed:
         references.add_traces(dict.fromkeys(row.task for row in rows))
@@ -63,11 +63,10 @@ def results_before_timing(
 
 
 def float64_check(rows: Sequence[Row], references: References, *, timed: bool) -> Iterator[ParityResult]:
-    """Yield the result of each row in the tiers gradient and trajectory; the reference's traces have been added.
+    """Yield the result of each row in the tiers gradient and trajectory. The reference's traces have been computed.
 
-    One worker serves all tasks of a backend, mode and device. For rows that are to be `timed` too, the envelopes of
-    these runs are computed at the same time. They come first: each takes as long as many rows, and would be waited for
-    at the end.
+    One worker does all tasks of a backend, mode and device. If rows will also be `timed`, the envelopes of the timed
+    runs are computed in parallel; they start first, because one envelope takes as long as many rows.
     """
     missing = references.missing(rows) if timed else []
     references.computer.listener.stage("parity", len(missing) + len(rows))
@@ -88,9 +87,9 @@ def float64_check(rows: Sequence[Row], references: References, *, timed: bool) -
 
 
 def judge_timed(result: ParityResult, record: Record, references: References) -> ParityResult:
-    """Return the result with the tiers envelope and metric, of the row's timed run.
+    """Return the result with the tiers envelope and metric added, which compare the row's timed run.
 
-    Where that run failed, a row that was not followed in float64 is not known to be right.
+    If the timed run failed and the row was not followed in float64, it is not known whether the row is right.
     """
     quality, row = record.quality, result.row
     if quality is None:
@@ -111,7 +110,7 @@ def judge_timed(result: ParityResult, record: Record, references: References) ->
 
 
 def with_tiers(result: ParityResult, departures: Mapping[Tier, Departure]) -> ParityResult:
-    """Return the result with the first fault of these tiers, unless an earlier tier has found one."""
+    """Return the result with the first fault of these tiers, unless an earlier tier found one."""
     for tier, departure in departures.items():
         if departure.fault and not result.tier:
             where = f"the timed run in {result.row.precision}" if tier in ("envelope", "metric") else "float64"
@@ -130,7 +129,7 @@ def check_parity(
 ) -> Iterator[ParityResult]:
     """Yield the parity result of every row; those that cannot run come first.
 
-    Where `timed`, each row that is right so far is trained once more as it is timed. For `followed` see
+    If `timed`, each row without a fault is then trained once by a timed run, which is checked too. For `followed` see
     `results_before_timing`.
     """
     lost = fetch_data(dict.fromkeys(row.task for row in rows), setup, listener)
@@ -144,7 +143,7 @@ def check_parity(
 
 
 def _time_once(results: Iterable[ParityResult], references: References) -> Iterator[ParityResult]:
-    """Yield the results, each whose row is right so far with what one timed run adds to it."""
+    """Yield the results; run each row that has no fault once as a timed run, and add its tiers."""
     results = list(results)
     computer = references.computer
     computer.listener.stage("timed runs", sum(result.agrees is True for result in results))
@@ -180,8 +179,8 @@ def _check(row: Row, exact: Row, references: References, worker: Worker) -> Pari
     try:
         right = references.trace(row.task)
         request = TraceRequest(job=computer.job(exact), backend=computer.backend(row))
-        mine = computer.array(request, worker, load_trace)
-        gradient, losses, params = compare_traces(mine, right, lambda: references.trace_envelope(row.task, worker))
+        candidate = computer.array(request, worker, load_trace)
+        gradient, losses, params = compare_traces(candidate, right, lambda: references.trace_envelope(row.task, worker))
     except NotComputed as error:
         return replace(result, status=error.status, agrees=None, reason=str(error))
     except NoReference as error:
@@ -195,14 +194,14 @@ def _check(row: Row, exact: Row, references: References, worker: Worker) -> Pari
 
 
 def _most_off(row: Row, step: int, computer: Computer, worker: Worker) -> str:
-    """Return which layer departs most when a loss first does, as the end of a sentence; empty where that fails."""
+    """Return which layer differs most at the first wrong loss, as the end of a sentence; empty if that fails."""
 
     def follow(row: Row) -> Params:
         request = FollowRequest(job=computer.job(row), backend=computer.backend(row), steps=step)
         return computer.array(request, worker, load_params)
 
     try:
-        theirs, ours = follow(row), follow(reference_row(row.task, "float64"))
+        candidate, right = follow(row), follow(reference_row(row.task, "float64"))
     except NotComputed:
         return ""
-    return f"; by then most off: {largest_part(theirs, ours)}"
+    return f"; largest difference at this step: {largest_part(candidate, right)}"

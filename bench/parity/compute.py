@@ -1,4 +1,4 @@
-"""The parent's side of parity's jobs: arrays that worker processes compute."""
+"""Runs the jobs of the parity check in worker processes and reads the arrays that they computed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ U = TypeVar("U")
 
 
 class NotComputed(UserError):
-    """Raised where a worker gave no arrays; the message says why."""
+    """Raised if a worker gave no arrays; the message says why."""
 
     def __init__(self, status: Status, reason: str) -> None:
         super().__init__(reason)
@@ -38,23 +38,23 @@ class NotComputed(UserError):
 
 @dataclass(frozen=True)
 class Computer:
-    """Worker processes that compute arrays, one on each core: nothing here is timed."""
+    """Worker processes that compute arrays, one on each core; nothing here is timed."""
 
     setup: WorkerSetup
     scratch: Path  # an empty folder
-    settings: Mapping[str, Any]  # those of the tasks that were changed
+    settings: Mapping[str, Any]  # settings of the tasks that the user changed
     listener: Listener
 
     def share_out(self, groups: list[list[T]], work: Callable[[T, Worker], U]) -> Iterator[U]:
-        """Yield the result of `work` on each item, as they come; the items of a group have the same worker."""
+        """Yield the result of `work` on each item as it becomes available; the items of a group share a worker."""
         return share_out(groups, work, self.setup, self.scratch)
 
     def task(self, name: str) -> Task:
-        """Return the task with the settings."""
+        """Return the task with these settings."""
         return override(find_task(name), self.settings)
 
     def job(self, row: Row) -> Job:
-        """Return the job of a row, on one core."""
+        """Return the job of a row, with one thread."""
         return Job(row=row, threads=1, block=0, settings=dict(self.settings))
 
     def backend(self, row: Row) -> Entry:
@@ -62,7 +62,7 @@ class Computer:
         return REFERENCE if row.backend == REFERENCE.name else self.setup.backends[row.backend]
 
     def arrays(self, request: ArraysRequest, worker: Worker, load: Callable[[Path], T]) -> dict[int, T]:
-        """Return what `load` reads from the files of a request, by seed. Raises `NotComputed`."""
+        """Run a request; return what `load` reads from its file for each seed, by seed. Raises `NotComputed`."""
         with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
             reply = worker.run(replace(request, folder=folder), self.setup.time_limit_s)
             if isinstance(reply, Failure):
@@ -70,11 +70,11 @@ class Computer:
             return {int(file.stem): load(file) for file in Path(folder).iterdir()}
 
     def array(self, request: ArraysRequest, worker: Worker, load: Callable[[Path], T]) -> T:
-        """Return the same of a request for one seed. Raises `NotComputed`."""
+        """Do the same for a request with one seed; return what `load` reads. Raises `NotComputed`."""
         (only,) = self.arrays(request, worker, load).values()
         return only
 
 
 def reference_row(task: str, precision: Precision) -> Row:
-    """Return the row of the reference, which all others are compared with."""
+    """Return the row of the reference implementation, which all other rows are compared with."""
     return Row(task=task, backend=REFERENCE.name, mode=REFERENCE.modes[0], device="cpu", precision=precision)

@@ -1,7 +1,7 @@
-"""How far rounding alone carries a training: the spread of runs with random errors (`bench.parity.rounding`).
+"""The envelope: how far rounding alone can move a training, from runs with random errors (`bench.parity.rounding`).
 
-A ReLU that flips amplifies a rounding error, so that two right backends may part by 1e-7 of a loss or by a tenth of it,
-depending on task, setting and step. No fixed tolerance tells that from a fault; this spread around the run in float64
+A ReLU that flips amplifies a rounding error. Depending on task, setting and step, two correct backends may differ by
+1e-7 of a loss or by a tenth of it. No fixed tolerance separates that from a fault; the spread around the float64 run
 does.
 """
 
@@ -17,29 +17,30 @@ import numpy.typing as npt
 from backends.contract import Array, Params
 from bench.parity.traces import TrainingResult
 
-# A ReLU that comes near its kink flips in some runs and not in others: once in six of sixteen, where all sixteen had
-# flips as large by twice the step. What five runs show must reach so far; else a backend that flips alone is blamed.
-WINDOW = 2.0  # times a step's number, and over that
-WINDOW_STEPS = 5  # but at the least so many steps earlier and later
+# A ReLU near its kink flips in some runs and not in others: in one case in six of sixteen runs, and all sixteen had
+# flips as large by twice that step. So the spread of five runs counts for neighbouring steps too; otherwise a backend
+# that flips earlier or later than all of them would fail.
+WINDOW = 2.0  # a step's window goes from its number / WINDOW to its number * WINDOW
+WINDOW_STEPS = 5  # but at least this many steps to both sides
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """The run in float64, and the largest departure from it, of anything, among the runs around it.
+    """The float64 run, and for each of its numbers the largest departure among the runs with random errors.
 
-    A departure is infinite where a run left the numbers and the one in float64 did not.
+    A departure is infinite where a run became infinite or NaN and the float64 run did not.
     """
 
     losses: Array  # float64 [steps]
     spread: Array  # of the losses [steps]
-    params_spread: Array  # of weights and bias of each layer, relative, by the norm [layers, 2]
+    params_spread: Array  # of weights and bias of each layer: norm of the difference, relative [layers, 2]
     metric: float
     metric_spread: float
-    test_rows: int  # that the metric is taken over
+    test_rows: int  # rows that the metric is computed on
 
     @property
     def reach(self) -> Array:
-        """The spread [steps] with what comes up to a window earlier or later counted in."""
+        """The largest spread within the window of each step [steps]."""
         steps = np.arange(len(self.spread))
         begins = np.maximum(0, np.minimum(steps - WINDOW_STEPS, steps / WINDOW)).astype(int)
         ends = np.maximum(steps + WINDOW_STEPS, steps * WINDOW).astype(int) + 1
@@ -47,7 +48,7 @@ class Envelope:
 
 
 def envelope_of(centre: TrainingResult, runs: Iterable[TrainingResult], test_rows: int) -> Envelope:
-    """Return the envelope of runs around the one in float64."""
+    """Return the envelope of runs with random errors around the float64 run, `centre`."""
     runs = list(runs)
     return Envelope(
         losses=centre.losses,
@@ -60,7 +61,7 @@ def envelope_of(centre: TrainingResult, runs: Iterable[TrainingResult], test_row
 
 
 def departures(candidate: npt.ArrayLike, centre: npt.ArrayLike) -> Array:
-    """Return |candidate - centre|: 0 where both are the same infinity or no number, infinite where only one is."""
+    """Return |candidate - centre|: 0 where both are NaN or the same infinity, infinite where only one of them is."""
     candidate, centre = np.asarray(candidate, np.float64), np.asarray(centre, np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         off = np.abs(candidate - centre)
@@ -69,12 +70,12 @@ def departures(candidate: npt.ArrayLike, centre: npt.ArrayLike) -> Array:
 
 
 def relative_norms(candidate: Params, centre: Params, floor: float = 0.0) -> Array:
-    """Return the norm of the difference over the centre's [layers, 2], weights and bias; over `floor` if that is more.
+    """Return norm(candidate - centre) / max(norm(centre), floor) for weights and bias of each layer [layers, 2].
 
-    Where the centre is not finite: 0 if they are the same, infinite if not.
+    Where a number is not finite: 0 if both are the same, infinite if not.
     """
     return np.array([
-        [_relative(mine, right, floor) for mine, right in zip(*layers, strict=True)]
+        [_relative(part, centre_part, floor) for part, centre_part in zip(*layers, strict=True)]
         for layers in zip(candidate, centre, strict=True)
     ])  # fmt: skip
 

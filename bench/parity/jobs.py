@@ -1,4 +1,4 @@
-"""The jobs of a worker process that compute arrays for the parity check."""
+"""Jobs of a worker process that compute arrays for the parity check."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from bench.tasks.training import Training, make_training, reseeded
 
 
 class ArraysRequest(JobRequest[Done], frozen=True, kw_only=True):
-    """A request that leaves a file of arrays for each seed."""
+    """A request whose job writes one file of arrays for each seed."""
 
-    folder: str = ""  # where the files go
-    seeds: tuple[int, ...] = ()  # of weights and order; none for the task's own
+    folder: str = ""  # folder of the files
+    seeds: tuple[int, ...] = ()  # of initial weights and batch order; empty for the task's own seed
 
     def trainings(self, precision: Precision) -> dict[int, Training]:
-        """Return the training of each seed; they share one problem."""
+        """Return the training of each seed; all of them share one problem."""
         task = task_of(self.job)
         training = make_training(task, precision, find_data())
         return {
@@ -29,12 +29,12 @@ class ArraysRequest(JobRequest[Done], frozen=True, kw_only=True):
         }
 
     def file(self, seed: int) -> Path:
-        """Return where the arrays of a seed go."""
+        """Return the file for the arrays of a seed."""
         return Path(self.folder) / f"{seed}.npz"
 
 
 class TraceRequest(ArraysRequest, frozen=True, kw_only=True):
-    """Compute the gradient of the first batch, and losses and parameters of the first epochs."""
+    """A request for the gradient of the first batch, and losses and parameters of the first epochs."""
 
     def answer(self) -> Done:
         """Train the first epochs, in float64 for parity."""
@@ -46,7 +46,7 @@ class TraceRequest(ArraysRequest, frozen=True, kw_only=True):
 
 
 class TrainRequest(ArraysRequest, frozen=True, kw_only=True):
-    """Train to the end, untimed."""
+    """A request to train to the end, untimed."""
 
     def answer(self) -> Done:
         """Train all epochs."""
@@ -58,12 +58,12 @@ class TrainRequest(ArraysRequest, frozen=True, kw_only=True):
 
 
 class FollowRequest(ArraysRequest, frozen=True, kw_only=True):
-    """Compute the parameters after some steps, for one seed."""
+    """A request for the parameters after some steps, for one seed."""
 
     steps: int
 
     def answer(self) -> Done:
-        """Train so many steps."""
+        """Train `steps` steps."""
         backend, trainings = self.backend.load(), self.trainings(self.job.row.precision)
         ((seed, training),) = trainings.items()
         save_params(self.file(seed), params_after(backend, placement_of(self.job), training, self.steps))
@@ -71,12 +71,12 @@ class FollowRequest(ArraysRequest, frozen=True, kw_only=True):
 
 
 class EnvelopeRequest(ArraysRequest, frozen=True, kw_only=True):
-    """Compute how far rounding alone carries the reference's training, in the precision of the job."""
+    """A request for the envelope of the reference's training in the precision of the job."""
 
     epochs: int | None = None  # None for all
 
     def answer(self) -> Done:
-        """Train the reference in float64, and with rounding errors of the job's precision."""
+        """Train the reference in float64, and with random errors of the size of the job's precision."""
         epochs = self.epochs or task_of(self.job).epochs
         centres, trainings = self.trainings("float64"), self.trainings(self.job.row.precision)
         for seed, training in trainings.items():

@@ -1,4 +1,4 @@
-"""What rows are compared with: traces of the reference in float64, and envelopes, each computed once."""
+"""What rows are compared with: float64 traces of the reference, and envelopes, each computed once."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from bench.tasks.settings import settings as settings_of
 
 
 class Timed(NamedTuple):
-    """The timed runs that an envelope is for: of all epochs."""
+    """The timed runs, over all epochs, that share an envelope."""
 
     task: str
     precision: Precision
 
 
 class NoReference(Exception):
-    """Raised where the reference itself could not be computed; the message says why."""
+    """Raised if the reference itself could not be computed; the message says why."""
 
 
 class References:
-    """The reference's traces and envelopes on some tasks. Envelopes are kept in the user's cache between runs."""
+    """Traces and envelopes of the reference, by task. Envelopes are kept in the user's cache folder between runs."""
 
     def __init__(self, computer: Computer) -> None:
         self.computer = computer
@@ -42,32 +42,32 @@ class References:
         self._explaining = threading.Lock()
 
     def add_traces(self, tasks: Iterable[str]) -> None:
-        """Compute the float64 trace of each task; `failures` tells which could not be."""
+        """Compute the float64 trace of each task; reasons of failures are added to `failures`."""
         groups = [[task] for task in tasks]
         self.computer.listener.stage("reference", len(groups))
         for _ in self.computer.share_out(groups, self._add_trace):
             pass
 
     def trace(self, task: str) -> Trace:
-        """Return a trace that was added. Raises `NoReference`."""
+        """Return a trace computed by `add_traces`. Raises `NoReference`."""
         if task in self.failures:
             raise NoReference(self.failures[task])
         return self._traces[task]
 
     def missing(self, rows: Iterable[Row]) -> list[Timed]:
-        """Return the envelopes that the timed runs of these rows need and that have to be computed."""
+        """Return the envelopes that the timed runs of these rows need and that are not in the cache."""
         kinds = dict.fromkeys(Timed(row.task, row.precision) for row in rows if row.task not in self.failures)
         return [kind for kind in kinds if self._known(*kind, None) is None]
 
     def add_envelopes(self, kinds: Sequence[Timed]) -> None:
-        """Compute the envelopes of these timed runs; `failures` tells which could not be."""
+        """Compute the envelopes of these timed runs; reasons of failures are added to `failures`."""
         if kinds:
             self.computer.listener.stage("envelope", len(kinds))
         for _ in self.computer.share_out([[kind] for kind in kinds], self.add_envelope):
             pass
 
     def add_envelope(self, kind: Timed, worker: Worker) -> None:
-        """Compute one, by a worker that is there."""
+        """Compute one envelope in this worker."""
         label = str(reference_row(*kind))
         self.computer.listener.begins(label)
         try:
@@ -77,14 +77,14 @@ class References:
         self.computer.listener.ended(label, "failed" if kind.task in self.failures else "ok")
 
     def timed_envelope(self, row: Row) -> Envelope:
-        """Return what rounding explains of a row's timed run. Raises `NoReference` where it was not added."""
+        """Return the envelope of a row's timed run. Raises `NoReference` if it was not computed."""
         envelope = self._envelopes.get((row.task, row.precision, None))
         if envelope is None:
             raise NoReference(self.failures.get(row.task, "no envelope"))
         return envelope
 
     def trace_envelope(self, task: str, worker: Worker) -> Envelope:
-        """Return what rounding explains of a trace, computed when it is first needed. Raises `NoReference`."""
+        """Return the float64 envelope of a task's trace, computed when first needed. Raises `NoReference`."""
         with self._explaining:  # several rows of a task may need it at the same time
             return self._envelope(task, "float64", self.computer.task(task).check_epochs, worker)
 
@@ -115,7 +115,7 @@ class References:
         return envelope
 
     def _known(self, task: str, precision: Precision, epochs: int | None) -> Envelope | None:
-        """Return an envelope of this run or of the cache."""
+        """Return an envelope of this run or from the cache; None if it is in neither."""
         name = task, precision, epochs
         if name not in self._envelopes:
             cached = self.cache.get(self._key(task, precision, epochs))

@@ -1,11 +1,11 @@
-"""The reference trained with random errors in place of rounding: how far correct backends may depart from it.
+"""Trains the reference with random errors of the size of rounding errors, to see how far correct backends may depart.
 
-Monte Carlo arithmetic (Parker 1997, Monte Carlo Arithmetic: exploiting randomness in floating-point arithmetic) adds to
-each result a random error of the size of its rounding error, so that runs spread as implementations do. Here errors are
-added where they matter: to the initial parameters; to the optimizer's settings; to the outputs at the loss, whose
-gradient is a difference of numbers that come to be nearly equal; and to the sums over inputs and over the batch, which
-other frameworks add up in another order. Without the errors at the loss, correct backends departed by up to 40 times
-the spread; without those of the sums, by up to 18 times.
+Monte Carlo arithmetic (Parker 1997, Monte Carlo Arithmetic: exploiting randomness in floating-point arithmetic) adds a
+random error of the size of its rounding error to each result, so that runs spread as different implementations do.
+Here errors are added where they matter: to the initial parameters; to the optimizer's settings; to the outputs that the
+loss is computed from, whose gradient is a difference of nearly equal numbers; and to the sums over inputs and over the
+batch, which frameworks add up in different orders. Without the errors at the loss, correct backends departed by up to
+40 times the spread; without those of the sums, by up to 18 times.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ def surrounded(centre: Training, training: Training, seed: int) -> Envelope:
 
 
 def rounded_result(training: Training, seed: int, number: int) -> TrainingResult:
-    """Return the outcome of a training with random errors; each `number` draws other ones."""
+    """Return the result of a training with random errors; each `number` gives different errors."""
     rng = stream(seed, "rounding", number)
     training = nudged(training, rng)
     return train_to_end(ReferenceTrainer(training.problem, blurred(arithmetic_of(training.problem), rng)), training)
 
 
 def nudged(training: Training, rng: np.random.Generator) -> Training:
-    """Return a training with each initial parameter and optimizer setting off by one unit in the last place, or none.
+    """Return a training with each initial parameter and optimizer setting off by -1, 0 or 1 unit in the last place.
 
-    The settings too, because frameworks keep them, and what they compute from them, in the precision of the training:
-    Adam's rounding errors are largest where 1 - beta^t is near 0.
+    The settings are included because frameworks keep them, and numbers computed from them, in the precision of the
+    training: Adam's rounding errors are largest where 1 - beta^t is near 0.
     """
     initial = tuple(LayerParams(*(_nudged(part, rng) for part in layer)) for layer in training.initial)
     optimizer, dtype = training.problem.optimizer, initial[0].weights.dtype
@@ -69,10 +69,10 @@ def blurred(plain: Arithmetic, rng: np.random.Generator) -> Arithmetic:
 
 
 def blurred_affine(plain: Callable[[Array, Array, Array], Array], rng: np.random.Generator) -> Callable[..., Array]:
-    """Return x W + b with the error of adding up the inputs term by term.
+    """Return a function for x W + b with a random error as large as that of summing over the inputs term by term.
 
-    The error decides on which side of its kink a ReLU is. It is the root of the number of terms that are not zero,
-    times the root mean square of all sums [batch, outputs], as the terms of a single one may cancel, times a third of a
+    The error decides on which side of its kink a ReLU is. Its size is the square root of the number of nonzero terms,
+    times the root mean square of all sums [batch, outputs] (the terms of a single sum may cancel), times a third of a
     unit in the last place.
     """
 
@@ -89,11 +89,11 @@ def blurred_affine(plain: Callable[[Array, Array, Array], Array], rng: np.random
 def blurred_layer_gradients(
     plain: Callable[[Array, Array], LayerParams], rng: np.random.Generator
 ) -> Callable[[Array, Array], LayerParams]:
-    """Return the gradients by weights and bias with the error of adding up the batch term by term.
+    """Return a function for the gradients of a layer with random errors as large as those of summing over the batch.
 
-    The error is the root of the number of terms, times the sum of their absolute values, times a third of a unit in the
-    last place (the deviation of a random walk; Higham and Mary 2019, A new approach to probabilistic rounding error
-    analysis).
+    Their size is the square root of the number of terms, times the sum of their absolute values, times a third of a
+    unit in the last place (the standard deviation of a random walk; Higham and Mary 2019, A new approach to
+    probabilistic rounding error analysis).
     """
 
     def layer_gradients(x: Array, gradient: Array) -> LayerParams:
@@ -106,7 +106,7 @@ def blurred_layer_gradients(
             return numbers
 
         bias = bias + share * drawn(len(bias)) * sizes.sum(axis=0)
-        # A draw for each row times one for each column: a draw for each weight would take longer than the step.
+        # One random number per row times one per column: one per weight would take longer than the step.
         rows, columns = share * drawn(x.shape[1]), drawn(sizes.shape[1])
         return LayerParams(weights + (np.abs(x) * rows).T @ (sizes * columns), bias)
 
@@ -116,16 +116,16 @@ def blurred_layer_gradients(
 def blurred_loss(
     plain: Callable[[Array, Array], LossAndGradient], rng: np.random.Generator
 ) -> Callable[[Array, Array], LossAndGradient]:
-    """Return the loss of outputs that are off by up to one unit in the last place.
+    """Return a function for the loss and gradient of outputs that are off by up to one unit in the last place.
 
-    With softmax so are the probabilities at the class, before 1 is subtracted from them for the gradient.
+    With softmax, so is the probability of the true class before 1 is subtracted from it for the gradient.
     """
 
     def loss(outputs: Array, targets: Array) -> LossAndGradient:
         unit = np.finfo(outputs.dtype).eps
         value, gradient = plain(_off(outputs, unit, rng), targets)
         value *= 1 + rng.uniform(-1, 1) * _of_a_sum(len(targets), unit)
-        if targets.ndim == 1:  # class numbers: the loss is the one with softmax
+        if targets.ndim == 1:  # class numbers: softmax_cross_entropy
             at_class = np.arange(len(targets)), targets
             probability = 1 + gradient[at_class] * len(targets)
             gradient[at_class] += (_off(probability, unit, rng) - probability) / len(targets)

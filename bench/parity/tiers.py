@@ -1,12 +1,12 @@
-"""Whether a backend computes what the task defines: pure comparisons with the reference, in four tiers.
+"""Does a backend compute what the task defines? Pure comparisons with the reference, in four tiers.
 
     gradient     of the first batch, in float64; names the layer
     trajectory   every loss and the parameters at the end of the first epochs, in float64; names the first step
-    envelope     every loss of the timed run itself, compared with what rounding explains
-    metric       of the timed run itself, likewise
+    envelope     every loss of the timed run, compared with what rounding explains
+    metric       of the timed run, compared with what rounding explains
 
-The first two are exact but for rounding. Where a training amplifies that beyond their bounds, what rounding explains in
-float64 is allowed too (see `bench.parity.envelope`), so that no tier ever blames it.
+The first two allow only float64 rounding. If a training amplifies it beyond their bounds, the trajectory tier also
+allows what rounding explains in float64 (see `bench.parity.envelope`).
 """
 
 from __future__ import annotations
@@ -27,37 +27,37 @@ TIERS: tuple[Tier, ...] = ("gradient", "trajectory", "envelope", "metric")
 
 GRADIENT_RELATIVE = 1e-10
 TRAJECTORY_RELATIVE = 1e-9
-LOSS_FLOOR = 1e-12  # added to what a loss may depart by, for losses that vanish
-MULTIPLE = 8.0  # of the envelope; right backends come to 1 or 2
-TIMED_RELATIVE: dict[Precision, float] = {"float32": 1e-6, "float64": TRAJECTORY_RELATIVE}  # whatever the envelope
-METRIC_ROWS = 3  # that may lie so near a boundary that rounding decides their class
-METRIC_RELATIVE: dict[Precision, float] = {"float32": 1e-6, "float64": TRAJECTORY_RELATIVE}  # of an error
-REPEATED = 0.1  # of the way that a pass goes; what rounding does to it when it is repeated is far less
-ROUNDING = 1e-14  # of the norm of all layers together: what a gradient that ought to be zero may come to
+LOSS_FLOOR = 1e-12  # absolute tolerance, added to the relative one for losses near zero
+MULTIPLE = 8.0  # of the envelope; correct backends reach 1 or 2
+TIMED_RELATIVE: dict[Precision, float] = {"float32": 1e-6, "float64": TRAJECTORY_RELATIVE}  # always allowed
+METRIC_ROWS = 3  # test rows that may be so close to a decision boundary that rounding decides their class
+METRIC_RELATIVE: dict[Precision, float] = {"float32": 1e-6, "float64": TRAJECTORY_RELATIVE}  # of an RMSE
+REPEATED = 0.1  # of the distance that a pass moves the parameters; rounding changes a repeated pass far less
+ROUNDING = 1e-14  # of the norm of all layers together: allowed for a gradient that should be zero
 
 
 @dataclass(frozen=True)
 class Departure:
-    """The largest departure of one kind; a sentence, and where it is found first, if it is too large."""
+    """The largest departure of one kind and, if it is too large, a sentence and the first wrong step."""
 
-    size: float  # relative; of a timed run's losses and metric, as a multiple of what rounding explains
+    size: float  # relative; for losses and metric of a timed run: as a multiple of what rounding explains
     fault: str = ""
-    step: int | None = None  # whose loss is the first that departs
+    step: int | None = None  # the first step whose loss is off
 
 
 def compare_gradients(candidate: Params, reference: Params) -> Departure:
-    """Compare weights and biases of each layer, by the norm of their difference over the reference's."""
+    """Compare weights and biases of each layer by norm(difference) / norm(reference)."""
     return _compare_params(candidate, reference, GRADIENT_RELATIVE, None)
 
 
 def compare_params(candidate: Params, reference: Params, envelope: Envelope | None = None) -> Departure:
-    """Compare parameters after the last step, likewise; what an envelope explains is allowed."""
+    """Compare parameters after the last step in the same way; what the envelope explains is allowed."""
     departure = _compare_params(candidate, reference, TRAJECTORY_RELATIVE, envelope)
     return Departure(departure.size, departure.fault and f"after the last step {departure.fault}")
 
 
 def compare_losses(candidate: Array, reference: Array, envelope: Envelope | None = None) -> Departure:
-    """Compare losses [steps] in float64 one by one; what an envelope explains is allowed."""
+    """Compare losses [steps] in float64 one by one; what the envelope explains is allowed."""
     explained = np.zeros(len(reference)) if envelope is None else envelope.reach
     if candidate.shape != reference.shape:
         return _other_number(candidate, reference)
@@ -70,7 +70,7 @@ def compare_losses(candidate: Array, reference: Array, envelope: Envelope | None
 def compare_traces(
     candidate: Trace, reference: Trace, envelope: Callable[[], Envelope]
 ) -> tuple[Departure, Departure, Departure]:
-    """Compare gradient, losses and parameters in float64; the envelope is asked for where it may explain something."""
+    """Compare gradient, losses and parameters in float64; `envelope` is called only if losses or parameters are off."""
     gradient = compare_gradients(candidate.gradient, reference.gradient)
     losses = compare_losses(candidate.losses, reference.losses)
     params = compare_params(candidate.params, reference.params)
@@ -111,13 +111,13 @@ def compare_timed_metric(metric: str, value: float | None, precision: Precision,
 
 
 def compare_repeated(quality: Quality, size: float) -> Departure:
-    """Return a departure of a size, with a fault where the first pass, taken again later, ended elsewhere."""
+    """Return a departure of size `size`, with a fault if the repeated first pass ended at other parameters."""
     if quality.repeated is None or quality.repeated <= REPEATED:
         return Departure(size)
     return Departure(
         size,
-        f"the first pass, taken again later, ended elsewhere, by {quality.repeated:.2g} of the way that it had "
-        "gone: it did not train, or not from the same start",
+        f"the first pass, repeated later, ended at other parameters: off by {quality.repeated:.2g} of the distance "
+        "that the first pass moved them; it did not train, or not from the same start",
     )
 
 
@@ -127,19 +127,19 @@ def timed_losses(quality: Quality) -> Array:
 
 
 def first_fault(departures: Iterable[Departure]) -> str:
-    """Return the first sentence of what is wrong, empty where nothing is."""
+    """Return the sentence of the first departure with a fault, empty if none has one."""
     return next((departure.fault for departure in departures if departure.fault), "")
 
 
 def largest_part(candidate: Params, reference: Params) -> str:
-    """Return which weights or bias depart most, and by how much, for a sentence; the first where several do alike."""
+    """Return for a sentence which weights or bias differ most, and by how much; the first one if several are equal."""
     off = relative_norms(candidate, reference)
     layer, part = np.unravel_index(int(np.argmax(off)), off.shape)
     return f"{reference[layer]._fields[part]} of layer {layer + 1}, by {off[layer, part]:.1e}"
 
 
 def _first(candidate: Array, reference: Array, off: Array, allowed: Array, explained: Array, size: float) -> Departure:
-    """Return the departure, with the first step at which more is off than allowed."""
+    """Return the departure, with the first step that is off by more than allowed."""
     wrong = np.flatnonzero(~(off <= allowed))
     if wrong.size == 0:
         return Departure(size)
@@ -150,7 +150,7 @@ def _first(candidate: Array, reference: Array, off: Array, allowed: Array, expla
         )
     return Departure(
         size,
-        f"first departs at step {step} of {len(reference)}: loss {candidate[step]:.9g} where the reference has "
+        f"first wrong at step {step} of {len(reference)}: loss {candidate[step]:.9g} where the reference has "
         f"{reference[step]:.9g}, off by {off_by:.1e} relative; {_allowance(explains, allows)}",
         step,
     )
@@ -161,7 +161,7 @@ def _other_number(candidate: Array, reference: Array) -> Departure:
 
 
 def _shares(off: Array, allowed: Array) -> Array:
-    """Return off / allowed, where nothing is allowed 0 or infinite; where anything is, 0."""
+    """Return off / allowed: 0 where nothing is off or anything is allowed, infinite where nothing is allowed."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(off == 0, 0.0, np.where(np.isinf(allowed), 0.0, off / allowed))
 
@@ -169,8 +169,8 @@ def _shares(off: Array, allowed: Array) -> Array:
 def _compare_params(candidate: Params, reference: Params, relative: float, envelope: Envelope | None) -> Departure:
     if len(candidate) != len(reference):
         return Departure(np.inf, f"there are {len(candidate)} layers instead of {len(reference)}")
-    for number, (mine, right) in enumerate(zip(candidate, reference, strict=True), start=1):
-        for name, a, b in zip(right._fields, mine, right, strict=True):
+    for number, (layer_params, right) in enumerate(zip(candidate, reference, strict=True), start=1):
+        for name, a, b in zip(right._fields, layer_params, right, strict=True):
             if a.shape != b.shape:
                 return Departure(np.inf, f"{name} of layer {number}: shape {a.shape} instead of {b.shape}")
     with np.errstate(over="ignore"):
@@ -184,7 +184,7 @@ def _compare_params(candidate: Params, reference: Params, relative: float, envel
     layer, part = np.unravel_index(int(np.argmax(_shares(sizes, allowed))), sizes.shape)
     name = f"{reference[layer]._fields[part]} of layer {layer + 1}"
     if np.isinf(sizes[layer, part]):
-        return Departure(size, f"{name}: not finite where the reference's are, or the other way round")
+        return Departure(size, f"{name}: not finite where the reference is finite, or the other way round")
     allowance = _allowance(explained[layer, part], allowed[layer, part])
     return Departure(size, f"{name}: off by {sizes[layer, part]:.1e} relative; {allowance}")
 

@@ -1,6 +1,6 @@
-"""Trains for parity, untimed, and carries what came of it between processes in files.
+"""Trains for the parity check, untimed, and passes the results between processes in files.
 
-Trainings that are given together share their problem and differ in weights and order: one trainer serves them all.
+Trainings that are passed together share their problem and differ in weights and order, so one trainer is enough.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bench.tasks.training import Training, evaluate
 
 @dataclass(frozen=True)
 class Trace:
-    """What a backend computed of the first epochs, in float64."""
+    """What a backend computed in the first epochs, in float64."""
 
     gradient: Params  # of the first batch
     losses: Array  # of each step, before its update
@@ -26,10 +26,10 @@ class Trace:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a training came to."""
+    """The result of a whole training."""
 
     losses: Array  # [steps], before each update
-    params: Params  # after the last
+    params: Params  # after the last step
     metric: float
 
 
@@ -43,7 +43,7 @@ def traces(backend: Backend, placement: Placement, trainings: Sequence[Training]
 
 
 def first_gradients(backend: Backend, placement: Placement, trainings: Sequence[Training]) -> list[Params]:
-    """Return the gradient of the first batch of each: what one step of SGD at rate 1 takes off the parameters."""
+    """Return the gradient of the first batch of each: what one step of SGD at rate 1 subtracts from the parameters."""
     trainer = backend.open_trainer(replace(trainings[0].problem, optimizer=SGD(1.0)), placement)
     found = []
     for training in trainings:
@@ -54,21 +54,21 @@ def first_gradients(backend: Backend, placement: Placement, trainings: Sequence[
 
 
 def training_results(backend: Backend, placement: Placement, trainings: Sequence[Training]) -> Iterator[TrainingResult]:
-    """Yield what each training comes to at its end."""
+    """Train each training to its end; yield the results."""
     trainer = backend.open_trainer(trainings[0].problem, placement)
     for training in trainings:
         yield train_to_end(trainer, training)
 
 
 def train_to_end(trainer: Trainer, training: Training) -> TrainingResult:
-    """Return what a training comes to at its end."""
+    """Train to the end; return the result."""
     losses = _losses(trainer, training.initial, training.orders)
     value = evaluate(training.metric, trainer.predict(training.test.inputs), training.test.targets)
     return TrainingResult(losses, trainer.params(), value)
 
 
 def params_after(backend: Backend, placement: Placement, training: Training, steps: int) -> Params:
-    """Return the parameters after so many steps."""
+    """Return the parameters after `steps` steps."""
     trainer = backend.open_trainer(training.problem, placement)
     orders, left = [], steps
     for order in training.orders:

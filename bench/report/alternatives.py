@@ -1,4 +1,4 @@
-"""Each backend beside what people use instead: ratios of passes within blocks, from the kept runs."""
+"""Each backend compared with what people use instead: ratios of passes within blocks, from the kept runs."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from backends.registry import BUILT_IN
 from bench.analysis import frame
 from bench.records.runfile import read_run
 
-BOUND = "fastest matrix product"  # what the model's matrix products would take at its rate
+BOUND = "fastest matrix product"  # the time that the model's matrix products would take at its rate
 
 
 @dataclass(frozen=True)
 class Pair:
-    """What is compared: a backend in its fastest mode of the run, and the same task by another row, or the bound."""
+    """What is compared: a backend in its fastest mode, and the same task by another row, or the bound."""
 
     run: str  # name of the run file
     task: str
     backend: str
     other: str  # backend, or backend:mode, or BOUND
-    other_task: str = ""  # where it is not the same
+    other_task: str = ""  # if it is not the same task
 
 
 LARGE = "mnist_mlp:model.hidden=2048:batch_size=4096:epochs=1"
@@ -43,9 +43,9 @@ PAIRS = (
 
 
 def table(folder: Path, pairs: Sequence[Pair] = PAIRS) -> str:
-    """Return a line a pair as markdown: the median ratio over blocks, the lowest and the highest.
+    """Return one line per pair as markdown: the median ratio over blocks, the lowest and the highest.
 
-    `folder` holds the run files. Raises `ValueError` for a pair of which a run has no row.
+    `folder` contains the run files. Raises `ValueError` if a run has no row for a pair.
     """
     runs = {pair.run: folder / f"{pair.run}.jsonl" for pair in pairs}
     samples = {name: _samples(path) for name, path in runs.items()}
@@ -59,19 +59,19 @@ def _samples(path: Path) -> pd.DataFrame:
 
 
 def _line(pair: Pair, samples: pd.DataFrame) -> dict[str, str]:
-    mine = _row(samples, pair.task, pair.backend)
+    own = _row(samples, pair.task, pair.backend)
     if pair.other == BOUND:
-        beside, found = BOUND, list(1 / mine["flops_share"])
+        compared_with, found = BOUND, list(1 / own["flops_share"])
     else:
         other = _row(samples, pair.other_task or pair.task, pair.other)
-        shared = mine.join(other, rsuffix="_other", how="inner")
-        beside, found = _name(other), list(shared["pass_s"] / shared["pass_s_other"])
+        shared = own.join(other, rsuffix="_other", how="inner")
+        compared_with, found = _name(other), list(shared["pass_s"] / shared["pass_s_other"])
     if pair.other_task:
-        beside = f"{beside}, {pair.other_task}"
+        compared_with = f"{compared_with}, {pair.other_task}"
     return {
         "task": pair.task,
-        "row": _name(mine),
-        "compared with": beside,
+        "row": _name(own),
+        "compared with": compared_with,
         "ratio": f"{median(found):.2f}",
         "lowest, highest": f"{min(found):.2f}, {max(found):.2f}",
         "run file": f"{pair.run}.jsonl",
@@ -79,7 +79,7 @@ def _line(pair: Pair, samples: pd.DataFrame) -> dict[str, str]:
 
 
 def _row(samples: pd.DataFrame, task: str, name: str) -> pd.DataFrame:
-    """Return the samples of a row by block; without a mode, of the mode that is meant to be the fastest."""
+    """Return the samples of a row by block; without a mode, those of the mode that is meant to be the fastest."""
     backend, _, mode = name.partition(":")
     rows = samples[(samples["task"] == task) & (samples["backend"] == backend)]
     modes = [mode] if mode else [each for each in BUILT_IN[backend].modes if each in set(rows["mode"])]

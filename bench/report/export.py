@@ -13,11 +13,11 @@ from bench.report.formats import Format
 
 
 class CannotRender(UserError):
-    """Raised where a package is missing that a format needs; the message says what to install."""
+    """Raised if a format needs a package that is missing; the message says what to install."""
 
 
 def listed(lines: Iterable[dict[str, str]], about: str) -> str:
-    """Return lines, each a mapping from columns to cells, as markdown, with a sentence below."""
+    """Return lines, each a mapping from columns to cells, as a markdown table with a sentence below it."""
     frame = pd.DataFrame(list(lines))
     return f"{frame.to_markdown(index=False, disable_numparse=True)}\n\n{about}.\n"
 
@@ -28,7 +28,7 @@ def tidy(lines: Iterable[dict[str, Any]]) -> str:
 
 
 def render(frame: pd.DataFrame, style: Format) -> str | bytes:
-    """Return a frame in a format; bytes for parquet alone. Raises `CannotRender`."""
+    """Return a frame in a format, as text, or as bytes for parquet. Raises `CannotRender`."""
     writers: dict[Format, Callable[[], str | bytes]] = {
         "markdown": lambda: frame.to_markdown(index=False, disable_numparse=True),
         "csv": lambda: frame.to_csv(index=False),

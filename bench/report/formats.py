@@ -1,4 +1,4 @@
-"""The file formats of a result table, and which one a file's name asks for."""
+"""The file formats of a result table, and which one belongs to a file name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Format = Literal["markdown", "csv", "json", "latex", "html", "parquet"]
 
 
 def default_format(path: Path | None) -> Format:
-    """Return the format that a file's name tells, markdown for none."""
+    """Return the format for the suffix of a file's name, markdown without a file."""
     known: dict[str, Format] = {
         ".csv": "csv", ".json": "json", ".tex": "latex", ".html": "html", ".parquet": "parquet"
     }  # fmt: skip

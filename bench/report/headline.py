@@ -1,4 +1,4 @@
-"""The headline of a run: every framework in its fastest mode on every headline task, as a small table and a picture."""
+"""The headline table and picture of a run: every framework in its fastest mode on every headline task."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Framework:
-    """How a framework is shown. The colours are of Okabe and Ito (2008): the colour-blind can tell them apart."""
+    """How a framework is shown. The colours of Okabe and Ito (2008) can be distinguished by colour-blind people."""
 
     title: str
     color: str
@@ -37,12 +37,12 @@ FRAMEWORKS = {
     "jax": Framework("JAX", "#0072b2", "o"),
 }
 
-WIDTH_INCHES, LINE_INCHES, AXIS_INCHES = 8.0, 0.21, 0.55  # 800 pixels wide: what a README shows without scaling
+WIDTH_INCHES, LINE_INCHES, AXIS_INCHES = 8.0, 0.21, 0.55  # 800 pixels wide, which a README shows without scaling
 ROOM_FOR_LABELS = 4.0  # times the longest pass, at the right end of the axis
-AXIS_LABEL = "time of a pass, logarithmic, with 95 % interval; bold: the fastest, or not told apart from it"
+AXIS_LABEL = "time of a pass, logarithmic, with 95 % interval; bold: the fastest, or not significantly slower"
 SVG_STYLE = {
-    "svg.fonttype": "none",  # text stays text: it can be searched, and a test reads it
-    "svg.hashsalt": "levelfield",  # the same results make the same file
+    "svg.fonttype": "none",  # text stays text, so that it can be searched, and a test reads it
+    "svg.hashsalt": "levelfield",  # the same results give the same file
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
 }
@@ -55,7 +55,7 @@ class Best:
     backend: str
     mode: str
     pass_s: float  # median over processes
-    interval: Interval | None  # of the median, in seconds; None for too few processes
+    interval: Interval | None  # of the median, in seconds; None if there are too few processes
     processes: int
 
 
@@ -65,14 +65,16 @@ class TaskHeadline:
 
     task: str
     best: tuple[Best, ...]  # in the order of FRAMEWORKS
-    contenders: tuple[str, ...]  # backends with a row that is not surely slower than the fastest; the fastest first
+    contenders: tuple[
+        str, ...
+    ]  # backends with a row that is not significantly slower than the fastest; the fastest first
 
 
 def headlines(run: Run) -> list[TaskHeadline]:
     """Return the headline tasks of a run.
 
     Only ranked rows count: those that compute what the task defines and whose times are fair. The frameworks are
-    compared with each other alone, because a guest may be faster than all of them.
+    compared only with each other, not with other tools such as Keras, which may be faster than all of them.
     """
     records = tuple(record for record in run.records if record.job.row.backend in FRAMEWORKS)
     ranked = [each for each in summarise((replace(run, records=records),)) if each.standing.ranked]
@@ -96,7 +98,7 @@ def _best(each: RowSummary) -> Best:
 
 
 def as_table(found: Sequence[TaskHeadline], header: Header) -> str:
-    """Return a line a task as markdown, with a sentence on the machine below it."""
+    """Return a markdown table with one line per task, and a sentence about the machine below it."""
     return listed((_cells(headline) for headline in found), about(header, found))
 
 
@@ -108,13 +110,13 @@ def _cells(headline: TaskHeadline) -> dict[str, str]:
 
 
 def verdict(headline: TaskHeadline) -> str:
-    """Return the name of the fastest framework, or which ones the run cannot tell apart."""
+    """Return the name of the fastest framework, or the names of all that may be the fastest."""
     titles = [FRAMEWORKS[backend].title for backend in headline.contenders]
     return titles[0] if len(titles) == 1 else f"cannot tell: {', '.join(titles)}"
 
 
 def about(header: Header, found: Sequence[TaskHeadline]) -> str:
-    """Return, without a full stop, where, when and with which versions the run was made."""
+    """Return when, where and with which versions the run was made, without a full stop."""
     names = [name for backend in FRAMEWORKS for name in BUILT_IN[backend].distributions if name in header.versions]
     versions = ", ".join(f"{name} {header.versions[name]}" for name in names)
     machine = header.machine
@@ -127,9 +129,9 @@ def about(header: Header, found: Sequence[TaskHeadline]) -> str:
 
 
 def draw(found: Sequence[TaskHeadline], path: Path) -> None:
-    """Draw the time of a pass, a group a task and a line a framework, on a logarithmic axis; .svg or .png.
+    """Draw the time of a pass on a logarithmic axis, grouped by task, one line per framework, as .svg or .png.
 
-    Raises `CannotPlot` where matplotlib is missing, or OSError where the file cannot be written.
+    Raises `CannotPlot` if matplotlib is missing, or OSError if the file cannot be written.
     """
     try:
         import matplotlib as mpl
@@ -162,9 +164,7 @@ def _fill(ax: Axes, found: Sequence[TaskHeadline]) -> None:
     ax.set_xscale("log")
     ax.set_xlim(min(passes_s) / 1.5, max(passes_s) * ROOM_FOR_LABELS)
     ax.xaxis.set_major_formatter(lambda time_s, _: seconds(time_s))
-    ax.set_xlabel(
-        "time of a pass, logarithmic, with 95 % interval; bold: the fastest, or not told apart from it", fontsize=9
-    )
+    ax.set_xlabel(AXIS_LABEL, fontsize=9)
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x", color="0.9")
     ax.set_axisbelow(True)

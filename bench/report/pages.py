@@ -28,15 +28,15 @@ def main() -> None:
 
 
 def fill_in(page: Path, name: str, text: str) -> None:
-    """Replace what stands between the page's markers of that name."""
+    """Replace the text between the page's markers of that name."""
     before, _, after = parts(page.read_text(), name)
     page.write_text(f"{before}{text.strip()}\n{after}")
 
 
 def parts(page: str, name: str) -> tuple[str, str, str]:
-    """Split a page into what stands up to the line `<!-- name -->`, between it and `<!-- /name -->`, and from there on.
+    """Split a page into the text up to the line `<!-- name -->`, from there to `<!-- /name -->`, and the rest.
 
-    Raises ValueError where a marker is missing.
+    Raises ValueError if a marker is missing.
     """
     start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
     if not 0 <= page.find(start) < page.find(end):
@@ -47,7 +47,7 @@ def parts(page: str, name: str) -> tuple[str, str, str]:
 
 
 def main_columns(markdown: str) -> str:
-    """Return the main columns of a markdown table, without padding, and what stands below the table."""
+    """Return the main columns of a markdown table, without padding, and the text below the table."""
     table, _, below = markdown.partition("\n\n")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
     kept = [column for column, name in enumerate(rows[0]) if name in MAIN_COLUMNS]

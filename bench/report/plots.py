@@ -1,4 +1,4 @@
-"""Plots, by matplotlib, which is loaded for nothing else."""
+"""Plots by matplotlib, which is imported only here."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ FIT_PLACES = 100
 
 
 class CannotPlot(UserError):
-    """Raised where matplotlib is missing; the message says what to install."""
+    """Raised if matplotlib is missing; the message says what to install."""
 
 
 def draw_scaling(sweep: Sweep, costs: Mapping[Curve, Cost], about: str, path: Path) -> None:
-    """Draw the time of a step against size: a curve a row, its interval, its fit, and where the winner changes.
+    """Draw the time of a step against size: for each row a curve, interval and fit; and where the winner changes.
 
-    Rows that are not ranked are left out. Raises `CannotPlot`, or OSError where the file cannot be written.
+    Rows that are not ranked are left out. Raises `CannotPlot`, or OSError if the file cannot be written.
     """
     try:
         from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""Progress on the terminal: a live bar, or a line per finished job where the output is not a terminal."""
+"""Progress on the terminal: a live bar, or a line per finished job if the output is not a terminal."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class DownloadBar:
         self.progress.update(self.task, total=total)
 
     def update(self, count: int) -> None:
-        """Add `count` bytes to what is done."""
+        """Add `count` bytes to the number of bytes done."""
         self.progress.update(self.task, advance=count)
 
     def reset(self) -> None:
@@ -55,7 +55,7 @@ class DownloadBar:
         self.progress.reset(self.task)
 
     def close(self) -> None:
-        """Nothing to do: the bar goes with the download."""
+        """Nothing to do: the bar is removed at the end of the download."""
 
 
 class TerminalProgress:
@@ -70,10 +70,10 @@ class TerminalProgress:
             TimeElapsedColumn(),
             console=console,
             transient=True,
-            refresh_per_second=1,  # what is timed runs on the same cores
+            refresh_per_second=1,  # low, because the timed processes run on the same cores
         )
         self.label, self.total, self.done = "", 0, 0
-        self.began: dict[str, float] = {}  # jobs that are under way
+        self.began: dict[str, float] = {}  # start times of the running jobs
         self.task = self.progress.add_task("", total=None, visible=False)
 
     def __enter__(self) -> TerminalProgress:
@@ -86,17 +86,17 @@ class TerminalProgress:
             self.progress.stop()
 
     def stage(self, label: str, total: int) -> None:
-        """A stage of `total` jobs begins."""
+        """Show the start of a stage of `total` jobs."""
         self.label, self.total, self.done = label, total, 0
         self.progress.reset(self.task, description=label, total=total, visible=True)
 
     def begins(self, label: str) -> None:
-        """A job of the stage begins."""
+        """Show that a job of the stage has started."""
         self.began[label] = time.monotonic()
         self._describe()
 
     def ended(self, label: str, outcome: str) -> None:
-        """That job ended."""
+        """Show that the job has ended."""
         self.done += 1
         took_s = time.monotonic() - self.began.pop(label)
         self.progress.update(self.task, completed=self.done)

@@ -1,4 +1,4 @@
-"""What a sweep prints for people: the time of a step at each point, what was fitted, and where the winner changes."""
+"""The tables and sentences of a sweep: the time of a step at each point, the fit, and where the winner changes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bench.report.tables import note
 from bench.report.units import seconds
 
 Costs = Mapping[Curve, Cost]
-UNCERTAIN = "the run cannot tell the two rows apart at both sizes"
+UNCERTAIN = "the difference of the two rows is not significant at both sizes"
 
 
 def readable(panel: Panel, costs: Costs) -> pd.DataFrame:
-    """Return a line a row and a column a point: the time of a step, * at the fastest, ! where it is not ranked.
+    """Return one line per row and one column per point: the time of a step, * at the fastest, ! if not ranked.
 
-    Behind them what was fitted: the overhead of a step, the rate of its FLOPs, and how far the fit is off at most.
+    The last columns have the fit: overhead of a step, rate of its FLOPs, and the largest error of the fit.
     """
     columns = {size: f"{panel.key} {panel.axis.names[size]}" for size in sorted(panel.axis.names)}
     lines = []
@@ -61,7 +61,7 @@ def _rate(cost: Cost) -> str:
 
 
 def winner_sentences(sweep: Sweep) -> list[str]:
-    """Return a sentence for each place where another row becomes the fastest."""
+    """Return a sentence for each pair of neighbouring points between which the fastest row changes."""
     return [sentence for panel in sweep.panels for sentence in _winners(panel)]
 
 
@@ -79,7 +79,7 @@ def _winners(panel: Panel) -> list[str]:
 
 
 def unranked_sentences(sweep: Sweep) -> list[str]:
-    """Return a sentence for each row and point of a sweep that is not ranked, alike ones together."""
+    """Return sentences on the rows and points that are not ranked; points with the same reason share one."""
     found: dict[tuple[str, str], list[str]] = {}
     for point in sweep.points:
         if not point.ranked:

@@ -18,7 +18,7 @@ SHOWN_NOISE = 5
 
 
 def detectable_sentences(rows: Iterable[RowSummary]) -> list[str]:
-    """Return, for each task, which difference the run can detect, and which rows it cannot tell apart."""
+    """Return, for each task, which difference the run can detect, and which comparisons are inconclusive."""
     tasks: dict[tuple[str, str], list[RowSummary]] = {}
     for each in rows:
         tasks.setdefault((each.run, each.row.task), []).append(each)
@@ -27,15 +27,15 @@ def detectable_sentences(rows: Iterable[RowSummary]) -> list[str]:
 
 def _of_task(task: str, rows: Sequence[RowSummary]) -> list[str]:
     compared = [(each, each.to_fastest.comparison) for each in rows if each.to_fastest and each.to_fastest.comparison]
-    told = [(each, found) for each, found in compared if found.judged.verdict != "too few blocks"]
+    judged = [(each, found) for each, found in compared if found.judged.verdict != "too few blocks"]
     sentences = []
-    if len(told) < len(compared):
+    if len(judged) < len(compared):
         fewest = min(found.blocks for _, found in compared)
         plural = "" if fewest == 1 else "s"
-        sentences.append(f"{task}: no intervals: {fewest} block{plural}, and they need at least {MIN_BLOCKS}")
-    if told:
-        sentences.append(_detectable(task, [found.judged.detectable for _, found in told], rows[0].effect))
-    return sentences + [_open(each, found) for each, found in told if found.judged.verdict == "inconclusive"]
+        sentences.append(f"{task}: no intervals: {fewest} block{plural}, at least {MIN_BLOCKS} are needed")
+    if judged:
+        sentences.append(_detectable(task, [found.judged.detectable for _, found in judged], rows[0].effect))
+    return sentences + [_open(each, found) for each, found in judged if found.judged.verdict == "inconclusive"]
 
 
 def _detectable(task: str, differences: Sequence[float], effect: float) -> str:
@@ -50,8 +50,8 @@ def _open(each: RowSummary, found: Comparison) -> str:
     assert each.to_fastest is not None  # noqa: S101 - the comparison is that with the fastest
     best = each.to_fastest.other
     return (
-        f"{each.row.task}: {each.name} cannot be told from {best.backend} {best.mode}: ratio {ratio(each.to_fastest)}; "
-        f"this run has {found.blocks} blocks, about {needed} would be enough"
+        f"{each.row.task}: {each.name} compared with {best.backend} {best.mode} is inconclusive: "
+        f"ratio {ratio(each.to_fastest)} from {found.blocks} blocks; about {needed} blocks would be enough"
     )
 
 
@@ -65,12 +65,12 @@ def noise_sentences(runs: Iterable[Run]) -> list[str]:
             examples = [f"{block.task} block {block.block + 1}: {found}" for block, found in noisy[:SHOWN_NOISE]]
             more = [f"and {len(noisy) - SHOWN_NOISE} more"] if len(noisy) > SHOWN_NOISE else []
             count = f"{len(noisy)} of {len(run.blocks)} blocks"
-            sentences.append(f"noise in {count}, which are counted all the same: {'; '.join(examples + more)}")
+            sentences.append(f"noise in {count}, which are included in the results: {'; '.join(examples + more)}")
     return sentences
 
 
 def parameter_sentences(rows: Iterable[RowSummary]) -> list[str]:
-    """Return, for data made with known parameters, which parameters were learned, and by which rows."""
+    """Return, for synthetic data with known parameters, which parameters were learned, and by which rows."""
     learners: dict[tuple[str, str, str], list[str]] = {}
     for each in rows:
         quality = each.first.quality
@@ -84,14 +84,14 @@ def parameter_sentences(rows: Iterable[RowSummary]) -> list[str]:
 
 
 def caption(header: Header) -> str:
-    """Return a sentence on where and when a run was made."""
+    """Return a sentence about where, when and how a run was made."""
     place = where(header.machine, header.threads, header.versions, header.commit, header.created)
     checked = "" if header.followed else "; parity checked by the timed runs alone"
     return f"{place}; {goal_in_words(header.goal)}, schedule seed {header.schedule_seed}{checked}."
 
 
 def where(machine: Machine, threads: int, versions: Mapping[str, str], commit: str, created: str) -> str:
-    """Return, without a full stop, a sentence on a machine and what is installed there."""
+    """Return a description of a machine and what is installed there, without a full stop."""
     return (
         f"{created}: {machine.cpu}, {machine.cores} cores, {machine.memory_bytes / 2**30:.0f} GiB, "
         f"{', '.join(machine.gpus) or 'no GPU'}, governor {machine.governor}, load {machine.load} before the run; "
@@ -101,14 +101,14 @@ def where(machine: Machine, threads: int, versions: Mapping[str, str], commit: s
 
 
 def goal_in_words(goal: Goal) -> str:
-    """Return until when a run goes on."""
+    """Return in words how long a run continues."""
     if goal.workers is not None:
         return f"{goal.workers} process{'es' if goal.workers > 1 else ''} per row"
     return f"until differences of {percent(goal.effect)} are detectable, for {goal.time_s / 60:g} min at most"
 
 
 def long_reasons(rows: Iterable[RowSummary]) -> list[str]:
-    """Return every reason of several lines in full, with its tasks; the table shows the first line only."""
+    """Return every reason that has several lines, with its tasks; the table shows only the first line."""
     tasks: dict[str, list[str]] = {}
     for each in rows:
         if "\n" in each.reason and each.row.task not in tasks.setdefault(each.reason, []):

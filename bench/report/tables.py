@@ -15,7 +15,7 @@ AGREES = {True: "yes", False: "NO", None: ""}
 
 
 def readable(rows: Sequence[RowSummary]) -> pd.DataFrame:
-    """Return summaries in words and units, one text a cell, the columns that a person reads."""
+    """Return summaries as a table for people: texts with words and units."""
     table = pd.DataFrame([_readable(each) for each in rows], dtype=str)
     if len({each.run for each in rows}) > 1:
         table.insert(0, "run", [each.run for each in rows])
@@ -67,7 +67,7 @@ def _result(each: RowSummary) -> str:
 
 
 def _spread(each: RowSummary) -> str:
-    """Return where the pass is, with 95 % confidence; in brackets the range, where there are too few for that."""
+    """Return the 95 % interval of the pass or, if there are too few processes, the range in brackets."""
     if each.pass_interval:
         return f"{seconds(each.pass_interval.low)} – {seconds(each.pass_interval.high)}"
     if each.processes < 2:
@@ -76,7 +76,7 @@ def _spread(each: RowSummary) -> str:
 
 
 def ratio(versus: Versus | None) -> str:
-    """Return a row's time over another row's, with the interval; empty where they are not compared."""
+    """Return a row's time divided by another row's, with the interval; empty if they are not compared."""
     if versus is None or math.isnan(versus.ratio):
         return ""
     return bracketed(versus.ratio, versus.comparison.interval if versus.comparison else None)
@@ -87,6 +87,6 @@ def _verdict(versus: Versus | None) -> str:
 
 
 def note(each: RowSummary) -> str:
-    """Return what there is to say of a row: why it is not ranked, and its flags."""
-    why_not = "" if each.standing.cause == "unfair" else each.standing.why_not  # its flags say it
+    """Return the note on a row: why it is not ranked, and its flags."""
+    why_not = "" if each.standing.cause == "unfair" else each.standing.why_not  # the flags say why
     return "; ".join(part for part in (why_not, each.flagged) if part)

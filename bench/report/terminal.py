@@ -54,7 +54,7 @@ def print_list(console: Console, gpus: tuple[str, ...]) -> None:
 
 
 def print_summary(console: Console, readable: pd.DataFrame) -> None:
-    """Print the result table, in one part per task."""
+    """Print the result table, one part per task."""
     for task, lines in readable.groupby("task", sort=False):
         hidden = [name for name in LEFT_TO_FILES if name != "device" or lines["device"].nunique() == 1]
         shown = lines.drop(columns=["task", *hidden])
@@ -84,7 +84,7 @@ def print_parity(console: Console, verdicts: Iterable[ParityResult]) -> None:
 def print_changes(
     console: Console, found: Sequence[Change], differing: Iterable[Difference], speed: Estimate, effect: float
 ) -> None:
-    """Print how each row changed, and in what the two runs differ."""
+    """Print how each row changed, and how the provenance of the two runs differs."""
     from bench.report.units import bracketed, seconds
 
     table = _table("task", "backend", "mode", "device", "then", "now", "now / then", "change", "note")
@@ -98,7 +98,7 @@ def print_changes(
     counts = Counter(change.kind for change in found)
     lines = [", ".join(f"{count} {kind}" for kind, count in counts.items()) or "no rows"]
     if math.isfinite(speed.mean):
-        lines.append(f"the calibration loop takes {speed.ratio:.3f} times as long now; intervals allow for that")
+        lines.append(f"the calibration loop takes {speed.ratio:.3f} times as long now; the intervals account for that")
     seen = [change.detectable for change in found if math.isfinite(change.detectable)]
     if seen:
         lines.append(f"detectable change in every row: {max(seen):.1%}; below {effect:.0%} counts as equal")
@@ -107,7 +107,7 @@ def print_changes(
 
 
 def print_findings(console: Console, findings: Iterable[MachineFinding]) -> None:
-    """Print the findings about the machine, and what to do about them."""
+    """Print the findings about the machine, with advice."""
     table = _table("", "what", "found", "what to do")
     for finding in findings:
         table.add_row(
@@ -139,7 +139,7 @@ def print_title(console: Console, title: str) -> None:
 
 
 def print_sentence(console: Console, sentence: str) -> None:
-    """Print text as it is; lines are not broken, so that it can be searched and copied."""
+    """Print text without breaking lines, so that it can be searched and copied."""
     console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 

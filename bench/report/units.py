@@ -1,4 +1,4 @@
-"""Numbers with units, as people read them. Pure."""
+"""Formats numbers with units for people. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def megabytes(memory_bytes: int | None) -> str:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """Return 5 % for 0.05."""
+    """Return a share as a percentage, such as 5 % for 0.05."""
     return f"{100 * share:.{digits}f} %"
 
 
@@ -25,7 +25,7 @@ def bracketed(ratio: float | None, interval: Interval | None) -> str:
 
 
 def multiple(ratio: float) -> str:
-    """Return a ratio with two decimals, or with as many digits as a large one deserves."""
+    """Return a ratio with two decimals, a large one with fewer."""
     return f"{ratio:.2f}" if ratio < 100 else f"{ratio:,.0f}"
 
 

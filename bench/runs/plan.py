@@ -1,4 +1,4 @@
-"""From what the user chose to the jobs, in their order. Pure."""
+"""The plan of a run: its jobs and their order. Pure."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from bench.records.schema import Goal, Job, Row
 from bench.tasks.names import find_task
 from bench.tasks.settings import override, settings
 
-EFFECT = 0.05  # a difference that matters
+EFFECT = 0.05  # the smallest difference that matters
 TIME_S = 20 * 60.0
 MAX_MINUTES = 10**6
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is to be timed, how, and until when."""
+    """What a run times, how, and until when."""
 
     rows: tuple[Row, ...]
     threads: int
     settings: Mapping[str, Any]
     goal: Goal
     seed: int
-    followed: bool = True  # whether parity follows each row in float64 first; else it judges the timed runs alone
+    followed: bool = True  # whether parity first follows each row in float64; otherwise it checks the timed runs only
 
     @property
     def tasks(self) -> dict[str, tuple[Row, ...]]:
-        """The rows of each task, in their order."""
+        """The rows of each task, in the order of the run."""
         names = dict.fromkeys(row.task for row in self.rows)
         return {name: tuple(row for row in self.rows if row.task == name) for name in names}
 
@@ -44,10 +44,10 @@ class Plan:
 
 
 def block_order(rows: Sequence[Row], *, seed: int, block: int) -> tuple[Row, ...]:
-    """Return the rows of one task in the order in which a block runs them, drawn anew for each block.
+    """Return the rows of one task in the order in which a block runs them: a new random order for each block.
 
-    What is compared runs close together, and no row is always the first. The order of a block depends on nothing but
-    the seed, the block and the rows, whichever of them have told enough and are passed over.
+    Rows that are compared run close together in time, and no row is always the first. The order depends only on the
+    seed, the block and `rows`, so it is the same for the others when some rows are skipped in the block.
     """
     if not rows:
         return ()
@@ -56,7 +56,7 @@ def block_order(rows: Sequence[Row], *, seed: int, block: int) -> tuple[Row, ...
 
 
 def resolved(rows: Iterable[Row], changes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return every setting of each task, as it will be trained."""
+    """Return all settings of each task as it will be trained."""
     names = dict.fromkeys(row.task for row in rows)
     return {name: settings(override(find_task(name), changes)) for name in names}
 

@@ -1,4 +1,4 @@
-"""Carries out a plan: data, references, parity, then blocks of samples, each outcome written before the next begins."""
+"""Carries out a plan: data, references, parity, then blocks of samples. Each result is written at once."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def time_rows(
     earlier: Iterable[Record] = (),
     unranked_rows: Callable[[], Collection[Row]] = tuple,
 ) -> Iterator[Record | Block]:
-    """Yield what timing a plan on this machine gives."""
-    from bench.runs.schedule import run_blocks  # which needs scipy: a second that `bench list` has not
+    """Time the rows of a plan on this machine; yield records and blocks."""
+    from bench.runs.schedule import run_blocks  # imports scipy, which takes a second: too long for `bench list`
 
     with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch, setup.worker(Path(scratch)) as calibrator:
         yield from run_blocks(plan, ProcessExecutor(setup, calibrator), listener, earlier, unranked_rows)
@@ -35,10 +35,10 @@ Write = Callable[[Record | Block | ParityResult], None]
 
 
 def run_plan(plan: Plan, setup: WorkerSetup, listener: Listener, write: Write, earlier: Iterable[Record] = ()) -> None:
-    """Check and time all rows of a plan; every line of the run file is written when it is known.
+    """Check and time all rows of a plan; write every line of the run file as soon as it is known.
 
-    A later verdict on a row replaces an earlier one. The good records `earlier` of a run that is gone on with are
-    judged again with the new ones.
+    A later parity result of a row replaces an earlier one. `earlier` are the good records of a run that is resumed;
+    their parity is checked again too.
     """
     lost = fetch_data(plan.tasks, setup, listener)
     skipped = unavailable(plan.rows, lost)
@@ -51,7 +51,7 @@ def run_plan(plan: Plan, setup: WorkerSetup, listener: Listener, write: Write, e
         for result in results_before_timing(possible.rows, references, followed=plan.followed):
             results[result.row] = result
             write(result)
-            if result.status == "unsupported":  # which it would be again, an import later
+            if result.status == "unsupported":  # the timed run would report the same, after importing the framework
                 refused.append(Record(job=plan.job(result.row, 0), status="unsupported", reason=result.reason))
                 write(refused[-1])
 
@@ -74,5 +74,5 @@ def run_plan(plan: Plan, setup: WorkerSetup, listener: Listener, write: Write, e
 
 
 def unranked(parity: Mapping[Row, ParityResult], records: Iterable[Record]) -> set[Row]:
-    """Return the rows that, for all that is known, compute something else than their task, or whose times mislead."""
+    """Return the rows that, as far as is known, do not compute their task, or whose times are unfair."""
     return {row for row, standing in standings(parity, parity, records).items() if not standing.ranked}

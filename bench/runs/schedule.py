@@ -1,4 +1,4 @@
-"""Times rows in interleaved blocks, until they have told enough or time is up."""
+"""Times rows in interleaved blocks, until the stopping rule or the time limit ends it."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from bench.runs.plan import Plan, block_order
 
 @dataclass
 class Progress:
-    """How far a run is."""
+    """The progress of a run."""
 
     plan: Plan
     records: list[Record]
     begun_s: float
-    took_s: dict[str, float] = field(default_factory=dict)  # the last block of each task
+    took_s: dict[str, float] = field(default_factory=dict)  # duration of the last block of each task
 
     def has(self, row: Row, block: int) -> bool:
-        """Return whether a sample is there already, of a run that is gone on with."""
+        """Return whether a sample exists already, from a run that is resumed."""
         return any(record.job.row == row and record.job.block == block for record in self.records)
 
     def fits(self, task: str, now_s: float) -> bool:
-        """Return whether another block of a task ends in time, as long as its last; the first one always does."""
+        """Return whether another block of a task, as long as its last one, would end in time; the first always does."""
         if self.plan.goal.workers is not None or task not in self.took_s:
             return True
         return now_s - self.begun_s + self.took_s[task] <= self.plan.goal.time_s
 
     def label(self, block: int, now_s: float) -> str:
-        """Return, for people, which block this is and how much of the time is over."""
+        """Return, for people, the number of the block and how much of the time has passed."""
         if self.plan.goal.workers is not None:
             return f"block {block + 1} of {self.plan.goal.workers}"
         return f"block {block + 1}, {(now_s - self.begun_s) / 60:.0f} of {self.plan.goal.time_s / 60:g} min"
@@ -46,10 +46,10 @@ def run_blocks(
     earlier: Iterable[Record] = (),
     unranked: Callable[[], Collection[Row]] = tuple,
 ) -> Iterator[Record | Block]:
-    """Yield the record of each sample and, after each block, what the machine did during it.
+    """Yield the record of each sample and, after each block, the state of the machine during it.
 
-    `earlier` are the good records of the same plan, of a run that is gone on with; `unranked` names the rows that do
-    not compute what they should, and that nothing is compared with.
+    `earlier` are the good records of the same plan, from a run that is resumed. `unranked` returns the rows that are
+    not ranked: no other row is compared with them.
     """
     progress = Progress(plan, list(earlier), executor.clock())
     for number in itertools.count():
@@ -95,7 +95,7 @@ def _block(
 
 
 def _others(before: CoreTimes | None, after: CoreTimes | None, wall_s: float) -> tuple[float | None, float | None]:
-    """Return how many cores other processes, and other machines, kept busy."""
+    """Return how many cores other processes, and other virtual machines on the host, kept busy."""
     if before is None or after is None or wall_s <= 0:
         return None, None
     foreign_s = (after.busy_s - before.busy_s) - (after.own_s - before.own_s)

@@ -1,4 +1,4 @@
-"""From what the user chose to the rows of a run. Pure."""
+"""Turns the user's choice into the rows of a run. Pure."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from bench.tasks.names import TaskRef, find_task
 from bench.tasks.settings import override
 
 QUICK_EPOCHS = 1
-QUICK_STEPS = 500  # of a pass whose steps take all rows
+QUICK_STEPS = 500  # of a pass if each step takes all training rows
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What the user chose; empty means the usual."""
+    """The user's choice; empty fields mean the defaults."""
 
     tasks: tuple[str, ...] = ()
     backends: tuple[str, ...] = ()
@@ -28,11 +28,11 @@ class Choice:
     device: Literal["cpu", "gpu", "auto"] = "auto"
     precision: Precision = "float32"
     settings: Mapping[str, Any] = field(default_factory=dict)
-    quick: bool = False  # each backend by its fastest mode alone, one epoch, or 500 steps on all rows
+    quick: bool = False  # only the fastest mode of each backend, and one epoch (or 500 full-batch steps)
 
 
 def choose_tasks(names: Iterable[str]) -> tuple[TaskRef, ...]:
-    """Return the tasks of these names, the headline tasks for none. Raises `BadChoice` or `BadSetting`."""
+    """Return the tasks with these names (none: the headline tasks). Raises `BadChoice` or `BadSetting`."""
     chosen = tuple(dict.fromkeys(names)) or HEADLINE
     if chosen == ("all",):
         chosen = tuple(TASKS)
@@ -49,7 +49,7 @@ def choose_rows(choice: Choice, *, has_gpu: bool) -> tuple[Row, ...]:
         tasks = tuple(map(shortened, tasks))
     for task in tasks:
         for key in task.settings.keys() & choice.settings.keys():
-            raise BadChoice(f"{key} is set twice for {task}: in its name, and for all tasks")
+            raise BadChoice(f"{key} is set twice for {task}: in its name and by --set or --epochs")
         override(task.task(), choice.settings)
     for name in choice.backends:
         require_name(name, BACKENDS, "backend")
@@ -73,9 +73,9 @@ def choose_rows(choice: Choice, *, has_gpu: bool) -> tuple[Row, ...]:
 
 
 def shortened(reference: TaskRef) -> TaskRef:
-    """Return a task of one short pass for a quick run: an epoch, or fewer steps where each takes all rows.
+    """Return the task of a quick run, shortened to one epoch, or to fewer steps if each takes all training rows.
 
-    It is trained again and again for steady passes. A number of epochs in its name stays.
+    The harness repeats the training to get steady passes. A number of epochs in the task's name is kept.
     """
     task = reference.task()
     epochs = QUICK_STEPS if task.batch_size == "all" else QUICK_EPOCHS
@@ -85,7 +85,7 @@ def shortened(reference: TaskRef) -> TaskRef:
 
 
 def require_row(row: Row) -> None:
-    """Raise `UserError` where there is no such task, backend or mode any more."""
+    """Raise `UserError` if a task, backend or mode of the rows no longer exists."""
     find_task(row.task)
     require_name(row.backend, BACKENDS, "backend")
     require_name(row.mode, BACKENDS[row.backend].modes, "mode")

@@ -1,4 +1,4 @@
-"""A run from its beginning to its end: the one way in which `bench run`, `bench sweep` and `pytest bench` measure."""
+"""A run from beginning to end. `bench run`, `bench sweep` and `pytest bench` all measure through this module."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from bench.tasks.memory import require_memory
 
 
 class NotComparable(UserError):
-    """Raised where samples of different machines or versions would come into one run or one comparison."""
+    """Raised when one run or comparison would contain samples of different machines, versions or code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +86,10 @@ def begin(path: Path, plan: Plan, setup: WorkerSetup, command: str) -> BegunRun:
 def resume(
     earlier: Run, threads: int | None, time_s: float | None, time_limit_s: float, data_dir: Path | None
 ) -> BegunRun:
-    """Begin to continue a run, for `time_s` seconds where given, else for as long as it was begun for.
+    """Prepare to continue a run, for `time_s` seconds if given, else for its original time.
 
-    Raises `NotComparable` on another machine, with other versions or other code, `TooLarge` where a task no longer fits
-    into memory, and `UserError` for another number of threads or a file that cannot be written.
+    Raises `NotComparable` if machine, versions or code differ, `TooLarge` if a task no longer fits into memory, and
+    `UserError` for another number of threads or a file that cannot be written.
     """
     plan = plan_of(earlier.header, time_s)
     _require_same_provenance(earlier)
@@ -107,7 +107,7 @@ def resume(
 
 
 def carry_out(begun: BegunRun, listener: Listener) -> FinishedRun:
-    """Check and time the rows of a run; return what its file holds then. An interrupt ends it early."""
+    """Check and time the rows of a run; return the content of its file. An interrupt ends it early."""
     interrupted = False
     good = [record for record in begun.earlier if record.status == "ok"]
     with begun.run_file:
@@ -119,7 +119,7 @@ def carry_out(begun: BegunRun, listener: Listener) -> FinishedRun:
 
 
 def plan_of(header: Header, time_s: float | None) -> Plan:
-    """Return the plan that a run was begun with, with another limit of time where given."""
+    """Return the plan that a run was begun with, with another time limit if given."""
     for row in header.rows:
         require_row(row)
     return Plan(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backends.registry import Entry
 
-# Backends of the self-test alone: they stand in no list, and only the self-test hands them to workers.
+# Backends for the self-test only: they are in no list, and only the self-test passes them to workers.
 SELFTEST = Entry(
     name="selftest",
     module="bench.selftest.backend",

@@ -1,4 +1,4 @@
-"""False alarms: trains right backends from many seeds, and counts how often the parity check calls one wrong."""
+"""False alarms: trains correct backends from many seeds and counts how often the parity check calls one wrong."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from bench.tasks.names import find_task
 
 T = TypeVar("T")
 
-SEEDS_AT_ONCE = 5  # in a request, each of which has a time limit
+SEEDS_AT_ONCE = 5  # per request, because each request has a time limit
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What the parity check says of a right backend that was trained from one seed."""
+    """The parity result of a correct backend trained from one seed."""
 
     row: Row
     seed: int
@@ -40,30 +40,30 @@ class Trial:
     parameters: float
     envelope: float  # as a multiple of what rounding explains, as is the metric
     metric: float
-    reason: str  # empty unless it is called wrong
+    reason: str  # empty unless the parity check calls it wrong
 
 
 @dataclass(frozen=True)
 class Right:
-    """What a training from one seed is compared with."""
+    """The reference that a training from one seed is compared with."""
 
     trace: Trace
     envelope: Envelope
 
 
 def trials(rows: Sequence[Row], seeds: int, setup: WorkerSetup, listener: Listener) -> Iterator[list[Trial]]:
-    """Yield, task by task, the trials of all rows that can run, from each of so many seeds."""
+    """Yield, for each task, the trials of all rows that can run, from each of the seeds 0 to `seeds` - 1."""
     lost = unavailable(rows, fetch_data(dict.fromkeys(row.task for row in rows), setup, listener))
     order = {row: number for number, row in enumerate(row for row in rows if row not in lost)}
     for task in dict.fromkeys(row.task for row in order):
         with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
-            mine = [row for row in order if row.task == task]
-            found = Trials(task, Computer(setup, Path(scratch), {}, listener)).run(mine, seeds)
+            task_rows = [row for row in order if row.task == task]
+            found = Trials(task, Computer(setup, Path(scratch), {}, listener)).run(task_rows, seeds)
             yield sorted(found, key=lambda trial: (order[trial.row], trial.seed))
 
 
 class Trials:
-    """Trials of right backends on one task."""
+    """Trials of correct backends on one task."""
 
     def __init__(self, task: str, computer: Computer) -> None:
         self.task = task
@@ -100,14 +100,14 @@ class Trials:
                 return [Trial(row=row, seed=seed, **nothing, reason=f"{error.status}: {error}") for seed in seeds]
             return [self._judged(row, seed, traces[seed], outcomes[seed], worker) for seed in seeds]
 
-    def _judged(self, row: Row, seed: int, mine: Trace, timed: TrainingResult, worker: Worker) -> Trial:
+    def _judged(self, row: Row, seed: int, candidate: Trace, timed: TrainingResult, worker: Worker) -> Trial:
         right, envelope = self.right[seed].trace, self.right[seed].envelope
 
         def explain() -> Envelope:
             exact, epochs = reference_row(self.task, "float64"), find_task(self.task).check_epochs
             return self._arrays(EnvelopeRequest, exact, (seed,), load_envelope, worker, epochs=epochs)[seed]
 
-        gradient, losses, params = compare_traces(mine, right, explain)
+        gradient, losses, params = compare_traces(candidate, right, explain)
         early = compare_timed_losses(timed.losses.astype(float), row.precision, envelope)
         metric = compare_timed_metric(find_task(self.task).metric, timed.metric, row.precision, envelope)
         return Trial(
@@ -130,7 +130,7 @@ class Trials:
         worker: Worker,
         **more: Any,
     ) -> dict[int, T]:
-        """Return the arrays of a request of a kind, by seed. Raises `NotComputed`."""
+        """Return the arrays of a kind of request, by seed. Raises `NotComputed`."""
         job, backend = self.computer.job(row), self.computer.backend(row)
         return self.computer.arrays(kind(job=job, backend=backend, seeds=seeds, **more), worker, load)
 
@@ -143,7 +143,7 @@ class Trials:
 
 
 def tidy(trials: Iterable[Trial]) -> list[dict[str, Any]]:
-    """Return a line a trial."""
+    """Return one line per trial."""
     return [
         {"task": trial.row.task, "backend": trial.row.backend, "mode": trial.row.mode}
         | {field.name: getattr(trial, field.name) for field in fields(Trial) if field.name != "row"}
@@ -152,20 +152,20 @@ def tidy(trials: Iterable[Trial]) -> list[dict[str, Any]]:
 
 
 def by_row(trials: Sequence[Trial]) -> list[dict[str, str]]:
-    """Return a line a row: trials, those called wrong, and the largest departure of each kind."""
+    """Return one line per row: the number of trials, of false alarms, and the largest departure of each kind."""
     lines = []
     for row in dict.fromkeys(trial.row for trial in trials):
-        mine = [trial for trial in trials if trial.row == row]
+        of_row = [trial for trial in trials if trial.row == row]
         lines.append({
             "task": row.task,
             "backend": row.backend,
             "mode": row.mode,
-            "trials": f"{len(mine)}",
-            "false alarms": f"{sum(bool(trial.reason) for trial in mine)}",
-            "gradient": f"{max(trial.gradient for trial in mine):.0e}",
-            "losses": f"{max(trial.losses for trial in mine):.0e}",
-            "parameters": f"{max(trial.parameters for trial in mine):.0e}",
-            "of envelope": f"{max(trial.envelope for trial in mine):.1f}",
-            "of metric's": f"{max(trial.metric for trial in mine):.1f}",
+            "trials": f"{len(of_row)}",
+            "false alarms": f"{sum(bool(trial.reason) for trial in of_row)}",
+            "gradient": f"{max(trial.gradient for trial in of_row):.0e}",
+            "losses": f"{max(trial.losses for trial in of_row):.0e}",
+            "parameters": f"{max(trial.parameters for trial in of_row):.0e}",
+            "of envelope": f"{max(trial.envelope for trial in of_row):.1f}",
+            "of metric's": f"{max(trial.metric for trial in of_row):.1f}",
         })  # fmt: skip
     return lines

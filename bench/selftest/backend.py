@@ -1,11 +1,11 @@
-"""The NumPy backend under other names, some with a fault that the harness must see, and one that does no training.
+"""The NumPy backend under other names, some with a fault that the harness must detect, and one without any training.
 
 Modes:
     same, again     the NumPy backend, twice
-    slower          the same, and then waits for 5 % of the time that it took
-    no_op, by_hand  no training: a pass that ends 10 ms after it began, so that only what is around it can differ
-    unfinished      returns while a fifth of its work is still to be done
-    more_threads    keeps three threads a core busy
+    slower          the same, but then waits for 5 % of the time that it took
+    no_op, by_hand  no training: a pass takes 10 ms, so only the overhead around the passes can differ
+    unfinished      returns before its work is done; a fifth of the time it took is still to come
+    more_threads    keeps three threads per core busy
     slows_down      each pass takes 3 % longer than the one before
     recompiles      its fifth pass takes half a second more
 """
@@ -37,14 +37,14 @@ def open_trainer(problem: Problem, placement: Placement) -> Trainer:
 
 
 def spin(seconds: float) -> None:
-    """Keep a core busy for a time."""
+    """Keep a core busy for some time."""
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         pass
 
 
 class Late(NumpyTrainer):
-    """Trains, and then does nothing for a time that depends on how long it took and on how often it was called."""
+    """Trains, then waits for a time that depends on how long that took and on the number of calls."""
 
     def __init__(self, problem: Problem, placement: Placement, late_s: Callable[[float, int], float]) -> None:
         super().__init__(problem, placement)
@@ -52,7 +52,7 @@ class Late(NumpyTrainer):
         self.calls = 0
 
     def train(self, order: Array) -> Array:
-        """Take the steps; return their losses, late."""
+        """Take the steps, then wait; return their losses."""
         before = time.perf_counter()
         losses = super().train(order)
         self.calls += 1
@@ -61,12 +61,12 @@ class Late(NumpyTrainer):
 
 
 class Unfinished(NumpyTrainer):
-    """Returns before the last of its work is done; everything but `train` waits for it."""
+    """Returns from `train` before its work is finished; all other methods wait for it."""
 
     rest: threading.Thread | None = None
 
     def train(self, order: Array) -> Array:
-        """Take the steps; leave a fifth of the time to a thread."""
+        """Take the steps; let a thread go on for another fifth of the time."""
         before = time.perf_counter()
         losses = super().train(order)
         self.rest = threading.Thread(target=time.sleep, args=(UNFINISHED * (time.perf_counter() - before),))
@@ -74,7 +74,7 @@ class Unfinished(NumpyTrainer):
         return losses
 
     def wait(self) -> None:
-        """Wait until the last training is really finished."""
+        """Wait until the last call of `train` has really finished."""
         if self.rest is not None:
             self.rest.join()
 
@@ -95,7 +95,7 @@ class Unfinished(NumpyTrainer):
 
 
 class MoreThreads(NumpyTrainer):
-    """Lets other threads compute beside its own for as long as the process lives."""
+    """Lets more threads compute as long as the process lives."""
 
     def __init__(self, problem: Problem, placement: Placement) -> None:
         super().__init__(problem, placement)
@@ -106,11 +106,11 @@ class MoreThreads(NumpyTrainer):
 def _hash_for_ever() -> None:
     content = bytes(2**20)
     while True:
-        hashlib.sha256(content)  # which lets other threads run meanwhile
+        hashlib.sha256(content)  # releases Python's global lock meanwhile
 
 
 class NoOp:
-    """Lets 10 ms pass, and trains nothing."""
+    """Waits 10 ms instead of training."""
 
     def __init__(self, problem: Problem, placement: Placement) -> None:
         self.cache: Params = ()
@@ -120,7 +120,7 @@ class NoOp:
         self.cache = params
 
     def train(self, order: Array) -> Array:
-        """Let 10 ms pass; return zeros."""
+        """Wait 10 ms; return zeros."""
         spin(NO_OP_S)
         return np.zeros(len(order))
 
@@ -129,11 +129,11 @@ class NoOp:
         return np.zeros((len(inputs), 1))
 
     def params(self) -> Params:
-        """Return what was kept."""
+        """Return the parameters of the last `reset`."""
         return self.cache
 
     def peak_device_memory_bytes(self) -> int | None:
-        """Return None: there is no device but the CPU."""
+        """Return None: it runs on the CPU only."""
         return None
 
 

@@ -1,4 +1,4 @@
-"""The plainest timing loop: two looks at the clock around many passes."""
+"""The simplest timing loop: the clock is read once before and once after many passes."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ BY_HAND_PASSES = 50
 
 
 class ByHandRequest(TimeRequest, frozen=True, kw_only=True):
-    """Train a task and time it without the harness's loop."""
+    """A request to train a task and time it without the harness's loop."""
 
     def answer(self) -> Record:
-        """Train and time, by hand."""
+        """Train and time with the simple loop."""
         return time_job(self, measure_by_hand)
 
 
 def measure_by_hand(trainer: Trainer, training: Training, clock: Clock, usage: Callable[[], Usage]) -> Measured:
-    """Time passes as anybody would without a harness: a loop between two looks at the clock."""
+    """Time passes without a harness: read the clock before and after a loop over all passes."""
     (order,) = training.orders[:1]
     before = clock()
     losses = trainer.train(order)

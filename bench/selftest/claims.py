@@ -1,4 +1,4 @@
-"""What the suite claims of its own measurements, tested on samples whose truth is known. Pure functions."""
+"""The suite's claims about its own measurements, tested on samples whose true ratio is known. Pure functions."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ FAULTS: Mapping[str, str] = {  # mode: what its flag must say
     "unfinished": "does not wait",
     "more_threads": "threads",
     "slows_down": "slows down",
-    "recompiles": "compiles anew",
+    "recompiles": "compiles again",
 }
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence, what it wants, and what came of it."""
+    """A claim in words, the wanted result, and the result."""
 
     name: str
     wanted: str
@@ -34,27 +34,27 @@ class Claim:
 
 
 def two_errors(share: float, count: int) -> float:
-    """Return two standard errors of a share that is observed in so many independent cases."""
+    """Return two standard errors of a share that is observed in `count` independent cases."""
     return 2 * math.sqrt(share * (1 - share) / count) if count else math.inf
 
 
 def compare_alone(times: Times, mode: str, other: str, effect: float) -> Comparison:
-    """Return what a run of these two rows alone would say of mode / other."""
+    """Return the comparison mode / other from a run that has only these two rows."""
     pair = {row.mode: row for row in times}
     two = {pair[name]: times[pair[name]] for name in (mode, other)}
     return Comparisons(two, effect).compare(pair[mode], pair[other])
 
 
 def no_false_alarms(runs: Sequence[Times], effect: float) -> Claim:
-    """One backend under two names is hardly ever called faster or slower than itself."""
+    """One backend under two names is rarely called faster or slower than itself."""
     outcomes = [compare_alone(times, "again", "same", effect).judged.verdict for times in runs]
-    outcomes = [outcome for outcome in outcomes if outcome != "too few blocks"]  # which says nothing about alarms
+    outcomes = [outcome for outcome in outcomes if outcome != "too few blocks"]  # which can give no false alarm
     alarms = sum(outcome in ("faster", "slower") for outcome in outcomes)
     count = len(outcomes)
     limit = FALSE_ALARMS + two_errors(FALSE_ALARMS, count)
     equivalent = outcomes.count("equivalent")
     return Claim(
-        name="A/A: one backend under two names is told from itself",
+        name="A/A: one backend under two names is called different from itself",
         wanted=f"at most {limit:.1%} ({FALSE_ALARMS:.0%} and two standard errors) of {count}",
         got=f"{alarms} ({alarms / max(1, count):.1%}); {equivalent} equivalent, the others inconclusive",
         holds=count > 0 and alarms / count <= limit,
@@ -62,13 +62,13 @@ def no_false_alarms(runs: Sequence[Times], effect: float) -> Claim:
 
 
 def slowdowns_found(runs: Sequence[Times], effect: float) -> Claim:
-    """A slowdown of 5 % is found by the runs that claim to see one."""
+    """A slowdown of 5 % is found by runs that claim to detect one."""
     found = [compare_alone(times, "slower", "same", effect) for times in runs]
     able = [each for each in found if each.judged.detectable <= SLOWER]
     seen = sum(each.judged.verdict == "slower" for each in able)
     others = len(found) - len(able)
     return Claim(
-        name=f"a slowdown of {SLOWER:.0%} is found by a run that claims to see one",
+        name=f"a slowdown of {SLOWER:.0%} is found by a run that claims to detect one",
         wanted=f"at least {FOUND:.0%}",
         got=f"{seen} of {len(able)} ({seen / max(1, len(able)):.0%}); {others} runs ended without such a claim",
         holds=bool(able) and seen / len(able) >= FOUND,
@@ -76,7 +76,7 @@ def slowdowns_found(runs: Sequence[Times], effect: float) -> Claim:
 
 
 def truth_covered(runs: Sequence[Times], effect: float) -> Claim:
-    """The interval holds the true ratio, which is known here."""
+    """The interval contains the true ratio, which is known here."""
     truths = (("again", "same", 1.0), ("slower", "same", 1 + SLOWER))
     between = [
         (compare_alone(times, mode, other, effect).interval, truth) for times in runs for mode, other, truth in truths
@@ -85,7 +85,7 @@ def truth_covered(runs: Sequence[Times], effect: float) -> Claim:
     covered = sum(interval.low <= truth <= interval.high for interval, truth in known)
     limit = COVERED - two_errors(COVERED, len(known))
     return Claim(
-        name="the 95 % interval of the ratio holds the truth, 1 or 1.05",
+        name="the 95 % interval of the ratio contains the true ratio, 1 or 1.05",
         wanted=f"at least {limit:.1%} (95 % less two standard errors) of {len(known)}",
         got=f"{covered} ({covered / max(1, len(known)):.1%})",
         holds=bool(known) and covered / len(known) >= limit,
@@ -93,12 +93,12 @@ def truth_covered(runs: Sequence[Times], effect: float) -> Claim:
 
 
 def little_overhead(times: Times, effect: float) -> Claim:
-    """The harness adds hardly anything to a pass of 10 ms, all that it does between passes counted in."""
+    """The harness adds little to a pass of 10 ms, even if all its work between passes is counted."""
     found = compare_alone(times, "no_op", "by_hand", effect)
     between = found.interval
     got = "no interval" if between is None else f"{found.ratio:.4f} [{between.low:.4f}, {between.high:.4f}]"
     return Claim(
-        name="a pass of 10 ms in the harness, over one in a loop written by hand",
+        name="time of a 10 ms pass in the harness / in a loop written by hand",
         wanted=f"the whole interval below {1 + OVERHEAD:.2f}",
         got=f"{got} from {found.blocks} blocks",
         holds=between is not None and between.high < 1 + OVERHEAD,
@@ -106,11 +106,11 @@ def little_overhead(times: Times, effect: float) -> Claim:
 
 
 def faults_flagged(flags: Mapping[Row, Iterable[Flag]]) -> list[Claim]:
-    """Each planted fault is flagged by what it is, and the backend without one by nothing."""
+    """Each planted fault gets its own flag, and the backend without a fault gets none."""
     by_mode = {row.mode: [flag.sentence for flag in each] for row, each in flags.items()}
     claims = [
         Claim(
-            name=f"a backend that is faulty: {mode}",
+            name=f"a backend with a fault: {mode}",
             wanted=f"flagged: {says} …",
             got="; ".join(by_mode.get(mode, [])) or "nothing",
             holds=any(says in sentence for sentence in by_mode.get(mode, [])),
@@ -119,4 +119,4 @@ def faults_flagged(flags: Mapping[Row, Iterable[Flag]]) -> list[Claim]:
     ]
     right = by_mode.get("same")
     got = "was not timed" if right is None else "; ".join(right) or "nothing"
-    return [*claims, Claim("a backend that is right", "no flag", got, right == [])]
+    return [*claims, Claim("a backend without a fault", "no flag", got, right == [])]

@@ -1,6 +1,6 @@
-"""The NumPy backend with one planted fault a mode: those that parity must catch.
+"""The NumPy backend with one planted fault per mode: the faults that the parity check must catch.
 
-The table says what each fault is and which tasks it changes; the trainers are in `bench.selftest.faulty_trainers`.
+The table says what each fault is and which tasks it affects; the trainers are in `bench.selftest.faulty_trainers`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from bench.tasks import Task
 
 __all__ = ["FAULTS", "Fault", "open_product", "open_trainer"]
 
-OFF = 1.01  # what a rate or a scale is multiplied by
+OFF = 1.01  # factor of a wrong learning rate or scale
 
 
 def rate_off(problem: Problem) -> Problem:
@@ -56,7 +56,7 @@ def _always(_: Task) -> bool:
 
 @dataclass(frozen=True)
 class Fault:
-    """A planted fault: what it is, how it is planted, and the tasks that it changes anything in."""
+    """A planted fault: what it is, how it is planted, and the tasks that it affects."""
 
     title: str
     trainer: Callable[[Problem, Placement], NumpyTrainer] = NumpyTrainer

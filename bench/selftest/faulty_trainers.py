@@ -1,4 +1,4 @@
-"""NumPy trainers with one fault each: mistakes that authors of backends make; most of these trainers still learn."""
+"""NumPy trainers with one fault each: typical mistakes of authors of backends. Most of these trainers still learn."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 from backends.contract import Adam, Array, Inputs, LayerParams, Momentum, Params, Placement, Problem
 from backends.numpy_backend import NumpyTrainer
 
-SKIPPED_SHARE = 0.1  # of the steps of a pass, and one at the least, by a training that stops early
+SKIPPED_SHARE = 0.1  # of the steps of a pass, but at least one, by a training that stops early
 TF32_BITS = 10  # of a mantissa
 
 
 class Altered(NumpyTrainer):
-    """Trains as NumPy does, by an update rule that is altered afresh at each reset."""
+    """The NumPy trainer with a modified update rule, which is made again at each reset."""
 
     def reset(self, params: Params) -> None:
         """Copy `params` in."""
@@ -23,7 +23,7 @@ class Altered(NumpyTrainer):
         self.update = self.altered(self.update)
 
     def altered(self, update: Callable[[], None]) -> Callable[[], None]:
-        """Return the update rule to use instead."""
+        """Return the modified update rule."""
         return update
 
 
@@ -31,7 +31,7 @@ class BiasKept(Altered):
     """Never updates the biases of the first layer."""
 
     def altered(self, update: Callable[[], None]) -> Callable[[], None]:
-        """Return the update, undone for those biases."""
+        """Return an update that restores those biases."""
         bias = self.layers[0].bias
 
         def changed() -> None:
@@ -46,7 +46,7 @@ class LastLayerKept(Altered):
     """Does not train the last layer."""
 
     def altered(self, update: Callable[[], None]) -> Callable[[], None]:
-        """Return the update without those gradients."""
+        """Return an update that ignores the gradients of the last layer."""
 
         def changed() -> None:
             self.layers[-1].weights_gradient.fill(0)
@@ -60,7 +60,7 @@ class GradientSummed(Altered):
     """Sums the gradient over the batch."""
 
     def altered(self, update: Callable[[], None]) -> Callable[[], None]:
-        """Return the update by the sum."""
+        """Return an update with the summed gradient."""
 
         def changed() -> None:
             np.multiply(self.gradients, self.problem.batch_size, out=self.gradients)
@@ -70,10 +70,10 @@ class GradientSummed(Altered):
 
 
 class StaleGradient(Altered):
-    """Takes each step by the gradient of the step before."""
+    """Takes each step with the gradient of the previous step."""
 
     def altered(self, update: Callable[[], None]) -> Callable[[], None]:
-        """Return the update, one step late."""
+        """Return an update that is one step late."""
         waiting = np.zeros_like(self.gradients)
 
         def changed() -> None:
@@ -89,7 +89,7 @@ class AdamUncorrected(Altered):
     """Leaves out Adam's bias correction."""
 
     def altered(self, update: Callable[[], None]) -> Callable[[], None]:
-        """Return that Adam; other optimizers as they are."""
+        """Return the wrong Adam update; other optimizers are unchanged."""
         adam = self.problem.optimizer
         if not isinstance(adam, Adam):
             return update
@@ -100,7 +100,7 @@ class AdamEpsilonInside(Altered):
     """Adds Adam's epsilon inside the root."""
 
     def altered(self, update: Callable[[], None]) -> Callable[[], None]:
-        """Return that Adam; other optimizers as they are."""
+        """Return the wrong Adam update; other optimizers are unchanged."""
         adam = self.problem.optimizer
         if not isinstance(adam, Adam):
             return update
@@ -114,7 +114,7 @@ class AdamEpsilonInside(Altered):
 def another_adam(
     trainer: NumpyTrainer, adam: Adam, direction: Callable[[Array, Array, int], Array]
 ) -> Callable[[], None]:
-    """Return an update by Adam's moments after t steps, in a direction of its own."""
+    """Return an Adam update whose direction is a function of the moments and the step number t."""
     p, g = trainer.values, trainer.gradients
     m, v, taken = np.zeros_like(p), np.zeros_like(p), 0
 
@@ -129,10 +129,10 @@ def another_adam(
 
 
 class MomentumDampened(Altered):
-    """Takes the mean of the gradients for momentum, not their sum: another gain."""
+    """Averages the gradients for momentum instead of summing them: a wrong gain."""
 
     def altered(self, update: Callable[[], None]) -> Callable[[], None]:
-        """Return that momentum; other optimizers as they are."""
+        """Return the wrong momentum; other optimizers are unchanged."""
         optimizer, p, g = self.problem.optimizer, self.values, self.gradients
         if not isinstance(optimizer, Momentum):
             return update
@@ -146,16 +146,16 @@ class MomentumDampened(Altered):
 
 
 class Skipping(Altered):
-    """Computes the losses of some steps and takes none there."""
+    """Skips the update of some steps, but computes their losses."""
 
     skipping = False
 
     def altered(self, update: Callable[[], None]) -> Callable[[], None]:
-        """Return the update, nothing where a step is skipped."""
+        """Return an update that does nothing in a skipped step."""
         return lambda: None if self.skipping else update()
 
     def train(self, order: Array) -> Array:
-        """Take the steps that are not skipped; return the losses of all."""
+        """Take all steps but the skipped ones; return the losses of all steps."""
         losses = []
         for step in range(len(order)):
             self.skipping = self.skips(step, len(order))
@@ -171,15 +171,15 @@ class BatchSkipped(Skipping):
     """Skips one batch of each pass."""
 
     def skips(self, step: int, steps: int) -> bool:
-        """Return whether it is the one in the middle."""
+        """Return whether the step is in the middle of the pass."""
         return steps > 1 and step == steps // 2
 
 
 class StopsEarly(Skipping):
-    """Stops before a pass is over."""
+    """Stops before the end of a pass."""
 
     def skips(self, step: int, steps: int) -> bool:
-        """Return whether it is one of the last."""
+        """Return whether the step is one of the last."""
         return step > 0 and step >= steps - max(1, int(SKIPPED_SHARE * steps))
 
 
@@ -187,12 +187,12 @@ class OrderReversed(NumpyTrainer):
     """Takes the batches of a pass from the last to the first."""
 
     def train(self, order: Array) -> Array:
-        """Take the steps; return their losses as they were taken."""
+        """Take the steps in reverse order; return their losses in that order."""
         return super().train(order[::-1])
 
 
 class ReluLeaks(NumpyTrainer):
-    """Lets gradients through where a ReLU had a negative input."""
+    """Passes gradients on where a ReLU had a negative input."""
 
     def reset(self, params: Params) -> None:
         """Copy `params` in."""
@@ -203,7 +203,7 @@ class ReluLeaks(NumpyTrainer):
 
 
 class SoftmaxTwice(NumpyTrainer):
-    """Takes a softmax of outputs before the loss takes another."""
+    """Applies softmax to the outputs before the loss applies it again."""
 
     def __init__(self, problem: Problem, placement: Placement) -> None:
         super().__init__(problem, placement)
@@ -230,14 +230,14 @@ class LossAfter(NumpyTrainer):
 
 
 class Transposed(NumpyTrainer):
-    """Takes weights for [outputs, inputs] where they are [inputs, outputs], on the way in and on the way out."""
+    """Reads weights [inputs, outputs] as [outputs, inputs], and undoes that when it returns them."""
 
     def reset(self, params: Params) -> None:
-        """Copy `params` in, their numbers in the wrong places."""
+        """Copy `params` in, with the numbers in the wrong places."""
         super().reset(tuple(layer._replace(weights=layer.weights.reshape(layer.weights.T.shape).T) for layer in params))
 
     def params(self) -> Params:
-        """Return copies, the numbers where they came from."""
+        """Return copies, with the numbers in their original places."""
         return tuple(
             LayerParams(np.ascontiguousarray(layer.weights.T).reshape(layer.weights.shape), layer.bias)
             for layer in super().params()
@@ -245,7 +245,7 @@ class Transposed(NumpyTrainer):
 
 
 class Coarse(NumpyTrainer):
-    """Rounds what each layer puts out."""
+    """Rounds the outputs of each layer."""
 
     def __init__(self, problem: Problem, placement: Placement) -> None:
         super().__init__(problem, placement)
@@ -268,18 +268,18 @@ class Coarse(NumpyTrainer):
 
 
 class HalfPrecision(Coarse):
-    """Keeps products in half precision."""
+    """Rounds products to half precision."""
 
     def rounded(self, outputs: Array) -> Array:
-        """Return them as float16 holds them."""
+        """Return numbers rounded to float16."""
         return outputs.astype(np.float16)
 
 
 class Tf32(Coarse):
-    """Keeps products to the ten bits of TF32, as some GPUs do for float32, and float64 as it is."""
+    """Rounds float32 products to the ten bits of TF32, as some GPUs do, and leaves float64 unchanged."""
 
     def rounded(self, outputs: Array) -> Array:
-        """Return float32 with ten bits of mantissa, float64 as it is."""
+        """Return float32 rounded to ten bits of mantissa, float64 unchanged."""
         if outputs.dtype != np.float32:
             return outputs
         mantissa, exponent = np.frexp(outputs)
@@ -288,7 +288,7 @@ class Tf32(Coarse):
 
 
 class Replayed(NumpyTrainer):
-    """Trains once and returns the same losses ever after."""
+    """Trains once and returns the same losses for ever after."""
 
     known: dict[int, Array]
 
@@ -302,7 +302,7 @@ class Replayed(NumpyTrainer):
         self.calls = 0
 
     def train(self, order: Array) -> Array:
-        """Take the steps if that has not been done before; return their losses."""
+        """Take the steps if they were never taken before; return their losses."""
         self.calls += 1
         if self.calls not in self.known:
             self.known[self.calls] = super().train(order)
@@ -310,7 +310,7 @@ class Replayed(NumpyTrainer):
 
 
 class EvaluatesStart(NumpyTrainer):
-    """Predicts by the weights that it was reset to."""
+    """Predicts with the weights of the last reset."""
 
     def reset(self, params: Params) -> None:
         """Copy `params` in."""
@@ -318,7 +318,7 @@ class EvaluatesStart(NumpyTrainer):
         self.start = params
 
     def predict(self, inputs: Inputs) -> Array:
-        """Return the outputs [rows, outputs] of the start."""
+        """Return the outputs [rows, outputs] of the initial weights."""
         kept = super().params()
         self.load(self.start)
         outputs = super().predict(inputs)
@@ -326,7 +326,7 @@ class EvaluatesStart(NumpyTrainer):
         return outputs
 
     def load(self, params: Params) -> None:
-        """Copy `params` in and leave the optimizer alone."""
+        """Copy `params` in without clearing the optimizer's state."""
         for layer, (weights, bias) in zip(self.layers, params, strict=True):
             layer.weights[...] = weights
             layer.bias[...] = bias

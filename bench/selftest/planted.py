@@ -1,4 +1,4 @@
-"""Plants every known fault in a backend that is otherwise right, on every task, and says which tier catches it."""
+"""Plants every known fault in an otherwise correct backend, on every task, and reports which tier catches it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.selftest import FAULTY, HIDDEN
 from bench.selftest.faulty import FAULTS
 from bench.tasks.names import find_task
 
-NOTHING = "–"  # where a fault changes nothing, such as another momentum in Adam
+NOTHING = "–"  # the fault does not affect the task, such as wrong momentum in Adam
 MISSED = "MISSED"
 COUNTED = (*TIERS, MISSED, NOTHING)
 
@@ -26,19 +26,19 @@ class Catch:
 
     fault: str
     task: str
-    tier: str  # that caught it first, `NOTHING`, `MISSED`, or the status of a row that could not be checked
+    tier: str  # the first tier that caught it, `NOTHING`, `MISSED`, or the status of a row that could not be checked
     reason: str
 
     @property
     def settled(self) -> bool:
-        """Whether the fault was caught, or there was none to catch."""
+        """Whether the fault was caught or does not affect the task."""
         return self.tier in (*TIERS, NOTHING)
 
 
 def catches(tasks: Sequence[str], setup: WorkerSetup, listener: Listener, *, followed: bool = True) -> Iterator[Catch]:
-    """Yield which tier catches each fault on each task; without `followed`, by the timed runs alone.
+    """Yield which tier catches each fault on each task; if not `followed` in float64, by the timed runs alone.
 
-    Faults on tasks whose data cannot be had come with the status `no data`.
+    Faults on tasks whose data are not available have the status `no data`.
     """
     hidden = replace(setup, backends=HIDDEN)
     for task in tasks:
@@ -55,7 +55,7 @@ def faulty_row(task: str, fault: str) -> Row:
 
 
 def caught(fault: str, task: str, result: ParityResult | None) -> Catch:
-    """Return what the parity result of a fault's row says; there is none where the fault changes nothing."""
+    """Return the catch for a fault's parity result, which is None if the fault does not affect the task."""
     if result is None:
         return Catch(fault, task, NOTHING, "")
     if result.agrees is False and result.tier:
@@ -64,7 +64,7 @@ def caught(fault: str, task: str, result: ParityResult | None) -> Catch:
 
 
 def by_fault(found: Sequence[Catch]) -> list[dict[str, str]]:
-    """Return a line a fault, with the tier for each task."""
+    """Return one line per fault, with the tier for each task."""
     lines: Mapping[str, dict[str, str]] = {name: {"fault": fault.title} for name, fault in FAULTS.items()}
     for catch in found:
         lines[catch.fault][catch.task] = catch.tier
@@ -72,12 +72,12 @@ def by_fault(found: Sequence[Catch]) -> list[dict[str, str]]:
 
 
 def counts(found: Sequence[Catch]) -> list[dict[str, str]]:
-    """Return a line a fault, with the number of tasks for each tier."""
+    """Return one line per fault, with the number of tasks for each tier."""
     lines = []
     for name, fault in FAULTS.items():
-        mine = [catch for catch in found if catch.fault == name]
-        tiers = Counter(catch.tier for catch in mine)
-        others = "; ".join(f"{catch.task}: {catch.tier}" for catch in mine if not catch.settled)
+        catches = [catch for catch in found if catch.fault == name]
+        tiers = Counter(catch.tier for catch in catches)
+        others = "; ".join(f"{catch.task}: {catch.tier}" for catch in catches if not catch.settled)
         cells = {tier: f"{tiers[tier] or ''}" for tier in COUNTED}
         lines.append({"fault": fault.title, **cells, "on": others})
     return lines

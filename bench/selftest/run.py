@@ -37,7 +37,7 @@ TASK = "mlp_regression"  # some twenty passes of as many milliseconds in each pr
 
 
 class OverheadExecutor(ProcessExecutor):
-    """Times the no-op by the harness, all that it does between passes counted in, or by hand."""
+    """Times the no-op with the harness, including all its work between passes, or with the simple loop."""
 
     def time_job(self, job: Job) -> Record:
         """Time a job; its passes are replaced by the mean over everything from the first pass's end to the last's."""
@@ -66,7 +66,7 @@ LIMITS = Limits()
 
 @dataclass(frozen=True)
 class SelftestResult:
-    """The claims with their results, and the samples they were tested on."""
+    """The claims with their results, and the samples that they were tested on."""
 
     claims: tuple[Claim, ...]
     samples_csv: str
@@ -126,13 +126,13 @@ def take(plan: Plan, executor: ProcessExecutor) -> list[Record]:
 
 
 def times_of(plan: Plan, records: list[Record]) -> Times:
-    """Return the times of every row of a plan, none of those that failed."""
+    """Return the times of every row of a plan; failed rows have none."""
     times = log_times(records)
     return {row: times.get(row, {}) for row in plan.rows}
 
 
 def tidy(part: str, repetition: int, records: list[Record]) -> Iterator[dict[str, object]]:
-    """Yield a line a sample."""
+    """Yield one line per sample."""
     for record in records:
         pass_s = record.timing.pass_s if record.timing else math.nan
         yield {

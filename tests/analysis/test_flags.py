@@ -61,9 +61,9 @@ VIOLATIONS = {
     "vanished threads": (
         sample(steady=used(2.0, 0.0, 0.5)),
         3,
-        Flag("threads that came and went used 25% of its CPU time", unfair=False),
+        Flag("short-lived threads used 25% of its CPU time", unfair=False),
     ),
-    "more cores than granted": (sample(cores=4), 1, Flag("made 4 cores its own, 2 granted", unfair=True)),
+    "more cores than granted": (sample(cores=4), 1, Flag("set its CPU affinity to 4 cores, 2 granted", unfair=True)),
     "busy on more cores": (sample(steady=used(3.0)), 3, Flag("kept 3.0 cores busy, 2 granted", unfair=True)),
     "too_fast": (
         sample(flops_per_pass=250, bound=400.0),
@@ -86,7 +86,7 @@ VIOLATIONS = {
     "compiling anew": (
         sample(8.0, 0.25, 0.25, 1.0, 0.25, 0.25, 0.25),
         3,
-        Flag("compiles anew? Pass 4 took over 3 times the median in {} processes", unfair=False),
+        Flag("compiles again? Pass 4 took over 3 times the median in {} processes", unfair=False),
     ),
     "time in no phase": (
         sample(wall_s=2 * a_timing(*USUAL_S).phases_s),
@@ -227,7 +227,7 @@ def test_processes_without_waiting_times_do_not_count_beside_those_that_have_the
 def test_threads_that_vanished_are_told_beside_those_that_wait() -> None:
     assert sentences([sample(steady=used(2.0, 6.0, 1.0))]) == [
         "8.0 threads at a time were ready to run, 2 granted",
-        "threads that came and went used 50% of its CPU time",
+        "short-lived threads used 50% of its CPU time",
     ]
 
 
@@ -349,7 +349,7 @@ def test_the_first_pass_may_compile() -> None:
 
 
 def test_the_second_pass_may_not() -> None:
-    assert recompiling([sample(8.0, 1.0, 0.25, 0.25, 0.25)] * 3).startswith("compiles anew? Pass 2 took")
+    assert recompiling([sample(8.0, 1.0, 0.25, 0.25, 0.25)] * 3).startswith("compiles again? Pass 2 took")
 
 
 def test_a_pass_is_slow_beside_the_median_of_all_steady_ones() -> None:
@@ -359,17 +359,19 @@ def test_a_pass_is_slow_beside_the_median_of_all_steady_ones() -> None:
 
 def test_of_several_slow_passes_the_first_is_named() -> None:
     spikes = sample(8.0, 0.25, 1.0, 0.25, 1.0, 0.25, 0.25)
-    assert recompiling([spikes] * 3) == ("compiles anew? Pass 3 and others took over 3 times the median in 3 processes")
+    assert recompiling([spikes] * 3) == (
+        "compiles again? Pass 3 and others took over 3 times the median in 3 processes"
+    )
 
 
 def test_of_slow_passes_of_as_many_processes_the_earlier_is_named() -> None:
     early, late, both = (sample(8.0, a, 0.25, 0.25, b, 0.25) for a, b in ((1.0, 0.25), (0.25, 1.0), (1.0, 1.0)))
-    assert recompiling([late, both, early]).startswith("compiles anew? Pass 2 and others took")
+    assert recompiling([late, both, early]).startswith("compiles again? Pass 2 and others took")
 
 
 def test_of_several_slow_passes_the_one_of_most_processes_is_named() -> None:
     early, late = sample(8.0, 1.0, 0.25, 0.25, 1.0, 0.25), sample(8.0, 0.25, 0.25, 0.25, 1.0, 0.25)
-    assert recompiling([early, early, late]) == "compiles anew? Pass 5 took over 3 times the median in 3 processes"
+    assert recompiling([early, early, late]) == "compiles again? Pass 5 took over 3 times the median in 3 processes"
 
 
 @pytest.mark.parametrize(
@@ -401,7 +403,7 @@ def test_rows_without_times_have_no_flags() -> None:
     assert flags_of([a_record(ROW, timing={"wall_s": 99.0}, resources=None)]) == {}
 
 
-@pytest.mark.parametrize(("threads", "raised"), [(3, ()), (2, ("made 3 cores its own, 2 granted",))])
+@pytest.mark.parametrize(("threads", "raised"), [(3, ()), (2, ("set its CPU affinity to 3 cores, 2 granted",))])
 def test_what_was_granted_is_what_the_job_says(threads: int, raised: tuple[str, ...]) -> None:
     job = Job(row=ROW, threads=threads, block=0)
     record = a_record(ROW, job=job, resources=Resources(cores=3, dtype="float32", framework="1.0"))

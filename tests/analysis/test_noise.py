@@ -46,7 +46,7 @@ def test_a_quiet_block_is_left_alone() -> None:
         ({"before": one_in_five(2)}, "one calibration loop in ten took 2.00 times the median"),
         ({"after": one_in_five(2)}, "one calibration loop in ten took 2.00 times the median"),
         ({"foreign_cores": 0.5}, "other processes kept 0.5 cores busy"),
-        ({"stolen_cores": 0.5}, "the hypervisor gave 0.5 cores to others"),
+        ({"stolen_cores": 0.5}, "the hypervisor gave 0.5 cores to other virtual machines"),
     ],
 )
 def test_a_disturbance_is_named_with_its_size(block: dict[str, Any], sentence: str) -> None:

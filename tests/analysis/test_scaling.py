@@ -109,7 +109,7 @@ def test_few_blocks_cannot_be_sure_of_a_crossing(tmp_path: Path) -> None:
     (found,) = crossings(sweep.panels[0])
     assert not found.sure
     assert (
-        "; not certain: the run cannot tell the two rows apart at both sizes"
+        "; not certain: the difference of the two rows is not significant at both sizes"
         in scaling_table.winner_sentences(sweep)[0]
     )
 

@@ -93,7 +93,7 @@ def test_runs_that_differ_are_compared_only_where_that_is_allowed(kind: str, com
     assert refused.returncode == 5
     assert refused.stdout == ""
     assert refused.stderr == (
-        f"error: {now} cannot be compared with {then}. {fact}. To compare all the same: --allow {kind}\n"
+        f"error: {now} cannot be compared with {then}. {fact}. To compare anyway: --allow {kind}\n"
     )
     others = [word for other in DIFFERENT if other != kind for word in ("--allow", other)]
     assert compare(then, now, *others).returncode == 5

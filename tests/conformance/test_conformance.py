@@ -46,11 +46,11 @@ BREACHES = [
     ("resets", "keeps_state", r"losses after a training of 5 steps and reset: .* at step 2 .*zero momentum's v"),
     ("resets", "keeps_half", r"losses after a training of [125] steps and reset"),
     ("compiles once", "recompiles", r"first pass after reset took 0\.02\d* s .* in 5 of 5 repetitions"),
-    ("leaves inputs", "sorts_order", r"order, handed in and then changed"),
-    ("leaves inputs", "normalises", r"inputs of predict, handed in and then changed"),
+    ("leaves inputs", "sorts_order", r"order, passed in by the caller and then changed"),
+    ("leaves inputs", "normalises", r"inputs of predict, passed in by the caller and then changed"),
     ("leaves inputs", "keeps_arrays", r"after the caller wrote NaN .*nan at step 1 .*copy the arrays in reset"),
-    ("gives copies", "gives_views", r"params\(\), weights of layer 1, handed out and then changed"),
-    ("gives copies", "reuses_losses", r"losses of train, handed out and then changed by more training"),
+    ("gives copies", "gives_views", r"params\(\), weights of layer 1, returned and then changed"),
+    ("gives copies", "reuses_losses", r"losses of train, returned and then changed by more training"),
     ("precision", "single", r"loss of the first step in float64: .* wanted NumPy's to 1e-12 relative"),
     ("precision", "double", r"weights of layer 1 are float64, wanted float32"),
     ("refuses", "any_device", r"opened for a GPU on a machine without an NVIDIA GPU"),
@@ -127,7 +127,7 @@ def test_first_passes_that_are_slow_accuse_only_in_most_repetitions(slow_repetit
 
 
 def test_what_a_backend_cannot_do_is_no_failure(hold: Hold) -> None:
-    assert hold("follows", "no_words") == Done(note="not tried on word counts, Adam: no embeddings here")
+    assert hold("follows", "no_words") == Done(note="not run on word counts, Adam: no embeddings here")
     reply = hold("follows", "unsupported")
     assert isinstance(reply, Failure)
     assert reply.status == "unsupported"
@@ -172,7 +172,7 @@ def test_a_hang_costs_its_time_limit_once(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "hangs: trains: NO: timeout: no result within 2 s; stopped. Why it matters" in result.stdout
     assert "resets, compiles once" in result.stdout
-    assert "not run: put right 'trains' first" in result.stdout
+    assert "not run: correct 'trains' first" in result.stdout
 
 
 @pytest.mark.parametrize(

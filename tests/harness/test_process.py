@@ -157,7 +157,7 @@ def test_a_worker_that_hangs_is_killed_at_its_time_limit(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("mode", "reason"),
-    [("exits", "ended with exit status 7 and no result"), ("killed", "was killed by SIGKILL; the system kills so")],
+    [("exits", "ended with exit status 7 and no result"), ("killed", "was killed by SIGKILL; the system does this")],
 )
 def test_a_worker_that_dies_leaves_a_record_and_the_next_job_runs(mode: str, reason: str, tmp_path: Path) -> None:
     with start_worker(tmp_path) as worker:

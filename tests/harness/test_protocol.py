@@ -46,7 +46,7 @@ REQUESTS = [
 REPLIES: list[Reply] = [
     a_record(a_row("linear_fit")),
     CalibrationReply(calibration=Calibration(loops_s=(0.1, 1 / 3))),
-    Done(note="not tried on words"),
+    Done(note="not run on words"),
     Failure(status="timeout", reason="too slow", output="two\nlines"),
 ]
 

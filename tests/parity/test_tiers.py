@@ -115,7 +115,7 @@ def test_every_loss_of_a_timed_run_is_held_against_what_rounding_explains_there(
     departure = compare_timed_losses(beyond, "float32", an_envelope())
     assert departure.step == step
     assert departure.size == pytest.approx(1.01 * MULTIPLE, rel=1e-3)
-    assert f"first departs at step {step} of 40: loss " in departure.fault
+    assert f"first wrong at step {step} of 40: loss " in departure.fault
     assert f"rounding explains {explained / LOSSES[step]:.1e}" in departure.fault
 
 

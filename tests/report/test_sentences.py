@@ -32,9 +32,9 @@ def test_what_disturbed_a_run_is_told_by_block_with_the_count(tmp_path: Path) ->
     stolen = a_block("line_fit", 2, stolen_cores=0.5)
     paths = [write_run(tmp_path / name, a_header(), lines) for name, lines in (("a", [*slower, stolen]), ("b", slower))]
     assert noise_sentences(read_runs(paths)) == [
-        "noise in 2 of 5 blocks, which are counted all the same: linear_fit block 1: the calibration loop took 1.50 "
-        "times its usual time; line_fit block 3: the hypervisor gave 0.5 cores to others",
-        "noise in 1 of 4 blocks, which are counted all the same: linear_fit block 1: the calibration loop took 1.50 "
+        "noise in 2 of 5 blocks, which are included in the results: linear_fit block 1: the calibration loop took 1.50 "
+        "times its usual time; line_fit block 3: the hypervisor gave 0.5 cores to other virtual machines",
+        "noise in 1 of 4 blocks, which are included in the results: linear_fit block 1: the calibration loop took 1.50 "
         "times its usual time",
     ]
 
@@ -42,7 +42,7 @@ def test_what_disturbed_a_run_is_told_by_block_with_the_count(tmp_path: Path) ->
 def test_of_many_noisy_blocks_a_few_are_shown(tmp_path: Path) -> None:
     blocks = [a_block("linear_fit", block, foreign_cores=1.0) for block in range(7)]
     (sentence,) = noise_sentences([read_run(write_run(tmp_path / "run", a_header(), blocks))])
-    assert sentence.startswith("noise in 7 of 7 blocks, which are counted all the same: linear_fit block 1: ")
+    assert sentence.startswith("noise in 7 of 7 blocks, which are included in the results: linear_fit block 1: ")
     assert sentence.count("other processes") == 5
     assert sentence.endswith("; and 2 more")
 
@@ -82,8 +82,8 @@ def test_rows_that_cannot_be_told_apart_are_named_with_the_blocks_that_would(tmp
     _, sentence = detectable_sentences(summarise([run]))
     between = bracketed(lines["ratio"][1], None)
     first, second = lines["backend"]
-    assert sentence.startswith(f"linear_fit: {second} x cannot be told from {first} x: ratio {between} [")
-    assert sentence.endswith(f"]; this run has 6 blocks, about {int(lines['blocks_needed'][1])} would be enough")
+    assert sentence.startswith(f"linear_fit: {second} x compared with {first} x is inconclusive: ratio {between} [")
+    assert sentence.endswith(f"] from 6 blocks; about {int(lines['blocks_needed'][1])} blocks would be enough")
     assert lines["blocks_needed"][1] > 6
 
 
@@ -92,7 +92,7 @@ def test_too_few_blocks_are_told_as_such(blocks: int, tmp_path: Path) -> None:
     times = {FAST: dict.fromkeys(range(blocks), 0.1), SLOW: dict.fromkeys(range(blocks), 0.2)}
     run = run_of(tmp_path, right(times))
     number = "1 block" if blocks == 1 else "5 blocks"
-    assert detectable_sentences(summarise([run])) == [f"linear_fit: no intervals: {number}, and they need at least 6"]
+    assert detectable_sentences(summarise([run])) == [f"linear_fit: no intervals: {number}, at least 6 are needed"]
 
 
 def test_each_task_of_each_run_is_told_of(tmp_path: Path) -> None:

@@ -146,11 +146,11 @@ def test_the_command_plants_every_fault_and_writes_the_table(tmp_path: Path) -> 
     found = pd.read_csv(tmp_path / "out" / "faults.csv").set_index("fault")
     assert set(found.index) == set(FAULTS)
     assert found.loc["replayed", "tier"] == "envelope"
-    assert "ended elsewhere, by 1 of the way" in found.loc["replayed", "reason"]
+    assert "ended at other parameters: off by 1 of the distance" in found.loc["replayed", "reason"]
     assert found.loc["tf32", "tier"] == "envelope"
     assert found.loc["momentum_dampened", "tier"] == NOTHING
-    assert "first departs at step 0 of 100: loss " in found.loc["loss_after", "reason"]
-    assert "; by then most off: bias of layer 1, by" in found.loc["batch_skipped", "reason"]
+    assert "first wrong at step 0 of 100: loss " in found.loc["loss_after", "reason"]
+    assert "; largest difference at this step: bias of layer 1, by" in found.loc["batch_skipped", "reason"]
 
 
 def a_trial(**changes: Any) -> Trial:

@@ -103,7 +103,7 @@ def test_one_run_is_enough_to_hold() -> None:
 def test_a_slowdown_that_is_always_found() -> None:
     claim = slowdowns_found([RIGHT] * 10, EFFECT)
     assert claim.holds
-    assert claim.name == "a slowdown of 5% is found by a run that claims to see one"
+    assert claim.name == "a slowdown of 5% is found by a run that claims to detect one"
     assert claim.wanted == "at least 90%"
     assert claim.got == "10 of 10 (100%); 0 runs ended without such a claim"
 
