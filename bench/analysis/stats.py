@@ -122,9 +122,6 @@ def _mean(values: Array, axis: int = -1) -> Array:
 
 
 def _bootstrap(samples: tuple[Array, ...], statistic: object, confidence: float) -> Interval:
-    if all(np.ptp(values) == 0 for values in samples):  # a clock that tells the same each time
-        ratio = math.exp(statistic(*samples))  # type: ignore[operator]
-        return Interval(ratio, ratio)
     found = stats.bootstrap(
         samples,
         statistic,
