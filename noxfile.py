@@ -1,7 +1,8 @@
-"""Sessions: `tests`, `bench`, `lint`, `report`, `pages`, `selftest`, each with an environment of its own."""
+"""Sessions: `tests`, `bench`, `lint`, `report`, `pages`, `selftest`, `mutation`, each with its own environment."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import nox
@@ -43,6 +44,15 @@ def selftest(session: nox.Session) -> None:
     """Hold the suite's own claims against samples of known truth, on this machine; the result is kept in results/."""
     session.install("--editable", ".", CONSTRAINTS)
     session.run("bench", "selftest", *session.posargs)
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Test the tests: change the most important files in one place at a time, and list the changes no test notices."""
+    session.install("--editable", ".", "mutmut>=3.8", CONSTRAINTS)
+    shutil.rmtree("mutants", ignore_errors=True)  # mutmut would keep results from before a change of the tests
+    session.run("mutmut", "run", "--max-children=2", *session.posargs)
+    session.run("mutmut", "results")
 
 
 @nox.session
