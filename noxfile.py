@@ -1,7 +1,8 @@
-"""Sessions: `tests`, `coverage`, `bench`, `lint`, `report`, `pages`, `selftest`, each in its own environment."""
+"""Sessions, each in its own environment: tests, coverage, mutation, bench, lint, report, pages, selftest."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import nox
@@ -58,6 +59,15 @@ def selftest(session: nox.Session) -> None:
     """Test the suite's own claims on this machine, on samples with known ratios; save the result in results/."""
     session.install("--editable", ".", CONSTRAINTS)
     session.run("bench", "selftest", *session.posargs)
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Test the tests: change the most important files in one place at a time, and list the changes no test notices."""
+    session.install("--editable", ".", "mutmut>=3.8", CONSTRAINTS)
+    shutil.rmtree("mutants", ignore_errors=True)  # mutmut would keep results from before a change of the tests
+    session.run("mutmut", "run", "--max-children=2", *session.posargs)
+    session.run("mutmut", "results")
 
 
 @nox.session

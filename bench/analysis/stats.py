@@ -125,9 +125,6 @@ def _mean(values: Array, axis: int = -1) -> Array:
 
 
 def _bootstrap(samples: tuple[Array, ...], statistic: object, confidence: float) -> Interval:
-    if all(np.ptp(values) == 0 for values in samples):  # all times are equal, as with a coarse clock
-        ratio = math.exp(statistic(*samples))  # type: ignore[operator]
-        return Interval(ratio, ratio)
     found = stats.bootstrap(
         samples,
         statistic,

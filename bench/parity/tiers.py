@@ -63,7 +63,7 @@ def compare_losses(candidate: Array, reference: Array, envelope: Envelope | None
         return _other_number(candidate, reference)
     off, finite = departures(candidate, reference), np.where(np.isfinite(reference), np.abs(reference), 0)
     allowed = np.maximum(TRAJECTORY_RELATIVE * finite + LOSS_FLOOR, MULTIPLE * explained)
-    size = float(np.max(off / np.maximum(finite, LOSS_FLOOR / TRAJECTORY_RELATIVE), initial=0))
+    size = float(np.max(off / np.maximum(finite, LOSS_FLOOR / TRAJECTORY_RELATIVE)))
     return _first(candidate, reference, off, allowed, explained, size)
 
 
@@ -88,7 +88,7 @@ def compare_timed_losses(candidate: Array, precision: Precision, envelope: Envel
     off, explained = departures(candidate, envelope.losses), envelope.reach
     finite = np.where(np.isfinite(envelope.losses), np.abs(envelope.losses), 0)
     allowed = np.maximum(TIMED_RELATIVE[precision] * finite + LOSS_FLOOR, MULTIPLE * explained)
-    size = float(np.max(_shares(off, allowed), initial=0)) * MULTIPLE
+    size = float(np.max(_shares(off, allowed))) * MULTIPLE
     return _first(candidate, envelope.losses, off, allowed, explained, size)
 
 
@@ -178,7 +178,7 @@ def _compare_params(candidate: Params, reference: Params, relative: float, envel
     sizes = relative_norms(candidate, reference, floor=ROUNDING / relative * whole)
     explained = np.zeros_like(sizes) if envelope is None else envelope.params_spread
     allowed = np.maximum(relative, MULTIPLE * explained)
-    size = float(sizes.max(initial=0))
+    size = float(sizes.max())
     if (sizes <= allowed).all():
         return Departure(size)
     layer, part = np.unravel_index(int(np.argmax(_shares(sizes, allowed))), sizes.shape)

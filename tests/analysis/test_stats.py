@@ -367,6 +367,12 @@ def test_a_judgement_holds_the_corrected_p_and_what_is_detectable_among_the_unde
     assert list(judged) == ["sure", "open", "other", "few"]
 
 
+def test_a_comparison_whose_p_is_just_the_level_is_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"a": an_estimate(0.05, 0.01), "b": an_estimate(0.0, 0.01), "c": an_estimate(0.001, 0.01)}
+    monkeypatch.setattr("bench.analysis.stats.LEVEL", judge(found, 0.01)["a"].p_different)
+    assert judge(found, 0.01)["b"].detectable == detectable(0.01, 9, 2)
+
+
 def test_six_blocks_are_judged() -> None:
     assert judge({"pair": Estimate(0.5, 0.001, 5, 6)}, 0.05)["pair"].verdict == "slower"
 

@@ -38,6 +38,7 @@ from backends.numpy_reference import (
     adam,
     arithmetic_of,
     flat,
+    forward,
     loss_and_gradients,
     one_minus_power,
     shaped,
@@ -305,6 +306,12 @@ def test_word_counts_train_as_the_same_matrix_with_its_zeros() -> None:
     np.testing.assert_allclose(sparse_trainer.predict(words.inputs), dense_trainer.predict(dense.inputs), rtol=1e-13)
 
 
+def test_layers_and_parameters_come_in_equal_numbers() -> None:
+    problem = make_problem()
+    with pytest.raises(ValueError, match="shorter"):
+        forward(problem.layers, draw_params(problem)[:2], take(problem.inputs, ALL), arithmetic_of(problem))
+
+
 def test_parameters_become_one_vector_and_back() -> None:
     layers = (Dense(2, 3, "relu"), Dense(3, 1, "identity"))
     params = (
@@ -343,6 +350,7 @@ def test_a_reset_starts_afresh_from_a_copy() -> None:
     runs = []
     for _ in range(2):
         trainer.reset(params)
+        np.testing.assert_array_equal(trainer.state, [flat(params), np.zeros(43), np.zeros(43)], strict=True)
         runs.append((trainer.train(ORDER), flat(trainer.params())))
     np.testing.assert_array_equal(runs[0][0], runs[1][0])
     np.testing.assert_array_equal(runs[0][1], runs[1][1])

@@ -13,8 +13,10 @@ from backends.contract import Array, LayerParams, Params
 from bench.parity.check import with_tiers
 from bench.parity.envelope import Envelope
 from bench.parity.tiers import (
+    LOSS_FLOOR,
     METRIC_ROWS,
     MULTIPLE,
+    REPEATED,
     Departure,
     compare_gradients,
     compare_losses,
@@ -23,7 +25,9 @@ from bench.parity.tiers import (
     compare_timed_losses,
     compare_timed_metric,
     compare_traces,
+    first_fault,
     largest_part,
+    timed_losses,
 )
 from bench.parity.traces import Trace
 
@@ -56,13 +60,35 @@ def test_gradients_are_held_to_a_tighter_bound_than_parameters() -> None:
 
 
 def test_other_shapes_and_numbers_of_layers_are_faults() -> None:
-    assert "1 layers instead of 2" in compare_params(PARAMS[:1], PARAMS).fault
-    transposed = (LayerParams(PARAMS[0].weights.T, PARAMS[0].bias), PARAMS[1])
-    assert "shape (1, 2) instead of (2, 1)" in compare_params(transposed, PARAMS).fault
+    fewer = compare_gradients(PARAMS[:1], PARAMS)
+    assert fewer == Departure(np.inf, "there are 1 layers instead of 2")
+    for layer, number in ((0, 1), (1, 2)):
+        longer = list(PARAMS)
+        longer[layer] = longer[layer]._replace(bias=np.ones(2))
+        departure = compare_gradients(tuple(longer), PARAMS)
+        assert departure == Departure(np.inf, f"bias of layer {number}: shape (2,) instead of (1,)")
+    assert compare_params(tuple(longer), PARAMS).fault == f"after the last step {departure.fault}"
+
+
+def test_what_is_allowed_for_params_is_told_and_may_be_used_up() -> None:
+    off, one = LayerParams(np.ones((1, 1)), np.array([1 + 2**-10])), LayerParams(np.ones((1, 1)), np.ones(1))
+    fault = "bias of layer 1: off by 9.8e-04 relative; 1.0e-10 is allowed"
+    assert compare_gradients((off,), (one,)) == Departure(2**-10, fault)
+    explains, too_little = (an_envelope(params_spread=np.array([[0, share * 2**-13]])) for share in (1, 0.5))
+    assert compare_params((off,), (one,), explains) == Departure(2**-10)
+    told = "after the last step bias of layer 1: off by 9.8e-04 relative; rounding explains 6.1e-05, 4.9e-04 is allowed"
+    assert compare_params((off,), (one,), too_little) == Departure(2**-10, told)
 
 
 def test_params_that_are_not_numbers_are_a_fault() -> None:
-    assert compare_params(scaled(PARAMS, 1, "bias", np.nan), PARAMS).fault
+    departure = compare_params(scaled(PARAMS, 1, "bias", np.nan), PARAMS)
+    assert departure.size == np.inf
+    assert "bias of layer 2: not finite where the reference" in departure.fault
+
+
+def test_params_whose_squares_overflow_are_equal_to_themselves() -> None:
+    huge = (LayerParams(np.array([[1e200]]), np.array([1.0])),)
+    assert compare_params(huge, huge) == Departure(0)
 
 
 def test_the_first_step_that_departs_is_named() -> None:
@@ -82,7 +108,13 @@ def test_losses_that_vanish_may_depart_by_a_floor_and_no_more() -> None:
 def test_losses_that_are_not_numbers_or_too_few_are_faults() -> None:
     right = np.ones(3)
     assert "at step 2" in compare_losses(np.array([1, 1, np.nan]), right).fault
-    assert "2 losses for 3 steps" in compare_losses(np.ones(2), right).fault
+    assert compare_losses(np.ones(2), right) == Departure(np.inf, "2 losses for 3 steps")
+
+
+def test_the_size_of_losses_is_relative_until_they_vanish() -> None:
+    right = np.array([2.0, 1e-5, 1.0])
+    for off, size in (((6e-10, 0, 0), 3e-10), ((0, 4e-13, 0), 4e-10), ((0, 0, 0.5), 0.5)):  # at least of 1e-3
+        assert compare_losses(right + np.array(off), right).size == pytest.approx(size, rel=1e-3)
 
 
 STEPS = 40
@@ -142,7 +174,19 @@ def test_a_timed_run_may_leave_the_numbers_only_where_rounding_alone_does() -> N
 
 
 def test_other_numbers_of_losses_are_a_fault() -> None:
-    assert "39 losses for 40 steps" in compare_timed_losses(LOSSES[:-1], "float32", an_envelope()).fault
+    departure = compare_timed_losses(LOSSES[:-1], "float32", an_envelope())
+    assert departure == Departure(np.inf, "39 losses for 40 steps")
+
+
+def test_the_size_of_timed_losses_is_a_multiple_of_what_rounding_explains() -> None:
+    departure = compare_timed_losses(off_at(35, 0.5e-3), "float32", an_envelope())
+    assert departure == Departure(pytest.approx(0.5, rel=1e-6))
+
+
+def test_timed_losses_that_vanish_may_depart_by_a_floor_and_no_more() -> None:
+    vanishing = an_envelope(losses=np.zeros(STEPS), spread=np.zeros(STEPS))
+    assert compare_timed_losses(np.full(STEPS, LOSS_FLOOR), "float32", vanishing) == Departure(MULTIPLE)
+    assert compare_timed_losses(np.full(STEPS, 1.01 * LOSS_FLOOR), "float32", vanishing).step == 0
 
 
 def test_what_rounding_explains_in_float64_is_allowed_beyond_the_fixed_bounds() -> None:
@@ -179,9 +223,43 @@ def test_a_metric_that_is_no_number_is_a_fault_unless_rounding_alone_gives_none(
     assert compare_timed_metric("rmse", None, "float32", an_envelope(metric=np.nan, metric_spread=0.0)).fault == ""
 
 
+@pytest.mark.parametrize(("right", "spread", "got", "size"), [
+    (0.9, 1e-3, 0.9 + 1e-3, 1.0),
+    (0.9, 1e-3, 0.9 + 1e-2, 10.0),
+    (0.0, 0.0, 0.0, 0.0),
+    (0.0, 0.0, 0.1, np.inf),
+    (0.9, np.inf, None, 0.0),
+    (0.9, 0.0, None, np.inf),
+])  # fmt: skip
+def test_the_size_of_a_metric_is_a_multiple_of_what_rounding_explains(
+    right: float, spread: float, got: float | None, size: float
+) -> None:
+    departure = compare_timed_metric("rmse", got, "float32", an_envelope(metric=right, metric_spread=spread))
+    assert departure.size == pytest.approx(size, rel=1e-9)
+    assert (departure.fault == "") is (size <= MULTIPLE)
+
+
+def test_nothing_is_allowed_beside_a_metric_that_is_no_number() -> None:
+    departure = compare_timed_metric("rmse", 0.9, "float32", an_envelope(metric=np.nan, metric_spread=0.0))
+    assert departure == Departure(np.inf, "rmse 0.9 where the reference has nan; 0.0e+00 is allowed")
+
+
 def test_a_pass_that_ends_elsewhere_when_it_is_repeated_is_a_fault() -> None:
-    for share, right in ((None, True), (1e-4, True), (1.0, False)):
-        assert (compare_repeated(a_quality(repeated=share), 1.0).fault == "") is right
+    for share in (None, 1e-4, REPEATED):
+        assert compare_repeated(a_quality(repeated=share), 1.5) == Departure(1.5)
+    departure = compare_repeated(a_quality(repeated=0.25), 1.5)
+    assert departure.size == 1.5
+    assert "by 0.25 of the" in departure.fault
+    assert departure.fault.endswith("it did not train, or not from the same start")
+
+
+def test_losses_that_a_file_cannot_hold_are_no_numbers() -> None:
+    np.testing.assert_array_equal(timed_losses(a_quality(losses=(1.0, None, 0.5))), [1.0, np.nan, 0.5])
+
+
+def test_the_first_of_several_faults_is_told() -> None:
+    assert first_fault([Departure(0), Departure(1, "early"), Departure(2, "late")]) == "early"
+    assert first_fault([Departure(0)]) == ""
 
 
 def test_the_part_that_departs_most_is_named() -> None:
@@ -211,10 +289,12 @@ def test_a_training_that_diverges_everywhere_alike_is_no_fault() -> None:
     assert compare_params((LayerParams(np.array([[np.nan]]), np.array([1.0])),), diverged).fault
 
 
-def test_a_gradient_that_ought_to_be_zero_may_be_rounded() -> None:
-    right = (LayerParams(np.ones((3, 2)), np.array([1e-17, -2e-17])),)
-    rounded = (LayerParams(np.ones((3, 2)), np.array([-1e-17, 0.0])),)
-    wrong = (LayerParams(np.ones((3, 2)), np.array([1e-9, 0.0])),)
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_a_gradient_that_ought_to_be_zero_may_be_rounded(scale: float) -> None:
+    right, rounded, wrong = (
+        (LayerParams(scale * np.ones((3, 2)), scale * np.array(bias)),)
+        for bias in ([1e-17, -2e-17], [-1e-17, 0.0], [1e-9, 0.0])
+    )
     assert compare_gradients(rounded, right).fault == ""
     assert "bias of layer 1" in compare_gradients(wrong, right).fault
 
@@ -234,3 +314,6 @@ def test_rounding_is_asked_only_for_what_departs_and_not_where_a_gradient_is_wro
     rounded = replace(right, losses=off_at(30, 1e-6))
     assert [each.fault for each in compare_traces(rounded, right, explain)] == ["", "", ""]
     assert len(asked) == 1
+    moved = replace(right, params=scaled(PARAMS, 1, "bias", 1 + 1e-6))
+    explains = an_envelope(params_spread=np.full((2, 2), 2e-7))
+    assert [each.fault for each in compare_traces(moved, right, lambda: explains)] == ["", "", ""]
