@@ -11,6 +11,10 @@ TOGETHER = (  # files whose tests share a process that is costly to start, or wa
     "harness/test_interrupt.py",
     "harness/test_process.py",
 )
+TWO_BLOCKS = (  # of one run, a fixture of cli/test_run.py
+    "test_the_header_gives_the_order_of_all_records_and_a_seed_the_same_order_again",
+    "test_what_the_machine_did_stands_after_the_samples_of_each_task_and_block",
+)
 ALL_ROWS = "test_a_row_follows_the_reference"  # all checked by one call
 
 
@@ -21,6 +25,8 @@ def group_of(node_id: str) -> str:
         return path
     if test.startswith(ALL_ROWS):
         return ALL_ROWS
+    if test in TWO_BLOCKS:
+        return "two_blocks"
     if path.endswith(("test_backends.py", "test_golden.py", "test_results.py")):
         backend = max((name for name in BUILT_IN if f"{name}-" in test), key=len, default="numpy")
         return f"{path} {backend}"  # whose process is kept

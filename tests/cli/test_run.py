@@ -178,6 +178,7 @@ def test_with_numpy_and_torch_alone_their_rows_run_and_the_others_say_what_to_in
         "real = util.find_spec\n"
         "util.find_spec = lambda name, *rest: None if name in ('tensorflow', 'jax') else real(name, *rest)\n"
         "sys.argv = ['bench', 'run', 'thermometer_raw', '--workers', '1', '--out', 'run.jsonl']\n"
+        "for mode in ('loop', 'eager', 'scan', 'fit', 'partial_fit'): sys.argv += ['--mode', mode]\n"
         "from bench.cli import main\n"
         "main()\n"
     )
@@ -223,10 +224,19 @@ def order_of(path: Path) -> list[tuple[Row, int]]:
     return [(record.job.row, record.job.block) for record in read_run(path).records]
 
 
-def test_the_header_gives_the_order_of_all_records_and_a_seed_the_same_order_again(tmp_path: Path) -> None:
-    arguments = (*TWO_TASKS, "--workers", "2", "--out")
-    assert run_bench("run", *arguments, "a.jsonl", cwd=tmp_path).returncode == 0
-    header = read_run(tmp_path / "a.jsonl").header
+@pytest.fixture(scope="module")
+def two_blocks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the run file of two blocks of two tasks."""
+    folder = tmp_path_factory.mktemp("two-blocks")
+    result = run_bench("run", *TWO_TASKS, "--workers", "2", "--out", "a.jsonl", cwd=folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return folder / "a.jsonl"
+
+
+def test_the_header_gives_the_order_of_all_records_and_a_seed_the_same_order_again(
+    two_blocks: Path, tmp_path: Path
+) -> None:
+    header = read_run(two_blocks).header
     tasks = [tuple(row for row in header.rows if row.task == task) for task in ("thermometer_raw", "line_fit")]
     expected = [
         (row, block)
@@ -235,20 +245,20 @@ def test_the_header_gives_the_order_of_all_records_and_a_seed_the_same_order_aga
         for row in block_order(rows, seed=header.schedule_seed, block=block)
     ]
     assert len(expected) == 8
-    assert order_of(tmp_path / "a.jsonl") == expected
-    seed = str(header.schedule_seed)
-    assert run_bench("run", *arguments, "b.jsonl", "--schedule-seed", seed, cwd=tmp_path).returncode == 0
-    assert order_of(tmp_path / "b.jsonl") == expected
+    assert order_of(two_blocks) == expected
+    seed = ("--schedule-seed", str(header.schedule_seed))
+    assert run_bench("run", *TWO_TASKS, "--workers", "1", *seed, "--out", "b.jsonl", cwd=tmp_path).returncode == 0
+    assert order_of(tmp_path / "b.jsonl") == expected[:4]
 
 
-def test_what_the_machine_did_stands_after_the_samples_of_each_task_and_block(tmp_path: Path) -> None:
-    result = run_bench("run", *TWO_TASKS, "--workers", "1", "--out", "a.jsonl", cwd=tmp_path)
-    assert result.returncode == 0, result.stdout + result.stderr
-    lines = map(json.loads, (tmp_path / "a.jsonl").read_text().splitlines())
+def test_what_the_machine_did_stands_after_the_samples_of_each_task_and_block(two_blocks: Path) -> None:
+    lines = map(json.loads, two_blocks.read_text().splitlines())
     kinds = [line["type"] for line in lines if line["type"] in ("record", "block")]
-    assert kinds == ["record", "record", "block"] * 2
-    blocks = read_run(tmp_path / "a.jsonl").blocks
-    assert [(block.task, block.block) for block in blocks] == [("thermometer_raw", 0), ("line_fit", 0)]
+    assert kinds == ["record", "record", "block"] * 4
+    blocks = read_run(two_blocks).blocks
+    assert [(block.task, block.block) for block in blocks] == [
+        (task, number) for number in (0, 1) for task in ("thermometer_raw", "line_fit")
+    ]
     for block in blocks:
         assert block.before is not None
         assert block.after is not None
