@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import importlib
 from pkgutil import iter_modules
+from typing import Any
 
 import numpy as np
 import pytest
 from rich.console import Console
-from support import QUICK, Tracer, a_row, require, slow_but
+from support import KINDS, QUICK, Tracer, a_row, require, slow_but
 
 from backends.contract import Precision
 from bench.harness.setup import make_setup
@@ -23,14 +24,27 @@ from bench.runs.selection import Choice, choose_rows
 from bench.tasks import TASKS, Task, catalog
 from bench.tasks.names import TaskRef
 
-# Followed for so many epochs here; `bench parity`, and `-m exhaustive`, follow them as far as the task says.
-SHORTENED = {"mnist_3v7": 100, "mnist_mlp": 1, "text_classifier": 3, "text_classifier_dense": 3}
+# Checked for this many epochs here. `bench parity`, and `-m exhaustive`, follow every task as far as it says.
+SHORTENED = {
+    "linear_fit_minibatch": 20,
+    "line_fit": 100,
+    "mlp_regression": 200,
+    "thermometer": 500,  # test_golden.py trains all 5,000 in every mode
+    "mnist_3v7": 100,
+    "mnist_mlp": 1,
+    "text_classifier": 3,
+    "text_classifier_dense": 3,
+}
+LARGE = {"mnist_3v7", "mnist_mlp", "text_classifier", "text_classifier_dense"}
+# The compiled modes of PyTorch compile each task for ten seconds. These have the layer of linear_fit and its loss, and
+# test_golden.py trains two of them in every mode.
+SAME_PROGRAM = {"thermometer_raw", "thermometer_standardized", "linear_fit_3d", "line_fit"}
 NAMES = tuple(f"{name}:check_epochs={SHORTENED[name]}" if name in SHORTENED else name for name in TASKS)
 ROWS = choose_rows(Choice(tasks=NAMES, device="cpu", precision="float64"), has_gpu=False)
 GPU_ROWS = choose_rows(Choice(tasks=NAMES, device="gpu", precision="float64"), has_gpu=True)
 WHOLE_ROWS = choose_rows(Choice(tasks=tuple(SHORTENED), device="cpu", precision="float64"), has_gpu=False)
 # What a guest cannot express; all other rows have to agree.
-NO_ADAM, NO_SIGMOID = "another optimizer", "no sigmoid at the output"
+NO_ADAM, NO_SIGMOID = "a different optimizer", "no sigmoid at the output"
 UNSUPPORTED = {
     ("sklearn", "mlp_regression"): NO_ADAM,
     ("sklearn", "mnist_3v7"): NO_SIGMOID,
@@ -40,11 +54,15 @@ UNSUPPORTED = {
 
 
 def params_of(rows: tuple[Row, ...], *marks: pytest.MarkDecorator) -> list[object]:
-    small = set(TASKS) - set(SHORTENED)
-    quick = [row for row in rows if row.task in small and (row.backend, row.mode) in QUICK]
-    return [
-        pytest.param(row, id=str(row), marks=[*marks, *([] if row in quick else [pytest.mark.slow])]) for row in rows
-    ]
+    return [pytest.param(row, id=str(row), marks=[*marks, *marks_of(row)]) for row in rows]
+
+
+def marks_of(row: Row) -> list[pytest.MarkDecorator]:
+    """Return how slow a row is: one mode of each framework is quick."""
+    task = TaskRef.parse(row.task).base
+    if task in SAME_PROGRAM and row.mode.startswith("compile"):
+        return [pytest.mark.slow, pytest.mark.exhaustive]
+    return [] if task not in LARGE and (row.backend, row.mode) in QUICK else [pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -108,8 +126,20 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize(("backend", "mode"), slow_but(QUICK))
-@pytest.mark.parametrize("variant", VARIANTS)
+def variants() -> list[Any]:
+    """Return variant, backend and mode; PyTorch's compiled modes take ten seconds each, so two of theirs are enough."""
+    compiled = ("identity, another Adam", "no hidden layer, all rows in every step")
+    found = []
+    for variant in VARIANTS:
+        for backend, mode in KINDS:
+            marks = [] if (backend, mode) in QUICK else [pytest.mark.slow]
+            if mode.startswith("compile") and variant not in compiled:
+                marks.append(pytest.mark.exhaustive)
+            found.append(pytest.param(variant, backend, mode, id=f"{variant}-{backend}-{mode}", marks=marks))
+    return found
+
+
+@pytest.mark.parametrize(("variant", "backend", "mode"), variants())
 def test_every_setting_means_the_same_everywhere(variant: str, backend: str, mode: str, tracer: Tracer) -> None:
     row = a_row("iris_mlp", backend, mode, precision="float64")
     require(row)
