@@ -70,7 +70,11 @@ def starts_afresh(subject: Subject) -> None:
 
 
 def compiles_once(subject: Subject, clock: Callable[[], float] = time.perf_counter) -> None:
-    """The first pass after `reset` takes no longer than later ones, in most of several repetitions."""
+    """The first pass after `reset` takes no longer than later ones, in at least one of several repetitions.
+
+    A backend that compiles after each reset is slow every time. On a busy machine a correct one was slow in three of
+    five repetitions.
+    """
     trainer, case = subject.open(), subject.case
 
     def pass_s() -> float:
@@ -86,11 +90,11 @@ def compiles_once(subject: Subject, clock: Callable[[], float] = time.perf_count
         usual_s = median(pass_s() for _ in range(PASSES_AFTER))
         if first_s > max(SPIKE * usual_s, usual_s + SPIKE_S):
             slow_s.append((first_s, usual_s))
-    if len(slow_s) > REPETITIONS / 2:
+    if len(slow_s) == REPETITIONS:
         first_s, usual_s = median(each[0] for each in slow_s), median(each[1] for each in slow_s)
         raise Violation(
             f"the first pass after reset took {first_s:.2g} s and the passes after it {usual_s:.2g} s, "
-            f"in {len(slow_s)} of {REPETITIONS} repetitions; wanted equal times"
+            f"in all of {REPETITIONS} repetitions; wanted equal times"
         )
 
 

@@ -45,7 +45,7 @@ BREACHES = [
     ("continues", "forgets", r"losses of call 2 of train, of 2 steps: .* at step 2"),
     ("resets", "keeps_state", r"losses after a training of 5 steps and reset: .* at step 2 .*zero momentum's v"),
     ("resets", "keeps_half", r"losses after a training of [125] steps and reset"),
-    ("compiles once", "recompiles", r"first pass after reset took 0\.02\d* s .* in 5 of 5 repetitions"),
+    ("compiles once", "recompiles", r"first pass after reset took 0\.02\d* s .* in all of 5 repetitions"),
     ("leaves inputs", "sorts_order", r"order, passed in by the caller and then changed"),
     ("leaves inputs", "normalises", r"inputs of predict, passed in by the caller and then changed"),
     ("leaves inputs", "keeps_arrays", r"after the caller wrote NaN .*nan at step 1 .*copy the arrays in reset"),
@@ -113,8 +113,8 @@ def test_what_is_wrong_with_an_entry_is_told(backend: str, message: str, hold: H
     assert message in reply.reason
 
 
-@pytest.mark.parametrize(("slow_repetitions", "accused"), [(0, False), (2, False), (3, True), (5, True)])
-def test_first_passes_that_are_slow_accuse_only_in_most_repetitions(slow_repetitions: int, accused: bool) -> None:
+@pytest.mark.parametrize(("slow_repetitions", "accused"), [(0, False), (3, False), (4, False), (5, True)])
+def test_first_passes_that_are_slow_accuse_only_in_every_repetition(slow_repetitions: int, accused: bool) -> None:
     passes_s = [1.0]
     for number in range(REPETITIONS):
         passes_s += [0.1 if number < slow_repetitions else 0.01, *[0.01] * PASSES_AFTER]
