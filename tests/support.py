@@ -13,9 +13,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from backends.contract import LayerParams, Params, Problem
 from backends.registry import BUILT_IN, REFERENCE, Entry, third_party
 from bench.harness.executor import record_of
 from bench.harness.process import Worker, worker_environment
@@ -182,6 +184,15 @@ def require(row: Row) -> None:
             find(collection, data_folders(os.environ))
         except DataMissing as error:
             pytest.skip(str(error))
+
+
+def draw_params(problem: Problem) -> Params:
+    """Return parameters for the layers of a problem, the same at every call."""
+    rng = np.random.default_rng(2)
+    return tuple(
+        LayerParams(rng.normal(size=(layer.inputs, layer.outputs)), rng.normal(size=layer.outputs))
+        for layer in problem.layers
+    )
 
 
 def no_files(collection: Collection) -> dict[str, Path]:

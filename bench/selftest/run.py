@@ -78,32 +78,28 @@ def selftest(
     """Test every claim on samples of this machine."""
     lines: list[dict[str, object]] = []
     setup = replace(setup, backends=HIDDEN)
+
+    def sample(label: str, part: str, number: int, known: Plan, executor: ProcessExecutor) -> list[Record]:
+        listener.begins(label)
+        records = take(known, executor)
+        lines.extend(tidy(part, number, records))
+        listener.ended(label, "ok")
+        return records
+
     with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch, setup.worker(Path(scratch)) as calibrator:
         executor = ProcessExecutor(setup, calibrator)
-        overhead_executor = OverheadExecutor(setup, calibrator)
         goal = Goal(workers=None, effect=EFFECT, time_s=limits.repetition_s)
         listener.stage("A/A and a slowdown", repetitions)
         runs: list[Times] = []
         for number in range(repetitions):
-            label = f"run {number + 1}"
-            listener.begins(label)
             known = plan(setup, ("same", "again", "slower"), goal, seed + number)
-            records = take(known, executor)
-            runs.append(times_of(known, records))
-            lines += list(tidy("precision", number, records))
-            listener.ended(label, "ok")
+            runs.append(times_of(known, sample(f"run {number + 1}", "precision", number, known, executor)))
         listener.stage("overhead and faults", 2)
-        listener.begins("overhead")
         overhead_goal = Goal(workers=None, effect=OVERHEAD, time_s=limits.overhead_s)
         idle = plan(setup, ("no_op", "by_hand"), overhead_goal, seed)
-        overhead = take(idle, overhead_executor)
-        lines += list(tidy("overhead", 0, overhead))
-        listener.ended("overhead", "ok")
-        listener.begins("faults")
+        overhead = sample("overhead", "overhead", 0, idle, OverheadExecutor(setup, calibrator))
         few = Goal(workers=limits.fault_workers, effect=EFFECT, time_s=math.inf)
-        faulty = take(plan(setup, ("same", *FAULTS), few, seed), executor)
-        lines += list(tidy("faults", 0, faulty))
-        listener.ended("faults", "ok")
+        faulty = sample("faults", "faults", 0, plan(setup, ("same", *FAULTS), few, seed), executor)
     claims = (
         no_false_alarms(runs, EFFECT),
         slowdowns_found(runs, EFFECT),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import draw_params
 
 from backends import numpy_backend, numpy_layers, numpy_reference
 from backends.contract import (
@@ -17,7 +18,6 @@ from backends.contract import (
     LayerParams,
     Momentum,
     Optimizer,
-    Params,
     Placement,
     Problem,
     Unsupported,
@@ -55,14 +55,6 @@ def make_problem(
     last = "identity" if classifies else activation
     layers = (first(features, 4, activation), Dense(4, 2, activation), Dense(2, CLASSES, last))
     return Problem(inputs, targets, layers, loss, optimizer, batch_size)
-
-
-def draw_params(problem: Problem) -> Params:
-    rng = np.random.default_rng(2)
-    return tuple(
-        LayerParams(rng.normal(size=(layer.inputs, layer.outputs)), rng.normal(size=layer.outputs))
-        for layer in problem.layers
-    )
 
 
 def orders(problem: Problem) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import draw_params
 
 from backends import numpy_reference
 from backends.contract import (
@@ -79,14 +80,6 @@ def make_problem(
         Dense(2, CLASSES, "identity" if classifies else activation),
     )
     return Problem(inputs, targets, layers, loss, optimizer, batch_size)
-
-
-def draw_params(problem: Problem) -> Params:
-    rng = np.random.default_rng(2)
-    return tuple(
-        LayerParams(rng.normal(size=(layer.inputs, layer.outputs)), rng.normal(size=layer.outputs))
-        for layer in problem.layers
-    )
 
 
 def started(problem: Problem) -> ReferenceTrainer:
