@@ -16,7 +16,7 @@ from typing import Self
 import msgspec
 
 from bench.errors import UserError
-from bench.records.schema import SCHEMA, Block, Header, Line, ParityResult, Record, Row
+from bench.records.schema import READABLE, Block, Header, Line, ParityResult, Record, Row
 
 Losses = tuple[float | None, ...]
 NO_LOSSES: Mapping[Row, Losses] = MappingProxyType({})
@@ -166,8 +166,8 @@ def _check_schema(line: bytes, path: Path) -> None:
         schema = msgspec.json.decode(line, type=_AnyHeader).schema
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise NotARunFile(f"{path} is not a run file: line 1: {error}") from error
-    if schema != SCHEMA:
-        raise NotARunFile(f"{path} has schema {schema}; this version reads schema {SCHEMA}")
+    if schema not in READABLE:
+        raise NotARunFile(f"{path} has schema {schema}; this version reads schemas {' and '.join(map(str, READABLE))}")
 
 
 def _parse(line: bytes, path: Path, number: int) -> Line:

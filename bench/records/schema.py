@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from backends.contract import Device, Precision
 
-SCHEMA = 2
+SCHEMA = 3
+READABLE = (2, SCHEMA)  # schema 2 has no turns
 
 Status = Literal["ok", "unsupported", "no data", "failed", "crashed", "timeout"]
 FAILURES: tuple[Status, ...] = ("no data", "failed", "crashed", "timeout")
@@ -49,6 +50,18 @@ class Steady(Struct, frozen=True, kw_only=True):
     waited_s: float | None  # time that threads were ready to run but had no core; None if not reported
 
 
+class Turns(Struct, frozen=True, kw_only=True):
+    """What a process did in the turns of its round, one entry per turn.
+
+    In a turn, every row of the round trains once for a short time while the processes of the others are stopped. Entry
+    i belongs to turn i of the round, so the entries of two rows with the same number lie side by side in time.
+    """
+
+    passes: tuple[int, ...]  # complete passes; 0 if the process took no part
+    wall_s: tuple[float, ...]  # sum of the times of these passes
+    cpu_s: tuple[float, ...]  # CPU time of the process and its children during these passes
+
+
 class Timing(Struct, frozen=True, kw_only=True):
     """Times of one worker process. Its phases follow each other and add up to its wall time."""
 
@@ -71,6 +84,7 @@ class Timing(Struct, frozen=True, kw_only=True):
     peak_memory_bytes: int  # maximum resident set size of the process
     peak_device_memory_bytes: int | None  # GPU memory as reported by the framework; None on the CPU
     product_flops_per_s: float  # of the fastest large matrix product of this framework in this process
+    turns: Turns | None = None  # None in files of schema 2, whose processes did not run side by side
 
     @property
     def steady_s(self) -> tuple[float, ...]:

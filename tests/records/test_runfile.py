@@ -117,7 +117,7 @@ def test_every_line_is_json_of_its_own_and_says_what_it_is(path: Path) -> None:
 
 
 def test_the_schema_stands_in_the_header(path: Path) -> None:
-    assert json.loads(write(path).read_text())["schema"] == SCHEMA == 2
+    assert json.loads(write(path).read_text())["schema"] == SCHEMA == 3
 
 
 def test_several_runs_are_read_in_their_order(tmp_path: Path) -> None:
@@ -381,16 +381,16 @@ def test_a_damaged_line_in_the_middle_is_refused_by_its_number(path: Path, line:
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("schema", [SCHEMA - 1, SCHEMA + 1, 99])
+@pytest.mark.parametrize("schema", [1, SCHEMA + 1, 99])
 def test_another_schema_is_refused_and_both_are_named(path: Path, schema: int) -> None:
     other = json.loads(HEADER_LINE) | {"schema": schema, "surprise": {"new": [1]}}
     path.write_text(json.dumps(other) + '\n{"type":"chapter"}\n')
     with pytest.raises(NotARunFile) as caught:
         read_run(path)
-    assert str(caught.value) == f"{path} has schema {schema}; this version reads schema {SCHEMA}"
+    assert str(caught.value) == f"{path} has schema {schema}; this version reads schemas 2 and 3"
 
 
-@pytest.mark.parametrize("schema", [SCHEMA - 1, SCHEMA + 1])
+@pytest.mark.parametrize("schema", [1, SCHEMA + 1])
 @pytest.mark.parametrize("changes", [{"rows": "renamed"}, {"machine": None}, {"tasks": []}, {"goal": 5}])
 def test_another_schema_is_refused_as_such_where_its_header_is_of_another_form(
     path: Path, changes: dict[str, Any], schema: int
