@@ -23,7 +23,8 @@ from bench.conformance.subject import (
 
 ROUNDING: dict[Precision, float] = {"float32": 1e-5, "float64": 1e-10}  # after about ten steps
 FIRST_STEP = 1e-12  # in float64; computing in float32 would give 1e-7
-REPETITIONS = 5
+REPETITIONS = 5  # at least, before a backend is accused
+AT_LEAST_S = 1.0  # of passes, before that
 PASSES_AFTER = 4  # passes that the first one is compared with
 
 
@@ -72,8 +73,9 @@ def starts_afresh(subject: Subject) -> None:
 def compiles_once(subject: Subject, clock: Callable[[], float] = time.perf_counter) -> None:
     """The first pass after `reset` takes no longer than later ones, in at least one of several repetitions.
 
-    A backend that compiles after each reset is slow every time. On a busy machine a correct one was slow in three of
-    five repetitions.
+    A backend that compiles after each reset is slow every time. A correct one is fast as soon as the machine lets it:
+    a scheduler with more to run than it has cores can interrupt each of five repetitions in its first pass, but not
+    each of those that fit into a second.
     """
     trainer, case = subject.open(), subject.case
 
@@ -83,19 +85,21 @@ def compiles_once(subject: Subject, clock: Callable[[], float] = time.perf_count
         return clock() - begin
 
     pass_s()  # the first pass may compile
-    slow_s = []
-    for _ in range(REPETITIONS):
+    slow_s: list[tuple[float, float]] = []
+    took_s = 0.0
+    while len(slow_s) < REPETITIONS or took_s < AT_LEAST_S:
         trainer.reset(case.initial)
         first_s = pass_s()
         usual_s = median(pass_s() for _ in range(PASSES_AFTER))
-        if first_s > max(SPIKE * usual_s, usual_s + SPIKE_S):
-            slow_s.append((first_s, usual_s))
-    if len(slow_s) == REPETITIONS:
-        first_s, usual_s = median(each[0] for each in slow_s), median(each[1] for each in slow_s)
-        raise Violation(
-            f"the first pass after reset took {first_s:.2g} s and the passes after it {usual_s:.2g} s, "
-            f"in all of {REPETITIONS} repetitions; wanted equal times"
-        )
+        if first_s <= max(SPIKE * usual_s, usual_s + SPIKE_S):
+            return
+        slow_s.append((first_s, usual_s))
+        took_s += first_s + PASSES_AFTER * usual_s
+    first_s, usual_s = median(each[0] for each in slow_s), median(each[1] for each in slow_s)
+    raise Violation(
+        f"the first pass after reset took {first_s:.2g} s and the passes after it {usual_s:.2g} s, "
+        f"in all of {len(slow_s)} repetitions; wanted equal times"
+    )
 
 
 def leaves_inputs(subject: Subject) -> None:
