@@ -29,5 +29,5 @@ def group_of(node_id: str) -> str:
         return "two_blocks"
     if path.endswith(("test_backends.py", "test_golden.py", "test_results.py")):
         backend = max((name for name in BUILT_IN if f"{name}-" in test), key=len, default="numpy")
-        return f"{path} {backend}"  # whose process is kept
+        return f"rows of {backend}"  # whose process is kept
     return node_id

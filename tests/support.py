@@ -230,7 +230,9 @@ def entries_in(folder: Path) -> dict[str, Entry]:
 
 
 class Tracer:
-    """Computes traces in worker processes, one for each backend and device, in which all its modes are.
+    """Computes traces in worker processes, one for each backend, in which all its modes are.
+
+    A GPU has a process of its own, because a framework's first training decides which devices it uses.
 
     With one thread each: other tests run at the same time, and threads that wait for each other keep cores busy.
     """
@@ -242,10 +244,11 @@ class Tracer:
         self.references: dict[tuple[str, str], Trace] = {}
 
     def worker(self, row: Row) -> Worker:
-        """Return the worker of a row's backend and device."""
-        key = (row.backend, row.device)
+        """Return the worker of a row's backend."""
+        key = (row.backend, row.device if gpu_names() else "cpu")
         if key not in self.workers:
             environment = worker_environment(os.environ, 1, self.compile_cache)
+            environment["PYTHONPATH"] = str(ROOT / "tests")  # for jobs of tests
             self.workers[key] = Worker(cores=usable_cores(), environment=environment)
         return self.workers[key]
 

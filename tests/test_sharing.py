@@ -13,9 +13,9 @@ ROWS = "tests/backends/test_backends.py"
     ("node_id", "group"),
     [
         (f"{ROWS}::{ALL_ROWS}[mnist_mlp torch eager cpu float64]", ALL_ROWS),
-        (f"{ROWS}::test_every_setting[tanh, SGD-torch-eager]", f"{ROWS} torch"),
-        (f"{ROWS}::test_every_setting[tanh, SGD-keras-torch-fit]", f"{ROWS} keras-torch"),
-        ("tests/backends/test_results.py::test_mnist_3v7_learns", "tests/backends/test_results.py numpy"),
+        (f"{ROWS}::test_every_setting[tanh, SGD-torch-eager]", "rows of torch"),
+        (f"{ROWS}::test_every_setting[tanh, SGD-keras-torch-fit]", "rows of keras-torch"),
+        ("tests/backends/test_results.py::test_mnist_3v7_learns", "rows of numpy"),
         ("tests/harness/test_process.py::test_a", "tests/harness/test_process.py"),
         ("tests/harness/test_measure.py::test_a[b]", "tests/harness/test_measure.py::test_a[b]"),
     ],

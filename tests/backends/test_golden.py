@@ -7,18 +7,15 @@ standardized run says x 0.1; which input gives which numbers was recomputed in f
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 import pytest
-from support import ROOT, a_row, require, slow_but
+from epoch_by_epoch import FILE, EpochsRequest
+from support import Tracer, a_job, a_row, require, slow_but
 
-from bench.harness.process import worker_environment
+from backends.registry import BUILT_IN
+from bench.harness.protocol import Failure
 
 
 @dataclass(frozen=True)
@@ -71,32 +68,29 @@ Follow = Callable[[str, str, str, str], Followed]  # by backend, mode, task, pre
 
 
 @pytest.fixture(scope="module")
-def follow(request: pytest.FixtureRequest, compile_cache: Path) -> Follow:
+def follow(request: pytest.FixtureRequest, tracer: Tracer) -> Follow:
     """Return a function that tells what a mode of a backend computed; it skips the test of what is not trained."""
     left_out = frozenset() if "exhaustive" in request.config.option.markexpr else COSTLY
+    known: dict[str, dict[str, Followed]] = {}
 
     def find(backend: str, mode: str, task: str, precision: str) -> Followed:
         if (backend, mode, task) in left_out:
             pytest.skip("only -m exhaustive trains this")
-        return followed(backend, compile_cache, left_out)[f"{mode} {task} {precision}"]
+        if backend not in known:
+            known[backend] = followed(backend, left_out, tracer)
+        return known[backend][f"{mode} {task} {precision}"]
 
     return find
 
 
-@cache
-def followed(backend: str, compile_cache: Path, left_out: frozenset[tuple[str, str, str]]) -> dict[str, Followed]:
-    """Train the tasks once in every mode of a backend, in one process; return what it saw by mode, task, precision."""
-    costly = [f"{mode}:{task}" for name, mode, task in sorted(left_out) if name == backend]
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "backends" / "epoch_by_epoch.py"), backend, *costly],
-        env={**worker_environment(os.environ, 1, compile_cache), "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+def followed(backend: str, left_out: frozenset[tuple[str, str, str]], tracer: Tracer) -> dict[str, Followed]:
+    """Train the tasks once in every mode of a backend; return what was seen by mode, task and precision."""
+    row = a_row("thermometer", backend)
+    costly = tuple((mode, task) for name, mode, task in sorted(left_out) if name == backend)
+    request = EpochsRequest(job=a_job(row), backend=BUILT_IN[backend], folder=str(tracer.folder), left_out=costly)
+    reply = tracer.worker(row).run(request, 300)
+    assert not isinstance(reply, Failure), f"{backend}: {reply.reason}\n{reply.output}"
+    found = json.loads((tracer.folder / FILE).read_text())
     return {
         name: Followed(
             losses=each["losses"],

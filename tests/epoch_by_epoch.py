@@ -1,23 +1,21 @@
-"""Trains the tasks of the thermometer lesson in every mode of a backend; prints what it saw of each epoch as JSON.
-
-A process of its own, as every process that loads a framework. Arguments: the name of the backend, then mode:task for
-each that is left out.
-"""
+"""A job of a worker process: train the tasks of the thermometer lesson, and tell what was seen of each epoch."""
 
 from __future__ import annotations
 
 import json
-import sys
+from pathlib import Path
 
 import numpy as np
 
 from backends.contract import Params, Placement, Precision
-from backends.registry import BUILT_IN, Entry
+from backends.registry import Entry
+from bench.harness.protocol import Done, JobRequest
 from bench.parity.traces import first_gradients
 from bench.tasks import TASKS
 from bench.tasks.settings import override
 from bench.tasks.training import make_training
 
+FILE = "epochs.json"
 # Every epoch is one step on all rows. A training is cut after these; the last is where it ends.
 CUTS: dict[Precision, dict[str, tuple[int, ...]]] = {
     "float64": {
@@ -53,18 +51,20 @@ def numbers(params: Params) -> tuple[float, float]:
     return float(layer.weights[0, 0]), float(layer.bias[0])
 
 
-def main() -> None:
-    """Print, by mode, task and precision, what was seen."""
-    entry = BUILT_IN[sys.argv[1]]
-    found = {
-        f"{mode} {task} {precision}": followed(entry, mode, task, precision)
-        for mode in entry.modes
-        for precision, tasks in CUTS.items()
-        for task in tasks
-        if f"{mode}:{task}" not in sys.argv[2:]
-    }
-    print(json.dumps(found))
+class EpochsRequest(JobRequest[Done], frozen=True, kw_only=True):
+    """A request to train all tasks in all modes of a backend; writes what it saw by mode, task and precision."""
 
+    folder: str
+    left_out: tuple[tuple[str, str], ...]  # mode and task of what is not trained
 
-if __name__ == "__main__":
-    main()
+    def answer(self) -> Done:
+        """Train, and write the file."""
+        found = {
+            f"{mode} {task} {precision}": followed(self.backend, mode, task, precision)
+            for mode in self.backend.modes
+            for precision, tasks in CUTS.items()
+            for task in tasks
+            if (mode, task) not in self.left_out
+        }
+        Path(self.folder, FILE).write_text(json.dumps(found))
+        return Done()
