@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from msgspec.structs import replace
 
 from backends.contract import Backend, Device, Params, Precision, Trainer
@@ -18,6 +17,7 @@ from bench.errors import UserError
 from bench.harness.job import find_data, placement_of, task_of
 from bench.harness.measure import Clock, Measured, Stopwatch, fastest_product_s, measure, repeat_pass, reread
 from bench.harness.protocol import JobRequest
+from bench.harness.quality import prediction_error, repeated
 from bench.machine.host import usable_cores
 from bench.machine.usage import Usage, read_usage, total_cpu_s
 from bench.records.schema import Job, Quality, Record, Resources, Timing
@@ -54,7 +54,11 @@ def time_job(request: TimeRequest, measure: Measure) -> Record:
     evaluation_s = measured.evaluation_s + watch.lap()
     require_precision(measured.params, request.job.row.precision)
     again = measured.again or repeat_pass(opened.trainer, opened.training)
-    quality = replace(quality, repeated=repeated(opened.training.initial, measured.first_pass, again))
+    quality = replace(
+        quality,
+        repeated=repeated(opened.training.initial, measured.first_pass, again),
+        predicted=predicted(opened.training, measured),
+    )
     resources = resources_of(request)
     after = look_after(opened, request.job)
     timing = Timing(
@@ -156,16 +160,9 @@ def quality_of(training: Training, measured: Measured) -> Quality:
     )
 
 
-def repeated(start: Params, first: Params, last: Params) -> float | None:
-    """Return how far the repeated pass ended from the first, relative to how far the first moved from the start.
-
-    None if the first pass did not change the parameters.
-    """
-    way, off = (
-        np.sqrt(sum(np.sum(np.square(a.astype(float) - b)) for x, y in pair for a, b in zip(x, y, strict=True)))
-        for pair in (zip(start, first, strict=True), zip(first, last, strict=True))
-    )
-    return finite(off / way) if way > 0 else None
+def predicted(training: Training, measured: Measured) -> float:
+    """Return how far the predictions after the first training are from what its parameters give."""
+    return prediction_error(training.problem, measured.params, training.test.inputs, measured.outputs)
 
 
 def resources_of(request: TimeRequest) -> Resources:

@@ -7,9 +7,10 @@ from pathlib import Path
 from backends.contract import Precision
 from bench.harness.job import find_data, placement_of, task_of
 from bench.harness.protocol import Done, JobRequest
+from bench.parity.arrays import save_params, save_trace, save_training_result
 from bench.parity.envelope import save_envelope
 from bench.parity.rounding import surrounded
-from bench.parity.traces import params_after, save_params, save_trace, save_training_result, traces, training_results
+from bench.parity.traces import params_after, traces, training_results
 from bench.tasks.training import Training, make_training, reseeded
 
 

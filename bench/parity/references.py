@@ -9,11 +9,12 @@ from typing import NamedTuple
 from backends.contract import Precision
 from backends.registry import REFERENCE
 from bench.harness.process import Worker
+from bench.parity.arrays import load_trace
 from bench.parity.cache import EnvelopeCache, cache_key
 from bench.parity.compute import Computer, NotComputed, reference_row
 from bench.parity.envelope import Envelope, load_envelope
 from bench.parity.jobs import EnvelopeRequest, TraceRequest
-from bench.parity.traces import Trace, load_trace
+from bench.parity.traces import Trace
 from bench.records.schema import Row
 from bench.tasks.datasets.fetch import data_folders
 from bench.tasks.settings import settings as settings_of

@@ -114,6 +114,9 @@ class Quality(Struct, frozen=True, kw_only=True):
     # |w2 - w1| / |w1 - w0|: w0 the initial parameters, w1 and w2 those after the first pass and after its repetition.
     # None if w1 equals w0.
     repeated: float | None = None
+    # Largest difference of any output for the evaluation rows from the float64 forward pass of the same parameters, as
+    # a multiple of what rounding explains; None in files of earlier versions.
+    predicted: float | None = None
 
 
 class Resources(Struct, frozen=True, kw_only=True):
@@ -180,6 +183,7 @@ class ParityResult(Struct, frozen=True, kw_only=True, tag="verdict"):
     parameters: float | None = None  # in float64 after training: maximum over weights and biases
     envelope: float | None = None  # of the timed run: maximum over its steps, as a multiple of what rounding explains
     metric: float | None = None  # of the timed run: its metric, as a multiple of what rounding explains
+    repetition: float | None = None  # of a later training from another start: as a multiple of what rounding explains
 
 
 class Machine(Struct, frozen=True, kw_only=True):
