@@ -19,7 +19,7 @@ def repeated(start: Params, first: Params, last: Params) -> float | None:
     way, off = _distance(start, first), _distance(first, last)
     if way == 0:
         return None
-    share = off / way if off > 0 else 0.0
+    share = 0.0 if off == 0 else off / way
     return share if math.isfinite(share) else sys.float_info.max
 
 

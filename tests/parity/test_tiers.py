@@ -343,11 +343,8 @@ def test_a_verdict_names_the_first_tier_that_found_a_fault_and_keeps_it() -> Non
     verdict = a_parity_result(a_row("linear_fit"))
     clean = with_tiers(verdict, [("gradient", Departure(1e-16)), ("trajectory", Departure(1e-15))], "float64")
     assert (clean.agrees, clean.tier, clean.reason) == (True, "", "")
-    departs: list[tuple[Tier, Departure]] = [
-        ("gradient", Departure(0)),
-        ("trajectory", Departure(1.0, "it departs", 3)),
-    ]
-    found = with_tiers(clean, departs, "float64")
+    wrong: list[tuple[Tier, Departure]] = [("gradient", Departure(0)), ("trajectory", Departure(1.0, "it departs", 3))]
+    found = with_tiers(clean, wrong, "float64")
     assert (found.agrees, found.tier) == (False, "trajectory")
     assert found.reason == "trajectory (float64): it departs"
     later = with_tiers(found, [("metric", Departure(9.0, "so does this"))], "float64")
