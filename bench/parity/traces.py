@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from backends.contract import SGD, Array, Backend, LayerParams, Params, Placement, Trainer
+from bench.tasks.arrays import named, params_named, save_arrays
 from bench.tasks.training import Training, evaluate
 
 
@@ -87,50 +88,33 @@ def _losses(trainer: Trainer, initial: Params, orders: Iterable[Array]) -> Array
 
 def save_trace(path: Path, trace: Trace) -> None:
     """Write a trace to a .npz file."""
-    _save(path, {**_named("gradient", trace.gradient), **_named("params", trace.params), "losses": trace.losses})
+    save_arrays(path, {**named("gradient", trace.gradient), **named("params", trace.params), "losses": trace.losses})
 
 
 def load_trace(path: Path) -> Trace:
     """Read a trace from a .npz file."""
     with np.load(path, allow_pickle=False) as arrays:
-        return Trace(_params("gradient", arrays), arrays["losses"], _params("params", arrays))
+        return Trace(params_named("gradient", arrays), arrays["losses"], params_named("params", arrays))
 
 
 def save_training_result(path: Path, result: TrainingResult) -> None:
     """Write a training result to a .npz file."""
     metric = np.array(result.metric)
-    _save(path, {**_named("params", result.params), "losses": result.losses, "metric": metric})
+    save_arrays(path, {**named("params", result.params), "losses": result.losses, "metric": metric})
 
 
 def load_training_result(path: Path) -> TrainingResult:
     """Read a training result from a .npz file."""
     with np.load(path, allow_pickle=False) as arrays:
-        return TrainingResult(arrays["losses"], _params("params", arrays), float(arrays["metric"]))
+        return TrainingResult(arrays["losses"], params_named("params", arrays), float(arrays["metric"]))
 
 
 def save_params(path: Path, params: Params) -> None:
     """Write parameters to a .npz file."""
-    _save(path, _named("params", params))
+    save_arrays(path, named("params", params))
 
 
 def load_params(path: Path) -> Params:
     """Read parameters from a .npz file."""
     with np.load(path, allow_pickle=False) as arrays:
-        return _params("params", arrays)
-
-
-def _save(path: Path, arrays: dict[str, Array]) -> None:
-    np.savez(path, allow_pickle=False, **arrays)
-
-
-def _named(kind: str, params: Params) -> dict[str, Array]:
-    return {
-        f"{kind}.{number}.{name}": part for number, layer in enumerate(params) for name, part in layer._asdict().items()
-    }
-
-
-def _params(kind: str, arrays: np.lib.npyio.NpzFile) -> Params:
-    layers = sum(name.startswith(f"{kind}.") for name in arrays) // len(LayerParams._fields)
-    return tuple(
-        LayerParams(*(arrays[f"{kind}.{number}.{name}"] for name in LayerParams._fields)) for number in range(layers)
-    )
+        return params_named("params", arrays)
