@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
+from support import no_files
 
 from backends.contract import LayerParams
 from bench.harness.repetition import Repetition, load_repetition, save_repetition
+from bench.tasks import TASKS
 from bench.tasks.seeding import repetition_seed
+from bench.tasks.training import make_training, repetition
 
 
 def test_a_repetition_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -34,3 +38,17 @@ def test_each_repetition_of_each_task_has_a_seed_of_its_own_and_the_first_traini
     assert len(set(seeds)) == len(seeds)
     assert repetition_seed(7, 0) == 7
     assert repetition_seed(7, 3) == repetition_seed(7, 3)
+
+
+@pytest.mark.parametrize("name", ["thermometer", "linear_fit", "mlp_regression"])
+def test_a_repetition_has_another_start_and_order_on_the_same_rows(name: str) -> None:
+    task = TASKS[name]
+    first = make_training(task, "float32", no_files)
+    one, again, two = (repetition(first, task, "float32", number) for number in (1, 1, 2))
+    assert one.problem is first.problem
+    assert one.test is first.test
+    np.testing.assert_array_equal(one.initial[0].weights, again.initial[0].weights)
+    for other in (first, two):
+        assert not np.array_equal(one.initial[0].weights, other.initial[0].weights)
+        assert first.problem.full_batch or not np.array_equal(one.orders[0], other.orders[0])
+    assert len(one.orders) == len(first.orders)
