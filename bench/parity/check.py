@@ -19,6 +19,7 @@ from bench.events import Listener
 from bench.harness.availability import fetch_data, unavailable
 from bench.harness.executor import record_of
 from bench.harness.process import Worker
+from bench.harness.repetition import Repetition
 from bench.harness.setup import WorkerSetup
 from bench.harness.time_job import TimeRequest
 from bench.parity.arrays import load_params, load_trace
@@ -30,6 +31,7 @@ from bench.parity.tiers import (
     Tier,
     compare_predicted,
     compare_repeated,
+    compare_repetition,
     compare_timed_losses,
     compare_timed_metric,
     compare_traces,
@@ -114,6 +116,37 @@ def judge_timed(result: ParityResult, record: Record, references: References) ->
     ]
     result = with_tiers(result, found, f"the timed run in {row.precision}")
     return replace(result, envelope=max(losses.size, repeated.size), metric=metric.size)
+
+
+def judge_repetition(result: ParityResult, repetition: Repetition, references: References) -> ParityResult:
+    """Return the result with the tier repetition added: a later training of the row, from another start.
+
+    The reference is trained from the same start when a row of the task first needs it.
+    """
+    row = result.row
+    try:
+        envelope = references.repetition_envelope(row, repetition.number)
+    except NoReference as error:
+        reason = result.reason or str(error)
+        return replace(result, agrees=False if result.agrees is False else None, reason=reason)
+    found = repetition.losses, repetition.params, repetition.outputs
+    departure = compare_repetition(*found, row.precision, envelope)
+    where = f"repetition {repetition.number} in {row.precision}, from another start"
+    result = with_tiers(result, [("repetition", departure)], where)
+    return replace(result, repetition=max(departure.size, result.repetition or 0.0))
+
+
+def still_wrong(result: ParityResult, earlier: ParityResult | None) -> ParityResult:
+    """Return the result of a resumed run: a row that a repetition showed to be wrong `earlier` stays wrong.
+
+    Everything else is judged again from the records that the file has; it does not have the repetitions.
+    """
+    if earlier is None or earlier.repetition is None:
+        return result
+    result = replace(result, repetition=max(earlier.repetition, result.repetition or 0.0))
+    if earlier.tier != "repetition" or result.tier:
+        return result
+    return replace(result, agrees=False, tier=earlier.tier, reason=earlier.reason)
 
 
 def with_tiers(result: ParityResult, departures: Iterable[tuple[Tier, Departure]], where: str) -> ParityResult:

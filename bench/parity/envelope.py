@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from backends.contract import Array, Params
 from bench.harness.quality import repeated
-from bench.parity.arrays import evaluation_in, named, of_evaluation, params_in, save_arrays
+from bench.parity.arrays import evaluation_in, of_evaluation
 from bench.parity.traces import Evaluation, TrainingResult
+from bench.tasks.arrays import named, params_named, save_arrays
 
 # A ReLU near its kink flips in some runs and not in others: in one case in six of sixteen runs, and all sixteen had
 # flips as large by twice that step. So the spread of five runs counts for neighbouring steps too; otherwise a backend
@@ -59,15 +60,15 @@ class Envelope:
         return np.array([self.spread[begin:end].max() for begin, end in zip(begins, ends, strict=True)])
 
 
-def envelope_of(start: Params, centre: TrainingResult, runs: Iterable[TrainingResult]) -> Envelope:
-    """Return the envelope of runs with random errors around the float64 run, `centre`, all from the same `start`."""
+def envelope_of(centre: TrainingResult, runs: Iterable[TrainingResult]) -> Envelope:
+    """Return the envelope of runs with random errors around the float64 run, `centre`."""
     runs, right = list(runs), centre.evaluation
     return Envelope(
         losses=centre.losses,
         spread=np.max([departures(run.losses, centre.losses) for run in runs], axis=0),
         params=centre.params,
         params_spread=np.max([relative_norms(run.params, centre.params) for run in runs], axis=0),
-        pass_spread=max(repeated(start, centre.first_pass, run.first_pass) or 0.0 for run in runs),
+        pass_spread=max(repeated(centre.start, centre.first_pass, run.first_pass) or 0.0 for run in runs),
         evaluation=right,
         outputs_spread=max(outputs_off(run.evaluation.outputs, right.outputs) for run in runs),
         evaluation_loss_spread=max(float(departures(run.evaluation.loss, right.loss)) for run in runs),
@@ -128,7 +129,7 @@ def load_envelope(path: Path) -> Envelope:
         return Envelope(
             losses=arrays["losses"],
             spread=arrays["spread"],
-            params=params_in("params", arrays),
+            params=params_named("params", arrays),
             params_spread=arrays["params_spread"],
             pass_spread=float(arrays["pass_spread"]),
             evaluation=evaluation_in(arrays),

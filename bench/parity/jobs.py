@@ -9,9 +9,10 @@ from bench.harness.job import find_data, placement_of, task_of
 from bench.harness.protocol import Done, JobRequest
 from bench.parity.arrays import save_params, save_trace, save_training_result
 from bench.parity.envelope import save_envelope
-from bench.parity.rounding import surrounded
+from bench.parity.rounding import exact_result, rounded_result, surrounded
 from bench.parity.traces import params_after, traces, training_results
-from bench.tasks.training import Training, make_training, reseeded
+from bench.tasks.seeding import repetition_seed
+from bench.tasks.training import Training, make_training, repetition, reseeded
 
 
 class ArraysRequest(JobRequest[Done], frozen=True, kw_only=True):
@@ -55,6 +56,24 @@ class TrainRequest(ArraysRequest, frozen=True, kw_only=True):
         found = training_results(backend, placement_of(self.job), list(trainings.values()))
         for seed, result in zip(trainings, found, strict=True):
             save_training_result(self.file(seed), result)
+        return Done()
+
+
+class RepetitionRequest(ArraysRequest, frozen=True, kw_only=True):
+    """A request for one of the runs that the envelope of a repetition consists of."""
+
+    repetition: int
+    draw: int | None  # which random errors, in the precision of the job; None for the run without them, in float64
+
+    def answer(self) -> Done:
+        """Train the reference from the start of the repetition to the end."""
+        task = task_of(self.job)
+        precision: Precision = "float64" if self.draw is None else self.job.row.precision
+        plain = make_training(task, precision, find_data())
+        training = repetition(plain, task, precision, self.repetition)
+        seed = repetition_seed(task.seed, self.repetition)
+        result = exact_result(training) if self.draw is None else rounded_result(training, seed, self.draw)
+        save_training_result(self.file(seed), result)
         return Done()
 
 

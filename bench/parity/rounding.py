@@ -29,9 +29,12 @@ RUNS = 5
 
 def surrounded(centre: Training, training: Training, seed: int) -> Envelope:
     """Return the envelope of `training`, in its own precision, around `centre`, the same training in float64."""
-    exact = ReferenceTrainer(centre.problem, arithmetic_of(centre.problem))
-    runs = [rounded_result(training, seed, number) for number in range(RUNS)]
-    return envelope_of(centre.initial, train_to_end(exact, centre), runs)
+    return envelope_of(exact_result(centre), [rounded_result(training, seed, number) for number in range(RUNS)])
+
+
+def exact_result(training: Training) -> TrainingResult:
+    """Return the result of a training as the reference computes it."""
+    return train_to_end(ReferenceTrainer(training.problem, arithmetic_of(training.problem)), training)
 
 
 def rounded_result(training: Training, seed: int, number: int) -> TrainingResult:

@@ -41,6 +41,7 @@ class TrainingResult:
     params: Params  # after the last step
     evaluation: Evaluation
     metric: float
+    start: Params
     first_pass: Params  # after the first pass
 
 
@@ -78,7 +79,7 @@ def train_to_end(trainer: Trainer, training: Training) -> TrainingResult:
     losses += [trainer.train(order) for order in training.orders[1:]]
     evaluation = evaluated(trainer, training)
     value = evaluate(training.metric, evaluation.outputs, training.test.targets)
-    return TrainingResult(np.concatenate(losses), trainer.params(), evaluation, value, first_pass)
+    return TrainingResult(np.concatenate(losses), trainer.params(), evaluation, value, training.initial, first_pass)
 
 
 def evaluated(trainer: Trainer, training: Training) -> Evaluation:
