@@ -77,6 +77,7 @@ class MockExecutor:
     broken: frozenset[Row] = frozenset()
     dies_in_turn: Mapping[Row, int] = field(default_factory=dict)
     free_bytes: int | None = None
+    takes_bytes: int = 1  # each process
     now_s: float = 0.0
     jobs: list[Job] = field(default_factory=list)
     turns: list[tuple[Row, int]] = field(default_factory=list)  # in the order in which they were taken
@@ -128,7 +129,7 @@ class MockLive:
         self.passes_s: list[float] = []
         pass_s = self._pass_s()
         executor.now_s += SAMPLE_S
-        timing = replace(TIMING, passes_s=(1.0, pass_s))
+        timing = replace(TIMING, passes_s=(1.0, pass_s), peak_memory_bytes=executor.takes_bytes)
         self.record = Record(job=job, status="ok", timing=timing)
         if job.row in executor.broken:
             self._die()

@@ -116,7 +116,7 @@ def repeater_of(opened: Opened, request: TimeRequest) -> Repeater:
     instruments = Instruments(time.perf_counter, time.process_time, helpers_cpu_s, read_usage)
     task, precision = task_of(request.job), request.job.row.precision
     nth = functools.partial(repetition, opened.training, task, precision)
-    return Repeater(opened.trainer, nth, instruments, request.watched)
+    return Repeater(opened.trainer, nth, opened.training.test.inputs, instruments, request.watched)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backends.contract import Array, Params, Trainer
+from backends.contract import Array, Inputs, Params, Trainer
 from bench.harness.measure import Clock
 from bench.harness.protocol import TurnReply
 from bench.harness.repetition import Repetition
@@ -56,17 +56,18 @@ class Repeater:
         self,
         trainer: Trainer,
         training_of: Callable[[int], Training],
+        test_inputs: Inputs,
         instruments: Instruments,
         watched: Collection[int] = (),
     ) -> None:
         self.trainer = trainer
         self.training_of = training_of  # by the number of the repetition, from 1
+        self.test_inputs = test_inputs
         self.instruments = instruments
         self.watched = watched  # repetitions whose results are kept, until the next of them is complete
         self.kept: Repetition | None = None
         self.number = 0  # of the repetition
         self.orders: tuple[Array, ...] = ()  # passes that it still has to train
-        self.test_inputs = training_of(1).test.inputs
         self.losses: list[Array] = []  # of the passes that it has trained
         self.reset_share_s = 0.0  # what each pass of the repetition is charged for its reset
         self.read_s: list[float] = []  # in this turn

@@ -59,13 +59,13 @@ def round_order(rows: Sequence[Row], *, seed: int, block: int) -> tuple[Row, ...
 
 def turn_order(rows: Sequence[Row], *, seed: int, block: int, turn: int) -> tuple[Row, ...]:
     """Return the rows of one task in the order in which they train in a turn of round `block`: new for each turn."""
-    return _drawn(rows, seed, block, turn)
+    return _drawn(rows, seed, block, 1 + turn)  # 0 would be drawn as the order of the round is
 
 
 def _drawn(rows: Sequence[Row], seed: int, *numbers: int) -> tuple[Row, ...]:
     if not rows:
         return ()
-    rng = np.random.default_rng([seed, crc32(rows[0].task.encode()), *numbers, len(numbers)])
+    rng = np.random.default_rng([seed, crc32(rows[0].task.encode()), *numbers])
     return tuple(rows[i] for i in rng.permutation(len(rows)))
 
 
