@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from backends.contract import LayerParams, Params, Problem
 from backends.registry import BUILT_IN, REFERENCE, Entry, third_party
-from bench.harness.executor import record_of
+from bench.harness.live import record_of
 from bench.harness.process import Worker, worker_environment
 from bench.harness.protocol import Failure
 from bench.harness.time_job import TimeRequest

@@ -57,10 +57,22 @@ def free_memory_bytes(root: Path = Path("/")) -> int:
 
 def gpu_names() -> tuple[str, ...]:
     """Return the names of the NVIDIA GPUs from nvidia-smi; empty when nvidia-smi is missing or fails."""
+    return _queried_gpus("name")
+
+
+def free_device_memory_bytes() -> int | None:
+    """Return the free memory of the first NVIDIA GPU; None when nvidia-smi is missing or fails."""
+    free = _queried_gpus("memory.free")
+    if not free or not free[0].removesuffix(" MiB").isdigit():
+        return None
+    return int(free[0].removesuffix(" MiB")) * 2**20
+
+
+def _queried_gpus(what: str) -> tuple[str, ...]:
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ()
-    command = [tool, "--query-gpu=name", "--format=csv,noheader"]
+    command = [tool, f"--query-gpu={what}", "--format=csv,noheader"]
     try:
         listing = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):

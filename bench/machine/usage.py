@@ -1,9 +1,11 @@
-"""CPU time and waiting time of the threads of this process, as counted by the system."""
+"""CPU time and waiting time of the threads of this process, and of its helpers, as counted by the system."""
 
 from __future__ import annotations
 
+import os
 import resource
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +13,7 @@ from typing import NamedTuple
 from bench.records.schema import Steady
 
 TASKS = Path("/proc/self/task")  # on Linux, has a folder for each thread
+PROCESSES = Path("/proc")  # on Linux, has a folder for each process
 
 
 class ThreadTimes(NamedTuple):
@@ -52,7 +55,12 @@ def _threads() -> dict[int, ThreadTimes] | None:
 
 def between(windows: tuple[tuple[Usage, Usage], ...]) -> Steady:
     """Return the usage in all `windows` together. A window is a reading at its start and one at its end."""
-    parts = [_within(before, after) for before, after in windows]
+    return summed([_within(before, after) for before, after in windows])
+
+
+def summed(parts: Iterable[Steady]) -> Steady:
+    """Return the usage in several windows together; the waiting time is unknown where it is for one of them."""
+    parts = list(parts)
     waits_s = [part.waited_s for part in parts]
     return Steady(
         window_s=sum(part.window_s for part in parts),
@@ -80,3 +88,27 @@ def total_cpu_s() -> float:
     """Return the CPU time of this process and the children it has waited for, user and system time together."""
     usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def helpers_cpu_s() -> float:
+    """Return the CPU time of the processes that this one has started, in ticks of up to 10 ms while they live.
+
+    On Linux these are the children that it has waited for and all other processes of its session, which a worker
+    process leads; elsewhere only the former.
+    """
+    waited = resource.getrusage(resource.RUSAGE_CHILDREN)
+    own, session = os.getpid(), os.getsid(0)
+    living_s = 0.0
+    for folder in PROCESSES.iterdir() if PROCESSES.is_dir() else ():
+        try:
+            if folder.name.isdigit() and int(folder.name) != own and os.getsid(int(folder.name)) == session:
+                living_s += _process_cpu_s((folder / "stat").read_text())
+        except (FileNotFoundError, ProcessLookupError, PermissionError):  # it has ended, or belongs to another user
+            continue
+    return waited.ru_utime + waited.ru_stime + living_s
+
+
+def _process_cpu_s(stat: str) -> float:
+    """Return the CPU time of a process, with that of the children that it has waited for, from `/proc/<pid>/stat`."""
+    fields = stat[stat.rindex(")") + 2 :].split()  # the name in brackets may contain anything
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # utime, stime, cutime, cstime

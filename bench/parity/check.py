@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from backends.contract import Device, Params
 from bench.events import Listener
 from bench.harness.availability import fetch_data, unavailable
-from bench.harness.executor import record_of
+from bench.harness.live import sample_alone
 from bench.harness.process import Worker
 from bench.harness.repetition import Repetition
 from bench.harness.setup import WorkerSetup
@@ -195,7 +195,7 @@ def _time_once(results: Iterable[ParityResult], references: References) -> Itera
         computer.listener.begins(str(row))
         with computer.setup.worker(computer.scratch) as worker:
             request = TimeRequest(job=job, backend=computer.backend(row))
-            record = record_of(request, worker, computer.setup.time_limit_s)
+            record = sample_alone(request, worker, computer.scratch, computer.setup.time_limit_s).record
         computer.listener.ended(str(row), record.status)
         if record.status == "ok":
             yield judge_timed(result, record, references)

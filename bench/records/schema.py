@@ -37,12 +37,16 @@ class Job(Struct, frozen=True, kw_only=True):
 
     row: Row
     threads: int
-    block: int  # counted from 0; each block of a task runs every row once, in an order drawn for this block
+    block: int  # number of the round of the task, from 0; its rows run side by side, in orders drawn for this round
     settings: dict[str, Any] = {}  # task settings that were changed, by name
 
 
 class Steady(Struct, frozen=True, kw_only=True):
-    """Activity of a process's threads from the end of the first pass to the end of the last, without evaluation."""
+    """Activity of a process's threads in all its turns or, if it took none, in its first training.
+
+    Of a turn it covers what is timed and what is between the timed passes; of a first training what is from the end of
+    its first pass to the end of the last, without evaluation.
+    """
 
     window_s: float  # wall time of this period
     cpu_s: float  # CPU time of all threads
@@ -60,6 +64,13 @@ class Turns(Struct, frozen=True, kw_only=True):
     passes: tuple[int, ...]  # complete passes; 0 if the process took no part
     wall_s: tuple[float, ...]  # sum of the times of these passes
     cpu_s: tuple[float, ...]  # CPU time of the process and its children during these passes
+    reads: tuple[int, ...] = ()  # readings of the parameters: after each repetition, and at the end of the turn
+    read_s: tuple[float, ...] = ()  # sum of their times; they wait for unfinished work
+
+    @property
+    def passes_s(self) -> tuple[float, ...]:
+        """Mean time of a pass in each turn that the process took part in."""
+        return tuple(wall_s / passes for passes, wall_s in zip(self.passes, self.wall_s, strict=True) if passes)
 
 
 class Timing(Struct, frozen=True, kw_only=True):
@@ -93,8 +104,11 @@ class Timing(Struct, frozen=True, kw_only=True):
 
     @property
     def pass_s(self) -> float:
-        """The time of a pass of this process: the median of its steady passes, which one disturbed pass cannot move."""
-        return median(self.steady_s)
+        """The time of a pass of this process: the median of its turns, or of its steady passes if it took no turns.
+
+        One disturbed pass or turn cannot move it.
+        """
+        return median((self.turns and self.turns.passes_s) or self.steady_s)
 
     @property
     def phases_s(self) -> float:
@@ -155,7 +169,7 @@ class CoreTimes(Struct, frozen=True, kw_only=True):
 
 
 class Block(Struct, frozen=True, kw_only=True, tag="block"):
-    """State of the machine during a block, in which each row of a task that needs more measurements runs once."""
+    """State of the machine during a round, in which each row of a task that needs more measurements runs once."""
 
     task: str
     block: int
@@ -205,11 +219,11 @@ class Goal(Struct, frozen=True, kw_only=True):
         int | None
     )  # processes per row; None: until each row's comparison with the fastest is decided, or time is up
     effect: float  # detectable difference: 0.05 for 5 %; smaller differences count as equal
-    time_s: float  # time limit: no block starts that would exceed it; not used with a number of workers
+    time_s: float  # time limit: no round starts that would exceed it; not used with a number of workers
 
 
 class Header(Struct, frozen=True, kw_only=True, tag="header"):
-    """The first line of a run file. The order of rows in a block follows from rows, schedule seed and block number."""
+    """The first line of a run file. The order of rows in a round follows from rows, schedule seed and its number."""
 
     schema: int = SCHEMA
     created: str  # UTC

@@ -1,4 +1,4 @@
-"""Carries out a plan: data, references, parity, then blocks of samples. Each result is written at once."""
+"""Carries out a plan: data, references, parity, then rounds of samples. Each result is written at once."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from bench.analysis.standing import standings
 from bench.events import Listener
 from bench.harness.availability import fetch_data, unavailable
 from bench.harness.executor import ProcessExecutor
+from bench.harness.live import Sample
 from bench.harness.setup import WorkerSetup
 from bench.parity.check import judge_timed, open_references, results_before_timing
 from bench.records.schema import Block, ParityResult, Record, Row
@@ -23,12 +24,12 @@ def time_rows(
     listener: Listener,
     earlier: Iterable[Record] = (),
     unranked_rows: Callable[[], Collection[Row]] = tuple,
-) -> Iterator[Record | Block]:
-    """Time the rows of a plan on this machine; yield records and blocks."""
-    from bench.runs.schedule import run_blocks  # imports scipy, which takes a second: too long for `bench list`
+) -> Iterator[Sample | Block]:
+    """Time the rows of a plan on this machine; yield samples and rounds."""
+    from bench.runs.schedule import run_rounds  # imports scipy, which takes a second: too long for `bench list`
 
     with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch, setup.worker(Path(scratch)) as calibrator:
-        yield from run_blocks(plan, ProcessExecutor(setup, calibrator), listener, earlier, unranked_rows)
+        yield from run_rounds(plan, ProcessExecutor(setup, calibrator), listener, earlier, unranked_rows)
 
 
 Write = Callable[[Record | Block | ParityResult], None]
@@ -55,9 +56,10 @@ def run_plan(plan: Plan, setup: WorkerSetup, listener: Listener, write: Write, e
                 refused.append(Record(job=plan.job(result.row, 0), status="unsupported", reason=result.reason))
                 write(refused[-1])
 
-        def judge(record: Record) -> None:
-            row = record.job.row
-            judged = judge_timed(results[row], record, references)
+        def judge(sample: Sample) -> None:
+            row = sample.record.job.row
+            judged = judge_timed(results[row], sample.record, references)
+            # judge_repetition(judged, sample.repetition, references) of bench/parity/check.py belongs here.
             if judged != results[row]:
                 results[row] = judged
                 write(judged)
@@ -65,12 +67,14 @@ def run_plan(plan: Plan, setup: WorkerSetup, listener: Listener, write: Write, e
         kept = [record for record in earlier if record.job.row in results]
         records = list(kept)
         for record in kept:
-            judge(record)
+            judge(Sample(record, None))
         for line in time_rows(possible, setup, listener, [*kept, *refused], lambda: unranked(results, records)):
-            write(line)
-            if isinstance(line, Record):
+            if isinstance(line, Block):
+                write(line)
+            else:
+                write(line.record)
                 judge(line)
-                records.append(line)
+                records.append(line.record)
 
 
 def unranked(parity: Mapping[Row, ParityResult], records: Iterable[Record]) -> set[Row]:

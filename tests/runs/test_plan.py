@@ -14,7 +14,7 @@ from support import a_row
 from backends.registry import BACKENDS
 from bench.errors import UserError
 from bench.records.schema import Goal, Job, Row
-from bench.runs.plan import EFFECT, BadChoice, Plan, block_order, percent, random_seed, resolved
+from bench.runs.plan import EFFECT, BadChoice, Plan, percent, random_seed, resolved, round_order
 from bench.runs.selection import Choice, choose_rows, choose_tasks, require_row
 from bench.tasks import HEADLINE, TASKS
 from bench.tasks.settings import BadSetting, override, settings
@@ -176,7 +176,7 @@ def test_settings_do_not_change_the_rows() -> None:
 
 
 def blocks_of(rows: tuple[Row, ...], blocks: int, seed: int = 0) -> list[tuple[Row, ...]]:
-    return [block_order(rows, seed=seed, block=block) for block in range(blocks)]
+    return [round_order(rows, seed=seed, block=block) for block in range(blocks)]
 
 
 @pytest.mark.parametrize("task", TASK_NAMES)
@@ -192,23 +192,23 @@ def test_the_order_is_drawn_anew_for_each_block() -> None:
 
 def test_the_order_is_drawn_anew_for_each_task() -> None:
     orders = {
-        tuple((row.backend, row.mode, row.device) for row in block_order(rows, seed=0, block=0))
+        tuple((row.backend, row.mode, row.device) for row in round_order(rows, seed=0, block=0))
         for rows in PLAN.tasks.values()
     }
     assert len(orders) == 3
 
 
 def test_the_order_is_drawn_anew_for_each_seed() -> None:
-    assert len({block_order(PLAN.tasks["iris_mlp"], seed=seed, block=0) for seed in range(8)}) == 8
+    assert len({round_order(PLAN.tasks["iris_mlp"], seed=seed, block=0) for seed in range(8)}) == 8
 
 
 def test_the_order_of_a_block_depends_on_seed_task_and_block_alone() -> None:
     rows = PLAN.tasks["iris_mlp"]
-    alone = block_order(rows, seed=3, block=5)
+    alone = round_order(rows, seed=3, block=5)
     assert blocks_of(rows, 6, seed=3)[5] == alone  # whatever blocks ran before it
-    assert block_order(rows_of(tasks=("iris_mlp",), has_gpu=True), seed=3, block=5) == alone  # or tasks beside it
+    assert round_order(rows_of(tasks=("iris_mlp",), has_gpu=True), seed=3, block=5) == alone  # or tasks beside it
     as_floats = tuple(msgspec.structs.replace(row, precision="float64") for row in rows)
-    assert [row.mode for row in block_order(as_floats, seed=3, block=5)] == [row.mode for row in alone]
+    assert [row.mode for row in round_order(as_floats, seed=3, block=5)] == [row.mode for row in alone]
 
 
 def test_the_order_is_the_same_on_every_machine() -> None:
@@ -232,7 +232,7 @@ def test_every_two_rows_are_run_in_either_order() -> None:
 
 
 def test_no_rows_have_no_order() -> None:
-    assert block_order((), seed=0, block=0) == ()
+    assert round_order((), seed=0, block=0) == ()
 
 
 # Plan
