@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -13,6 +14,7 @@ from bench.harness.protocol import Done, Failure, TurnReply
 from bench.harness.repetition import Repetition, load_repetition
 from bench.harness.time_job import TimeRequest
 from bench.harness.turn_job import REPETITION_FILE, RepetitionRequest, TurnRequest
+from bench.machine.peak import peak_flops_per_s
 from bench.machine.usage import summed
 from bench.records.provenance import utc_now
 from bench.records.schema import Record, Turns
@@ -56,6 +58,7 @@ class ProcessLive:
         self.time_limit_s = time_limit_s  # of each request
         self.turn_kind = turn_kind
         self.replies: list[TurnReply] = []
+        self.asked_s: list[float] = []  # how long each reply took
 
     def begin(self) -> None:
         """Start the process and let it train once."""
@@ -66,12 +69,15 @@ class ProcessLive:
         if self.record.status != "ok":
             return
         self.worker.resume()
+        before_s = time.monotonic()
         reply = self.worker.run(self.turn_kind(turn=number), self.time_limit_s)
+        asked_s = time.monotonic() - before_s
         self.worker.pause()
         if isinstance(reply, Failure):
             self._fail(reply)
         else:
             self.replies.append(reply)
+            self.asked_s.append(asked_s)
 
     def finish(self) -> Sample:
         """Return the record with all turns, and the last watched repetition; end the process."""
@@ -80,7 +86,7 @@ class ProcessLive:
         if self.record.timing is None or not self.replies:
             return Sample(self.record, None)
         steady = summed(reply.steady for reply in self.replies)
-        timing = replace(self.record.timing, turns=turns_of(self.replies), steady=steady)
+        timing = replace(self.record.timing, turns=turns_of(self.replies, self.asked_s), steady=steady)
         return Sample(replace(self.record, timing=timing), repetition)
 
     def _handed_over(self) -> Repetition | None:
@@ -105,7 +111,9 @@ def record_of(request: TimeRequest, worker: Worker, time_limit_s: float) -> Reco
     reply = worker.run(request, time_limit_s)
     if isinstance(reply, Failure):
         return failed(request, reply, started)
-    timing = reply.timing and replace(reply.timing, wall_s=worker.age_s)
+    row, cores = request.job.row, len(worker.cores)
+    limit = peak_flops_per_s(cores, row.precision) if row.device == "cpu" else None
+    timing = reply.timing and replace(reply.timing, wall_s=worker.age_s, product_limit_flops_per_s=limit)
     return replace(reply, started=started, timing=timing)
 
 
@@ -123,7 +131,7 @@ def sample_alone(request: TimeRequest, worker: Worker, scratch: Path, time_limit
     return live.finish()
 
 
-def turns_of(replies: Sequence[TurnReply]) -> Turns:
+def turns_of(replies: Sequence[TurnReply], asked_s: Sequence[float]) -> Turns:
     """Return what a process did in its turns."""
     return Turns(
         passes=tuple(reply.passes for reply in replies),
@@ -131,4 +139,6 @@ def turns_of(replies: Sequence[TurnReply]) -> Turns:
         cpu_s=tuple(reply.cpu_s for reply in replies),
         reads=tuple(reply.reads for reply in replies),
         read_s=tuple(reply.read_s for reply in replies),
+        took_s=tuple(reply.took_s for reply in replies),
+        asked_s=tuple(asked_s),
     )

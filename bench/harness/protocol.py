@@ -45,6 +45,7 @@ class TurnReply(Struct, frozen=True, kw_only=True, tag="turn"):
     cpu_s: float  # CPU time of the process and its children during them
     reads: int  # readings of the parameters: at the end of each repetition, and at the end of the turn
     read_s: float  # sum of their times
+    took_s: float  # the whole turn
     steady: Steady  # activity of its threads while it was timed
 
 

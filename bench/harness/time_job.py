@@ -22,7 +22,7 @@ from bench.harness.quality import prediction_error, repeated
 from bench.harness.turns import Instruments, Repeater
 from bench.harness.workbench import Workbench
 from bench.machine.host import usable_cores
-from bench.machine.usage import Usage, helpers_cpu_s, read_usage, total_cpu_s
+from bench.machine.usage import Usage, helpers, read_usage, total_cpu_s
 from bench.records.schema import Job, Quality, Record, Resources, Timing
 from bench.tasks.flops import flops_per_pass
 from bench.tasks.training import Training, evaluate, make_training, repetition
@@ -117,7 +117,7 @@ def open_job(request: TimeRequest, watch: Stopwatch) -> Opened:
 
 def repeater_of(opened: Opened, request: TimeRequest) -> Repeater:
     """Return what trains on in turns, each time from another start and in another order."""
-    instruments = Instruments(time.perf_counter, time.process_time, helpers_cpu_s, read_usage)
+    instruments = Instruments(time.perf_counter, time.process_time, read_usage)
     task, precision = task_of(request.job), request.job.row.precision
     nth = functools.partial(repetition, opened.training, task, precision)
     return Repeater(opened.trainer, nth, opened.training.test.inputs, instruments, request.watched)
@@ -181,7 +181,7 @@ def predicted(training: Training, measured: Measured) -> float:
 
 def resources_of(request: TimeRequest) -> Resources:
     """Return what this process had; its parameters have the precision of the row, see `require_precision`."""
-    cores = len(usable_cores()) if sys.platform == "linux" else None
+    cores = len(usable_cores(helper.pid for helper in helpers())) if sys.platform == "linux" else None
     dtype, version = request.job.row.precision, request.backend.version()
     return Resources(cores=cores, dtype=dtype, framework=version or "unknown")
 

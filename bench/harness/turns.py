@@ -38,7 +38,6 @@ class Instruments:
 
     clock: Clock
     cpu: Clock  # CPU time of this process; read before and after each pass
-    helpers_cpu: Clock  # CPU time of the processes that it has started; read before and after the passes of a turn
     usage: Callable[[], Usage]
 
 
@@ -75,24 +74,24 @@ class Repeater:
 
     def turn(self, least_s: float = TURN_S) -> TurnReply:
         """Warm up, then time whole passes for at least `least_s` seconds."""
-        self.read_s = []
+        self.read_s, asked_s = [], self.instruments.clock()
         self._warm_up()
-        helpers_s, before = self.instruments.helpers_cpu(), self.instruments.usage()
+        before = self.instruments.usage()
         begun_s, passes, wall_s, cpu_s = self.instruments.clock(), 0, 0.0, 0.0
         while not passes or (wall_s < least_s and self.instruments.clock() - begun_s < LONGEST_TURN_S):
             done = self._pass()
             passes, wall_s, cpu_s = passes + 1, wall_s + done.wall_s, cpu_s + done.cpu_s
-        after = self.instruments.usage()
-        helpers_s = self.instruments.helpers_cpu() - helpers_s
+        steady = between(((before, self.instruments.usage()),))
         if self.orders:  # otherwise they have just been read
             self._read()
         return TurnReply(
             passes=passes,
             wall_s=wall_s,
-            cpu_s=cpu_s + helpers_s,
+            cpu_s=cpu_s + steady.helpers_cpu_s,
             reads=len(self.read_s),
             read_s=sum(self.read_s),
-            steady=between(((before, after),)),
+            took_s=self.instruments.clock() - asked_s,
+            steady=steady,
         )
 
     def _warm_up(self) -> None:

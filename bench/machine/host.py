@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import psutil
@@ -16,11 +17,15 @@ from bench.machine.usage import total_cpu_s
 from bench.records.schema import CoreTimes, Machine
 
 
-def usable_cores() -> tuple[int, ...]:
-    """Return the numbers of the cores that this process may run on."""
-    if sys.platform == "linux":  # macOS cannot pin a process
-        return tuple(sorted(os.sched_getaffinity(0)))
-    return tuple(range(os.cpu_count() or 1))
+def usable_cores(others: Iterable[int] = ()) -> tuple[int, ...]:
+    """Return the numbers of the cores that this process, or one of the `others` (process ids), may run on."""
+    if sys.platform != "linux":  # macOS cannot pin a process
+        return tuple(range(os.cpu_count() or 1))
+    cores = os.sched_getaffinity(0)
+    for process in others:
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            cores |= os.sched_getaffinity(process)
+    return tuple(sorted(cores))
 
 
 def core_times(cores: Collection[int]) -> CoreTimes | None:

@@ -30,11 +30,12 @@ class Usage:
     now_s: float  # wall clock, from an arbitrary start
     cpu_s: float  # of all threads since the process started, including those that ended
     threads: dict[int, ThreadTimes] | None  # living threads by id; None when the system does not report them
+    helpers_cpu_s: float = 0.0  # of the processes that this one has started
 
 
 def read_usage() -> Usage:
     """Return the counters of this process now."""
-    return Usage(time.perf_counter(), time.process_time(), _threads())
+    return Usage(time.perf_counter(), time.process_time(), _threads(), helpers_cpu_s())
 
 
 def _threads() -> dict[int, ThreadTimes] | None:
@@ -66,6 +67,7 @@ def summed(parts: Iterable[Steady]) -> Steady:
         window_s=sum(part.window_s for part in parts),
         cpu_s=sum(part.cpu_s for part in parts),
         vanished_cpu_s=sum(part.vanished_cpu_s for part in parts),
+        helpers_cpu_s=sum(part.helpers_cpu_s for part in parts),
         waited_s=None if None in waits_s else sum(wait_s for wait_s in waits_s if wait_s is not None),
     )
 
@@ -81,7 +83,13 @@ def _within(before: Usage, after: Usage) -> Steady:
         ]
         waited_s = sum(change.waited_s for change in changes)
         vanished_s = max(0.0, cpu_s - sum(change.cpu_s for change in changes))
-    return Steady(window_s=after.now_s - before.now_s, cpu_s=cpu_s, vanished_cpu_s=vanished_s, waited_s=waited_s)
+    return Steady(
+        window_s=after.now_s - before.now_s,
+        cpu_s=cpu_s,
+        vanished_cpu_s=vanished_s,
+        waited_s=waited_s,
+        helpers_cpu_s=max(0.0, after.helpers_cpu_s - before.helpers_cpu_s),
+    )
 
 
 def total_cpu_s() -> float:
@@ -93,22 +101,47 @@ def total_cpu_s() -> float:
 def helpers_cpu_s() -> float:
     """Return the CPU time of the processes that this one has started, in ticks of up to 10 ms while they live.
 
-    On Linux these are the children that it has waited for and all other processes of its session, which a worker
-    process leads; elsewhere only the former.
+    These are the children that it has waited for, and its living helpers.
     """
     waited = resource.getrusage(resource.RUSAGE_CHILDREN)
-    own, session = os.getpid(), os.getsid(0)
-    living_s = 0.0
+    return waited.ru_utime + waited.ru_stime + sum(helper.cpu_s for helper in helpers())
+
+
+class Helper(NamedTuple):
+    """A living process that this one has started, or that one of its helpers has."""
+
+    pid: int
+    cpu_s: float  # with that of the children that it has waited for
+
+
+def helpers() -> tuple[Helper, ...]:
+    """Return the living helpers: on Linux, processes below this one, and others of the session that it leads.
+
+    A helper whose own parent has ended is no longer below this process, but still in its session, and the other way
+    round for one that has begun a session of its own. Elsewhere there are none.
+    """
+    found: dict[int, _Process] = {}
     for folder in PROCESSES.iterdir() if PROCESSES.is_dir() else ():
         try:
-            if folder.name.isdigit() and int(folder.name) != own and os.getsid(int(folder.name)) == session:
-                living_s += _process_cpu_s((folder / "stat").read_text())
+            if folder.name.isdigit():
+                found[int(folder.name)] = _process((folder / "stat").read_text())
         except (FileNotFoundError, ProcessLookupError, PermissionError):  # it has ended, or belongs to another user
             continue
-    return waited.ru_utime + waited.ru_stime + living_s
+    own = os.getpid()
+    below = {pid for pid, each in found.items() if each.session == own or each.parent == own}
+    while more := {pid for pid, each in found.items() if each.parent in below} - below:
+        below |= more
+    return tuple(Helper(pid, found[pid].cpu_s) for pid in sorted(below - {own}))
 
 
-def _process_cpu_s(stat: str) -> float:
-    """Return the CPU time of a process, with that of the children that it has waited for, from `/proc/<pid>/stat`."""
+class _Process(NamedTuple):
+    parent: int
+    session: int
+    cpu_s: float
+
+
+def _process(stat: str) -> _Process:
+    """Return a process from its `/proc/<pid>/stat`."""
     fields = stat[stat.rindex(")") + 2 :].split()  # the name in brackets may contain anything
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # utime, stime, cutime, cstime
+    cpu_s = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # utime, stime, cutime, cstime
+    return _Process(parent=int(fields[1]), session=int(fields[3]), cpu_s=cpu_s)

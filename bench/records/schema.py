@@ -52,6 +52,7 @@ class Steady(Struct, frozen=True, kw_only=True):
     cpu_s: float  # CPU time of all threads
     vanished_cpu_s: float  # part of cpu_s, of threads that ended within this period
     waited_s: float | None  # time that threads were ready to run but had no core; None if not reported
+    helpers_cpu_s: float = 0.0  # CPU time of the processes that it has started, which is not part of cpu_s
 
 
 class Turns(Struct, frozen=True, kw_only=True):
@@ -66,6 +67,8 @@ class Turns(Struct, frozen=True, kw_only=True):
     cpu_s: tuple[float, ...]  # CPU time of the process and its children during these passes
     reads: tuple[int, ...] = ()  # readings of the parameters: after each repetition, and at the end of the turn
     read_s: tuple[float, ...] = ()  # sum of their times; they wait for unfinished work
+    took_s: tuple[float, ...] = ()  # the whole turn, warm-up and readings included, by the clock of the process
+    asked_s: tuple[float, ...] = ()  # from asking for the turn to the reply, by the clock of the parent process
 
     @property
     def passes_s(self) -> tuple[float, ...]:
@@ -95,6 +98,7 @@ class Timing(Struct, frozen=True, kw_only=True):
     peak_memory_bytes: int  # maximum resident set size of the process
     peak_device_memory_bytes: int | None  # GPU memory as reported by the framework; None on the CPU
     product_flops_per_s: float  # of the fastest large matrix product of this framework in this process
+    product_limit_flops_per_s: float | None = None  # what the processor's cores can reach; None if unknown
     turns: Turns | None = None  # None in files of schema 2, whose processes did not run side by side
 
     @property

@@ -33,14 +33,17 @@ class ByHandTurnRequest(TurnRequest, frozen=True, kw_only=True):
 
     def answer(self, workbench: Workbench) -> TurnReply:
         """Train `TURN_PASSES` passes between two looks at the clock."""
-        repeater = workbench.get(Repeater)
+        asked_s, repeater = time.perf_counter(), workbench.get(Repeater)
         (order,) = repeater.training_of(1).orders[:1]
         before, before_s = read_usage(), time.perf_counter()
         for _ in range(TURN_PASSES):
             repeater.trainer.train(order)
         wall_s, after = time.perf_counter() - before_s, read_usage()
         steady = between(((before, after),))
-        return TurnReply(passes=TURN_PASSES, wall_s=wall_s, cpu_s=steady.cpu_s, reads=0, read_s=0.0, steady=steady)
+        took_s = time.perf_counter() - asked_s
+        return TurnReply(
+            passes=TURN_PASSES, wall_s=wall_s, cpu_s=steady.cpu_s, reads=0, read_s=0.0, took_s=took_s, steady=steady
+        )
 
 
 def measure_by_hand(trainer: Trainer, training: Training, clock: Clock, usage: Callable[[], Usage]) -> Measured:

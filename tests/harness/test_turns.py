@@ -80,11 +80,11 @@ class Machine:
         return Training(self.problem, initial, orders, Split(X, Y), "rmse", ())
 
     def usage(self) -> Usage:
-        return Usage(self.trainer.now_s, self.trainer.cpu_s, None)
+        return Usage(self.trainer.now_s, self.trainer.cpu_s, None, self.trainer.helpers_s)
 
     def repeater(self, watched: tuple[int, ...] = ()) -> Repeater:
         trainer = self.trainer
-        instruments = Instruments(lambda: trainer.now_s, lambda: trainer.cpu_s, lambda: trainer.helpers_s, self.usage)
+        instruments = Instruments(lambda: trainer.now_s, lambda: trainer.cpu_s, self.usage)
         return Repeater(trainer, self.training, X, instruments, watched)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from bench.machine import usage
-from bench.machine.usage import ThreadTimes, Usage, between, read_usage, total_cpu_s
+from bench.machine.usage import ThreadTimes, Usage, between, helpers, read_usage, total_cpu_s
 from bench.records.schema import Steady
 
 Threads = dict[int, tuple[float, float]]
@@ -211,3 +211,48 @@ def test_the_total_is_that_of_the_process_and_of_children_that_ended() -> None:
     subprocess.run([sys.executable, "-S", "-c", "import time\nwhile time.process_time() < 0.1: pass"], check=True)
     assert own_s > 0.04
     assert total_cpu_s() - before_s - own_s > 0.09
+
+
+# Helpers
+
+
+@contextmanager
+def helper(code: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run Python code in another process as long as the block lasts."""
+    with subprocess.Popen([sys.executable, "-S", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # it has begun
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+WORKS = "import time\nwhile time.process_time() < 0.15: pass\nprint(flush=True)\ninput()"
+LEAVES = (  # starts a process in a session of its own
+    f"import subprocess, sys\nsubprocess.run([sys.executable, '-S', '-c', {WORKS!r}], start_new_session=True)"
+)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells of other processes")
+@pytest.mark.parametrize("code", [WORKS, LEAVES], ids=["a child", "a child of a child, in another session"])
+def test_the_cpu_time_of_a_living_helper_counts(code: str) -> None:
+    before = read_usage()
+    with helper(code) as process:
+        found = between(((before, read_usage()),))
+        assert process.pid in {each.pid for each in helpers()}
+    assert found.helpers_cpu_s > 0.1
+    assert found.cpu_s < 0.1
+
+
+def test_a_helper_that_has_ended_counts_once_it_was_waited_for() -> None:
+    before = read_usage()
+    subprocess.run(
+        [sys.executable, "-S", "-c", WORKS], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False
+    )
+    assert between(((before, read_usage()),)).helpers_cpu_s > 0.1
+
+
+def test_windows_add_up_what_helpers_did() -> None:
+    windows = [(Usage(0, 0, None, a), Usage(1, 1, None, b)) for a, b in ((1.0, 1.5), (4.0, 4.25), (5.0, 4.0))]
+    assert between(tuple(windows)).helpers_cpu_s == 0.75
