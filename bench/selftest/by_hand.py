@@ -40,7 +40,15 @@ class ByHandTurnRequest(TurnRequest, frozen=True, kw_only=True):
             repeater.trainer.train(order)
         wall_s, after = time.perf_counter() - before_s, read_usage()
         steady = between(((before, after),))
-        return TurnReply(passes=TURN_PASSES, wall_s=wall_s, cpu_s=steady.cpu_s, reads=0, read_s=0.0, steady=steady)
+        return TurnReply(
+            passes=TURN_PASSES,
+            wall_s=wall_s,
+            longest_s=wall_s / TURN_PASSES,
+            cpu_s=steady.cpu_s,
+            reads=0,
+            read_s=0.0,
+            steady=steady,
+        )
 
 
 def measure_by_hand(trainer: Trainer, training: Training, clock: Clock, usage: Callable[[], Usage]) -> Measured:

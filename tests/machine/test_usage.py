@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from bench.machine import usage
-from bench.machine.usage import ThreadTimes, Usage, between, read_usage, total_cpu_s
+from bench.machine.usage import ThreadTimes, Usage, between, read_usage, summed, total_cpu_s
 from bench.records.schema import Steady
 
 Threads = dict[int, tuple[float, float]]
@@ -211,3 +211,41 @@ def test_the_total_is_that_of_the_process_and_of_children_that_ended() -> None:
     subprocess.run([sys.executable, "-S", "-c", "import time\nwhile time.process_time() < 0.1: pass"], check=True)
     assert own_s > 0.04
     assert total_cpu_s() - before_s - own_s > 0.09
+
+
+# Helpers
+
+
+BUSY = """
+import subprocess, sys, time
+from bench.machine.usage import helpers_cpu_s
+before_s, deadline = helpers_cpu_s(), time.monotonic() + float(sys.argv[2])
+child = subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=sys.argv[1] == "other")
+while helpers_cpu_s() - before_s < 0.05 and time.monotonic() < deadline:
+    time.sleep(0.01)
+print(helpers_cpu_s() - before_s)
+child.kill()
+child.wait()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems tell of children that have ended only")
+@pytest.mark.parametrize(("session", "limit_s"), [("same", "30"), ("other", "1")])
+def test_a_process_of_the_same_session_counts_while_it_runs_and_one_of_another_does_not(
+    session: str, limit_s: str
+) -> None:
+    command = [sys.executable, "-c", BUSY, session, limit_s]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, start_new_session=True)
+    assert (float(found.stdout) >= 0.05) is (session == "same")
+
+
+def test_the_cpu_time_of_a_process_is_read_whatever_its_name_is() -> None:
+    ticks = os.sysconf("SC_CLK_TCK")
+    numbers = " ".join(map(str, range(1, 12)))  # fields 4 to 14 of proc(5), of which the last is utime
+    assert usage._process_cpu_s(f"7 (a) R) (b) S {numbers} 100 1000 10000 9 9 9") == (11 + 100 + 1000 + 10000) / ticks
+
+
+def test_usage_of_several_windows_adds_up() -> None:
+    parts = [steady(1.0, 2.0, 0.5, 0.25), steady(3.0, 1.0, 0.0, 0.5)]
+    assert summed(parts) == steady(4.0, 3.0, 0.5, 0.75)
+    assert summed([*parts, steady(1.0, 1.0, 0.0, None)]).waited_s is None
