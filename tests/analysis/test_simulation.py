@@ -62,7 +62,9 @@ def test_pooling_passes_as_if_they_were_processes_would_tell_it_from_itself() ->
     for seed in range(200):
         executor = MockExecutor({A: 0.02, B: 0.02}, np.random.default_rng(seed), sd=0.02, within=0.01)
         records = records_of(a_plan(ROWS, seed=seed, workers=8), executor)
-        passes = {row: [p for r in records if r.job.row == row for p in np.log(r.timing.turns.passes_s)] for row in ROWS}
+        passes = {
+            row: [p for r in records if r.job.row == row for p in np.log(r.timing.turns.passes_s)] for row in ROWS
+        }
         alarms += scipy_stats.ttest_ind(passes[A], passes[B]).pvalue < 0.05
         ours += compared(records).judged.verdict in ("faster", "slower")
     assert alarms / 200 > 0.23  # the least that measuring has been seen to go wrong so
