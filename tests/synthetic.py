@@ -159,6 +159,15 @@ class MockLive:
         return Sample(replace(self.record, timing=replace(self.record.timing, turns=turns)), None)
 
 
+def alone(executor: MockExecutor, job: Job) -> Record:
+    """Return the record of a process that takes its turns while no other is alive."""
+    with executor.round() as processes:
+        live = processes.begin(job, ())
+        for number in range(ROUND_TURNS):
+            live.turn(number)
+        return live.finish().record
+
+
 class Nobody:
     """Listens, and remembers the stages."""
 

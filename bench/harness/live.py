@@ -137,6 +137,7 @@ def turns_of(replies: Sequence[TurnReply], asked_s: Sequence[float]) -> Turns:
         passes=tuple(reply.passes for reply in replies),
         wall_s=tuple(reply.wall_s for reply in replies),
         cpu_s=tuple(reply.cpu_s for reply in replies),
+        longest_s=tuple(reply.longest_s for reply in replies),
         reads=tuple(reply.reads for reply in replies),
         read_s=tuple(reply.read_s for reply in replies),
         took_s=tuple(reply.took_s for reply in replies),

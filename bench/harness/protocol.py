@@ -42,6 +42,7 @@ class TurnReply(Struct, frozen=True, kw_only=True, tag="turn"):
 
     passes: int  # that were timed
     wall_s: float  # sum of their times
+    longest_s: float  # the longest of them
     cpu_s: float  # CPU time of the process and its children during them
     reads: int  # readings of the parameters: at the end of each repetition, and at the end of the turn
     read_s: float  # sum of their times

@@ -77,22 +77,28 @@ class Repeater:
         self.read_s, asked_s = [], self.instruments.clock()
         self._warm_up()
         before = self.instruments.usage()
-        begun_s, passes, wall_s, cpu_s = self.instruments.clock(), 0, 0.0, 0.0
-        while not passes or (wall_s < least_s and self.instruments.clock() - begun_s < LONGEST_TURN_S):
-            done = self._pass()
-            passes, wall_s, cpu_s = passes + 1, wall_s + done.wall_s, cpu_s + done.cpu_s
+        passes = self._timed(least_s)
         steady = between(((before, self.instruments.usage()),))
         if self.orders:  # otherwise they have just been read
             self._read()
         return TurnReply(
-            passes=passes,
-            wall_s=wall_s,
-            cpu_s=cpu_s + steady.helpers_cpu_s,
+            passes=len(passes),
+            wall_s=sum(each.wall_s for each in passes),
+            longest_s=max(each.wall_s for each in passes),
+            cpu_s=sum(each.cpu_s for each in passes) + steady.helpers_cpu_s,
             reads=len(self.read_s),
             read_s=sum(self.read_s),
             took_s=self.instruments.clock() - asked_s,
             steady=steady,
         )
+
+    def _timed(self, least_s: float) -> list[Pass]:
+        begun_s, wall_s = self.instruments.clock(), 0.0
+        passes: list[Pass] = []
+        while not passes or (wall_s < least_s and self.instruments.clock() - begun_s < LONGEST_TURN_S):
+            passes.append(self._pass())
+            wall_s += passes[-1].wall_s
+        return passes
 
     def _warm_up(self) -> None:
         warmed_s = 0.0

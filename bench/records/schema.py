@@ -65,6 +65,7 @@ class Turns(Struct, frozen=True, kw_only=True):
     passes: tuple[int, ...]  # complete passes; 0 if the process took no part
     wall_s: tuple[float, ...]  # sum of the times of these passes
     cpu_s: tuple[float, ...]  # CPU time of the process and its children during these passes
+    longest_s: tuple[float, ...] = ()  # the longest of these passes
     reads: tuple[int, ...] = ()  # readings of the parameters: after each repetition, and at the end of the turn
     read_s: tuple[float, ...] = ()  # sum of their times; they wait for unfinished work
     took_s: tuple[float, ...] = ()  # the whole turn, warm-up and readings included, by the clock of the process

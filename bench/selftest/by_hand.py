@@ -40,9 +40,15 @@ class ByHandTurnRequest(TurnRequest, frozen=True, kw_only=True):
             repeater.trainer.train(order)
         wall_s, after = time.perf_counter() - before_s, read_usage()
         steady = between(((before, after),))
-        took_s = time.perf_counter() - asked_s
         return TurnReply(
-            passes=TURN_PASSES, wall_s=wall_s, cpu_s=steady.cpu_s, reads=0, read_s=0.0, took_s=took_s, steady=steady
+            passes=TURN_PASSES,
+            wall_s=wall_s,
+            longest_s=wall_s / TURN_PASSES,
+            cpu_s=steady.cpu_s,
+            reads=0,
+            read_s=0.0,
+            took_s=time.perf_counter() - asked_s,
+            steady=steady,
         )
 
 

@@ -53,7 +53,7 @@ STEADY = Steady(window_s=0.1, cpu_s=0.2, vanished_cpu_s=0.0, waited_s=None)
 REPLIES: list[Reply] = [
     a_record(a_row("linear_fit")),
     CalibrationReply(calibration=Calibration(loops_s=(0.1, 1 / 3))),
-    TurnReply(passes=3, wall_s=1 / 3, cpu_s=0.1, reads=2, read_s=1e-5, took_s=0.5, steady=STEADY),
+    TurnReply(passes=3, wall_s=1 / 3, longest_s=0.2, cpu_s=0.1, reads=2, read_s=1e-5, took_s=0.5, steady=STEADY),
     Done(note="not run on words"),
     Failure(status="timeout", reason="too slow", output="two\nlines"),
 ]

@@ -97,6 +97,7 @@ def test_a_turn_is_whole_passes_for_a_tenth_of_a_second() -> None:
         turn = repeater.turn()
         assert turn.passes == 7  # 6.4 of them are a tenth of a second
         assert turn.wall_s == 7 * 2**-6
+        assert turn.longest_s == 2**-6
 
 
 def test_a_long_pass_is_a_turn_and_has_no_warm_up_once_it_is_known() -> None:
