@@ -28,6 +28,7 @@ CLOCK_SHARE = 0.01  # by which the clock of a process may differ from that of it
 PHASES_FLOOR_S = 0.02  # time between a worker's last measurement and its parent's
 TURN_FLOOR_S = 5e-3  # time from a request for a turn to its first measurement, and from the last one to the reply
 READINGS = 0.75  # quantile of the readings: a quarter of them may be disturbed
+UNDISTURBED = 0.25  # of the turns; the others may be delayed
 HELPED_SHARE = 0.1  # of the CPU time: used by other processes
 REMEMBERED = 0.25  # of a pass from a new start; caches and a slow machine make less of a difference
 BOUNDING = ("numpy", "torch", "tensorflow", "jax")  # frameworks whose products bound all rows: this project calls them
@@ -281,14 +282,18 @@ def other_clock(samples: Sequence[ProcessTimes]) -> str:
 
 
 def _clock_off(sample: ProcessTimes) -> float:
-    """Return by how much more time passed for the parent in a typical turn, beyond what a request takes."""
+    """Return by how much more time passed for the parent, beyond what a request takes.
+
+    It is that of a turn with a small difference, because a busy machine delays requests and replies of some turns.
+    """
     turns = sample.timing.turns
     if turns is None:
         return 0.0
-    return median(
+    differences = [
         math.copysign(max(0.0, abs(asked_s - took_s) - TURN_FLOOR_S), asked_s - took_s) / max(took_s, 1e-9)
         for asked_s, took_s in zip(turns.asked_s, turns.took_s, strict=True)
-    )
+    ]
+    return sorted(differences, key=abs)[int(UNDISTURBED * len(differences))]
 
 
 def unaccounted(samples: Sequence[ProcessTimes]) -> str:
