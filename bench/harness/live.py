@@ -60,6 +60,8 @@ class ProcessLive:
     def begin(self) -> None:
         """Start the process and let it train once."""
         self.record = record_of(self.request, self.worker, self.time_limit_s)
+        if self.record.status != "ok":
+            self.worker.end()
 
     def turn(self, number: int) -> None:
         """Let the process go on, train for a turn, and stop it again."""
@@ -67,10 +69,10 @@ class ProcessLive:
             return
         self.worker.resume()
         reply = self.worker.run(self.turn_kind(turn=number), self.time_limit_s)
-        self.worker.pause()
         if isinstance(reply, Failure):
             self._fail(reply)
         else:
+            self.worker.pause()
             self.replies.append(reply)
 
     def finish(self) -> Sample:
@@ -94,6 +96,7 @@ class ProcessLive:
 
     def _fail(self, failure: Failure) -> None:
         self.record = failed(self.request, failure, self.record.started)
+        self.worker.end()  # its memory is free for the others
 
 
 def record_of(request: TimeRequest, worker: Worker, time_limit_s: float) -> Record:
