@@ -169,10 +169,11 @@ def alone(executor: MockExecutor, job: Job) -> Record:
 
 
 class Nobody:
-    """Listens, and remembers the stages."""
+    """Listens, and remembers the stages and how jobs ended."""
 
     def __init__(self) -> None:
         self.stages: list[tuple[str, int]] = []
+        self.outcomes: list[tuple[str, str]] = []
 
     def stage(self, label: str, total: int) -> None:
         self.stages.append((label, total))
@@ -181,7 +182,7 @@ class Nobody:
         pass
 
     def ended(self, label: str, outcome: str) -> None:
-        pass
+        self.outcomes.append((label, outcome))
 
 
 def rows_of(*modes: str, task: str = "linear_fit") -> tuple[Row, ...]:

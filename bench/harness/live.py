@@ -63,6 +63,8 @@ class ProcessLive:
     def begin(self) -> None:
         """Start the process and let it train once."""
         self.record = record_of(self.request, self.worker, self.time_limit_s)
+        if self.record.status != "ok":
+            self.worker.end()
 
     def turn(self, number: int) -> None:
         """Let the process go on, train for a turn, and stop it again."""
@@ -72,10 +74,10 @@ class ProcessLive:
         before_s = time.monotonic()
         reply = self.worker.run(self.turn_kind(turn=number), self.time_limit_s)
         asked_s = time.monotonic() - before_s
-        self.worker.pause()
         if isinstance(reply, Failure):
             self._fail(reply)
         else:
+            self.worker.pause()
             self.replies.append(reply)
             self.asked_s.append(asked_s)
 
@@ -100,6 +102,7 @@ class ProcessLive:
 
     def _fail(self, failure: Failure) -> None:
         self.record = failed(self.request, failure, self.record.started)
+        self.worker.end()  # its memory is free for the others
 
 
 def record_of(request: TimeRequest, worker: Worker, time_limit_s: float) -> Record:

@@ -66,7 +66,7 @@ def time_job(request: TimeRequest, measure: Measure, workbench: Workbench) -> Re
     )
     resources = resources_of(request)
     after = look_after(opened, request.job)
-    workbench.put(repeater_of(opened, request))
+    workbench.put(repeater_of(opened, request, measured.passes_s[-1]))
     timing = Timing(
         start_s=start_s,
         import_s=opened.import_s,
@@ -115,12 +115,12 @@ def open_job(request: TimeRequest, watch: Stopwatch) -> Opened:
     return Opened(backend, training, trainer, import_s=import_s, data_s=data_s, setup_s=watch.lap())
 
 
-def repeater_of(opened: Opened, request: TimeRequest) -> Repeater:
-    """Return what trains on in turns, each time from another start and in another order."""
+def repeater_of(opened: Opened, request: TimeRequest, usual_s: float) -> Repeater:
+    """Return what trains on in turns, from other starts and in other orders; `usual_s` is the time of a pass."""
     instruments = Instruments(time.perf_counter, time.process_time, read_usage)
     task, precision = task_of(request.job), request.job.row.precision
     nth = functools.partial(repetition, opened.training, task, precision)
-    return Repeater(opened.trainer, nth, opened.training.test.inputs, instruments, request.watched)
+    return Repeater(opened.trainer, nth, opened.training.test.inputs, instruments, request.watched, usual_s)
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ class Repeater:
         test_inputs: Inputs,
         instruments: Instruments,
         watched: Collection[int] = (),
+        usual_s: float = 0.0,
     ) -> None:
         self.trainer = trainer
         self.training_of = training_of  # by the number of the repetition, from 1
@@ -70,7 +71,7 @@ class Repeater:
         self.losses: list[Array] = []  # of the passes that it has trained
         self.reset_share_s = 0.0  # what each pass of the repetition is charged for its reset
         self.read_s: list[float] = []  # in this turn
-        self.usual_s = 0.0  # of a pass: the last one
+        self.usual_s = usual_s  # of a pass: the last one; 0 if unknown
 
     def turn(self, least_s: float = TURN_S) -> TurnReply:
         """Warm up, then time whole passes for at least `least_s` seconds."""

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from bench.analysis.standing import standings
 from bench.events import Listener
@@ -13,7 +14,7 @@ from bench.harness.availability import fetch_data, unavailable
 from bench.harness.executor import ProcessExecutor
 from bench.harness.live import Sample
 from bench.harness.setup import WorkerSetup
-from bench.parity.check import judge_timed, open_references, results_before_timing
+from bench.parity.check import judge_repetition, judge_timed, open_references, results_before_timing, still_wrong
 from bench.records.schema import Block, ParityResult, Record, Row
 from bench.runs.plan import Plan
 
@@ -35,11 +36,18 @@ def time_rows(
 Write = Callable[[Record | Block | ParityResult], None]
 
 
-def run_plan(plan: Plan, setup: WorkerSetup, listener: Listener, write: Write, earlier: Iterable[Record] = ()) -> None:
+def run_plan(
+    plan: Plan,
+    setup: WorkerSetup,
+    listener: Listener,
+    write: Write,
+    earlier: Iterable[Record] = (),
+    verdicts: Mapping[Row, ParityResult] = MappingProxyType({}),
+) -> None:
     """Check and time all rows of a plan; write every line of the run file as soon as it is known.
 
     A later parity result of a row replaces an earlier one. `earlier` are the good records of a run that is resumed;
-    their parity is checked again too.
+    their parity is checked again too. `verdicts` are the parity results that this run had come to.
     """
     lost = fetch_data(plan.tasks, setup, listener)
     skipped = unavailable(plan.rows, lost)
@@ -50,6 +58,7 @@ def run_plan(plan: Plan, setup: WorkerSetup, listener: Listener, write: Write, e
         results: dict[Row, ParityResult] = {}
         refused = []
         for result in results_before_timing(possible.rows, references, followed=plan.followed):
+            result = still_wrong(result, verdicts.get(result.row))
             results[result.row] = result
             write(result)
             if result.status == "unsupported":  # the timed run would report the same, after importing the framework
@@ -59,7 +68,8 @@ def run_plan(plan: Plan, setup: WorkerSetup, listener: Listener, write: Write, e
         def judge(sample: Sample) -> None:
             row = sample.record.job.row
             judged = judge_timed(results[row], sample.record, references)
-            # judge_repetition(judged, sample.repetition, references) of bench/parity/check.py belongs here.
+            if sample.repetition is not None and judged.agrees:
+                judged = judge_repetition(judged, sample.repetition, references)
             if judged != results[row]:
                 results[row] = judged
                 write(judged)

@@ -90,7 +90,9 @@ def run_rounds(
         due = {task: rows for task in fitting if (rows := progress.due(task, executor, unranked()))}
         if not due:
             return
-        listener.stage(progress.label(due, executor.clock()), sum(map(len, due.values())))
+        listener.stage(
+            progress.label(due, executor.clock()), sum(len(rows) + 1 for rows in due.values())
+        )  # 1: its turns
         for task, rows in due.items():
             if progress.fits(task, executor.clock()):
                 yield from _round(task, rows, progress, executor, listener)
@@ -133,12 +135,19 @@ def _live(
             listener.begins(f"{row} #{number + 1}")
             lives[row] = processes.begin(plan.job(row, number), plan.watched(task))
             listener.ended(f"{row} #{number + 1}", lives[row].record.status)
-        _take_turns(lives, plan, number, executor, executor.clock() - begun_s)
-        return [live.finish() for live in lives.values()]
+        alive = {row: live for row, live in lives.items() if live.record.status == "ok"}
+        listener.begins(f"{task} turns #{number + 1}")
+        _take_turns(alive, plan, number, executor, executor.clock() - begun_s)
+        samples = [live.finish() for live in lives.values()]
+        outcomes = [live.record.status for live in alive.values()]
+        listener.ended(f"{task} turns #{number + 1}", next((each for each in outcomes if each != "ok"), "ok"))
+        return samples
 
 
 def _take_turns(lives: Mapping[Row, Live], plan: Plan, number: int, executor: Executor, lasting_s: float) -> None:
     """Let the rows take turns for about `lasting_s` seconds: between `MIN_TURNS` and `MAX_TURNS` each."""
+    if not lives:
+        return
     begun_s = executor.clock()
     everyone = plan.tasks[next(iter(lives)).task]
     for turn in range(MAX_TURNS):

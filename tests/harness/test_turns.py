@@ -108,6 +108,9 @@ def test_a_long_pass_is_a_turn_and_has_no_warm_up_once_it_is_known() -> None:
     assert trainer.calls.count("train") == 2
     repeater.turn()
     assert trainer.calls.count("train") == 3
+    known = Repeater(trainer, repeater.training_of, X, repeater.instruments, usual_s=2.0)
+    known.turn()
+    assert trainer.calls.count("train") == 4
 
 
 def test_short_passes_are_warmed_up_before_each_turn_and_these_are_not_timed() -> None:

@@ -14,7 +14,17 @@ from support import a_row
 from backends.registry import BACKENDS
 from bench.errors import UserError
 from bench.records.schema import Goal, Job, Row
-from bench.runs.plan import EFFECT, BadChoice, Plan, percent, random_seed, resolved, round_order
+from bench.runs.plan import (
+    EFFECT,
+    BadChoice,
+    Plan,
+    percent,
+    random_seed,
+    resolved,
+    round_order,
+    turn_order,
+    watched_repetitions,
+)
 from bench.runs.selection import Choice, choose_rows, choose_tasks, require_row
 from bench.tasks import HEADLINE, TASKS
 from bench.tasks.settings import BadSetting, override, settings
@@ -231,7 +241,37 @@ def test_every_two_rows_are_run_in_either_order() -> None:
     assert min(before.values()) > 60  # 100 are expected of each
 
 
+def test_the_order_of_turns_is_drawn_anew_for_each_turn_round_and_seed() -> None:
+    rows = PLAN.tasks["iris_mlp"]
+    orders = [
+        turn_order(rows, seed=seed, block=block, turn=turn)
+        for seed in range(3)
+        for block in range(3)
+        for turn in range(5)
+    ]
+    assert all(sorted(order) == sorted(rows) for order in orders)
+    rounds = [round_order(rows, seed=seed, block=block) for seed in range(3) for block in range(3)]
+    assert len({*orders, *rounds}) == len(orders) + len(rounds)
+    assert turn_order(rows, seed=1, block=2, turn=3) == turn_order(rows, seed=1, block=2, turn=3)
+
+
+def test_in_turns_every_two_rows_follow_each_other_in_either_order() -> None:
+    rows = tuple(a_row("linear_fit", mode=mode) for mode in "abc")
+    firsts = Counter(turn_order(rows, seed=0, block=block, turn=turn)[0] for block in range(30) for turn in range(10))
+    assert min(firsts.values()) > 75  # 100 are expected of each
+
+
+def test_one_repetition_of_each_octave_is_watched_and_which_one_is_drawn() -> None:
+    for seed in range(50):
+        watched = watched_repetitions(seed, "iris_mlp")
+        assert [number.bit_length() for number in watched] == list(range(1, len(watched) + 1))
+    assert len({watched_repetitions(seed, "iris_mlp") for seed in range(50)}) == 50
+    assert watched_repetitions(1, "iris_mlp") != watched_repetitions(1, "mnist_mlp")
+    assert PLAN.watched("iris_mlp") == watched_repetitions(PLAN.seed, "iris_mlp")
+
+
 def test_no_rows_have_no_order() -> None:
+    assert turn_order((), seed=0, block=0, turn=0) == ()
     assert round_order((), seed=0, block=0) == ()
 
 

@@ -113,6 +113,16 @@ def test_a_process_that_dies_in_a_turn_is_a_failure_of_its_row_and_the_others_go
     assert [turn for row, turn in executor.turns if row == B] == [0, 1, 2, 3]
 
 
+def test_the_audience_is_told_that_a_process_died_in_a_turn() -> None:
+    nobody = Nobody()
+    list(run_rounds(a_plan(ROWS, workers=1), an_executor(dies_in_turn={B: 3}), nobody))
+    assert nobody.outcomes[-1] == ("linear_fit turns #1", "crashed")
+    nobody = Nobody()
+    list(run_rounds(a_plan(ROWS, workers=1), an_executor(broken=frozenset([B])), nobody))
+    assert nobody.outcomes[-1] == ("linear_fit turns #1", "ok")
+    assert (f"{B} #1", "crashed") in nobody.outcomes
+
+
 class Interrupted(MockExecutor):
     """The user interrupts it in the tenth turn."""
 
@@ -344,14 +354,14 @@ def test_a_finished_run_owes_nothing() -> None:
     assert list(run_rounds(plan, an_executor(), Nobody(), whole)) == []
 
 
-def test_the_audience_is_told_how_many_samples_each_block_has() -> None:
+def test_the_audience_is_told_how_many_samples_each_round_has_and_of_the_turns_of_each_task() -> None:
     nobody = Nobody()
     list(run_rounds(a_plan((*ROWS, *OTHERS), workers=2), an_executor(), nobody))
-    assert nobody.stages == [("round 1 of 2", 5), ("round 2 of 2", 5)]
+    assert nobody.stages == [("round 1 of 2", 7), ("round 2 of 2", 7)]
 
 
 def test_and_how_much_of_the_time_is_over() -> None:
     nobody = Nobody()
     list(run_rounds(a_plan(ROWS, time_s=600.0), an_executor(sd=0.001), nobody))
-    assert nobody.stages[:2] == [("round 1, 0 of 10 min", 3), ("round 2, 0 of 10 min", 3)]
+    assert nobody.stages[:2] == [("round 1, 0 of 10 min", 4), ("round 2, 0 of 10 min", 4)]
     assert len(nobody.stages) == MIN_BLOCKS
