@@ -25,6 +25,7 @@ LONGEST_TURN_S = (
     0.3  # from the first timed pass on; where passes are shorter than what is between them, it ends earlier
 )
 WARM_UP_S = 0.02  # of passes before the timed ones, as long as
+LONGEST_WARM_UP_S = 0.1  # with what is between the passes
 LONG_PASS_S = 0.1  # a pass is no longer than this: a longer one hides what the first milliseconds cost
 # What `reset` may take for each array of parameters or optimizer state. Measured, copying aside: up to 190 us
 # (TensorFlow; JAX 130 us, PyTorch 50 us, NumPy 2 us).
@@ -102,9 +103,11 @@ class Repeater:
         return passes
 
     def _warm_up(self) -> None:
-        warmed_s = 0.0
+        begun_s, warmed_s = self.instruments.clock(), 0.0
         while warmed_s < WARM_UP_S and self.usual_s < LONG_PASS_S:
             warmed_s += self._pass().wall_s
+            if self.instruments.clock() - begun_s > LONGEST_WARM_UP_S:
+                return
 
     def _pass(self) -> Pass:
         if not self.orders:

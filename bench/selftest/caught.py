@@ -14,6 +14,7 @@ from bench.harness.setup import WorkerSetup
 from bench.harness.time_job import TimeRequest
 from bench.parity.check import judge_repetition, judge_timed, open_references, results_before_timing
 from bench.parity.references import References
+from bench.parity.tiers import TIERS
 from bench.records.schema import Job, ParityResult, Record, Row
 from bench.selftest import CHEATING, HIDDEN, SELFTEST
 from bench.selftest.cheating import CHEATS
@@ -22,7 +23,8 @@ TASKS = ("mlp_regression", "iris_mlp")  # every step takes all rows; steps in ba
 HONEST = "same"  # mode of the honest process
 TURNS = 8
 REPETITION = 2  # watched; the trainings before it are the first one, its repeated pass, and repetition 1
-MISSED = "MISSED"
+FLAG = "flag"  # of the times
+NOTHING = "nothing"
 
 
 @dataclass(frozen=True)
@@ -31,17 +33,17 @@ class Caught:
 
     cheat: str
     task: str
-    by: str  # the tier of the parity check, "flag", `MISSED`, or the status of a process that failed
+    by: str  # the tier of the parity check, `FLAG`, `NOTHING`, or the status of a process that failed
     reason: str
 
     @property
     def settled(self) -> bool:
-        """Whether the cheat was caught, so that its row is not ranked."""
-        return self.by not in (MISSED, "failed", "crashed", "timeout", "no data", "unsupported")
+        """Whether a cheat was caught, so that its row is not ranked; the honest process must not be."""
+        return self.by in (*TIERS, FLAG) if self.cheat in CHEATS else self.by == NOTHING
 
 
 def caught_cheats(setup: WorkerSetup, listener: Listener, cheats: Iterable[str] = CHEATS) -> Iterator[Caught]:
-    """Yield what caught each cheat on each of `TASKS`; an honest process must not be called anything."""
+    """Yield what caught each cheat on each of `TASKS`; the honest process comes first."""
     hidden = replace(setup, backends=HIDDEN)
     for task in TASKS:
         rows = [cheat_row(task, cheat) for cheat in cheats]
@@ -93,13 +95,12 @@ def verdict(result: ParityResult, record: Record, honest: Record) -> Caught:
         return Caught(row.mode, row.task, result.tier, result.reason)
     records = [record] if record is honest else [honest, record]
     flags = [flag.sentence for flag in flags_of(records)[row] if flag.unfair]
-    return Caught(row.mode, row.task, "flag" if flags else MISSED, "; ".join(flags))
+    return Caught(row.mode, row.task, FLAG if flags else NOTHING, "; ".join(flags))
 
 
 def by_cheat(found: Sequence[Caught]) -> list[dict[str, str]]:
-    """Return one line per cheat, with what caught it on each task."""
-    lines = {name: {"cheat": title} for name, (title, _) in CHEATS.items()}
+    """Return one line per cheat, and one for the honest process, with what caught it on each task."""
+    lines = {name: {"cheat": title} for name, (title, _) in CHEATS.items()} | {HONEST: {"cheat": "none: honest"}}
     for each in found:
-        if each.cheat in lines:
-            lines[each.cheat][each.task] = f"{each.by}: {each.reason}" if each.by == "flag" else each.by
+        lines[each.cheat][each.task] = f"{each.by}: {each.reason}" if each.by == FLAG else each.by
     return list(lines.values())
