@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from msgspec.structs import replace
-from support import ROOT, a_parity_result, a_record, a_row, no_files, run_bench
+from support import ROOT, a_parity_result, a_record, a_row, no_files, require, run_bench
 
 from backends.contract import Placement, Precision
 from backends.numpy_backend import NumpyTrainer
 from backends.registry import BACKENDS
+from bench.harness.job import find_data
 from bench.harness.measure import measure
 from bench.harness.quality import prediction_error, repeated
 from bench.machine.usage import read_usage
@@ -97,6 +98,24 @@ def test_predictions_give_away_who_has_two_kinds_of_parameters(cheat: str, task:
     _, quality = begun(cheat, task)
     assert quality.predicted is not None
     assert quality.predicted > MULTIPLE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["mnist_mlp", "text_classifier"])
+def test_predictions_give_away_lower_precision_and_averages_on_large_models_too(task: str) -> None:
+    require(a_row(task))
+    large = make_training(DEFINED[task], "float32", find_data())
+
+    def error(mode: str) -> float:
+        place = Placement(mode=mode, device="cpu", precision="float32", threads=1)
+        trainer = cheating.open_trainer(large.problem, place)
+        trainer.reset(large.initial)
+        trainer.train(large.orders[0][:60])
+        return prediction_error(large.problem, trainer.params(), large.test.inputs, trainer.predict(large.test.inputs))
+
+    assert error("product_at_once") < MULTIPLE  # which predicts as it should
+    assert error("predicts_half") > 10 * MULTIPLE
+    assert error("predicts_averaged") > 10 * MULTIPLE
 
 
 @pytest.mark.parametrize("task", TASKS)
