@@ -122,20 +122,30 @@ LOSSES = {"mse": mse, "half_mse": half_mse, "softmax_cross_entropy": softmax_cro
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """The operations whose rounding errors differ between correct implementations, because they add up many numbers.
+    """The operations whose rounding errors differ between correct implementations: sums, and powers of Adam's betas.
 
     They are arguments of a trainer, so that they can be replaced to study rounding (`bench.parity.rounding`). Their
-    signatures are those of `affine`, `layer_gradients` and the functions in `LOSSES`.
+    signatures are those of `affine`, `layer_gradients`, the functions in `LOSSES`, and `one_minus_power`.
     """
 
     affine: Callable[[Array, Array, Array], Array]
     layer_gradients: Callable[[Array, Array], LayerParams]
     loss: Callable[[Array, Array], LossAndGradient]
+    one_minus_power: Callable[[float, int], float]
+
+
+def one_minus_power(beta: float, t: int) -> float:
+    """Return 1 - beta^t to full precision.
+
+    For beta = 0.999 and t = 1 the plain difference loses three digits; expm1(t log(beta)) = beta^t - 1 loses none.
+    Zero has no logarithm.
+    """
+    return -math.expm1(t * math.log(beta)) if beta > 0 else 1.0
 
 
 def arithmetic_of(problem: Problem) -> Arithmetic:
     """Return the plain operations, with the loss of the problem."""
-    return Arithmetic(affine, layer_gradients, LOSSES[problem.loss])
+    return Arithmetic(affine, layer_gradients, LOSSES[problem.loss], one_minus_power)
 
 
 def forward(layers: tuple[Layer, ...], params: Params, batch: Batch, arithmetic: Arithmetic) -> list[Array]:
@@ -188,35 +198,26 @@ def shaped(vector: Array, layers: tuple[Layer, ...]) -> Params:
 State = tuple[Array, ...]  # the parameters and the optimizer's state (v, or m and v), each [parameters]
 
 
-def sgd(settings: SGD, _: int, g: Array, p: Array) -> State:
+def sgd(settings: SGD, _t: int, _: Arithmetic, g: Array, p: Array) -> State:
     """Return the parameters after a step."""
     return (p - settings.learning_rate * g,)
 
 
-def momentum(settings: Momentum, _: int, g: Array, p: Array, v: Array) -> State:
+def momentum(settings: Momentum, _t: int, _: Arithmetic, g: Array, p: Array, v: Array) -> State:
     """Return the parameters and v after a step."""
     v = settings.momentum * v + g
     p = p - settings.learning_rate * v
     return p, v
 
 
-def adam(settings: Adam, t: int, g: Array, p: Array, m: Array, v: Array) -> State:
+def adam(settings: Adam, t: int, arithmetic: Arithmetic, g: Array, p: Array, m: Array, v: Array) -> State:
     """Return the parameters, m and v after step t."""
     m = settings.beta1 * m + (1 - settings.beta1) * g
     v = settings.beta2 * v + (1 - settings.beta2) * g**2
-    corrected_m = m / one_minus_power(settings.beta1, t)
-    corrected_v = v / one_minus_power(settings.beta2, t)
+    corrected_m = m / arithmetic.one_minus_power(settings.beta1, t)
+    corrected_v = v / arithmetic.one_minus_power(settings.beta2, t)
     p = p - settings.learning_rate * corrected_m / (np.sqrt(corrected_v) + settings.epsilon)
     return p, m, v
-
-
-def one_minus_power(beta: float, t: int) -> float:
-    """Return 1 - beta^t to full precision.
-
-    For beta = 0.999 and t = 1 the plain difference loses three digits; expm1(t log(beta)) = beta^t - 1 loses none.
-    Zero has no logarithm.
-    """
-    return -math.expm1(t * math.log(beta)) if beta > 0 else 1.0
 
 
 OPTIMIZERS: dict[type, Callable[..., State]] = {SGD: sgd, Momentum: momentum, Adam: adam}
@@ -251,7 +252,8 @@ class ReferenceTrainer:
         params, targets = shaped(self.state[0], layers), self.problem.targets[rows]
         loss, gradients = loss_and_gradients(layers, params, batch, targets, self.arithmetic)
         self.steps += 1
-        self.state = OPTIMIZERS[type(optimizer)](optimizer, self.steps, flat(gradients), *self.state)
+        update = OPTIMIZERS[type(optimizer)]
+        self.state = update(optimizer, self.steps, self.arithmetic, flat(gradients), *self.state)
         return loss
 
     def predict(self, inputs: Inputs) -> Array:

@@ -19,13 +19,14 @@ from msgspec.structs import replace
 
 from backends.contract import LayerParams, Params, Problem
 from backends.registry import BUILT_IN, REFERENCE, Entry, third_party
-from bench.harness.executor import record_of
+from bench.harness.live import record_of
 from bench.harness.process import Worker, worker_environment
 from bench.harness.protocol import Failure
 from bench.harness.time_job import TimeRequest
 from bench.machine.host import gpu_names, usable_cores
+from bench.parity.arrays import load_trace, load_training_result
 from bench.parity.jobs import ArraysRequest, TraceRequest, TrainRequest
-from bench.parity.traces import Trace, TrainingResult, load_trace, load_training_result
+from bench.parity.traces import Trace, TrainingResult
 from bench.records.runfile import RunFile
 from bench.records.schema import (
     Block,

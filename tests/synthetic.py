@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-import msgspec
 import numpy as np
+from msgspec.structs import replace
 from support import a_row
 
-from bench.records.schema import Block, Calibration, CoreTimes, Goal, Job, Record, Row, Steady, Timing
+from backends.contract import Device
+from bench.harness.live import Sample
+from bench.records.schema import Block, Calibration, CoreTimes, Goal, Job, Record, Row, Steady, Timing, Turns
 from bench.runs.plan import Plan
-from bench.runs.schedule import run_blocks
+from bench.runs.schedule import run_rounds
 
 Kind = Literal["normal", "lognormal", "two-humped"]
 KINDS: tuple[Kind, ...] = ("normal", "lognormal", "two-humped")
-SAMPLE_S = 2.0  # of wall time, however long its passes
+SAMPLE_S = 2.0  # of wall time for a first training, however long its passes
+TURN_S = 0.25
 CALIBRATION_S = 0.25
-PASSES = 5
+ROUND_TURNS = 8  # = SAMPLE_S / TURN_S, so that turns take as long as starting
 
 TIMING = Timing(
     start_s=0.0,
@@ -68,24 +72,33 @@ class MockExecutor:
     rng: np.random.Generator
     kind: Kind = "normal"
     sd: float = 0.03  # between processes
-    within: float = 0.01  # between the passes of a process
+    within: float = 0.01  # between the turns of a process
     speed: Callable[[float], float] = lambda now_s: 1.0
     broken: frozenset[Row] = frozenset()
+    dies_in_turn: Mapping[Row, int] = field(default_factory=dict)
+    free_bytes: int | None = None
+    takes_bytes: int = 1  # each process
     now_s: float = 0.0
     jobs: list[Job] = field(default_factory=list)
+    turns: list[tuple[Row, int]] = field(default_factory=list)  # in the order in which they were taken
+    alive: int = 0  # processes
 
     def clock(self) -> float:
         return self.now_s
 
-    def time_job(self, job: Job) -> Record:
-        self.jobs.append(job)
-        slowness = self.speed(self.now_s) * factor(self.kind, self.sd, self.rng)
-        self.now_s += SAMPLE_S
-        if job.row in self.broken:
-            return Record(job=job, status="crashed", reason="as told")
-        passes = self.pass_s[job.row] * slowness * np.exp(self.within * self.rng.standard_normal(PASSES))
-        timing = msgspec.structs.replace(TIMING, passes_s=(1.0, *map(float, passes)))
-        return Record(job=job, status="ok", timing=timing)
+    @contextmanager
+    def round(self) -> Iterator[MockRound]:
+        try:
+            yield MockRound(self)
+        finally:
+            self.alive = 0
+
+    def free_memory_bytes(self, device: Device) -> int | None:
+        return self.free_bytes
+
+    def process_rng(self, job: Job) -> np.random.Generator:
+        """Return what the times of a process are drawn from."""
+        return self.rng
 
     def calibrate(self) -> Calibration | None:
         self.now_s += CALIBRATION_S
@@ -95,11 +108,72 @@ class MockExecutor:
         return CoreTimes(busy_s=self.now_s, stolen_s=0.0, own_s=self.now_s)
 
 
+class MockRound:
+    """A round on that machine."""
+
+    def __init__(self, executor: MockExecutor) -> None:
+        self.executor = executor
+
+    def begin(self, job: Job, watched: tuple[int, ...]) -> MockLive:
+        self.executor.jobs.append(job)
+        self.executor.alive += 1
+        return MockLive(self.executor, job, self.executor.process_rng(job))
+
+
+class MockLive:
+    """A process on that machine. Its passes differ from those of other processes, and a little from turn to turn."""
+
+    def __init__(self, executor: MockExecutor, job: Job, rng: np.random.Generator) -> None:
+        self.executor, self.job, self.rng = executor, job, rng
+        self.slowness = factor(executor.kind, executor.sd, rng)
+        self.passes_s: list[float] = []
+        pass_s = self._pass_s()
+        executor.now_s += SAMPLE_S
+        timing = replace(TIMING, passes_s=(1.0, pass_s), peak_memory_bytes=executor.takes_bytes)
+        self.record = Record(job=job, status="ok", timing=timing)
+        if job.row in executor.broken:
+            self._die()
+
+    def _pass_s(self) -> float:
+        executor = self.executor
+        noise = math.exp(executor.within * self.rng.standard_normal())
+        return float(executor.pass_s[self.job.row] * self.slowness * executor.speed(executor.now_s) * noise)
+
+    def _die(self) -> None:
+        self.record = Record(job=self.job, status="crashed", reason="as told")
+
+    def turn(self, number: int) -> None:
+        if self.record.status != "ok":
+            return
+        self.executor.turns.append((self.job.row, number))
+        if self.executor.dies_in_turn.get(self.job.row) == number:
+            self._die()
+        self.passes_s.append(self._pass_s())
+        self.executor.now_s += TURN_S
+
+    def finish(self) -> Sample:
+        if self.record.timing is None:
+            return Sample(self.record, None)
+        ones = (1,) * len(self.passes_s)
+        turns = Turns(passes=ones, wall_s=tuple(self.passes_s), cpu_s=tuple(self.passes_s))
+        return Sample(replace(self.record, timing=replace(self.record.timing, turns=turns)), None)
+
+
+def alone(executor: MockExecutor, job: Job) -> Record:
+    """Return the record of a process that takes its turns while no other is alive."""
+    with executor.round() as processes:
+        live = processes.begin(job, ())
+        for number in range(ROUND_TURNS):
+            live.turn(number)
+        return live.finish().record
+
+
 class Nobody:
-    """Listens, and remembers the stages."""
+    """Listens, and remembers the stages and how jobs ended."""
 
     def __init__(self) -> None:
         self.stages: list[tuple[str, int]] = []
+        self.outcomes: list[tuple[str, str]] = []
 
     def stage(self, label: str, total: int) -> None:
         self.stages.append((label, total))
@@ -108,7 +182,7 @@ class Nobody:
         pass
 
     def ended(self, label: str, outcome: str) -> None:
-        pass
+        self.outcomes.append((label, outcome))
 
 
 def rows_of(*modes: str, task: str = "linear_fit") -> tuple[Row, ...]:
@@ -122,7 +196,9 @@ def a_plan(rows: Iterable[Row], *, seed: int = 0, **goal: float | None) -> Plan:
 
 
 def lines_of(plan: Plan, executor: MockExecutor) -> list[Record | Block]:
-    return list(run_blocks(plan, executor, Nobody()))
+    """Return the lines that a run writes."""
+    found = run_rounds(plan, executor, Nobody())
+    return [line if isinstance(line, Block) else line.record for line in found]
 
 
 def records_of(plan: Plan, executor: MockExecutor) -> list[Record]:

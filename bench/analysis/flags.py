@@ -5,6 +5,7 @@ An `unfair` flag means that the times are not comparable with those of other row
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -23,8 +24,14 @@ TREND_PASSES = 6
 SPIKE = 3.0  # times the median pass
 SPIKE_S = 5e-3  # no compiler is faster
 BOUND_SHARE = 1.02  # of the fastest matrix product
-PHASES_SHARE = 0.01
+CLOCK_SHARE = 0.01  # by which the clock of a process may differ from that of its parent
 PHASES_FLOOR_S = 0.02  # time between a worker's last measurement and its parent's
+TURN_FLOOR_S = 5e-3  # time from a request for a turn to its first measurement, and from the last one to the reply
+READINGS = 0.75  # quantile of the readings: a quarter of them may be disturbed
+UNDISTURBED = 0.25  # of the turns; the others may be delayed
+HELPED_SHARE = 0.1  # of the CPU time: used by other processes
+REMEMBERED = 0.25  # of a pass from a new start; caches and a slow machine make less of a difference
+BOUNDING = ("numpy", "torch", "tensorflow", "jax")  # frameworks whose products bound all rows: this project calls them
 
 
 @dataclass(frozen=True)
@@ -65,13 +72,21 @@ def unfair(records: Iterable[Record]) -> dict[Row, list[str]]:
 
 
 def product_bounds(records: Iterable[Record]) -> dict[tuple[str, str], float]:
-    """Return the rate of the fastest matrix product of any framework, in FLOP/s, by device and precision."""
-    bounds: dict[tuple[str, str], float] = {}
+    """Return the rate of the fastest matrix product, in FLOP/s, by device and precision.
+
+    Only the frameworks in `BOUNDING` count: a product that a guest or another package says it has computed must not
+    raise the bound that its own row is held against. Others count where the run has none of these. A product that is
+    faster than the processor can be counts as what the processor can reach.
+    """
+    own: dict[tuple[str, str], float] = {}
+    others: dict[tuple[str, str], float] = {}
     for record in records:
         if record.timing is not None:
-            kind = record.job.row.device, record.job.row.precision
-            bounds[kind] = max(bounds.get(kind, 0.0), record.timing.product_flops_per_s)
-    return bounds
+            row, timing = record.job.row, record.timing
+            found = own if row.backend in BOUNDING else others
+            rate = min(timing.product_flops_per_s, timing.product_limit_flops_per_s or math.inf)
+            found[row.device, row.precision] = max(found.get((row.device, row.precision), 0.0), rate)
+    return others | own
 
 
 def flags(samples: Sequence[ProcessTimes]) -> tuple[Flag, ...]:
@@ -90,12 +105,23 @@ def _typical(samples: Sequence[ProcessTimes], number: Callable[[ProcessTimes], f
 
 def unfinished(samples: Sequence[ProcessTimes]) -> str:
     """Work goes on after `train` has returned."""
-    # The shortest reading of each: work that is left after every pass is in it too, and disturbances are not.
-    left_s = _typical(samples, lambda sample: min(sample.timing.read_s) - min(sample.timing.reread_s))
+    left_s = _typical(samples, lambda sample: _high(_readings(sample.timing)) - min(sample.timing.reread_s))
     pass_s = _typical(samples, lambda sample: sample.timing.pass_s)
     if left_s <= max(LEFT_SHARE * pass_s, LEFT_FLOOR_S):
         return ""
     return f"does not wait: {left_s / max(pass_s, 1e-9):.0%} of a pass was left to do when train returned"
+
+
+def _readings(timing: Timing) -> list[float]:
+    """Return how long each reading of the parameters took; of those in turns, their mean in each turn."""
+    turns = timing.turns
+    in_turns = zip(turns.reads, turns.read_s, strict=True) if turns else ()
+    return [*timing.read_s, *(read_s / reads for reads, read_s in in_turns if reads)]
+
+
+def _high(readings_s: Sequence[float]) -> float:
+    """Return the smallest reading that a share `READINGS` of all do not exceed."""
+    return sorted(readings_s)[math.ceil(READINGS * len(readings_s)) - 1]
 
 
 def crowded(samples: Sequence[ProcessTimes]) -> str:
@@ -131,7 +157,21 @@ def _countable(samples: Sequence[ProcessTimes]) -> list[ProcessTimes]:
 
 def _ready(sample: ProcessTimes) -> float:
     steady = sample.timing.steady
-    return (steady.cpu_s + (steady.waited_s or 0.0)) / max(steady.window_s, 1e-9)
+    return (_cpu_s(sample) + (steady.waited_s or 0.0)) / max(steady.window_s, 1e-9)
+
+
+def _cpu_s(sample: ProcessTimes) -> float:
+    """Return the CPU time of a process and its helpers."""
+    return sample.timing.steady.cpu_s + sample.timing.steady.helpers_cpu_s
+
+
+def helped(samples: Sequence[ProcessTimes]) -> str:
+    """Other processes worked for it: their memory is not counted, and they need not stop when it does."""
+    samples = _countable(samples)
+    if not samples:
+        return ""
+    share = _typical(samples, lambda each: each.timing.steady.helpers_cpu_s / max(_cpu_s(each), 1e-9))
+    return f"processes that it has started used {share:.0%} of its CPU time" if share > HELPED_SHARE else ""
 
 
 def escaped(samples: Sequence[ProcessTimes]) -> str:
@@ -143,7 +183,7 @@ def escaped(samples: Sequence[ProcessTimes]) -> str:
     samples = _countable(samples)
     if not samples:
         return ""
-    busy = _typical(samples, lambda each: each.timing.steady.cpu_s / max(each.timing.steady.window_s, 1e-9))
+    busy = _typical(samples, lambda each: _cpu_s(each) / max(each.timing.steady.window_s, 1e-9))
     return f"kept {busy:.1f} cores busy, {granted} granted" if busy > CORES_SHARE * granted else ""
 
 
@@ -153,6 +193,33 @@ def too_fast(samples: Sequence[ProcessTimes]) -> str:
     if share <= BOUND_SHARE:
         return ""
     return f"{share:.2f} times as fast as the fastest matrix product of this run: some work was not done"
+
+
+def impossible(samples: Sequence[ProcessTimes]) -> str:
+    """Its large matrix product took less time than the processor needs."""
+    known = [sample for sample in samples if sample.timing.product_limit_flops_per_s is not None]
+    if not known:
+        return ""
+    share = _typical(known, lambda each: each.timing.product_flops_per_s / (each.timing.product_limit_flops_per_s or 1))
+    if share <= 1:
+        return ""
+    return f"its matrix product was {share:.2g} times as fast as the processor can be: it was not computed"
+
+
+def remembering(samples: Sequence[ProcessTimes]) -> str:
+    """The first pass, repeated from the same start, is far shorter than all passes from new ones."""
+    known = [sample for sample in samples if sample.timing.turns and sample.timing.turns.passes_s]
+    if not known:
+        return ""
+    share = _typical(known, _repeated_share)
+    if share >= REMEMBERED:
+        return ""
+    return f"a pass repeated from its start took {share:.0%} of one from a new start: it remembers, or works in reset"
+
+
+def _repeated_share(sample: ProcessTimes) -> float:
+    turns = sample.timing.turns
+    return sample.timing.passes_s[-1] / max(min(turns.passes_s), 1e-9) if turns else 1.0
 
 
 def achieved_share(sample: ProcessTimes) -> float:
@@ -203,16 +270,52 @@ def _spikes(passes_s: Sequence[float]) -> list[int]:
     ]
 
 
+def other_clock(samples: Sequence[ProcessTimes]) -> str:
+    """The clock of the process and that of its parent disagree about how long its turns took."""
+    known = [sample for sample in samples if sample.timing.turns and sample.timing.turns.asked_s]
+    if not known:
+        return ""
+    off = _typical(known, _clock_off)
+    if abs(off) <= CLOCK_SHARE:
+        return ""
+    return f"its clock runs {abs(off):.0%} {'slower' if off > 0 else 'faster'} than that of the run"
+
+
+def _clock_off(sample: ProcessTimes) -> float:
+    """Return by how much more time passed for the parent, beyond what a request takes.
+
+    It is that of a turn with a small difference, because a busy machine delays requests and replies of some turns.
+    """
+    turns = sample.timing.turns
+    if turns is None:
+        return 0.0
+    differences = [
+        math.copysign(max(0.0, abs(asked_s - took_s) - TURN_FLOOR_S), asked_s - took_s) / max(took_s, 1e-9)
+        for asked_s, took_s in zip(turns.asked_s, turns.took_s, strict=True)
+    ]
+    return sorted(differences, key=abs)[int(UNDISTURBED * len(differences))]
+
+
 def unaccounted(samples: Sequence[ProcessTimes]) -> str:
-    """The phases do not add up to the wall time."""
+    """The phases do not add up to the wall time, which the parent has measured."""
     missing_s = _typical(samples, lambda sample: sample.timing.wall_s - sample.timing.phases_s)
     wall_s = _typical(samples, lambda sample: sample.timing.wall_s)
-    if abs(missing_s) <= max(PHASES_SHARE * wall_s, PHASES_FLOOR_S):
+    if abs(missing_s) <= max(CLOCK_SHARE * wall_s, PHASES_FLOOR_S):
         return ""
     if missing_s < 0:
         return f"the phases are {-missing_s / wall_s:.0%} longer than the wall time"
     return f"{missing_s / wall_s:.0%} of the wall time is in no phase"
 
 
-UNFAIR = (unfinished, crowded, escaped, too_fast)
-NOTEWORTHY = (uncounted, drifting, recompiling, unaccounted)
+UNFAIR = (
+    unfinished,
+    crowded,
+    escaped,
+    helped,
+    too_fast,
+    impossible,
+    remembering,
+    other_clock,
+    unaccounted,
+)
+NOTEWORTHY = (uncounted, drifting, recompiling)

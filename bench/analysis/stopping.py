@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
 from bench.analysis.comparison import Comparisons, Times, log_times
@@ -18,7 +19,7 @@ def still_open(
 ) -> set[Row]:
     """Return the rows that run in block number `block`, given the records of all earlier blocks.
 
-    A row that failed is not run again. If the goal is a number of workers, all other rows run in that many blocks.
+    A row that failed is not run again. If the goal is a number of workers, all other rows run in that many rounds.
     Otherwise all rows run in the first `MIN_BLOCKS` blocks, and after that the rows whose comparison with the fastest
     of their task is not settled yet, and the fastest itself. `unranked` rows are not compared.
     """
@@ -26,7 +27,8 @@ def still_open(
     failed = {record.job.row for record in records if record.status != "ok"}
     alive = [row for row in rows if row not in failed]
     if goal.workers is not None:
-        return set(alive) if block < goal.workers else set()
+        rounds = Counter(record.job.row for record in records)
+        return {row for row in alive if rounds[row] < goal.workers}
     if block < MIN_BLOCKS:
         return set(alive)
     kept = set(alive) - set(unranked)

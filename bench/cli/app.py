@@ -25,6 +25,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "doctor": machine.doctor,
     "selftest": selftest.selftest,
     "faults": selftest.faults,
+    "cheats": selftest.cheats,
     "alarms": selftest.alarms,
 }
 

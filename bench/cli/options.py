@@ -50,7 +50,7 @@ Detect = Annotated[
 Minutes = Annotated[
     float,
     typer.Option(
-        "--minutes", min=0, max=MAX_MINUTES, help="Time limit for sampling; no block starts that would exceed it."
+        "--minutes", min=0, max=MAX_MINUTES, help="Time limit for sampling; no round starts that would exceed it."
     ),
 ]
 ScheduleSeed = Annotated[

@@ -44,7 +44,7 @@ def run(
 ) -> None:
     """Check and time tasks on every backend and mode.
 
-    Samples are taken in interleaved blocks and written to a run file. Default: the headline tasks, marked * by
+    Samples are taken in rounds, side by side, and written to a run file. Default: the headline tasks, marked * by
     bench list.
     """
     if options.resume is not None:

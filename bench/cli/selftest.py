@@ -1,4 +1,4 @@
-"""`bench selftest`, `bench faults`, `bench alarms`: does the suite tell the truth?"""
+"""`bench selftest`, `bench faults`, `bench cheats`, `bench alarms`: does the suite tell the truth?"""
 
 from __future__ import annotations
 
@@ -70,6 +70,28 @@ def faults(
     terminal.print_lines(console.output(), counts(found))
     print(f"written: {stem}.md, {stem}.csv")
     raise typer.Exit(exit_codes.of_detection(all_as_expected=all(catch.settled for catch in found)))
+
+
+def cheats(
+    time_limit: TimeLimit = TIME_LIMIT_S,
+    out: Annotated[Path, typer.Option("--out", help="Folder for cheats.md and cheats.csv.")] = Path("results"),
+) -> None:
+    """Plant backends that cheat, and show which check catches each of them.
+
+    An honest backend runs beside them, which no check may catch.
+    """
+    from bench.report import export
+    from bench.selftest.caught import by_cheat, caught_cheats
+
+    setup = make_setup(None, time_limit, None)
+    about, stem = _about(setup.threads), out / "cheats"
+    with console.progress() as listener:
+        found = list(caught_cheats(setup, listener))
+    lines = by_cheat(found)
+    _write_pair(stem, export.listed(lines, about), export.tidy([asdict(each) for each in found]))
+    terminal.print_lines(console.output(), lines)
+    print(f"written: {stem}.md, {stem}.csv")
+    raise typer.Exit(exit_codes.of_detection(all_as_expected=all(each.settled for each in found)))
 
 
 def alarms(

@@ -18,7 +18,7 @@ from bench.conformance.job import CheckRequest
 from bench.errors import require_name
 from bench.events import Listener
 from bench.harness.availability import unavailable_backend
-from bench.harness.executor import record_of
+from bench.harness.live import sample_alone
 from bench.harness.process import Worker
 from bench.harness.protocol import Done, Failure
 from bench.harness.setup import WorkerSetup
@@ -151,7 +151,7 @@ class Examination:
             job = Job(row=self._row(task, mode), threads=self.setup.threads, block=0, settings=settings)
             request = TimeRequest(job=job, backend=BACKENDS[self.backend])
             self.end_workers()  # a sample is a process of its own
-            record = record_of(request, self._worker(mode), self.setup.time_limit_s)
+            record = sample_alone(request, self._worker(mode), self.scratch, self.setup.time_limit_s).record
             self.end_workers()
             if record.status != "unsupported":
                 break
@@ -200,7 +200,7 @@ class Examination:
     def end_workers(self) -> None:
         """End the workers."""
         while self.workers:
-            self.workers.popitem()[1].__exit__()
+            self.workers.popitem()[1].end()
 
     def _no_result(
         self, name: str, mode: str, reply: Failure | Record, explain: Callable[[str], str]

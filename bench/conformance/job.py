@@ -6,6 +6,7 @@ from backends.contract import Placement
 from backends.registry import Entry
 from bench.conformance.checks import CHECKS, run_check
 from bench.harness.protocol import Done, Request
+from bench.harness.workbench import Workbench
 
 
 class CheckRequest(Request[Done], frozen=True, kw_only=True):
@@ -15,6 +16,6 @@ class CheckRequest(Request[Done], frozen=True, kw_only=True):
     backend: Entry
     placement: Placement
 
-    def answer(self) -> Done:
+    def answer(self, workbench: Workbench) -> Done:
         """Run the check. Raises `Violation` if it fails, `Unsupported` if no case is supported."""
         return Done(note=run_check(CHECKS[self.check], self.backend, self.placement))

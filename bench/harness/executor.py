@@ -1,33 +1,48 @@
-"""Executors of blocks. The real one starts a process for each sample and calibrates the machine between blocks."""
+"""Executors of rounds. The real one has a process for each row of a round and calibrates the machine between rounds."""
 
 from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from msgspec.structs import replace
-
+from backends.contract import Device
 from bench.errors import UserError
 from bench.harness.calibrate_job import CalibrateRequest
+from bench.harness.live import Live, ProcessLive, Sample
 from bench.harness.process import Worker
 from bench.harness.protocol import Failure
 from bench.harness.setup import WorkerSetup
 from bench.harness.time_job import TimeRequest
-from bench.machine.host import core_times
-from bench.records.provenance import utc_now
-from bench.records.schema import Calibration, CoreTimes, Job, Record
+from bench.machine.host import core_times, free_device_memory_bytes, free_memory_bytes
+from bench.records.schema import Calibration, CoreTimes, Job
+
+__all__ = ["Executor", "Live", "ProcessExecutor", "Round", "Sample", "calibrate_machine"]
+
+CALIBRATION_LIMIT_S = 30.0
+
+
+class Round(Protocol):
+    """Begins the processes of one round."""
+
+    def begin(self, job: Job, watched: tuple[int, ...]) -> Live:
+        """Start a process and let it train once; return it stopped. `watched`: see `TimeRequest`."""
 
 
 class Executor(Protocol):
-    """Runs the jobs of blocks: a real machine with its clock or, in tests, a simulated one."""
+    """Runs the jobs of rounds: a real machine with its clock or, in tests, a simulated one."""
 
     def clock(self) -> float:
         """Return the time in seconds."""
 
-    def time_job(self, job: Job) -> Record:
-        """Time a job in a process of its own."""
+    def round(self) -> AbstractContextManager[Round]:
+        """Return a round. When it is left, its processes are gone, whatever has happened."""
+
+    def free_memory_bytes(self, device: Device) -> int | None:
+        """Return the memory that is free on a device; None if unknown."""
 
     def calibrate(self) -> Calibration | None:
         """Time a fixed amount of work; return None if that failed."""
@@ -36,11 +51,27 @@ class Executor(Protocol):
         """Return the CPU times of the cores so far; None if the system does not report them."""
 
 
-CALIBRATION_LIMIT_S = 30.0
+class ProcessRound:
+    """A round of processes on this machine, each with an empty compilation cache."""
+
+    def __init__(self, executor: ProcessExecutor, stack: ExitStack) -> None:
+        self.executor = executor
+        self.stack = stack
+
+    def begin(self, job: Job, watched: tuple[int, ...]) -> Live:
+        """Start a process and let it train once; return it stopped."""
+        setup = self.executor.setup
+        scratch = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="levelfield-")))
+        (compile_cache := scratch / "compiled").mkdir()
+        worker = self.stack.enter_context(setup.worker(compile_cache))
+        live = self.executor.live(job, watched, worker, scratch)
+        live.begin()
+        worker.pause()
+        return live
 
 
 class ProcessExecutor:
-    """Runs jobs on this machine, each in a process of its own with an empty compilation cache."""
+    """Runs jobs on this machine, each in a process of its own."""
 
     def __init__(self, setup: WorkerSetup, calibrator: Worker) -> None:
         self.setup = setup
@@ -50,17 +81,20 @@ class ProcessExecutor:
         """Return seconds."""
         return time.monotonic()
 
-    def time_job(self, job: Job) -> Record:
-        """Time a job in a process of its own."""
-        return self.run(TimeRequest(job=job, backend=self.setup.backends[job.row.backend]))
+    @contextmanager
+    def round(self) -> Iterator[Round]:
+        """Return a round whose processes are ended when it is over, and killed after an exception."""
+        with ExitStack() as stack:
+            yield ProcessRound(self, stack)
 
-    def run(self, request: TimeRequest) -> Record:
-        """Run a request in a process of its own; return the record."""
-        with (
-            tempfile.TemporaryDirectory(prefix="levelfield-") as compile_cache,
-            self.setup.worker(Path(compile_cache)) as worker,
-        ):
-            return record_of(request, worker, self.setup.time_limit_s)
+    def live(self, job: Job, watched: tuple[int, ...], worker: Worker, scratch: Path) -> ProcessLive:
+        """Return a process, not yet started, that is to run a job."""
+        request = TimeRequest(job=job, backend=self.setup.backends[job.row.backend], watched=watched)
+        return ProcessLive(request, worker, scratch, self.setup.time_limit_s)
+
+    def free_memory_bytes(self, device: Device) -> int | None:
+        """Return the memory that is free on a device; None if unknown."""
+        return free_memory_bytes() if device == "cpu" else free_device_memory_bytes()
 
     def calibrate(self) -> Calibration | None:
         """Time a fixed amount of work; return None if that failed."""
@@ -70,19 +104,6 @@ class ProcessExecutor:
     def core_times(self) -> CoreTimes | None:
         """Return the CPU times of the granted cores so far."""
         return core_times(self.setup.cores)
-
-
-def record_of(request: TimeRequest, worker: Worker, time_limit_s: float) -> Record:
-    """Return the record of a timed job, with the wall time measured by the parent; after a failure, one without times.
-
-    The wall time is the age of the worker process, so a worker must not be used for more than one timed job.
-    """
-    started = utc_now()
-    reply = worker.run(request, time_limit_s)
-    if isinstance(reply, Failure):
-        return Record(job=request.job, status=reply.status, reason=reply.reason, started=started, output=reply.output)
-    timing = reply.timing and replace(reply.timing, wall_s=worker.age_s)
-    return replace(reply, started=started, timing=timing)
 
 
 def calibrate_machine(setup: WorkerSetup, times: int, pause_s: float) -> tuple[Calibration, ...]:

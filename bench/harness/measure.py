@@ -14,10 +14,6 @@ from bench.tasks.training import Training
 
 Clock = Callable[[], float]
 
-MIN_STEADY_PASSES = 3  # so that the median is not affected by one disturbed pass
-MIN_STEADY_S = 0.5
-MAX_PASSES = 200
-ENOUGH_S = 1.0  # of steady passes: after that no further training starts, even if there were few passes
 MAX_READINGS = 20  # of the parameters, one after each of the first passes
 REREADINGS = 3
 PRODUCTS_S = 0.1
@@ -38,7 +34,7 @@ class Measured:
     outputs: Array  # for the test rows, after the first training
     params: Params  # after the first training
     first_pass: Params  # after its first pass
-    again: Params  # after the first pass of the second training; empty if that was not read
+    again: Params  # after the first pass was repeated from the same start
 
 
 class Stopwatch:
@@ -75,24 +71,25 @@ class PassTimer:
         losses = self.trainer.train(order)
         self.passes_s.append(self.clock() - before)
         self.watch.lap()
-        if len(self.read_s) < MAX_READINGS:
+        number = len(self.passes_s) - 1
+        if number < MAX_READINGS or number in self.keep:
             params = self.trainer.params()
             self.read_s.append(self.watch.lap())
-            number = len(self.passes_s) - 1
             if number in self.keep:
                 self.kept[number] = params
         return losses
 
 
 def measure(trainer: Trainer, training: Training, clock: Clock, usage: Callable[[], Usage]) -> Measured:
-    """Train, evaluate, and train again from the same start until there are enough steady passes.
+    """Train, evaluate, and repeat the first pass from the same start.
 
     The trainer has been reset. Only calls of `train` are timed as passes; each must return when its work is finished.
-    The first `MAX_READINGS` passes are checked for that: reading the parameters has to wait for unfinished work.
+    The first `MAX_READINGS` passes and the repeated one are checked for that: reading the parameters has to wait for
+    unfinished work.
     """
     watch = Stopwatch(clock)
-    second = len(training.orders)  # the first pass of the second training
-    passes = PassTimer(trainer, clock, watch, keep=(0, second))
+    repeated = len(training.orders)  # its number
+    passes = PassTimer(trainer, clock, watch, keep=(0, repeated))
     trainer.params()  # the first reading takes longer than later ones
     checks_s = watch.lap()
     losses = passes.train(training.orders[:1])
@@ -104,39 +101,24 @@ def measure(trainer: Trainer, training: Training, clock: Clock, usage: Callable[
     outputs, params = trainer.predict(training.test.inputs), trainer.params()
     evaluation_s = watch.lap()
     begin = usage()
-    resets_s, idle_s = _train_again(passes, training)
+    checks_s += watch.lap()
+    trainer.reset(training.initial)
+    resets_s = watch.lap()
+    passes.train(training.orders[:1])
     windows = (first, (begin, usage()))
     return Measured(
         passes_s=tuple(passes.passes_s),
         resets_s=resets_s,
         evaluation_s=evaluation_s,
-        checks_s=checks_s + idle_s + sum(passes.read_s) + watch.lap(),
+        checks_s=checks_s + sum(passes.read_s) + watch.lap(),
         read_s=tuple(passes.read_s),
         steady=between(windows),
         losses=np.concatenate(losses),
         outputs=outputs,
         params=params,
         first_pass=passes.kept[0],
-        again=passes.kept.get(second, ()),
+        again=passes.kept[repeated],
     )
-
-
-def _train_again(passes: PassTimer, training: Training) -> tuple[float, float]:
-    """Train from the start until there are enough steady passes; return the seconds of resets, and those in between."""
-    resets_s = idle_s = 0.0
-    while _wants_more(passes.passes_s, len(training.orders)):
-        idle_s += passes.watch.lap()
-        passes.trainer.reset(training.initial)
-        resets_s += passes.watch.lap()
-        passes.train(training.orders)
-    return resets_s, idle_s
-
-
-def repeat_pass(trainer: Trainer, training: Training) -> Params:
-    """Repeat the first pass and return the parameters after it; a trainer that only replays losses ends elsewhere."""
-    trainer.reset(training.initial)
-    trainer.train(training.orders[0])
-    return trainer.params()
 
 
 def reread(trainer: Trainer, clock: Clock, settle: Callable[[], None]) -> tuple[float, ...]:
@@ -151,13 +133,6 @@ def reread(trainer: Trainer, clock: Clock, settle: Callable[[], None]) -> tuple[
         trainer.params()
         times_s.append(clock() - before)
     return tuple(times_s)
-
-
-def _wants_more(passes_s: list[float], passes_per_training: int) -> bool:
-    steady_s = passes_s[1:]
-    if len(passes_s) + passes_per_training > MAX_PASSES or sum(steady_s) >= ENOUGH_S:
-        return not steady_s  # at least one steady pass is needed
-    return len(steady_s) < MIN_STEADY_PASSES or sum(steady_s) < MIN_STEADY_S
 
 
 def fastest_product_s(multiply: Callable[[], None], clock: Clock) -> float:

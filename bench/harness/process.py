@@ -54,10 +54,13 @@ class Worker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._end_child()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and self.child is not None:  # nobody waits for what it could still do
+            self.child.kill()
+        self.end()
 
-    def _end_child(self) -> None:
+    def end(self) -> None:
+        """Let the child end by itself; a later request starts another one."""
         with self.lock:
             if self.child is not None:
                 self.child.end()
@@ -69,6 +72,16 @@ class Worker:
             self.killed = True
             if self.child is not None:
                 self.child.kill()
+
+    def pause(self) -> None:
+        """Stop the child and its helpers until `resume`; they use no time of a core meanwhile."""
+        if self.child is not None:
+            self.child.pause()
+
+    def resume(self) -> None:
+        """Let the child and its helpers go on."""
+        if self.child is not None:
+            self.child.resume()
 
     @property
     def age_s(self) -> float:
@@ -87,7 +100,7 @@ class Worker:
             reply = self.child.ask(request, time_limit_s)
         except ChildDied as death:
             output = self.child.output()
-            self._end_child()
+            self.end()
             return Failure(status=death.status, reason=str(death), output=output)
         except BaseException:  # the user interrupted
             self.child.kill()
@@ -138,22 +151,33 @@ class Child:
             raise ChildDied("crashed", f"the worker {self._how_it_ended()}")
         return decode_reply(reply)
 
+    def pause(self) -> None:
+        """Stop the child and its children: threads that wait for work may keep cores busy otherwise."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let the child and its children go on."""
+        self._signal(signal.SIGCONT)
+
     def end(self) -> None:
         """Let the child end by itself, as it does when there are no more requests; kill it if it does not."""
+        self.resume()
         with contextlib.suppress(BrokenPipeError):
             self.requests.close()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=CLOSING_S)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        self.kill()  # its own children may still be running
         os.close(self.replies)
         self.log.close()
 
     def kill(self) -> None:
-        """Kill the child and its children."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        """Kill the child and its children, stopped or not."""
+        self._signal(signal.SIGKILL)
         self.process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):  # all of them have ended
+            os.killpg(self.process.pid, number)
 
     def output(self) -> str:
         """Return the last lines that the child printed."""

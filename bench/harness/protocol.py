@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from backends.registry import Entry
-from bench.records.schema import Calibration, Job, Record, Status
+from bench.harness.workbench import Workbench
+from bench.records.schema import Calibration, Job, Record, Status, Steady
 
 
 class CalibrationReply(Struct, frozen=True, kw_only=True, tag="calibration"):
@@ -36,8 +37,21 @@ class Failure(Struct, frozen=True, kw_only=True, tag="failure"):
     output: str = ""  # the last lines that the worker printed; empty if the job is unsupported
 
 
-Reply = Record | CalibrationReply | Done | Failure
-R = TypeVar("R", Record, CalibrationReply, Done)  # the reply to a request, unless it fails
+class TurnReply(Struct, frozen=True, kw_only=True, tag="turn"):
+    """What a process did in one turn of its round."""
+
+    passes: int  # that were timed
+    wall_s: float  # sum of their times
+    longest_s: float  # the longest of them
+    cpu_s: float  # CPU time of the process and its children during them
+    reads: int  # readings of the parameters: at the end of each repetition, and at the end of the turn
+    read_s: float  # sum of their times
+    took_s: float  # the whole turn
+    steady: Steady  # activity of its threads while it was timed
+
+
+Reply = Record | CalibrationReply | TurnReply | Done | Failure
+R = TypeVar("R", Record, CalibrationReply, TurnReply, Done)  # the reply to a request, unless it fails
 
 
 class Request(Struct, Generic[R], frozen=True, kw_only=True):
@@ -45,8 +59,11 @@ class Request(Struct, Generic[R], frozen=True, kw_only=True):
 
     spawned_s: float = 0.0  # start of its process on the clock `time.monotonic`, which all processes share
 
-    def answer(self) -> R:
-        """Do the job, in the worker. May raise anything; `child.answer` turns every exception into a `Failure`."""
+    def answer(self, workbench: Workbench) -> R:
+        """Do the job, in the worker. May raise anything; `child.answer` turns every exception into a `Failure`.
+
+        `workbench` has what earlier requests to the same process have left.
+        """
         raise NotImplementedError
 
 
@@ -69,7 +86,7 @@ def encode_request(request: Request[R]) -> bytes:
     return msgspec.json.encode(_Line(kind.__module__, kind.__name__, msgspec.Raw(msgspec.json.encode(request))))
 
 
-def decode_request(line: bytes) -> Request[Record] | Request[CalibrationReply] | Request[Done]:
+def decode_request(line: bytes) -> Request[Record] | Request[CalibrationReply] | Request[TurnReply] | Request[Done]:
     """Return the request that a line contains; import the module of its class."""
     parts = msgspec.json.decode(line, type=_Line)
     kind = getattr(importlib.import_module(parts.module), parts.name)

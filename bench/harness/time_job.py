@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import resource
 import sys
@@ -10,19 +11,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from msgspec.structs import replace
 
 from backends.contract import Backend, Device, Params, Precision, Trainer
 from bench.errors import UserError
 from bench.harness.job import find_data, placement_of, task_of
-from bench.harness.measure import Clock, Measured, Stopwatch, fastest_product_s, measure, repeat_pass, reread
+from bench.harness.measure import Clock, Measured, Stopwatch, fastest_product_s, measure, reread
 from bench.harness.protocol import JobRequest
+from bench.harness.quality import prediction_error, repeated
+from bench.harness.turns import Instruments, Repeater
+from bench.harness.workbench import Workbench
 from bench.machine.host import usable_cores
-from bench.machine.usage import Usage, read_usage, total_cpu_s
+from bench.machine.usage import Usage, helpers, read_usage, total_cpu_s
 from bench.records.schema import Job, Quality, Record, Resources, Timing
 from bench.tasks.flops import flops_per_pass
-from bench.tasks.training import Training, evaluate, make_training
+from bench.tasks.training import Training, evaluate, make_training, repetition
 
 PRODUCT_SIZES: dict[Device, int] = {"cpu": 1024, "gpu": 4096}  # large enough to reach the highest rate
 CACHE_BYTES = 64 * 2**20  # more than the caches of most processors
@@ -30,20 +33,23 @@ SHOWN_PARAMETERS = 20  # the records of larger models do not contain the paramet
 
 
 class TimeRequest(JobRequest[Record], frozen=True, kw_only=True):
-    """A request to train a task and time it."""
+    """A request to train a task and time it. After it, the process is ready for the turns of a round."""
 
-    def answer(self) -> Record:
+    watched: tuple[int, ...] = ()  # repetitions of which the last one is handed to the parent after the turns
+
+    def answer(self, workbench: Workbench) -> Record:
         """Train and time with the harness's own loop."""
-        return time_job(self, measure)
+        return time_job(self, measure, workbench)
 
 
 Measure = Callable[[Trainer, Training, Clock, Callable[[], Usage]], Measured]
 
 
-def time_job(request: TimeRequest, measure: Measure) -> Record:
+def time_job(request: TimeRequest, measure: Measure, workbench: Workbench) -> Record:
     """Train a task and time it with `measure`. The phases follow each other without a gap.
 
-    Raises `UserError` if the backend trained in another precision.
+    The trainer stays on the workbench, in a `Repeater`, to train on in turns. Raises `UserError` if the backend trained
+    in another precision.
     """
     watch = Stopwatch(time.monotonic)
     start_s = watch.last - request.spawned_s
@@ -53,10 +59,14 @@ def time_job(request: TimeRequest, measure: Measure) -> Record:
     quality = quality_of(opened.training, measured)
     evaluation_s = measured.evaluation_s + watch.lap()
     require_precision(measured.params, request.job.row.precision)
-    again = measured.again or repeat_pass(opened.trainer, opened.training)
-    quality = replace(quality, repeated=repeated(opened.training.initial, measured.first_pass, again))
+    quality = replace(
+        quality,
+        repeated=repeated(opened.training.initial, measured.first_pass, measured.again),
+        predicted=predicted(opened.training, measured),
+    )
     resources = resources_of(request)
     after = look_after(opened, request.job)
+    workbench.put(repeater_of(opened, request, measured.passes_s[-1]))
     timing = Timing(
         start_s=start_s,
         import_s=opened.import_s,
@@ -103,6 +113,14 @@ def open_job(request: TimeRequest, watch: Stopwatch) -> Opened:
     trainer = backend.open_trainer(training.problem, placement_of(job))
     trainer.reset(training.initial)
     return Opened(backend, training, trainer, import_s=import_s, data_s=data_s, setup_s=watch.lap())
+
+
+def repeater_of(opened: Opened, request: TimeRequest, usual_s: float) -> Repeater:
+    """Return what trains on in turns, from other starts and in other orders; `usual_s` is the time of a pass."""
+    instruments = Instruments(time.perf_counter, time.process_time, read_usage)
+    task, precision = task_of(request.job), request.job.row.precision
+    nth = functools.partial(repetition, opened.training, task, precision)
+    return Repeater(opened.trainer, nth, opened.training.test.inputs, instruments, request.watched, usual_s)
 
 
 @dataclass(frozen=True)
@@ -156,21 +174,14 @@ def quality_of(training: Training, measured: Measured) -> Quality:
     )
 
 
-def repeated(start: Params, first: Params, last: Params) -> float | None:
-    """Return how far the repeated pass ended from the first, relative to how far the first moved from the start.
-
-    None if the first pass did not change the parameters.
-    """
-    way, off = (
-        np.sqrt(sum(np.sum(np.square(a.astype(float) - b)) for x, y in pair for a, b in zip(x, y, strict=True)))
-        for pair in (zip(start, first, strict=True), zip(first, last, strict=True))
-    )
-    return finite(off / way) if way > 0 else None
+def predicted(training: Training, measured: Measured) -> float:
+    """Return how far the predictions after the first training are from what its parameters give."""
+    return prediction_error(training.problem, measured.params, training.test.inputs, measured.outputs)
 
 
 def resources_of(request: TimeRequest) -> Resources:
     """Return what this process had; its parameters have the precision of the row, see `require_precision`."""
-    cores = len(usable_cores()) if sys.platform == "linux" else None
+    cores = len(usable_cores(helper.pid for helper in helpers())) if sys.platform == "linux" else None
     dtype, version = request.job.row.precision, request.backend.version()
     return Resources(cores=cores, dtype=dtype, framework=version or "unknown")
 

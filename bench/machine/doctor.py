@@ -105,7 +105,7 @@ def _hyper_threads(probe: Probe) -> MachineFinding:
 
 def _virtual_machine(probe: Probe) -> MachineFinding:
     name = "virtual machine"
-    advice = "other machines may share its cores: trust only ratios within one run, and run more blocks"
+    advice = "other machines may share its cores: trust only ratios within one run, and run more rounds"
     if probe.is_virtual is None:
         return MachineFinding(name, "unknown", "the processor does not report it", f"if it is virtual, {advice}")
     if not probe.is_virtual:
@@ -226,7 +226,7 @@ def _jitter(probe: Probe) -> MachineFinding:
     slower = f"one in ten takes {_percent(jitter(noisiest))} longer than the median"
     found = f"calibration loop of {1e3 * typical_s(noisiest):.2f} ms; {slower}"
     advice = (
-        "something interrupts the loop: stop other processes or use fewer --threads; a run marks such blocks as noisy"
+        "something interrupts the loop: stop other processes or use fewer --threads; a run marks such rounds as noisy"
     )
     return _graded("jitter", SPEED.level(jitter(noisiest)), found, advice)
 
@@ -240,7 +240,7 @@ def _drift(probe: Probe) -> MachineFinding:
     drift = max(loops_s) / min(loops_s) - 1
     found = f"calibration loop of {1e3 * min(loops_s):.2f} to {1e3 * max(loops_s):.2f} ms, {_percent(drift)} apart"
     advice = (
-        "the speed of the machine changes: trust only ratios within one run, run more blocks, check which are noisy"
+        "the speed of the machine changes: trust only ratios within one run, run more rounds, check which are noisy"
     )
     return _graded("drift", SPEED.level(drift), found, advice)
 

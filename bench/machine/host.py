@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import psutil
@@ -16,11 +17,15 @@ from bench.machine.usage import total_cpu_s
 from bench.records.schema import CoreTimes, Machine
 
 
-def usable_cores() -> tuple[int, ...]:
-    """Return the numbers of the cores that this process may run on."""
-    if sys.platform == "linux":  # macOS cannot pin a process
-        return tuple(sorted(os.sched_getaffinity(0)))
-    return tuple(range(os.cpu_count() or 1))
+def usable_cores(others: Iterable[int] = ()) -> tuple[int, ...]:
+    """Return the numbers of the cores that this process, or one of the `others` (process ids), may run on."""
+    if sys.platform != "linux":  # macOS cannot pin a process
+        return tuple(range(os.cpu_count() or 1))
+    cores = os.sched_getaffinity(0)
+    for process in others:
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            cores |= os.sched_getaffinity(process)
+    return tuple(sorted(cores))
 
 
 def core_times(cores: Collection[int]) -> CoreTimes | None:
@@ -57,10 +62,22 @@ def free_memory_bytes(root: Path = Path("/")) -> int:
 
 def gpu_names() -> tuple[str, ...]:
     """Return the names of the NVIDIA GPUs from nvidia-smi; empty when nvidia-smi is missing or fails."""
+    return _queried_gpus("name")
+
+
+def free_device_memory_bytes() -> int | None:
+    """Return the free memory of the first NVIDIA GPU; None when nvidia-smi is missing or fails."""
+    free = _queried_gpus("memory.free")
+    if not free or not free[0].removesuffix(" MiB").isdigit():
+        return None
+    return int(free[0].removesuffix(" MiB")) * 2**20
+
+
+def _queried_gpus(what: str) -> tuple[str, ...]:
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ()
-    command = [tool, "--query-gpu=name", "--format=csv,noheader"]
+    command = [tool, f"--query-gpu={what}", "--format=csv,noheader"]
     try:
         listing = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):

@@ -20,7 +20,7 @@ from bench.parity.envelope import Envelope, load_envelope, save_envelope
 PACKAGES = Path(__file__).resolve().parents[2]
 SOURCES = (  # all code that a number in an envelope depends on
     *("backends/contract.py", "backends/words.py", "backends/numpy_reference.py"),
-    *("bench/parity/traces.py", "bench/parity/rounding.py", "bench/parity/envelope.py"),
+    *("bench/parity/traces.py", "bench/parity/rounding.py", "bench/parity/envelope.py", "bench/harness/quality.py"),
     "bench/tasks",
 )
 

@@ -17,24 +17,27 @@ from msgspec.structs import replace
 from backends.contract import Device, Params
 from bench.events import Listener
 from bench.harness.availability import fetch_data, unavailable
-from bench.harness.executor import record_of
+from bench.harness.live import sample_alone
 from bench.harness.process import Worker
+from bench.harness.repetition import Repetition
 from bench.harness.setup import WorkerSetup
 from bench.harness.time_job import TimeRequest
+from bench.parity.arrays import load_params, load_trace
 from bench.parity.compute import Computer, NotComputed, reference_row
 from bench.parity.jobs import FollowRequest, TraceRequest
 from bench.parity.references import NoReference, References, Timed
 from bench.parity.tiers import (
     Departure,
     Tier,
+    compare_predicted,
     compare_repeated,
+    compare_repetition,
     compare_timed_losses,
     compare_timed_metric,
     compare_traces,
     largest_part,
     timed_losses,
 )
-from bench.parity.traces import load_params, load_trace
 from bench.records.schema import Job, ParityResult, Record, Row
 
 
@@ -102,18 +105,54 @@ def judge_timed(result: ParityResult, record: Record, references: References) ->
         reason = result.reason or str(error)
         return replace(result, agrees=False if result.agrees is False else None, reason=reason)
     losses = compare_timed_losses(timed_losses(quality), row.precision, envelope)
-    if not losses.fault:
-        losses = compare_repeated(quality, losses.size)
+    repeated = compare_repeated(quality, row.precision, envelope)
+    predicted = compare_predicted(quality)
     metric = compare_timed_metric(quality.metric, quality.value, row.precision, envelope)
-    result = with_tiers(result, {"envelope": losses, "metric": metric})
-    return replace(result, envelope=losses.size, metric=metric.size)
+    found: list[tuple[Tier, Departure]] = [
+        ("envelope", losses),
+        ("envelope", repeated),
+        ("prediction", predicted),
+        ("metric", metric),
+    ]
+    result = with_tiers(result, found, f"the timed run in {row.precision}")
+    return replace(result, envelope=max(losses.size, repeated.size), metric=metric.size)
 
 
-def with_tiers(result: ParityResult, departures: Mapping[Tier, Departure]) -> ParityResult:
+def judge_repetition(result: ParityResult, repetition: Repetition, references: References) -> ParityResult:
+    """Return the result with the tier repetition added: a later training of the row, from another start.
+
+    The reference is trained from the same start when a row of the task first needs it.
+    """
+    row = result.row
+    try:
+        envelope = references.repetition_envelope(row, repetition.number)
+    except NoReference as error:
+        reason = result.reason or str(error)
+        return replace(result, agrees=False if result.agrees is False else None, reason=reason)
+    found = repetition.losses, repetition.params, repetition.outputs
+    departure = compare_repetition(*found, row.precision, envelope)
+    where = f"repetition {repetition.number} in {row.precision}, from another start"
+    result = with_tiers(result, [("repetition", departure)], where)
+    return replace(result, repetition=max(departure.size, result.repetition or 0.0))
+
+
+def still_wrong(result: ParityResult, earlier: ParityResult | None) -> ParityResult:
+    """Return the result of a resumed run: a row that a repetition showed to be wrong `earlier` stays wrong.
+
+    Everything else is judged again from the records that the file has; it does not have the repetitions.
+    """
+    if earlier is None or earlier.repetition is None:
+        return result
+    result = replace(result, repetition=max(earlier.repetition, result.repetition or 0.0))
+    if earlier.tier != "repetition" or result.tier:
+        return result
+    return replace(result, agrees=False, tier=earlier.tier, reason=earlier.reason)
+
+
+def with_tiers(result: ParityResult, departures: Iterable[tuple[Tier, Departure]], where: str) -> ParityResult:
     """Return the result with the first fault of these tiers, unless an earlier tier found one."""
-    for tier, departure in departures.items():
+    for tier, departure in departures:
         if departure.fault and not result.tier:
-            where = f"the timed run in {result.row.precision}" if tier in ("envelope", "metric") else "float64"
             result = replace(result, agrees=False, tier=tier, reason=f"{tier} ({where}): {departure.fault}")
     return result
 
@@ -156,7 +195,7 @@ def _time_once(results: Iterable[ParityResult], references: References) -> Itera
         computer.listener.begins(str(row))
         with computer.setup.worker(computer.scratch) as worker:
             request = TimeRequest(job=job, backend=computer.backend(row))
-            record = record_of(request, worker, computer.setup.time_limit_s)
+            record = sample_alone(request, worker, computer.scratch, computer.setup.time_limit_s).record
         computer.listener.ended(str(row), record.status)
         if record.status == "ok":
             yield judge_timed(result, record, references)
@@ -180,16 +219,22 @@ def _check(row: Row, exact: Row, references: References, worker: Worker) -> Pari
         right = references.trace(row.task)
         request = TraceRequest(job=computer.job(exact), backend=computer.backend(row))
         candidate = computer.array(request, worker, load_trace)
-        gradient, losses, params = compare_traces(candidate, right, lambda: references.trace_envelope(row.task, worker))
+        found = compare_traces(candidate, right, lambda: references.trace_envelope(row.task, worker))
     except NotComputed as error:
         return replace(result, status=error.status, agrees=None, reason=str(error))
     except NoReference as error:
         return replace(result, status="failed", agrees=None, reason=str(error))
+    gradient, losses, params, evaluation = found
     if losses.fault and losses.step and not gradient.fault:
         where = _most_off(exact, losses.step, computer, worker)
         losses = replace_field(losses, fault=f"{losses.fault}{where}")
-    trajectory = losses if losses.fault else params
-    result = with_tiers(result, {"gradient": gradient, "trajectory": trajectory})
+    tiers: list[tuple[Tier, Departure]] = [
+        ("gradient", gradient),
+        ("trajectory", losses),
+        ("trajectory", params),
+        ("prediction", evaluation),
+    ]
+    result = with_tiers(result, tiers, "float64")
     return replace(result, gradient=gradient.size, losses=losses.size, parameters=params.size)
 
 
@@ -204,4 +249,4 @@ def _most_off(row: Row, step: int, computer: Computer, worker: Worker) -> str:
         candidate, right = follow(row), follow(reference_row(row.task, "float64"))
     except NotComputed:
         return ""
-    return f"; largest difference at this step: {largest_part(candidate, right)}"
+    return f"; {largest_part(candidate, right)}"

@@ -15,13 +15,17 @@ import numpy as np
 import numpy.typing as npt
 
 from backends.contract import Array, Params
-from bench.parity.traces import TrainingResult
+from bench.harness.quality import repeated
+from bench.parity.arrays import evaluation_in, of_evaluation
+from bench.parity.traces import Evaluation, TrainingResult
+from bench.tasks.arrays import named, params_named, save_arrays
 
 # A ReLU near its kink flips in some runs and not in others: in one case in six of sixteen runs, and all sixteen had
 # flips as large by twice that step. So the spread of five runs counts for neighbouring steps too; otherwise a backend
 # that flips earlier or later than all of them would fail.
 WINDOW = 2.0  # a step's window goes from its number / WINDOW to its number * WINDOW
 WINDOW_STEPS = 5  # but at least this many steps to both sides
+NESTED = ("params", "evaluation")  # fields that hold several arrays
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,19 @@ class Envelope:
 
     losses: Array  # float64 [steps]
     spread: Array  # of the losses [steps]
+    params: Params  # after the last step
     params_spread: Array  # of weights and bias of each layer: norm of the difference, relative [layers, 2]
+    pass_spread: float  # of the parameters after the first pass, relative to how far it moved them
+    evaluation: Evaluation
+    outputs_spread: float  # largest of any output for the evaluation rows, relative to their root mean square
+    evaluation_loss_spread: float
     metric: float
     metric_spread: float
-    test_rows: int  # rows that the metric is computed on
+
+    @property
+    def test_rows(self) -> int:
+        """Rows that the metric is computed on."""
+        return len(self.evaluation.outputs)
 
     @property
     def reach(self) -> Array:
@@ -47,17 +60,31 @@ class Envelope:
         return np.array([self.spread[begin:end].max() for begin, end in zip(begins, ends, strict=True)])
 
 
-def envelope_of(centre: TrainingResult, runs: Iterable[TrainingResult], test_rows: int) -> Envelope:
+def envelope_of(centre: TrainingResult, runs: Iterable[TrainingResult]) -> Envelope:
     """Return the envelope of runs with random errors around the float64 run, `centre`."""
-    runs = list(runs)
+    runs, right = list(runs), centre.evaluation
     return Envelope(
         losses=centre.losses,
         spread=np.max([departures(run.losses, centre.losses) for run in runs], axis=0),
+        params=centre.params,
         params_spread=np.max([relative_norms(run.params, centre.params) for run in runs], axis=0),
+        pass_spread=max(repeated(centre.start, centre.first_pass, run.first_pass) or 0.0 for run in runs),
+        evaluation=right,
+        outputs_spread=max(outputs_off(run.evaluation.outputs, right.outputs) for run in runs),
+        evaluation_loss_spread=max(float(departures(run.evaluation.loss, right.loss)) for run in runs),
         metric=centre.metric,
         metric_spread=max(float(departures(run.metric, centre.metric)) for run in runs),
-        test_rows=test_rows,
     )
+
+
+def outputs_off(candidate: Array, centre: Array) -> float:
+    """Return the largest |candidate - centre| of any output [rows, outputs], relative to their root mean square."""
+    off = float(np.max(departures(candidate, centre), initial=0.0))
+    if off == 0:
+        return 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        scale = float(np.sqrt(np.mean(np.square(centre))))
+    return off / max(scale, np.finfo(float).tiny) if np.isfinite(scale) else np.inf
 
 
 def departures(candidate: npt.ArrayLike, centre: npt.ArrayLike) -> Array:
@@ -91,7 +118,9 @@ def _relative(candidate: Array, centre: Array, floor: float) -> float:
 
 def save_envelope(path: Path, envelope: Envelope) -> None:
     """Write an envelope to a .npz file."""
-    np.savez(path, allow_pickle=False, **{name: np.asarray(value) for name, value in vars(envelope).items()})
+    others = {**named("params", envelope.params), **of_evaluation(envelope.evaluation)}
+    numbers = {name: np.asarray(value) for name, value in vars(envelope).items() if name not in NESTED}
+    save_arrays(path, numbers | others)
 
 
 def load_envelope(path: Path) -> Envelope:
@@ -100,8 +129,12 @@ def load_envelope(path: Path) -> Envelope:
         return Envelope(
             losses=arrays["losses"],
             spread=arrays["spread"],
+            params=params_named("params", arrays),
             params_spread=arrays["params_spread"],
+            pass_spread=float(arrays["pass_spread"]),
+            evaluation=evaluation_in(arrays),
+            outputs_spread=float(arrays["outputs_spread"]),
+            evaluation_loss_spread=float(arrays["evaluation_loss_spread"]),
             metric=float(arrays["metric"]),
             metric_spread=float(arrays["metric_spread"]),
-            test_rows=int(arrays["test_rows"]),
         )

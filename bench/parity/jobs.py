@@ -7,10 +7,13 @@ from pathlib import Path
 from backends.contract import Precision
 from bench.harness.job import find_data, placement_of, task_of
 from bench.harness.protocol import Done, JobRequest
+from bench.harness.workbench import Workbench
+from bench.parity.arrays import save_params, save_trace, save_training_result
 from bench.parity.envelope import save_envelope
-from bench.parity.rounding import surrounded
-from bench.parity.traces import params_after, save_params, save_trace, save_training_result, traces, training_results
-from bench.tasks.training import Training, make_training, reseeded
+from bench.parity.rounding import exact_result, rounded_result, surrounded
+from bench.parity.traces import params_after, traces, training_results
+from bench.tasks.seeding import repetition_seed
+from bench.tasks.training import Training, make_training, repetition, reseeded
 
 
 class ArraysRequest(JobRequest[Done], frozen=True, kw_only=True):
@@ -36,7 +39,7 @@ class ArraysRequest(JobRequest[Done], frozen=True, kw_only=True):
 class TraceRequest(ArraysRequest, frozen=True, kw_only=True):
     """A request for the gradient of the first batch, and losses and parameters of the first epochs."""
 
-    def answer(self) -> Done:
+    def answer(self, workbench: Workbench) -> Done:
         """Train the first epochs, in float64 for parity."""
         backend, trainings = self.backend.load(), self.trainings(self.job.row.precision)
         found = traces(backend, placement_of(self.job), list(trainings.values()), task_of(self.job).check_epochs)
@@ -48,7 +51,7 @@ class TraceRequest(ArraysRequest, frozen=True, kw_only=True):
 class TrainRequest(ArraysRequest, frozen=True, kw_only=True):
     """A request to train to the end, untimed."""
 
-    def answer(self) -> Done:
+    def answer(self, workbench: Workbench) -> Done:
         """Train all epochs."""
         backend, trainings = self.backend.load(), self.trainings(self.job.row.precision)
         found = training_results(backend, placement_of(self.job), list(trainings.values()))
@@ -57,12 +60,30 @@ class TrainRequest(ArraysRequest, frozen=True, kw_only=True):
         return Done()
 
 
+class RepetitionRequest(ArraysRequest, frozen=True, kw_only=True):
+    """A request for one of the runs that the envelope of a repetition consists of."""
+
+    repetition: int
+    draw: int | None  # which random errors, in the precision of the job; None for the run without them, in float64
+
+    def answer(self, workbench: Workbench) -> Done:
+        """Train the reference from the start of the repetition to the end."""
+        task = task_of(self.job)
+        precision: Precision = "float64" if self.draw is None else self.job.row.precision
+        plain = make_training(task, precision, find_data())
+        training = repetition(plain, task, precision, self.repetition)
+        seed = repetition_seed(task.seed, self.repetition)
+        result = exact_result(training) if self.draw is None else rounded_result(training, seed, self.draw)
+        save_training_result(self.file(seed), result)
+        return Done()
+
+
 class FollowRequest(ArraysRequest, frozen=True, kw_only=True):
     """A request for the parameters after some steps, for one seed."""
 
     steps: int
 
-    def answer(self) -> Done:
+    def answer(self, workbench: Workbench) -> Done:
         """Train `steps` steps."""
         backend, trainings = self.backend.load(), self.trainings(self.job.row.precision)
         ((seed, training),) = trainings.items()
@@ -75,7 +96,7 @@ class EnvelopeRequest(ArraysRequest, frozen=True, kw_only=True):
 
     epochs: int | None = None  # None for all
 
-    def answer(self) -> Done:
+    def answer(self, workbench: Workbench) -> Done:
         """Train the reference in float64, and with random errors of the size of the job's precision."""
         epochs = self.epochs or task_of(self.job).epochs
         centres, trainings = self.trainings("float64"), self.trainings(self.job.row.precision)

@@ -9,11 +9,13 @@ from typing import NamedTuple
 from backends.contract import Precision
 from backends.registry import REFERENCE
 from bench.harness.process import Worker
+from bench.parity.arrays import load_trace, load_training_result
 from bench.parity.cache import EnvelopeCache, cache_key
 from bench.parity.compute import Computer, NotComputed, reference_row
-from bench.parity.envelope import Envelope, load_envelope
-from bench.parity.jobs import EnvelopeRequest, TraceRequest
-from bench.parity.traces import Trace, load_trace
+from bench.parity.envelope import Envelope, envelope_of, load_envelope
+from bench.parity.jobs import EnvelopeRequest, RepetitionRequest, TraceRequest
+from bench.parity.rounding import RUNS
+from bench.parity.traces import Trace, TrainingResult
 from bench.records.schema import Row
 from bench.tasks.datasets.fetch import data_folders
 from bench.tasks.settings import settings as settings_of
@@ -39,6 +41,7 @@ class References:
         self.failures: dict[str, str] = {}  # why a task has no reference
         self._traces: dict[str, Trace] = {}
         self._envelopes: dict[tuple[str, Precision, int | None], Envelope] = {}
+        self._repetitions: dict[tuple[str, Precision, int], Envelope] = {}
         self._explaining = threading.Lock()
 
     def add_traces(self, tasks: Iterable[str]) -> None:
@@ -87,6 +90,32 @@ class References:
         """Return the float64 envelope of a task's trace, computed when first needed. Raises `NoReference`."""
         with self._explaining:  # several rows of a task may need it at the same time
             return self._envelope(task, "float64", self.computer.task(task).check_epochs, worker)
+
+    def repetition_envelope(self, row: Row, number: int) -> Envelope:
+        """Return the envelope of repetition `number` of a row's task in its precision, computed when first needed.
+
+        Its trainings are shared out over the cores. It is not kept on disk, because each run watches other repetitions.
+        Raises `NoReference`.
+        """
+        name = row.task, row.precision, number
+        if name not in self._repetitions:
+            self._repetitions[name] = self._repetition(*name)
+        return self._repetitions[name]
+
+    def _repetition(self, task: str, precision: Precision, number: int) -> Envelope:
+        job = self.computer.job(reference_row(task, precision))
+        draws = [None, *range(RUNS)]
+        cores = len(self.computer.setup.cores)
+
+        def train(draw: int | None, worker: Worker) -> tuple[int | None, TrainingResult]:
+            request = RepetitionRequest(job=job, backend=REFERENCE, repetition=number, draw=draw)
+            return draw, self.computer.array(request, worker, load_training_result)
+
+        try:
+            found = dict(self.computer.share_out([group for i in range(cores) if (group := draws[i::cores])], train))
+        except NotComputed as error:
+            raise NoReference(f"no envelope of repetition {number}: {error}") from error
+        return envelope_of(found.pop(None), found.values())
 
     def _add_trace(self, task: str, worker: Worker) -> None:
         row = reference_row(task, "float64")

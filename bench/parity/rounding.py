@@ -4,8 +4,9 @@ Monte Carlo arithmetic (Parker 1997, Monte Carlo Arithmetic: exploiting randomne
 random error of the size of its rounding error to each result, so that runs spread as different implementations do.
 Here errors are added where they matter: to the initial parameters; to the optimizer's settings; to the outputs that the
 loss is computed from, whose gradient is a difference of nearly equal numbers; and to the sums over inputs and over the
-batch, which frameworks add up in different orders. Without the errors at the loss, correct backends departed by up to
-40 times the spread; without those of the sums, by up to 18 times.
+batch, which frameworks add up in different orders; and to the powers of Adam's betas, which some keep as a running
+product. Without the errors at the loss, correct backends departed by up to 40 times the spread; without those of the
+sums, by up to 18 times.
 """
 
 from __future__ import annotations
@@ -28,16 +29,20 @@ RUNS = 5
 
 def surrounded(centre: Training, training: Training, seed: int) -> Envelope:
     """Return the envelope of `training`, in its own precision, around `centre`, the same training in float64."""
-    exact = ReferenceTrainer(centre.problem, arithmetic_of(centre.problem))
-    runs = [rounded_result(training, seed, number) for number in range(RUNS)]
-    return envelope_of(train_to_end(exact, centre), runs, len(centre.test.targets))
+    return envelope_of(exact_result(centre), [rounded_result(training, seed, number) for number in range(RUNS)])
+
+
+def exact_result(training: Training) -> TrainingResult:
+    """Return the result of a training as the reference computes it."""
+    return train_to_end(ReferenceTrainer(training.problem, arithmetic_of(training.problem)), training)
 
 
 def rounded_result(training: Training, seed: int, number: int) -> TrainingResult:
     """Return the result of a training with random errors; each `number` gives different errors."""
     rng = stream(seed, "rounding", number)
     training = nudged(training, rng)
-    return train_to_end(ReferenceTrainer(training.problem, blurred(arithmetic_of(training.problem), rng)), training)
+    arithmetic = blurred(arithmetic_of(training.problem), training.initial[0].weights.dtype, rng)
+    return train_to_end(ReferenceTrainer(training.problem, arithmetic), training)
 
 
 def nudged(training: Training, rng: np.random.Generator) -> Training:
@@ -59,12 +64,13 @@ def _nudged(part: Array, rng: np.random.Generator) -> Array:
     return np.where(np.isnan(towards), part, np.nextafter(part, towards))
 
 
-def blurred(plain: Arithmetic, rng: np.random.Generator) -> Arithmetic:
-    """Return the same operations with random errors from `rng`."""
+def blurred(plain: Arithmetic, dtype: np.dtype[Any], rng: np.random.Generator) -> Arithmetic:
+    """Return the same operations with random errors from `rng`, of the size of the rounding errors of `dtype`."""
     return Arithmetic(
         affine=blurred_affine(plain.affine, rng),
         layer_gradients=blurred_layer_gradients(plain.layer_gradients, rng),
         loss=blurred_loss(plain.loss, rng),
+        one_minus_power=blurred_power(plain.one_minus_power, np.finfo(dtype).eps, rng),
     )
 
 
@@ -132,6 +138,25 @@ def blurred_loss(
         return value, gradient
 
     return loss
+
+
+def blurred_power(
+    plain: Callable[[float, int], float], unit: float, rng: np.random.Generator
+) -> Callable[[float, int], float]:
+    """Return a function for 1 - beta^t with an error as large as that of beta^t as a running product.
+
+    Each multiplication rounds by up to half a unit in the last place, and its error stays in the product. Where beta^t
+    is near 1, what is left of the difference has a far larger relative error.
+    """
+    errors: dict[float, float] = {}  # relative, of beta^t, at the last step of each beta
+
+    def one_minus_power(beta: float, t: int) -> float:
+        exact = plain(beta, t)
+        before = errors.get(beta, 0.0) if t > 1 else 0.0
+        errors[beta] = before + rng.uniform(-unit, unit) / 2
+        return exact - (1 - exact) * errors[beta]
+
+    return one_minus_power
 
 
 def _of_a_sum(terms: float, unit: float) -> float:

@@ -1,4 +1,4 @@
-"""Trains for the parity check, untimed, and passes the results between processes in files.
+"""Trains for the parity check, untimed.
 
 Trainings that are passed together share their problem and differ in weights and order, so one trainer is enough.
 """
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from backends.contract import SGD, Array, Backend, LayerParams, Params, Placement, Trainer
+from backends.numpy_reference import LOSSES
 from bench.tasks.training import Training, evaluate
 
 
@@ -22,6 +22,15 @@ class Trace:
     gradient: Params  # of the first batch
     losses: Array  # of each step, before its update
     params: Params  # after these steps
+    evaluation: Evaluation  # after these steps
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model predicts for the evaluation rows."""
+
+    outputs: Array  # [rows, outputs]
+    loss: float  # of these outputs, in float64
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,10 @@ class TrainingResult:
 
     losses: Array  # [steps], before each update
     params: Params  # after the last step
+    evaluation: Evaluation
     metric: float
+    start: Params
+    first_pass: Params  # after the first pass
 
 
 def traces(backend: Backend, placement: Placement, trainings: Sequence[Training], epochs: int) -> Iterator[Trace]:
@@ -39,7 +51,7 @@ def traces(backend: Backend, placement: Placement, trainings: Sequence[Training]
     trainer = backend.open_trainer(trainings[0].problem, placement)
     for gradient, training in zip(gradients, trainings, strict=True):
         losses = _losses(trainer, training.initial, training.shortened(epochs).orders)
-        yield Trace(gradient, losses, trainer.params())
+        yield Trace(gradient, losses, trainer.params(), evaluated(trainer, training))
 
 
 def first_gradients(backend: Backend, placement: Placement, trainings: Sequence[Training]) -> list[Params]:
@@ -62,9 +74,20 @@ def training_results(backend: Backend, placement: Placement, trainings: Sequence
 
 def train_to_end(trainer: Trainer, training: Training) -> TrainingResult:
     """Train to the end; return the result."""
-    losses = _losses(trainer, training.initial, training.orders)
-    value = evaluate(training.metric, trainer.predict(training.test.inputs), training.test.targets)
-    return TrainingResult(losses, trainer.params(), value)
+    losses = [_losses(trainer, training.initial, training.orders[:1])]
+    first_pass = trainer.params()
+    losses += [trainer.train(order) for order in training.orders[1:]]
+    evaluation = evaluated(trainer, training)
+    value = evaluate(training.metric, evaluation.outputs, training.test.targets)
+    return TrainingResult(np.concatenate(losses), trainer.params(), evaluation, value, training.initial, first_pass)
+
+
+def evaluated(trainer: Trainer, training: Training) -> Evaluation:
+    """Return what a trainer predicts now for the evaluation rows."""
+    outputs = trainer.predict(training.test.inputs)
+    with np.errstate(over="ignore", invalid="ignore"):  # the outputs of a training that diverged
+        loss, _ = LOSSES[training.problem.loss](outputs.astype(np.float64), training.test.targets)
+    return Evaluation(outputs, loss)
 
 
 def params_after(backend: Backend, placement: Placement, training: Training, steps: int) -> Params:
@@ -83,54 +106,3 @@ def params_after(backend: Backend, placement: Placement, training: Training, ste
 def _losses(trainer: Trainer, initial: Params, orders: Iterable[Array]) -> Array:
     trainer.reset(initial)
     return np.concatenate([trainer.train(order) for order in orders])
-
-
-def save_trace(path: Path, trace: Trace) -> None:
-    """Write a trace to a .npz file."""
-    _save(path, {**_named("gradient", trace.gradient), **_named("params", trace.params), "losses": trace.losses})
-
-
-def load_trace(path: Path) -> Trace:
-    """Read a trace from a .npz file."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return Trace(_params("gradient", arrays), arrays["losses"], _params("params", arrays))
-
-
-def save_training_result(path: Path, result: TrainingResult) -> None:
-    """Write a training result to a .npz file."""
-    metric = np.array(result.metric)
-    _save(path, {**_named("params", result.params), "losses": result.losses, "metric": metric})
-
-
-def load_training_result(path: Path) -> TrainingResult:
-    """Read a training result from a .npz file."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return TrainingResult(arrays["losses"], _params("params", arrays), float(arrays["metric"]))
-
-
-def save_params(path: Path, params: Params) -> None:
-    """Write parameters to a .npz file."""
-    _save(path, _named("params", params))
-
-
-def load_params(path: Path) -> Params:
-    """Read parameters from a .npz file."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return _params("params", arrays)
-
-
-def _save(path: Path, arrays: dict[str, Array]) -> None:
-    np.savez(path, allow_pickle=False, **arrays)
-
-
-def _named(kind: str, params: Params) -> dict[str, Array]:
-    return {
-        f"{kind}.{number}.{name}": part for number, layer in enumerate(params) for name, part in layer._asdict().items()
-    }
-
-
-def _params(kind: str, arrays: np.lib.npyio.NpzFile) -> Params:
-    layers = sum(name.startswith(f"{kind}.") for name in arrays) // len(LayerParams._fields)
-    return tuple(
-        LayerParams(*(arrays[f"{kind}.{number}.{name}"] for name in LayerParams._fields)) for number in range(layers)
-    )

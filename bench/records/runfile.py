@@ -1,7 +1,7 @@
 """Read and write run files in the format JSON Lines.
 
-The first line is the header. Each further line is a record, a block or a parity result. Each line is on the disk before
-the next job starts.
+The first line is the header. Each further line is a record, the state of the machine in a round, or a parity result.
+The lines of a round are on the disk before the next one starts.
 """
 
 from __future__ import annotations

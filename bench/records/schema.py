@@ -37,17 +37,22 @@ class Job(Struct, frozen=True, kw_only=True):
 
     row: Row
     threads: int
-    block: int  # counted from 0; each block of a task runs every row once, in an order drawn for this block
+    block: int  # number of the round of the task, from 0; its rows run side by side, in orders drawn for this round
     settings: dict[str, Any] = {}  # task settings that were changed, by name
 
 
 class Steady(Struct, frozen=True, kw_only=True):
-    """Activity of a process's threads from the end of the first pass to the end of the last, without evaluation."""
+    """Activity of a process's threads in all its turns or, if it took none, in its first training.
+
+    Of a turn it covers what is timed and what is between the timed passes; of a first training what is from the end of
+    its first pass to the end of the last, without evaluation.
+    """
 
     window_s: float  # wall time of this period
     cpu_s: float  # CPU time of all threads
     vanished_cpu_s: float  # part of cpu_s, of threads that ended within this period
     waited_s: float | None  # time that threads were ready to run but had no core; None if not reported
+    helpers_cpu_s: float = 0.0  # CPU time of the processes that it has started, which is not part of cpu_s
 
 
 class Turns(Struct, frozen=True, kw_only=True):
@@ -60,6 +65,16 @@ class Turns(Struct, frozen=True, kw_only=True):
     passes: tuple[int, ...]  # complete passes; 0 if the process took no part
     wall_s: tuple[float, ...]  # sum of the times of these passes
     cpu_s: tuple[float, ...]  # CPU time of the process and its children during these passes
+    longest_s: tuple[float, ...] = ()  # the longest of these passes
+    reads: tuple[int, ...] = ()  # readings of the parameters: after each repetition, and at the end of the turn
+    read_s: tuple[float, ...] = ()  # sum of their times; they wait for unfinished work
+    took_s: tuple[float, ...] = ()  # the whole turn, warm-up and readings included, by the clock of the process
+    asked_s: tuple[float, ...] = ()  # from asking for the turn to the reply, by the clock of the parent process
+
+    @property
+    def passes_s(self) -> tuple[float, ...]:
+        """Mean time of a pass in each turn that the process took part in."""
+        return tuple(wall_s / passes for passes, wall_s in zip(self.passes, self.wall_s, strict=True) if passes)
 
 
 class Timing(Struct, frozen=True, kw_only=True):
@@ -84,6 +99,7 @@ class Timing(Struct, frozen=True, kw_only=True):
     peak_memory_bytes: int  # maximum resident set size of the process
     peak_device_memory_bytes: int | None  # GPU memory as reported by the framework; None on the CPU
     product_flops_per_s: float  # of the fastest large matrix product of this framework in this process
+    product_limit_flops_per_s: float | None = None  # what the processor's cores can reach; None if unknown
     turns: Turns | None = None  # None in files of schema 2, whose processes did not run side by side
 
     @property
@@ -93,8 +109,11 @@ class Timing(Struct, frozen=True, kw_only=True):
 
     @property
     def pass_s(self) -> float:
-        """The time of a pass of this process: the median of its steady passes, which one disturbed pass cannot move."""
-        return median(self.steady_s)
+        """The time of a pass of this process: the median of its turns, or of its steady passes if it took no turns.
+
+        One disturbed pass or turn cannot move it.
+        """
+        return median((self.turns and self.turns.passes_s) or self.steady_s)
 
     @property
     def phases_s(self) -> float:
@@ -114,6 +133,9 @@ class Quality(Struct, frozen=True, kw_only=True):
     # |w2 - w1| / |w1 - w0|: w0 the initial parameters, w1 and w2 those after the first pass and after its repetition.
     # None if w1 equals w0.
     repeated: float | None = None
+    # Largest difference of any output for the evaluation rows from the float64 forward pass of the same parameters, as
+    # a multiple of what rounding explains; None in files of earlier versions.
+    predicted: float | None = None
 
 
 class Resources(Struct, frozen=True, kw_only=True):
@@ -152,7 +174,7 @@ class CoreTimes(Struct, frozen=True, kw_only=True):
 
 
 class Block(Struct, frozen=True, kw_only=True, tag="block"):
-    """State of the machine during a block, in which each row of a task that needs more measurements runs once."""
+    """State of the machine during a round, in which each row of a task that needs more measurements runs once."""
 
     task: str
     block: int
@@ -180,6 +202,7 @@ class ParityResult(Struct, frozen=True, kw_only=True, tag="verdict"):
     parameters: float | None = None  # in float64 after training: maximum over weights and biases
     envelope: float | None = None  # of the timed run: maximum over its steps, as a multiple of what rounding explains
     metric: float | None = None  # of the timed run: its metric, as a multiple of what rounding explains
+    repetition: float | None = None  # of a later training from another start: as a multiple of what rounding explains
 
 
 class Machine(Struct, frozen=True, kw_only=True):
@@ -201,11 +224,11 @@ class Goal(Struct, frozen=True, kw_only=True):
         int | None
     )  # processes per row; None: until each row's comparison with the fastest is decided, or time is up
     effect: float  # detectable difference: 0.05 for 5 %; smaller differences count as equal
-    time_s: float  # time limit: no block starts that would exceed it; not used with a number of workers
+    time_s: float  # time limit: no round starts that would exceed it; not used with a number of workers
 
 
 class Header(Struct, frozen=True, kw_only=True, tag="header"):
-    """The first line of a run file. The order of rows in a block follows from rows, schedule seed and block number."""
+    """The first line of a run file. The order of rows in a round follows from rows, schedule seed and its number."""
 
     schema: int = SCHEMA
     created: str  # UTC

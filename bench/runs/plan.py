@@ -19,6 +19,7 @@ from bench.tasks.settings import override, settings
 EFFECT = 0.05  # the smallest difference that matters
 TIME_S = 20 * 60.0
 MAX_MINUTES = 10**6
+OCTAVES = 20  # a process does not repeat a training a million times
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,21 +39,44 @@ class Plan:
         names = dict.fromkeys(row.task for row in self.rows)
         return {name: tuple(row for row in self.rows if row.task == name) for name in names}
 
+    def watched(self, task: str) -> tuple[int, ...]:
+        """Return the repetitions of a task that may be checked."""
+        return watched_repetitions(self.seed, task)
+
     def job(self, row: Row, block: int) -> Job:
-        """Return the job of a row in a block."""
+        """Return the job of a row in a round."""
         return Job(row=row, threads=self.threads, block=block, settings=dict(self.settings))
 
 
-def block_order(rows: Sequence[Row], *, seed: int, block: int) -> tuple[Row, ...]:
-    """Return the rows of one task in the order in which a block runs them: a new random order for each block.
+def round_order(rows: Sequence[Row], *, seed: int, block: int) -> tuple[Row, ...]:
+    """Return the rows of one task in the order in which round `block` begins them: a new random order for each round.
 
-    Rows that are compared run close together in time, and no row is always the first. The order depends only on the
-    seed, the block and `rows`, so it is the same for the others when some rows are skipped in the block.
+    The order depends only on the seed, the round and `rows`, so it is the same for the others when some rows are
+    skipped in the round.
     """
+    return _drawn(rows, seed, block)
+
+
+def turn_order(rows: Sequence[Row], *, seed: int, block: int, turn: int) -> tuple[Row, ...]:
+    """Return the rows of one task in the order in which they train in a turn of round `block`: new for each turn."""
+    return _drawn(rows, seed, block, 1 + turn)  # 0 would be drawn as the order of the round is
+
+
+def _drawn(rows: Sequence[Row], seed: int, *numbers: int) -> tuple[Row, ...]:
     if not rows:
         return ()
-    rng = np.random.default_rng([seed, crc32(rows[0].task.encode()), block])
+    rng = np.random.default_rng([seed, crc32(rows[0].task.encode()), *numbers])
     return tuple(rows[i] for i in rng.permutation(len(rows)))
+
+
+def watched_repetitions(seed: int, task: str) -> tuple[int, ...]:
+    """Return the numbers of the repetitions that may be checked: one drawn in each octave 1, 2-3, 4-7, ...
+
+    The last one that a process has completed is checked. So slow rows, which repeat a training three times, have one,
+    and fast ones, which repeat it a thousand times, have a late one. No backend can know which.
+    """
+    rng = np.random.default_rng([seed, crc32(task.encode()), crc32(b"watched")])
+    return tuple(int(rng.integers(2**octave, 2 ** (octave + 1))) for octave in range(OCTAVES))
 
 
 def resolved(rows: Iterable[Row], changes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

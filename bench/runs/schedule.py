@@ -1,16 +1,28 @@
-"""Times rows in interleaved blocks, until the stopping rule or the time limit ends it."""
+"""Times rows in live rounds, until the stopping rule or the time limit ends it.
+
+In a round, one process of each row trains once, one after the other; then all of them take short turns, side by side.
+The noise of a machine lasts seconds, so turns that lie side by side are hit alike and their ratio is hardly disturbed.
+"""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bench.analysis.stopping import still_open
 from bench.events import JobListener
 from bench.harness.executor import Executor
+from bench.harness.live import Live, Sample
 from bench.records.schema import Block, CoreTimes, Record, Row
-from bench.runs.plan import Plan, block_order
+from bench.runs.plan import Plan, round_order, turn_order
+from bench.runs.sharing import fastest, side_by_side, space_of, usable
+
+# A round of n turns costs S + n T: starting its processes, and one turn of each. The ratio of two rows in it has the
+# variance p + w / n: what differs between processes, and between turns. With turns that take as long as the start,
+# n = S / T, cost times variance is 2 (S p + T w). It is above S p + T w for every n, so this costs at most twice the
+# time of the best number of turns, whatever p and w are.
+MIN_TURNS = 5  # so that one disturbed turn cannot move a median, where a turn takes seconds
+MAX_TURNS = 40  # more do not help: by then the difference between processes is larger than what turns leave
 
 
 @dataclass
@@ -20,69 +32,87 @@ class Progress:
     plan: Plan
     records: list[Record]
     begun_s: float
-    took_s: dict[str, float] = field(default_factory=dict)  # duration of the last block of each task
+    took_s: dict[str, float] = field(default_factory=dict)  # duration of the last round of each task
+    rounds: dict[str, int] = field(default_factory=dict)  # number of the next round of each task
 
-    def has(self, row: Row, block: int) -> bool:
-        """Return whether a sample exists already, from a run that is resumed."""
-        return any(record.job.row == row and record.job.block == block for record in self.records)
+    def __post_init__(self) -> None:
+        """A run that is resumed goes on with a new round: processes of two times cannot be side by side."""
+        for task in self.plan.tasks:
+            numbers = [record.job.block for record in self.of(task) if record.status == "ok"]
+            self.rounds[task] = 1 + max(numbers, default=-1)
+
+    def of(self, task: str) -> list[Record]:
+        """Return the records of a task."""
+        return [record for record in self.records if record.job.row.task == task]
 
     def fits(self, task: str, now_s: float) -> bool:
-        """Return whether another block of a task, as long as its last one, would end in time; the first always does."""
+        """Return whether another round of a task, as long as its last one, would end in time; the first always does."""
         if self.plan.goal.workers is not None or task not in self.took_s:
             return True
         return now_s - self.begun_s + self.took_s[task] <= self.plan.goal.time_s
 
-    def label(self, block: int, now_s: float) -> str:
-        """Return, for people, the number of the block and how much of the time has passed."""
+    def due(self, task: str, executor: Executor, unranked: Collection[Row]) -> tuple[Row, ...]:
+        """Return the rows of a task that run in its next round, in their order; none if the task has told enough."""
+        rows, number, records = self.plan.tasks[task], self.rounds[task], self.of(task)
+        wanted = still_open(rows, self.plan.goal, records, number, unranked)
+        if not wanted:
+            return ()
+        best = fastest(records, unranked)
+        order = round_order(rows, seed=self.plan.seed, block=number)
+        together = [row for row in order if row in wanted or row == best]
+        spaces = {row: space_of(row, self.plan.settings, records) for row in together}
+        free = usable({"cpu": executor.free_memory_bytes("cpu"), "gpu": executor.free_memory_bytes("gpu")})
+        return side_by_side(together, best, records, spaces, free)
+
+    def label(self, tasks: Iterable[str], now_s: float) -> str:
+        """Return, for people, the number of the round and how much of the time has passed."""
+        number = 1 + min(self.rounds[task] for task in tasks)
         if self.plan.goal.workers is not None:
-            return f"block {block + 1} of {self.plan.goal.workers}"
-        return f"block {block + 1}, {(now_s - self.begun_s) / 60:.0f} of {self.plan.goal.time_s / 60:g} min"
+            return f"round {number} of {max(number, self.plan.goal.workers)}"
+        return f"round {number}, {(now_s - self.begun_s) / 60:.0f} of {self.plan.goal.time_s / 60:g} min"
 
 
-def run_blocks(
+def run_rounds(
     plan: Plan,
     executor: Executor,
     listener: JobListener,
     earlier: Iterable[Record] = (),
     unranked: Callable[[], Collection[Row]] = tuple,
-) -> Iterator[Record | Block]:
-    """Yield the record of each sample and, after each block, the state of the machine during it.
+) -> Iterator[Sample | Block]:
+    """Yield the samples of each round and, after them, the state of the machine during it.
 
     `earlier` are the good records of the same plan, from a run that is resumed. `unranked` returns the rows that are
     not ranked: no other row is compared with them.
     """
     progress = Progress(plan, list(earlier), executor.clock())
-    for number in itertools.count():
-        rows = still_open(plan.rows, plan.goal, progress.records, number, unranked())
-        owed = {row for row in rows if not progress.has(row, number)}
+    while True:
         fitting = [task for task in plan.tasks if progress.fits(task, executor.clock())]
-        if not any(row.task in fitting for row in rows):
+        due = {task: rows for task in fitting if (rows := progress.due(task, executor, unranked()))}
+        if not due:
             return
-        listener.stage(progress.label(number, executor.clock()), sum(row.task in fitting for row in owed))
-        for task in fitting:
-            order = block_order(plan.tasks[task], seed=plan.seed, block=number)
-            contenders = [row for row in order if row in owed]
-            if contenders and progress.fits(task, executor.clock()):
-                yield from _block(task, number, contenders, progress, executor, listener)
+        listener.stage(
+            progress.label(due, executor.clock()), sum(len(rows) + 1 for rows in due.values())
+        )  # 1: its turns
+        for task, rows in due.items():
+            if progress.fits(task, executor.clock()):
+                yield from _round(task, rows, progress, executor, listener)
 
 
-def _block(
-    task: str, number: int, rows: list[Row], progress: Progress, executor: Executor, listener: JobListener
-) -> Iterator[Record | Block]:
+def _round(
+    task: str, rows: tuple[Row, ...], progress: Progress, executor: Executor, listener: JobListener
+) -> Iterator[Sample | Block]:
+    number = progress.rounds[task]
     begun_s = executor.clock()
     before, cores_before = executor.calibrate(), executor.core_times()
     working_s = executor.clock()
-    for row in rows:
-        label = f"{row} #{number + 1}"
-        listener.begins(label)
-        record = executor.time_job(progress.plan.job(row, number))
-        listener.ended(label, record.status)
-        progress.records.append(record)
-        yield record
+    samples = _live(task, rows, progress.plan, number, executor, listener)
     wall_s = executor.clock() - working_s
     cores_after, after = executor.core_times(), executor.calibrate()
     progress.took_s[task] = executor.clock() - begun_s
+    progress.rounds[task] += 1
+    progress.records += [sample.record for sample in samples]
     foreign, stolen = _others(cores_before, cores_after, wall_s)
+    yield from samples
     yield Block(
         task=task,
         block=number,
@@ -92,6 +122,40 @@ def _block(
         foreign_cores=foreign,
         stolen_cores=stolen,
     )
+
+
+def _live(
+    task: str, rows: tuple[Row, ...], plan: Plan, number: int, executor: Executor, listener: JobListener
+) -> list[Sample]:
+    """Let the processes of a round train and take their turns; return what they leave, when they are gone."""
+    begun_s = executor.clock()
+    lives: dict[Row, Live] = {}
+    with executor.round() as processes:
+        for row in rows:
+            listener.begins(f"{row} #{number + 1}")
+            lives[row] = processes.begin(plan.job(row, number), plan.watched(task))
+            listener.ended(f"{row} #{number + 1}", lives[row].record.status)
+        alive = {row: live for row, live in lives.items() if live.record.status == "ok"}
+        listener.begins(f"{task} turns #{number + 1}")
+        _take_turns(alive, plan, number, executor, executor.clock() - begun_s)
+        samples = [live.finish() for live in lives.values()]
+        outcomes = [live.record.status for live in alive.values()]
+        listener.ended(f"{task} turns #{number + 1}", next((each for each in outcomes if each != "ok"), "ok"))
+        return samples
+
+
+def _take_turns(lives: Mapping[Row, Live], plan: Plan, number: int, executor: Executor, lasting_s: float) -> None:
+    """Let the rows take turns for about `lasting_s` seconds: between `MIN_TURNS` and `MAX_TURNS` each."""
+    if not lives:
+        return
+    begun_s = executor.clock()
+    everyone = plan.tasks[next(iter(lives)).task]
+    for turn in range(MAX_TURNS):
+        if turn >= MIN_TURNS and executor.clock() - begun_s >= lasting_s:
+            return
+        for row in turn_order(everyone, seed=plan.seed, block=number, turn=turn):
+            if row in lives:
+                lives[row].turn(turn)
 
 
 def _others(before: CoreTimes | None, after: CoreTimes | None, wall_s: float) -> tuple[float | None, float | None]:

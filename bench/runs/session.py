@@ -6,7 +6,7 @@ import itertools
 import os
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from bench.machine.host import free_memory_bytes, this_machine
 from bench.machine.variables import settings_of_frameworks
 from bench.records.provenance import commit, differences, utc_now, versions
 from bench.records.runfile import Run, RunFile, read_run
-from bench.records.schema import Header, Record, Row
+from bench.records.schema import Header, ParityResult, Record, Row
 from bench.runs.plan import Plan, resolved
 from bench.runs.runner import run_plan
 from bench.runs.selection import require_row
@@ -38,6 +38,7 @@ class BegunRun:
     setup: WorkerSetup
     run_file: RunFile
     earlier: tuple[Record, ...] = ()
+    verdicts: Mapping[Row, ParityResult] = field(default_factory=dict)  # of a run that is resumed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +104,7 @@ def resume(
         run_file = RunFile.resume(earlier)
     except OSError as error:
         raise UserError(f"cannot write {earlier.path}: {error.strerror}") from error
-    return BegunRun(plan=plan, setup=setup, run_file=run_file, earlier=earlier.last_records)
+    return BegunRun(plan=plan, setup=setup, run_file=run_file, earlier=earlier.last_records, verdicts=earlier.parity)
 
 
 def carry_out(begun: BegunRun, listener: Listener) -> FinishedRun:
@@ -112,7 +113,7 @@ def carry_out(begun: BegunRun, listener: Listener) -> FinishedRun:
     good = [record for record in begun.earlier if record.status == "ok"]
     with begun.run_file:
         try:
-            run_plan(begun.plan, begun.setup, listener, begun.run_file.append, good)
+            run_plan(begun.plan, begun.setup, listener, begun.run_file.append, good, begun.verdicts)
         except KeyboardInterrupt:
             interrupted = True
     return FinishedRun(run=read_run(begun.run_file.path), interrupted=interrupted)

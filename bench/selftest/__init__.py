@@ -52,4 +52,28 @@ FAULTY = Entry(
     distributions=("numpy",),
     install="",
 )
-HIDDEN = {entry.name: entry for entry in (SELFTEST, FAULTY)}
+CHEATING = Entry(
+    name="cheating",
+    module="bench.selftest.cheating",
+    modes=(
+        "skips_later",
+        "remembers",
+        "trains_in_reset",
+        "waits_first",
+        "ends_early_later",
+        "every_twentieth_later",
+        "last_layer_later",
+        "half_precision_later",
+        "keeps_state",
+        "params_averaged",
+        "predicts_averaged",
+        "predicts_half",
+        "product_at_once",
+        "patched_clock",
+        "child_works",
+    ),
+    framework="numpy",
+    distributions=("numpy",),
+    install="",
+)
+HIDDEN = {entry.name: entry for entry in (SELFTEST, FAULTY, CHEATING)}

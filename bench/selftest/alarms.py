@@ -16,11 +16,12 @@ from bench.events import Listener
 from bench.harness.availability import fetch_data, unavailable
 from bench.harness.process import Worker
 from bench.harness.setup import WorkerSetup
+from bench.parity.arrays import load_trace, load_training_result
 from bench.parity.compute import Computer, NotComputed, reference_row
 from bench.parity.envelope import Envelope, load_envelope
 from bench.parity.jobs import ArraysRequest, EnvelopeRequest, TraceRequest, TrainRequest
-from bench.parity.tiers import compare_timed_losses, compare_timed_metric, compare_traces, first_fault
-from bench.parity.traces import Trace, TrainingResult, load_trace, load_training_result
+from bench.parity.tiers import compare_repetition, compare_timed_metric, compare_traces, first_fault
+from bench.parity.traces import Trace, TrainingResult
 from bench.records.schema import Row
 from bench.tasks.names import find_task
 
@@ -107,18 +108,19 @@ class Trials:
             exact, epochs = reference_row(self.task, "float64"), find_task(self.task).check_epochs
             return self._arrays(EnvelopeRequest, exact, (seed,), load_envelope, worker, epochs=epochs)[seed]
 
-        gradient, losses, params = compare_traces(candidate, right, explain)
-        early = compare_timed_losses(timed.losses.astype(float), row.precision, envelope)
+        of_trace = compare_traces(candidate, right, explain)
+        outputs = timed.evaluation.outputs
+        early = compare_repetition(timed.losses, timed.params, outputs, row.precision, envelope)
         metric = compare_timed_metric(find_task(self.task).metric, timed.metric, row.precision, envelope)
         return Trial(
             row=row,
             seed=seed,
-            gradient=gradient.size,
-            losses=losses.size,
-            parameters=params.size,
+            gradient=of_trace.gradient.size,
+            losses=of_trace.losses.size,
+            parameters=of_trace.params.size,
             envelope=early.size,
             metric=metric.size,
-            reason=first_fault((gradient, losses, params, early, metric)),
+            reason=first_fault((*of_trace, early, metric)),
         )
 
     def _arrays(

@@ -10,18 +10,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import msgspec
-
 from bench.analysis.comparison import Times, log_times
 from bench.analysis.flags import flags_of
 from bench.events import JobListener, SilentListener
 from bench.harness.executor import ProcessExecutor
+from bench.harness.live import ProcessLive, Sample
+from bench.harness.process import Worker
 from bench.harness.setup import WorkerSetup
 from bench.records.schema import Goal, Job, Record, Row
 from bench.runs.plan import EFFECT, Plan
-from bench.runs.schedule import run_blocks
+from bench.runs.schedule import run_rounds
 from bench.selftest import HIDDEN, SELFTEST
-from bench.selftest.by_hand import ByHandRequest
+from bench.selftest.by_hand import ByHandRequest, ByHandTurnRequest
 from bench.selftest.claims import (
     FAULTS,
     OVERHEAD,
@@ -37,24 +37,19 @@ TASK = "mlp_regression"  # some twenty passes of as many milliseconds in each pr
 
 
 class OverheadExecutor(ProcessExecutor):
-    """Times the no-op with the harness, including all its work between passes, or with the simple loop."""
+    """Times the no-op with the harness, or with the simple loop."""
 
-    def time_job(self, job: Job) -> Record:
-        """Time a job; its passes are replaced by the mean over everything from the first pass's end to the last's."""
-        if job.row.mode == "by_hand":
-            return self.run(ByHandRequest(job=job, backend=self.setup.backends[job.row.backend]))
-        record = super().time_job(job)
-        if record.timing is None:
-            return record
-        passes = len(record.timing.passes_s) - 1
-        each_s = record.timing.steady.window_s / passes
-        timing = msgspec.structs.replace(record.timing, passes_s=(record.timing.passes_s[0], *[each_s] * passes))
-        return msgspec.structs.replace(record, timing=timing)
+    def live(self, job: Job, watched: tuple[int, ...], worker: Worker, scratch: Path) -> ProcessLive:
+        """Return a process that is to run a job."""
+        if job.row.mode != "by_hand":
+            return super().live(job, watched, worker, scratch)
+        request = ByHandRequest(job=job, backend=self.setup.backends[job.row.backend], watched=watched)
+        return ProcessLive(request, worker, scratch, self.setup.time_limit_s, ByHandTurnRequest)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How long each part of a self-test may take samples; one block there always is."""
+    """How long each part of a self-test may take samples; one round there always is."""
 
     repetition_s: float = 90.0
     overhead_s: float = 300.0
@@ -118,7 +113,7 @@ def plan(setup: WorkerSetup, modes: tuple[str, ...], goal: Goal, seed: int) -> P
 
 def take(plan: Plan, executor: ProcessExecutor) -> list[Record]:
     """Return the records of a plan."""
-    return [line for line in run_blocks(plan, executor, SilentListener()) if isinstance(line, Record)]
+    return [line.record for line in run_rounds(plan, executor, SilentListener()) if isinstance(line, Sample)]
 
 
 def times_of(plan: Plan, records: list[Record]) -> Times:

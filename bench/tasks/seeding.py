@@ -10,12 +10,23 @@ import numpy as np
 from backends.contract import Array, Layer, LayerParams, Params
 from bench.tasks.definition import Start
 
-Purpose = Literal["data", "weights", "order", "rounding"]
+Purpose = Literal["data", "weights", "order", "rounding", "repetition"]
+SEEDS = 2**31  # more than any run has repetitions, so that hardly two are alike
 
 
 def stream(seed: int, purpose: Purpose, index: int = 0) -> np.random.Generator:
     """Return a generator that is independent of the generators of other seeds, purposes and indices."""
     return np.random.default_rng([seed, crc32(purpose.encode()), index])
+
+
+def repetition_seed(seed: int, number: int) -> int:
+    """Return the seed of the weights and batch orders of repetition `number` of a task whose own seed is `seed`.
+
+    The repetitions 1, 2, ... are the trainings after the first one. Each has another start and another order, the same
+    for every backend, so that nothing can be remembered from one training to the next. Number 0 is the first training,
+    which has the task's own seed.
+    """
+    return seed if number == 0 else int(stream(seed, "repetition", number).integers(SEEDS))
 
 
 def initial_params(layers: tuple[Layer, ...], start: Start, seed: int) -> Params:

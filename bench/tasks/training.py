@@ -10,7 +10,7 @@ import numpy as np
 from backends.contract import Array, Inputs, LayerParams, Params, Precision, Problem, WordCounts
 from bench.tasks.datasets.base import Find, Split
 from bench.tasks.definition import Metric, Task
-from bench.tasks.seeding import epoch_order, full_order, initial_params, stream
+from bench.tasks.seeding import epoch_order, full_order, initial_params, repetition_seed, stream
 from bench.tasks.settings import BadSetting
 
 
@@ -60,6 +60,16 @@ def make_training(task: Task, precision: Precision, find: Find) -> Training:
 def reseeded(training: Training, task: Task, precision: Precision, seed: int) -> Training:
     """Return a training on the same rows with initial weights and batch orders of another seed."""
     return _started(task, training.problem, precision, seed, training.test, training.truth)
+
+
+def repetition(training: Training, task: Task, precision: Precision, number: int) -> Training:
+    """Return repetition `number` of a task's `training`: the same rows, another start and, in batches, another order.
+
+    A task whose start is fixed is repeated from Gaussian starts: from its own it would be the same training each time.
+    """
+    if task.model.start == "one_zero":
+        task = replace(task, model=replace(task.model, start="gaussian"))
+    return reseeded(training, task, precision, repetition_seed(task.seed, number))
 
 
 def _started(

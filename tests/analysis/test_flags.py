@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from support import a_record, a_row, a_timing
 
 from bench.analysis.flags import (
+    TURN_FLOOR_S,
     Flag,
     ProcessTimes,
     achieved_share,
@@ -18,14 +19,18 @@ from bench.analysis.flags import (
     escaped,
     flags,
     flags_of,
+    helped,
+    impossible,
+    other_clock,
     product_bounds,
     recompiling,
+    remembering,
     too_fast,
     unaccounted,
     uncounted,
     unfinished,
 )
-from bench.records.schema import Job, Record, Resources, Row, Steady
+from bench.records.schema import Job, Record, Resources, Row, Steady, Turns
 
 ROW, OTHER = a_row("linear_fit"), a_row("linear_fit", "torch", "eager")
 USUAL_S = (8.0, *(0.25,) * 6)  # the first pass compiles; then there are enough to see a drift
@@ -35,6 +40,20 @@ def sample(*passes_s: float, cores: int = 2, bound: float = 1e11, **timing: Any)
     """Return a process that had two cores granted."""
     resources = Resources(cores=cores, dtype="float32", framework="1.0")
     return ProcessTimes(a_timing(*(passes_s or USUAL_S), **timing), resources, 2, bound)
+
+
+def some_turns(pass_s: float, asked_s: float = 0.3, reads: int = 1, read_s: float = 1e-5) -> Turns:
+    """Return five turns of one pass, each of which took 0.3 s in all."""
+    turns = 5
+    return Turns(
+        passes=(1,) * turns,
+        wall_s=(pass_s,) * turns,
+        cpu_s=(pass_s,) * turns,
+        reads=(reads,) * turns,
+        read_s=(read_s,) * turns,
+        took_s=(0.3,) * turns,
+        asked_s=(asked_s,) * turns,
+    )
 
 
 def used(cpu_s: float, waited_s: float | None = 0.0, vanished_s: float = 0.0, window_s: float = 1.0) -> Steady:
@@ -73,6 +92,34 @@ VIOLATIONS = {
             unfair=True,
         ),
     ),
+    "helped": (
+        sample(steady=Steady(window_s=1.0, cpu_s=0.75, vanished_cpu_s=0.0, waited_s=0.0, helpers_cpu_s=0.25)),
+        3,
+        Flag("processes that it has started used 25% of its CPU time", unfair=True),
+    ),
+    "impossible product": (
+        sample(product_flops_per_s=1e12, product_limit_flops_per_s=5e11),
+        3,
+        Flag("its matrix product was 2 times as fast as the processor can be: it was not computed", unfair=True),
+    ),
+    "remembering": (
+        sample(8.0, 0.25, 0.25, 0.25, 0.025, turns=some_turns(0.25)),
+        3,
+        Flag(
+            "a pass repeated from its start took 10% of one from a new start: it remembers, or works in reset",
+            unfair=True,
+        ),
+    ),
+    "slower clock": (
+        sample(*USUAL_S, turns=some_turns(0.25, asked_s=0.3 + 0.01 + TURN_FLOOR_S)),
+        3,
+        Flag("its clock runs 3% slower than that of the run", unfair=True),
+    ),
+    "faster clock": (
+        sample(*USUAL_S, turns=some_turns(0.25, asked_s=0.3 - 0.01 - TURN_FLOOR_S)),
+        3,
+        Flag("its clock runs 3% faster than that of the run", unfair=True),
+    ),
     "slower and slower": (
         sample(8.0, 0.25, 0.25, 0.25, 0.375, 0.375, 0.375),
         4,
@@ -91,12 +138,12 @@ VIOLATIONS = {
     "time in no phase": (
         sample(wall_s=2 * a_timing(*USUAL_S).phases_s),
         3,
-        Flag("50% of the wall time is in no phase", unfair=False),
+        Flag("50% of the wall time is in no phase", unfair=True),
     ),
     "time in two phases": (
         sample(wall_s=a_timing(*USUAL_S).phases_s / 2),
         3,
-        Flag("the phases are 100% longer than the wall time", unfair=False),
+        Flag("the phases are 100% longer than the wall time", unfair=True),
     ),
 }
 
@@ -119,14 +166,15 @@ def test_a_violation_raises_its_own_flag_alone_and_tells_its_size(name: str) -> 
 def test_disturbed_processes_accuse_nobody_until_they_are_most(name: str) -> None:
     violating, needed, flag = VIOLATIONS[name]
     first_s, last_s = (0.25, 0.2578125) if name == "faster and faster" else (0.2578125, 0.25)
-    calm = sample(8.0, *(first_s,) * 3, *(last_s,) * 3)  # 3 %, and the other way
+    also = {"product_limit_flops_per_s": 1e12, "turns": violating.timing.turns and some_turns(0.25)}
+    calm = sample(8.0, *(first_s,) * 3, *(last_s,) * 3, **also)  # 3 %, and the other way
     assert flags([violating] * (needed - 1) + [calm] * (6 - needed)) == ()
     raised = flags([calm] * (5 - needed) + [violating] * needed)
     assert raised == (Flag(flag.sentence.format(needed), flag.unfair),)
 
 
 def test_several_violations_are_all_told_the_unfair_ones_first() -> None:
-    both = sample(read_s=(1.0,) * 7, wall_s=100.0)
+    both = sample(read_s=(1.0,) * 7, steady=used(2.0, 0.0, 0.5))
     assert [flag.unfair for flag in flags([both])] == [True, False]
 
 
@@ -156,6 +204,26 @@ LIMITS: dict[str, tuple[Callable[[Sequence[ProcessTimes]], str], dict[str, Any],
         too_fast,
         {"flops_per_pass": 102, "bound": 100.0},
         {"flops_per_pass": 103, "bound": 100.0},
+    ),
+    "a tenth of the CPU time by other processes": (
+        helped,
+        {"steady": Steady(window_s=1.0, cpu_s=0.9, vanished_cpu_s=0.0, waited_s=0.0, helpers_cpu_s=0.1)},
+        {"steady": Steady(window_s=1.0, cpu_s=0.89, vanished_cpu_s=0.0, waited_s=0.0, helpers_cpu_s=0.11)},
+    ),
+    "as fast as the processor can be": (
+        impossible,
+        {"product_flops_per_s": 1e12, "product_limit_flops_per_s": 1e12},
+        {"product_flops_per_s": 1e12 * JUST_OVER, "product_limit_flops_per_s": 1e12},
+    ),
+    "a quarter of a pass from a new start": (
+        remembering,
+        {"turns": some_turns(4.0)},
+        {"turns": some_turns(4.001)},
+    ),
+    "1 % of a turn, and what a request takes": (
+        other_clock,
+        {"turns": some_turns(1.0, asked_s=0.3 + 0.0029 + TURN_FLOOR_S)},
+        {"turns": some_turns(1.0, asked_s=0.3 + 0.0031 + TURN_FLOOR_S)},
     ),
     "1 % of a long wall time": (
         unaccounted,
@@ -199,7 +267,20 @@ def test_a_reading_that_is_slow_at_any_time_is_no_unfinished_work() -> None:
 
 
 def test_a_few_slow_readings_are_no_unfinished_work() -> None:
-    assert unfinished([sample(read_s=(0.5, 0.5, 1e-5, 0.5, 0.5), reread_s=(1e-5,) * 3)]) == ""
+    assert unfinished([sample(read_s=(1e-5, 1e-5, 0.5, 1e-5, 1e-5), reread_s=(1e-5,) * 3)]) == ""
+
+
+@pytest.mark.parametrize("read_s", [(1e-5, 0.25), (1e-5, *(0.25,) * 6), (1e-5, 0.25) * 5, (1e-5, 1e-5, 0.25) * 4])
+def test_who_waits_after_some_passes_only_does_not_wait(read_s: tuple[float, ...]) -> None:
+    late = sample(8.0, *(1.0,) * 6, read_s=read_s, reread_s=(0.0,) * 3)
+    assert unfinished([late]) == "does not wait: 25% of a pass was left to do when train returned"
+
+
+def test_readings_in_turns_count_as_well() -> None:
+    late = sample(8.0, 1.0, read_s=(1e-5, 1e-5), reread_s=(0.0,) * 3, turns=some_turns(1.0, reads=2, read_s=0.5))
+    assert unfinished([late]) == "does not wait: 25% of a pass was left to do when train returned"
+    unread = sample(8.0, 1.0, read_s=(1e-5, 1e-5), reread_s=(0.0,) * 3, turns=some_turns(1.0, reads=0, read_s=0.0))
+    assert unfinished([unread]) == ""
 
 
 def test_a_few_slow_rereadings_excuse_no_unfinished_work() -> None:
@@ -277,6 +358,43 @@ def test_the_bound_is_the_fastest_product_of_each_device_and_precision() -> None
         a_record(a_row("linear_fit", precision="float64", device="gpu"), status="failed"),
     ]
     assert product_bounds(records) == {("cpu", "float32"): 2e11, ("gpu", "float32"): 9e13, ("cpu", "float64"): 8e10}
+
+
+def test_the_product_of_a_guest_or_another_package_raises_no_bound() -> None:
+    def product(backend: str, flops_per_s: float) -> Record:
+        return a_record(a_row("linear_fit", backend), timing={"product_flops_per_s": flops_per_s})
+
+    others = [product("sklearn", 3e11), product("keras-jax", 4e11), product("pocketgrad", 5e11)]
+    assert product_bounds([product("numpy", 1e11), *others]) == {("cpu", "float32"): 1e11}
+    assert product_bounds([*others, product("torch", 2e11)]) == {("cpu", "float32"): 2e11}
+    assert product_bounds(others) == {("cpu", "float32"): 5e11}
+
+
+def test_a_product_beyond_the_processor_counts_as_what_the_processor_can_reach() -> None:
+    timing = {"product_flops_per_s": 1e15, "product_limit_flops_per_s": 4e11}
+    assert product_bounds([a_record(ROW, timing=timing)]) == {("cpu", "float32"): 4e11}
+
+
+def test_where_the_processor_is_unknown_no_product_is_impossible() -> None:
+    assert impossible([sample(product_flops_per_s=1e20)]) == ""
+
+
+def test_processes_without_turns_have_no_clock_to_compare_and_nothing_to_remember() -> None:
+    unclocked = sample(turns=Turns(passes=(0,), wall_s=(0.0,), cpu_s=(0.0,)))
+    for each in (sample(), unclocked):
+        assert (other_clock([each]), remembering([each])) == ("", "")
+
+
+def test_some_late_replies_are_no_other_clock() -> None:
+    turns = some_turns(0.25)
+    disturbed = replace(turns, asked_s=(3.0, 3.0, 3.0, *turns.asked_s[3:]))
+    assert other_clock([sample(turns=disturbed)]) == ""
+
+
+def test_helpers_count_as_threads_and_cores() -> None:
+    steady = Steady(window_s=1.0, cpu_s=2.0, vanished_cpu_s=0.0, waited_s=0.0, helpers_cpu_s=2.0)
+    assert escaped([sample(steady=steady)]) == "kept 4.0 cores busy, 2 granted"
+    assert crowded([sample(steady=steady)]) == "4.0 threads at a time were ready to run, 2 granted"
 
 
 @pytest.mark.parametrize("faster", [{"device": "gpu"}, {"precision": "float64"}])

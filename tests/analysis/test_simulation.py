@@ -12,7 +12,7 @@ from statistics import median
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
-from synthetic import KINDS, Kind, MockExecutor, a_plan, records_of, rows_of
+from synthetic import KINDS, Kind, MockExecutor, a_plan, alone, records_of, rows_of
 
 from bench.analysis import stats
 from bench.analysis.comparison import Comparison, Comparisons, log_times
@@ -62,7 +62,9 @@ def test_pooling_passes_as_if_they_were_processes_would_tell_it_from_itself() ->
     for seed in range(200):
         executor = MockExecutor({A: 0.02, B: 0.02}, np.random.default_rng(seed), sd=0.02, within=0.01)
         records = records_of(a_plan(ROWS, seed=seed, workers=8), executor)
-        passes = {row: [p for r in records if r.job.row == row for p in np.log(r.timing.steady_s)] for row in ROWS}
+        passes = {
+            row: [p for r in records if r.job.row == row for p in np.log(r.timing.turns.passes_s)] for row in ROWS
+        }
         alarms += scipy_stats.ttest_ind(passes[A], passes[B]).pvalue < 0.05
         ours += compared(records).judged.verdict in ("faster", "slower")
     assert alarms / 200 > 0.23  # the least that measuring has been seen to go wrong so
@@ -83,7 +85,7 @@ def test_a_slowdown_of_five_percent_is_found_at_the_default_precision(kind: Kind
 def test_a_run_that_is_too_short_to_see_it_says_that_it_cannot_tell() -> None:
     for seed in range(40):
         rng = np.random.default_rng(seed)
-        executor = MockExecutor({A: 0.02, B: 0.0202}, rng, sd=0.2)
+        executor = MockExecutor({A: 0.02, B: 0.0202}, rng, sd=0.25)
         found = compared(records_of(a_plan(ROWS, seed=seed, workers=MIN_BLOCKS), executor))
         assert found.judged.detectable > 0.2
         assert found.judged.verdict != "equivalent"  # never the same for want of samples
@@ -163,7 +165,7 @@ def test_one_row_after_the_other_would_call_one_of_them_slower() -> None:
     alarms = 0
     for seed in range(200):
         plan, executor = a_plan(ROWS, seed=seed, workers=10), drifting(seed)
-        records = [executor.time_job(plan.job(row, block)) for row in ROWS for block in range(10)]
+        records = [alone(executor, plan.job(row, block)) for row in ROWS for block in range(10)]
         found = Comparisons(log_times(records), 0.02).compare(B, A)
         alarms += found.judged.verdict == "slower"
     assert alarms / 200 > 0.9

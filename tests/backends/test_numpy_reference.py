@@ -37,9 +37,11 @@ from backends.numpy_reference import (
     Arithmetic,
     ReferenceTrainer,
     adam,
+    affine,
     arithmetic_of,
     flat,
     forward,
+    layer_gradients,
     loss_and_gradients,
     one_minus_power,
     shaped,
@@ -51,6 +53,7 @@ ROWS, FEATURES, CLASSES = 7, 5, 3
 EXACT = Placement(mode="plain", device="cpu", precision="float64", threads=1)
 ALL = np.arange(ROWS, dtype=np.int32)
 ORDER = np.array([[6, 2, 0], [1, 5, 3], [4, 0, 6], [3, 3, 1]], np.int32)
+PLAIN = Arithmetic(affine, layer_gradients, LOSSES["mse"], one_minus_power)
 
 
 def word_counts() -> WordCounts:
@@ -204,7 +207,7 @@ def follow(optimizer: Optimizer, gradients: list[float], p: float) -> list[list[
     zeros = [np.zeros(2)] * optimizer.slots
     state, found = (np.array([p, 7.0]), *zeros), []
     for t, g in enumerate(gradients, start=1):
-        state = OPTIMIZERS[type(optimizer)](optimizer, t, np.array([g, 0.5]), *state)
+        state = OPTIMIZERS[type(optimizer)](optimizer, t, PLAIN, np.array([g, 0.5]), *state)
         found.append([float(each[0]) for each in state])
     return found
 
@@ -255,8 +258,8 @@ def test_optimizers_are_the_formulas_of_the_contract(optimizer: Optimizer, formu
 @pytest.mark.parametrize(
     ("optimizer", "planted"),
     [
-        (SGD(0.3), lambda s, t, g, p: (p - 1.01 * s.learning_rate * g,)),
-        (Momentum(0.3, 0.7), lambda s, t, g, p, v: (p - s.learning_rate * v, s.momentum * v + g)),
+        (SGD(0.3), lambda s, t, _, g, p: (p - 1.01 * s.learning_rate * g,)),
+        (Momentum(0.3, 0.7), lambda s, t, _, g, p, v: (p - s.learning_rate * v, s.momentum * v + g)),
         (Adam(0.3, 0.8, 0.9, 0.25), lambda s, t, *state: adam(s, t + 1, *state)),
     ],
     ids=["another rate", "the velocity of the step before", "corrected for another step"],
@@ -329,7 +332,7 @@ def test_a_training_takes_the_rows_in_their_order_and_gives_each_loss_before_its
         wanted.append(np.mean((outputs - problem.targets[rows]) ** 2))
         batch = take(problem.inputs, rows)
         _, gradients = loss_and_gradients(problem.layers, params, batch, problem.targets[rows], arithmetic_of(problem))
-        p, *slots = OPTIMIZERS[type(optimizer)](optimizer, t, flat(gradients), p, *slots)
+        p, *slots = OPTIMIZERS[type(optimizer)](optimizer, t, PLAIN, flat(gradients), p, *slots)
     trainer = started(problem)
     # In two calls: the steps go on counting.
     losses = np.concatenate([trainer.train(ORDER[:1]), trainer.train(ORDER[1:])])

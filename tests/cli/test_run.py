@@ -16,7 +16,7 @@ from support import FAKES, ROOT, run_bench
 import bench
 from bench.records.runfile import read_run
 from bench.records.schema import Goal, Row
-from bench.runs.plan import block_order
+from bench.runs.plan import round_order
 
 FAST = ("thermometer_raw", "--backend", "numpy", "--workers", "1")
 
@@ -242,7 +242,7 @@ def test_the_header_gives_the_order_of_all_records_and_a_seed_the_same_order_aga
         (row, block)
         for block in (0, 1)
         for rows in tasks
-        for row in block_order(rows, seed=header.schedule_seed, block=block)
+        for row in round_order(rows, seed=header.schedule_seed, block=block)
     ]
     assert len(expected) == 8
     assert order_of(two_blocks) == expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -33,7 +34,12 @@ MODES = (
     "fails_at_open",
     "lingers",
     "unfinished",
+    "dies_in_turn",
+    "hangs_in_turn",
+    "raises_in_turn",
+    "helped",
 )
+FIRST_TRAININGS = 4  # trainings after which these modes misbehave: the timed one, its repeated pass, and a turn's first
 ENTRY = Entry(
     name="misbehaving",
     module="misbehaving",
@@ -51,8 +57,14 @@ class Misbehaving(NumpyTrainer):
         super().__init__(problem, placement)
         self.mode = placement.mode
         self.done_s = 0.0  # when the last pass really is
+        self.trained = 0
+        if self.mode == "helped":  # by a process that is busy all the time
+            self.helper = subprocess.Popen([sys.executable, "-c", "while True: pass"])
 
     def train(self, order: Array) -> Array:
+        self.trained += 1
+        if self.trained > FIRST_TRAININGS:
+            self.misbehave_in_turn()
         match self.mode:
             case "hangs":
                 time.sleep(1000)
@@ -72,6 +84,15 @@ class Misbehaving(NumpyTrainer):
         if self.mode == "unfinished":
             self.done_s = time.monotonic() + LEFT_S
         return np.full_like(losses, np.nan) if self.mode == "nan" else losses
+
+    def misbehave_in_turn(self) -> None:
+        match self.mode:
+            case "hangs_in_turn":
+                time.sleep(1000)
+            case "dies_in_turn":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "raises_in_turn":
+                raise ZeroDivisionError("nobody divides by zero")
 
     def params(self) -> Params:
         time.sleep(max(0.0, self.done_s - time.monotonic()))

@@ -16,10 +16,11 @@ from support import FAKES, ROOT
 from bench.records.runfile import read_run
 
 
-def start_hanging(command: tuple[str, ...], tmp_path: Path) -> subprocess.Popen[str]:
+def start_hanging(command: tuple[str, ...], tmp_path: Path, *modes: str) -> subprocess.Popen[str]:
     """Start a command on a backend that hangs, and return once its worker is there."""
+    chosen = [part for mode in modes for part in ("--mode", mode)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench", *command, "thermometer_raw", "--backend", "misbehaving", "--mode", "hangs"],
+        [sys.executable, "-m", "bench", *command, "thermometer_raw", "--backend", "misbehaving", *chosen],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(FAKES)))},
         stdout=subprocess.PIPE,
@@ -40,7 +41,7 @@ def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize("command", [("run", "--out", "run.jsonl"), ("parity",)], ids=lambda command: command[0])
 def test_a_signal_ends_the_run_and_its_workers(name: str, command: tuple[str, ...], tmp_path: Path) -> None:
-    process = start_hanging(command, tmp_path)
+    process = start_hanging(command, tmp_path, "hangs")
     workers = workers_of(process)
     assert workers
     process.send_signal(signal.Signals[name])
@@ -51,3 +52,24 @@ def test_a_signal_ends_the_run_and_its_workers(name: str, command: tuple[str, ..
     assert not alive
     if command[0] == "run":
         assert read_run(tmp_path / "run.jsonl").header.rows
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_in_a_turn_ends_the_stopped_workers_too(name: str, tmp_path: Path) -> None:
+    process = start_hanging(("run", "--out", "run.jsonl"), tmp_path, "right", "talks", "hangs_in_turn")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and len(stopped_workers_of(process)) < 2:
+        time.sleep(0.05)
+    time.sleep(2)  # until the others have had their first turn, and one hangs in its own
+    workers = workers_of(process)
+    assert len(stopped_workers_of(process)) == 2
+    process.send_signal(signal.Signals[name])
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert not psutil.wait_procs(workers, timeout=5)[1]
+    assert read_run(tmp_path / "run.jsonl").header.rows
+
+
+def stopped_workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return [worker for worker in workers_of(process) if worker.status() == psutil.STATUS_STOPPED]

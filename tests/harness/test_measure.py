@@ -11,18 +11,13 @@ import pytest
 
 from backends.contract import SGD, Array, Dense, Inputs, LayerParams, Params, Problem
 from bench.harness.measure import (
-    ENOUGH_S,
-    MAX_PASSES,
     MAX_READINGS,
     MIN_PRODUCTS,
-    MIN_STEADY_PASSES,
-    MIN_STEADY_S,
     PRODUCTS_S,
     REREADINGS,
     Measured,
     fastest_product_s,
     measure,
-    repeat_pass,
     reread,
 )
 from bench.machine.usage import ThreadTimes, Usage
@@ -102,68 +97,26 @@ def measure_fake(trainer: FakeTrainer, passes: int = 1) -> Measured:
 
 
 def test_every_pass_is_kept_and_the_first_training_is_the_one_that_is_judged() -> None:
-    trainer = FakeTrainer([5.0, 0.5, 0.25, 0.5, 0.5])
+    trainer = FakeTrainer([5.0, 0.5, 0.25, 0.5, 0.5, 0.125])
     measured = measure_fake(trainer, 5)
-    assert measured.passes_s == (5.0, 0.5, 0.25, 0.5, 0.5)
+    assert measured.passes_s == (5.0, 0.5, 0.25, 0.5, 0.5, 0.125)
     assert measured.evaluation_s == PREDICT_S + READ_S
-    assert measured.resets_s == 0
+    assert measured.resets_s == RESET_S
     assert measured.losses.tolist() == [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5]
     assert measured.outputs.tolist() == [[5.0]] * 4
-    assert trainer.calls == ["params", *["train", "params"] * 5, "predict", "params"]
+    assert measured.params[0].bias.tolist() == [5.0]
+    training = ["params", *["train", "params"] * 5, "predict", "params"]
+    assert trainer.calls == [*training, "reset", "train", "params"]
     assert measured.first_pass[0].bias.tolist() == [1.0]
 
 
-def test_a_pass_is_taken_again_from_the_start() -> None:
-    trainer = FakeTrainer([1.0])
-    repeat_pass(trainer, make_training(3))
-    assert trainer.calls == ["reset", "train", "params"]
-
-
-def test_a_training_of_one_pass_is_repeated_until_there_are_enough_steady_passes() -> None:
-    trainer = FakeTrainer([1.0, MIN_STEADY_S / 2])
-    measured = measure_fake(trainer)
-    assert len(measured.passes_s) == 1 + MIN_STEADY_PASSES
-    assert measured.losses.tolist() == [1, 1, 1]
-    assert measured.outputs.tolist() == [[1.0]] * 4
-    assert measured.params[0].bias.tolist() == [1.0]
-    assert measured.first_pass[0].bias.tolist() == [1.0]
-    assert measured.resets_s == RESET_S * MIN_STEADY_PASSES
-    begin = ["params", "train", "params", "predict", "params"]
-    assert trainer.calls == [*begin, *["reset", "train", "params"] * MIN_STEADY_PASSES]
-
-
-def test_the_first_pass_of_the_second_training_is_read_where_there_is_one() -> None:
-    class Counting(FakeTrainer):
-        def params(self) -> Params:
-            super().params()
-            return (LayerParams(np.zeros((1, 1)), np.full(1, float(self.calls.count("train")))),)
-
-    def again(passes_s: list[float], passes: int) -> list[float]:
-        trainer = Counting(passes_s)
-        found = measure(trainer, make_training(passes), trainer.clock, trainer.usage)
-        return [float(layer.bias[0]) for layer in found.again]
-
-    assert again([ENOUGH_S], 5) == []  # no second training
-    assert again([1.0, 0.125], 1) == [2]
-    assert again([1.0, 0.125], 3) == [4]
-    assert again([2**-6], MAX_READINGS) == []  # too many passes to read after each
-
-
-def test_short_passes_are_repeated_until_they_fill_half_a_second() -> None:
-    measured = measure_fake(FakeTrainer([1.0, MIN_STEADY_S / 64]))
-    assert sum(measured.passes_s[1:]) == pytest.approx(MIN_STEADY_S)
-
-
-def test_very_short_passes_end_at_a_number() -> None:
-    assert len(measure_fake(FakeTrainer([1e-6])).passes_s) == MAX_PASSES
-
-
-def test_long_passes_end_after_one_that_is_steady() -> None:
-    assert len(measure_fake(FakeTrainer([ENOUGH_S * 2])).passes_s) == 2
-
-
-def test_a_long_first_pass_takes_no_steady_one_away() -> None:
-    assert len(measure_fake(FakeTrainer([10 * ENOUGH_S, *[MIN_STEADY_S / 2] * 20])).passes_s) == 1 + MIN_STEADY_PASSES
+@pytest.mark.parametrize("passes", [1, 5, MAX_READINGS, 2 * MAX_READINGS])
+def test_the_first_pass_is_repeated_from_the_same_start_and_read(passes: int) -> None:
+    trainer = FakeTrainer([1.0, 0.5])
+    measured = measure_fake(trainer, passes)
+    assert len(measured.passes_s) == passes + 1
+    assert trainer.calls[-3:] == ["reset", "train", "params"]
+    assert measured.again[0].bias.tolist() == [passes + 1.0]
 
 
 def test_resets_readings_and_evaluation_are_in_no_pass() -> None:
@@ -174,21 +127,17 @@ def test_resets_readings_and_evaluation_are_in_no_pass() -> None:
 
 
 @pytest.mark.parametrize("passes", [1, 5, MAX_READINGS, 3 * MAX_READINGS])
-def test_the_parameters_are_read_after_the_first_passes_and_no_more(passes: int) -> None:
+def test_the_parameters_are_read_after_the_first_passes_and_the_repeated_one(passes: int) -> None:
     trainer = FakeTrainer([0.25], read_s=[1.0, *(number / 1024 for number in range(1, 100))])
     measured = measure_fake(trainer, passes)
-    expected = [number / 1024 for number in range(1, min(max(1 + MIN_STEADY_PASSES, passes), MAX_READINGS) + 1)]
-    if passes == 1:
-        del expected[1]  # which is in the evaluation
-        expected.append((2 + MIN_STEADY_PASSES) / 1024)
-    assert list(measured.read_s) == expected
-    assert 1.0 not in measured.read_s  # the first reading, before any pass
+    read = min(passes, MAX_READINGS)
+    assert list(measured.read_s) == [number / 1024 for number in (*range(1, read + 1), read + 2)]  # one for evaluation
 
 
 def test_what_a_pass_has_left_to_do_is_in_the_reading_after_it_and_in_no_pass() -> None:
     measured = measure_fake(FakeTrainer([0.5], left_s=0.125), 5)
-    assert measured.passes_s == (0.5,) * 5
-    assert measured.read_s == (0.125 + READ_S,) * 5
+    assert measured.passes_s == (0.5,) * 6
+    assert measured.read_s == (0.125 + READ_S,) * 6
 
 
 def test_parameters_that_rest_are_read_again_and_settling_is_not_timed() -> None:
@@ -208,17 +157,11 @@ def test_parameters_that_rest_are_read_again_and_settling_is_not_timed() -> None
 
 
 def test_what_the_threads_did_is_told_from_the_first_pass_on_and_without_the_evaluation() -> None:
-    measured = measure_fake(FakeTrainer([5.0, 0.5, 0.25, 0.5, 0.5]), 5)
-    assert measured.steady.window_s == 1.75 + 4 * READ_S
-    assert measured.steady.cpu_s == 2 * 1.75
+    measured = measure_fake(FakeTrainer([5.0, 0.5, 0.25, 0.5, 0.5, 0.25]), 5)
+    assert measured.steady.window_s == 2.0 + 5 * READ_S + RESET_S
+    assert measured.steady.cpu_s == 2 * 2.0 + RESET_S
     assert measured.steady.waited_s == measured.steady.window_s / 4
     assert measured.steady.vanished_cpu_s == 0
-
-
-def test_it_is_told_of_all_trainings_with_the_resets_between_them() -> None:
-    measured = measure_fake(FakeTrainer([1.0, 0.25]))
-    assert measured.steady.window_s == MIN_STEADY_PASSES * (0.25 + READ_S + RESET_S)
-    assert measured.steady.cpu_s == MIN_STEADY_PASSES * (2 * 0.25 + RESET_S)
 
 
 def test_the_longer_the_evaluation_the_same_the_window() -> None:
@@ -235,11 +178,9 @@ def accounted_s(measured: Measured) -> float:
 
 SHAPES = {
     "one training of many passes": ([5.0, 0.5, 0.25, 0.5], 5),
-    "two passes, trained three times": ([1.0, 0.125], 2),
-    "one pass, trained again": ([1.0, 0.5], 1),
-    "more passes than are read after": ([2**-20], 1),
-    "more passes in one training than are read after": ([2**-6], 3 * MAX_READINGS),
-    "long passes": ([ENOUGH_S * 2], 1),
+    "two passes": ([1.0, 0.125], 2),
+    "one pass": ([1.0, 0.5], 1),
+    "more passes than are read after": ([2**-6], 3 * MAX_READINGS),
 }
 
 
@@ -261,8 +202,8 @@ PARTS = ("passes_s", "resets_s", "evaluation_s", "checks_s")
         ({"reset_s": 64.0}, {"resets_s": 64 - RESET_S}),
         ({"predict_s": 64.0}, {"evaluation_s": 64 - PREDICT_S}),
         ({"read_s": [64.0, READ_S]}, {"checks_s": 64 - READ_S}),
-        ({"read_s": [64.0]}, {"checks_s": (64 - READ_S) * 5, "evaluation_s": 64 - READ_S}),
-        ({"left_s": 64.0}, {"checks_s": 64.0 * 4}),
+        ({"read_s": [64.0]}, {"checks_s": (64 - READ_S) * 4, "evaluation_s": 64 - READ_S}),
+        ({"left_s": 64.0}, {"checks_s": 64.0 * 3}),
         ({"usage_s": 64.0}, {"checks_s": 64.0 * 4}),
     ],
     ids=["a pass", "resets", "predicting", "the first reading", "readings", "what passes leave", "usage"],
@@ -298,7 +239,8 @@ def test_by_hand_a_pass_is_the_mean_of_many_between_two_looks_at_the_clock() -> 
     measured = measure_by_hand(trainer, make_training(1), trainer.clock, trainer.usage)
     mean_s = (4.0 + 2.0 + (BY_HAND_PASSES - 2) * 1.0) / BY_HAND_PASSES
     assert measured.passes_s == (8.0, *[mean_s] * BY_HAND_PASSES)
-    assert trainer.calls == ["train", "params", *["train"] * BY_HAND_PASSES, "predict", "params"]
+    again = ["reset", "train", "params", "predict", "params"]
+    assert trainer.calls == ["train", "params", *["train"] * BY_HAND_PASSES, *again]
     assert trainer.looks == 4
 
 

@@ -13,7 +13,7 @@ from support import FAKES, ROOT, a_row, entries_in
 from bench.analysis.flags import flags_of
 from bench.harness import process as launch
 from bench.harness.calibrate_job import CalibrateRequest
-from bench.harness.executor import record_of
+from bench.harness.live import record_of
 from bench.harness.measure import MAX_READINGS, REREADINGS
 from bench.harness.process import Worker, worker_environment
 from bench.harness.protocol import CalibrationReply, Failure

@@ -19,23 +19,29 @@ from bench.harness.protocol import (
     Failure,
     Reply,
     Request,
+    TurnReply,
     decode_reply,
     decode_request,
     encode_reply,
     encode_request,
 )
 from bench.harness.time_job import TimeRequest
+from bench.harness.turn_job import RepetitionRequest, TurnRequest
+from bench.harness.workbench import Workbench
 from bench.parity.jobs import EnvelopeRequest, FollowRequest, TraceRequest, TrainRequest
-from bench.records.schema import Calibration
+from bench.records.schema import Calibration, Steady
 from bench.selftest import FAULTY
-from bench.selftest.by_hand import ByHandRequest
+from bench.selftest.by_hand import ByHandRequest, ByHandTurnRequest
 
 JOB = a_job(a_row("linear_fit"), {"epochs": "5"})
 NUMPY = BUILT_IN["numpy"]
 PLACEMENT = Placement(mode="loop", device="cpu", precision="float64", threads=3)
 REQUESTS = [
     CalibrateRequest(),
-    TimeRequest(job=JOB, backend=NUMPY, spawned_s=1 / 3),
+    TimeRequest(job=JOB, backend=NUMPY, spawned_s=1 / 3, watched=(1, 3, 6)),
+    TurnRequest(turn=7),
+    RepetitionRequest(folder="a folder"),
+    ByHandTurnRequest(turn=0),
     ByHandRequest(job=JOB, backend=FAULTY),
     TraceRequest(job=JOB, backend=REFERENCE, folder="a folder", seeds=(3, 1)),
     TrainRequest(job=JOB, backend=BUILT_IN["keras-jax"]),
@@ -43,9 +49,11 @@ REQUESTS = [
     EnvelopeRequest(job=JOB, backend=REFERENCE, epochs=2),
     CheckRequest(check="shapes", backend=NUMPY, placement=PLACEMENT),
 ]
+STEADY = Steady(window_s=0.1, cpu_s=0.2, vanished_cpu_s=0.0, waited_s=None)
 REPLIES: list[Reply] = [
     a_record(a_row("linear_fit")),
     CalibrationReply(calibration=Calibration(loops_s=(0.1, 1 / 3))),
+    TurnReply(passes=3, wall_s=1 / 3, longest_s=0.2, cpu_s=0.1, reads=2, read_s=1e-5, took_s=0.5, steady=STEADY),
     Done(note="not run on words"),
     Failure(status="timeout", reason="too slow", output="two\nlines"),
 ]
@@ -74,11 +82,12 @@ def test_a_reply_arrives_as_it_was_sent(reply: Reply) -> None:
         (b'{"module":"bench.no_such","name":"X","request":{}}', "ModuleNotFoundError"),
         (b'{"module":"bench.harness.protocol","name":"Nothing","request":{}}', "AttributeError"),
         (b'{"module":"bench.harness.time_job","name":"TimeRequest","request":{}}', "required field `job`"),
+        (b'{"module":"bench.harness.turn_job","name":"TurnRequest","request":{"turn":0}}', "has left a Repeater"),
         (b'{"module":"bench.harness.protocol","name":"Request","request":{}}', "NotImplementedError"),
     ],
 )
 def test_a_line_that_cannot_be_answered_is_a_failure_and_not_the_end(line: bytes, reason: str) -> None:
-    reply = child.answer(line)
+    reply = child.answer(line, Workbench())
     assert isinstance(reply, Failure)
     assert reply.status == "failed"
     assert reason in reply.reason

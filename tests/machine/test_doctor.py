@@ -127,7 +127,7 @@ def test_a_virtual_machine_is_found_and_hides_which_cores_are_hyper_threads() ->
     machine = found_by("virtual machine", is_virtual=True)
     assert machine.level == "warning"
     assert "trust only ratios within one run" in machine.advice
-    assert "more blocks" in machine.advice
+    assert "more rounds" in machine.advice
     assert found_by("hyper-threads", is_virtual=True).level == "unknown"
     assert found_by("hyper-threads", is_virtual=True, shared_cores=((0, 1),)).level == "warning"
 

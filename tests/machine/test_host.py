@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -89,3 +91,27 @@ def test_a_child_that_has_ended_is_ours_and_no_other_process() -> None:
 def test_where_the_system_does_not_tell_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine.sys, "platform", "darwin")
     assert core_times(usable_cores()) is None
+
+
+# GPUs
+
+
+def with_nvidia_smi(folder: Path, monkeypatch: pytest.MonkeyPatch, answer: str, code: int = 0) -> None:
+    """Put a program in the way that answers as nvidia-smi does."""
+    tool = folder / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\ncat <<END\n{answer}\nEND\nexit {code}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+
+
+def test_the_free_memory_of_a_gpu_is_that_of_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_nvidia_smi(tmp_path, monkeypatch, "79000 MiB\n12 MiB")
+    assert machine.free_device_memory_bytes() == 79000 * 2**20
+
+
+@pytest.mark.parametrize(("answer", "code"), [("[N/A]", 0), ("", 0), ("79000 MiB", 9)])
+def test_what_a_gpu_does_not_tell_of_its_memory_is_unknown(
+    answer: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_nvidia_smi(tmp_path, monkeypatch, answer, code)
+    assert machine.free_device_memory_bytes() is None

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from bench.machine import usage
-from bench.machine.usage import ThreadTimes, Usage, between, read_usage, total_cpu_s
+from bench.machine.usage import ThreadTimes, Usage, between, helpers, read_usage, summed, total_cpu_s
 from bench.records.schema import Steady
 
 Threads = dict[int, tuple[float, float]]
@@ -211,3 +211,80 @@ def test_the_total_is_that_of_the_process_and_of_children_that_ended() -> None:
     subprocess.run([sys.executable, "-S", "-c", "import time\nwhile time.process_time() < 0.1: pass"], check=True)
     assert own_s > 0.04
     assert total_cpu_s() - before_s - own_s > 0.09
+
+
+# Helpers
+
+
+@contextmanager
+def helper(code: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run Python code in another process as long as the block lasts."""
+    with subprocess.Popen([sys.executable, "-S", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # it has begun
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+WORKS = "import time\nwhile time.process_time() < 0.15: pass\nprint(flush=True)\ninput()"
+LEAVES = (  # starts a process in a session of its own
+    f"import subprocess, sys\nsubprocess.run([sys.executable, '-S', '-c', {WORKS!r}], start_new_session=True)"
+)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells of other processes")
+@pytest.mark.parametrize("code", [WORKS, LEAVES], ids=["a child", "a child of a child, in another session"])
+def test_the_cpu_time_of_a_living_helper_counts(code: str) -> None:
+    before = read_usage()
+    with helper(code) as process:
+        found = between(((before, read_usage()),))
+        assert process.pid in {each.pid for each in helpers()}
+    assert found.helpers_cpu_s > 0.1
+    assert found.cpu_s < 0.1
+
+
+LEADS = """
+import os, subprocess, sys, time
+from bench.machine.usage import helpers, helpers_cpu_s
+os.setsid()
+code = "import os, time\\nif os.fork() == 0:\\n    while time.process_time() < 5: pass"
+subprocess.run([sys.executable, "-S", "-c", code])  # leaves a process without its parent
+deadline = time.monotonic() + 30
+while helpers_cpu_s() < 0.05 and time.monotonic() < deadline:
+    time.sleep(0.01)
+print(len(helpers()), helpers_cpu_s() >= 0.05)
+for each in helpers():
+    os.kill(each.pid, 9)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells of other processes")
+def test_a_process_whose_parent_has_ended_counts_in_the_session_that_this_one_leads() -> None:
+    found = subprocess.run([sys.executable, "-c", LEADS], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["1", "True"]
+
+
+def test_a_helper_that_has_ended_counts_once_it_was_waited_for() -> None:
+    before = read_usage()
+    subprocess.run([sys.executable, "-S", "-c", WORKS], input=b"\n", stdout=subprocess.DEVNULL, check=True)
+    assert between(((before, read_usage()),)).helpers_cpu_s > 0.1
+
+
+def test_windows_add_up_what_helpers_did() -> None:
+    windows = [(Usage(0, 0, None, a), Usage(1, 1, None, b)) for a, b in ((1.0, 1.5), (4.0, 4.25), (5.0, 4.0))]
+    assert between(tuple(windows)).helpers_cpu_s == 0.75
+
+
+def test_the_cpu_time_of_a_process_is_read_whatever_its_name_is() -> None:
+    ticks = os.sysconf("SC_CLK_TCK")
+    numbers = " ".join(map(str, range(1, 12)))  # fields 4 to 14 of proc(5), of which the last is utime
+    found = usage._process(f"7 (a) R) (b) S {numbers} 100 1000 10000 9 9 9")
+    assert found == (1, 3, (11 + 100 + 1000 + 10000) / ticks)
+
+
+def test_usage_of_several_windows_adds_up() -> None:
+    parts = [steady(1.0, 2.0, 0.5, 0.25), steady(3.0, 1.0, 0.0, 0.5)]
+    assert summed(parts) == steady(4.0, 3.0, 0.5, 0.75)
+    assert summed([*parts, steady(1.0, 1.0, 0.0, None)]).waited_s is None

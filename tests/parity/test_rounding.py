@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from support import no_files
 
-from backends.contract import Adam
-from backends.numpy_reference import LOSSES, Arithmetic, ReferenceTrainer, affine, arithmetic_of, layer_gradients
+from backends.contract import Adam, Array, Placement, Precision
+from backends.numpy_reference import (
+    LOSSES,
+    Arithmetic,
+    ReferenceTrainer,
+    affine,
+    arithmetic_of,
+    layer_gradients,
+    one_minus_power,
+)
 from bench.parity.envelope import relative_norms
 from bench.parity.rounding import RUNS, blurred, nudged, rounded_result, surrounded
+from bench.parity.tiers import compare_repetition
+from bench.parity.traces import train_to_end
+from bench.selftest.faulty_trainers import Altered
 from bench.tasks import TASKS
 from bench.tasks.settings import override
-from bench.tasks.training import Training, make_training
+from bench.tasks.training import Training, make_training, reseeded
 
 UNIT = float(np.finfo(np.float32).eps)
 TASK = override(TASKS["iris_mlp"], {"epochs": 2, "optimizer": "adam"})
 DRAWS = 40
+PRECISIONS: tuple[Precision, Precision] = ("float64", "float32")
+PLAIN = Arithmetic(affine, layer_gradients, LOSSES["mse"], one_minus_power)
 
 
 def training(precision: str = "float32") -> Training:
@@ -27,7 +41,7 @@ def training(precision: str = "float32") -> Training:
 
 def blurred_operations(number: int, loss: str = "mse") -> Arithmetic:
     """Return the plain operations with errors of a number's own."""
-    return blurred(Arithmetic(affine, layer_gradients, LOSSES[loss]), np.random.default_rng(number))
+    return blurred(replace(PLAIN, loss=LOSSES[loss]), np.dtype(np.float32), np.random.default_rng(number))
 
 
 def test_nudges_are_of_one_unit_in_the_last_place_and_differ() -> None:
@@ -129,11 +143,64 @@ def test_an_envelope_is_the_largest_departure_of_its_runs_from_the_run_in_float6
     assert envelope.test_rows == len(exact.test.targets)
 
 
-@pytest.mark.parametrize("part", ["affine", "layer_gradients", "loss"])
+def test_powers_are_off_by_what_a_running_product_loses() -> None:
+    def powers(operations: Arithmetic) -> Array:
+        return np.array([1 - operations.one_minus_power(0.999, t) for t in range(1, 101)])
+
+    errors = np.array([powers(blurred_operations(number)) / powers(PLAIN) - 1 for number in range(DRAWS)])
+    beta = np.float32(0.999)
+    product = np.cumprod(np.full(100, beta)).astype(float) / float(beta) ** np.arange(1, 101)
+    assert np.abs(errors[:, 0]).max() <= UNIT / 2
+    assert np.std(errors[:, -1]) == pytest.approx(UNIT / 2 * np.sqrt(100 / 3), rel=0.3)
+    assert np.abs(np.diff(errors)).max() <= 1.001 * UNIT / 2  # what is lost stays lost
+    assert 0.1 * UNIT < np.abs(product - 1).max() < 8 * np.abs(errors).max()
+
+
+def test_a_new_training_begins_with_exact_powers() -> None:
+    operations = blurred_operations(0)
+    for t in range(1, 2000):
+        operations.one_minus_power(0.999, t)
+    assert abs(operations.one_minus_power(0.999, 1) - 0.001) <= UNIT / 2
+
+
+class RunningProducts(Altered):
+    """Keeps the powers of Adam's betas as running products in the precision of the training: a right backend."""
+
+    def altered(self, update: Callable[[], None]) -> Callable[[], None]:
+        adam, p, g = self.problem.optimizer, self.values, self.gradients
+        assert isinstance(adam, Adam)
+        beta1, beta2, rate, epsilon = map(p.dtype.type, (adam.beta1, adam.beta2, adam.learning_rate, adam.epsilon))
+        m, v, powers = np.zeros_like(p), np.zeros_like(p), np.ones(2, p.dtype)
+
+        def step() -> None:
+            np.multiply(powers, (beta1, beta2), out=powers, dtype=p.dtype)
+            m[...] = beta1 * m + (1 - beta1) * g
+            v[...] = beta2 * v + (1 - beta2) * g * g
+            p[...] -= rate * (m / (1 - powers[0])) / (np.sqrt(v / (1 - powers[1])) + epsilon)
+
+        return step
+
+
+@pytest.mark.parametrize("seed", [43, 0, 7, 11, 62])
+def test_an_adam_whose_powers_are_running_products_is_right(seed: int) -> None:
+    task = override(TASKS["mlp_regression"], {"epochs": 200})
+    plain = {precision: make_training(task, precision, no_files) for precision in PRECISIONS}
+    exact, single = (reseeded(plain[precision], task, precision, seed) for precision in PRECISIONS)
+    place = Placement(mode="loop", device="cpu", precision="float32", threads=1)
+    found = train_to_end(RunningProducts(single.problem, place), single)
+    envelope = surrounded(exact, single, seed)
+    departure = compare_repetition(found.losses, found.params, found.evaluation.outputs, "float32", envelope)
+    assert departure.fault == ""
+    assert departure.size > 0
+
+
+@pytest.mark.parametrize("part", ["affine", "layer_gradients", "loss", "one_minus_power"])
 def test_an_error_at_any_of_its_places_changes_a_training(part: str) -> None:
     plain = training()
     operations = arithmetic_of(plain.problem)
-    off = replace(operations, **{part: getattr(blurred(operations, np.random.default_rng(0)), part)})
+    off = replace(
+        operations, **{part: getattr(blurred(operations, np.dtype(np.float32), np.random.default_rng(0)), part)}
+    )
     ends = []
     for arithmetic in (operations, off):
         trainer = ReferenceTrainer(plain.problem, arithmetic)

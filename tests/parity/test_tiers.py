@@ -16,12 +16,15 @@ from bench.parity.tiers import (
     LOSS_FLOOR,
     METRIC_ROWS,
     MULTIPLE,
-    REPEATED,
     Departure,
+    Tier,
+    compare_evaluations,
     compare_gradients,
     compare_losses,
     compare_params,
+    compare_predicted,
     compare_repeated,
+    compare_repetition,
     compare_timed_losses,
     compare_timed_metric,
     compare_traces,
@@ -29,7 +32,7 @@ from bench.parity.tiers import (
     largest_part,
     timed_losses,
 )
-from bench.parity.traces import Trace
+from bench.parity.traces import Evaluation, Trace
 
 PARAMS = (LayerParams(np.array([[3.0], [-4.0]]), np.array([5.0])), LayerParams(np.array([[1.0]]), np.array([0.01])))
 
@@ -119,6 +122,7 @@ def test_the_size_of_losses_is_relative_until_they_vanish() -> None:
 
 STEPS = 40
 LOSSES = np.linspace(2, 1, STEPS)
+EVALUATION = Evaluation(np.ones((10_000, 1)), 0.25)
 
 
 def an_envelope(**changes: Any) -> Envelope:
@@ -126,10 +130,14 @@ def an_envelope(**changes: Any) -> Envelope:
     usual = {
         "losses": LOSSES,
         "spread": np.where(np.arange(STEPS) < 20, 1e-6, 1e-3),
+        "params": PARAMS,
         "params_spread": np.zeros((2, 2)),
+        "pass_spread": 1e-5,
+        "evaluation": EVALUATION,
+        "outputs_spread": 0.0,
+        "evaluation_loss_spread": 0.0,
         "metric": 0.9,
         "metric_spread": 1e-4,
-        "test_rows": 10_000,
     }
     return Envelope(**{**usual, **changes})
 
@@ -245,12 +253,71 @@ def test_nothing_is_allowed_beside_a_metric_that_is_no_number() -> None:
 
 
 def test_a_pass_that_ends_elsewhere_when_it_is_repeated_is_a_fault() -> None:
-    for share in (None, 1e-4, REPEATED):
-        assert compare_repeated(a_quality(repeated=share), 1.5) == Departure(1.5)
-    departure = compare_repeated(a_quality(repeated=0.25), 1.5)
-    assert departure.size == 1.5
-    assert "by 0.25 of the" in departure.fault
-    assert departure.fault.endswith("it did not train, or not from the same start")
+    for share in (None, 1e-6, 8e-5):  # eight times what rounding explains
+        assert compare_repeated(a_quality(repeated=share), "float32", an_envelope()).fault == ""
+    departure = compare_repeated(a_quality(repeated=1e-4), "float32", an_envelope())
+    assert departure.size == pytest.approx(10)
+    assert "off by 0.0001 of the distance that the first pass moved them; rounding explains 1.0e-05, 8.0e-05" in (
+        departure.fault
+    )
+    assert departure.fault.endswith("or the reset kept some of the optimizer's state")
+    tight = an_envelope(pass_spread=0.0)
+    assert compare_repeated(a_quality(repeated=1e-6), "float32", tight).fault == ""
+    assert compare_repeated(a_quality(repeated=2e-6), "float32", tight).fault
+    assert compare_repeated(a_quality(repeated=1e-6), "float64", tight).fault
+
+
+def test_outputs_that_are_not_those_of_the_parameters_are_a_fault() -> None:
+    for off in (None, 0.0, MULTIPLE):
+        assert compare_predicted(a_quality(predicted=off)) == Departure(off or 0.0)
+    departure = compare_predicted(a_quality(predicted=512.0))
+    assert departure.size == 512
+    assert "off by 5.1e+02 times what rounding explains, 8 is allowed" in departure.fault
+
+
+def test_every_output_for_the_evaluation_rows_is_compared_in_float64() -> None:
+    outputs = EVALUATION.outputs.copy()
+    assert compare_evaluations(EVALUATION, EVALUATION) == Departure(0.0)
+    outputs[77] += 2e-9
+    off = compare_evaluations(replace(EVALUATION, outputs=outputs), EVALUATION)
+    assert off.size == pytest.approx(2e-9)
+    assert off.fault.startswith("outputs for the evaluation rows: off by 2.0e-09 of their root mean square; 1.0e-09")
+    explains = an_envelope(outputs_spread=1e-9)
+    assert compare_evaluations(replace(EVALUATION, outputs=outputs), EVALUATION, explains).fault == ""
+    fewer = compare_evaluations(replace(EVALUATION, outputs=outputs[1:]), EVALUATION)
+    assert fewer == Departure(np.inf, "outputs of shape (9999, 1) instead of (10000, 1)")
+    outputs[77] = np.nan
+    assert compare_evaluations(replace(EVALUATION, outputs=outputs), EVALUATION).size == np.inf
+
+
+def test_the_loss_on_the_evaluation_rows_is_compared_in_float64() -> None:
+    departure = compare_evaluations(replace(EVALUATION, loss=0.25 * (1 + 2e-9)), EVALUATION)
+    assert departure.fault.startswith("loss on the evaluation rows 0.25")
+    assert compare_evaluations(replace(EVALUATION, loss=0.25 * (1 + 5e-10)), EVALUATION).fault == ""
+    explains = an_envelope(evaluation_loss_spread=1e-9)
+    assert compare_evaluations(replace(EVALUATION, loss=0.25 + 7e-9), EVALUATION, explains).fault == ""
+    assert compare_evaluations(replace(EVALUATION, loss=np.nan), EVALUATION).fault
+    diverged = replace(EVALUATION, loss=np.nan)
+    assert compare_evaluations(diverged, diverged).fault == ""
+
+
+def test_a_later_training_is_held_to_losses_parameters_and_outputs_of_its_own_start() -> None:
+    outputs, spread = EVALUATION.outputs, np.full((2, 2), 1e-6)
+    envelope = an_envelope(params_spread=spread, outputs_spread=1e-6)
+    assert compare_repetition(LOSSES, PARAMS, outputs, "float32", envelope) == Departure(0.0)
+    losses = compare_repetition(off_at(7, 1e-3), PARAMS, outputs, "float32", envelope)
+    assert (losses.step, losses.size) == (7, pytest.approx(1000))
+    assert losses.fault.startswith("first wrong at step 7 of 40")
+    moved = scaled(PARAMS, 1, "bias", 1 + 1e-5)
+    params = compare_repetition(LOSSES, moved, outputs, "float32", envelope)
+    assert params.size == pytest.approx(10, rel=1e-3)
+    assert params.fault.startswith("after the last step bias of layer 2: off by 1.0e-05 relative; rounding explains")
+    both = compare_repetition(off_at(7, 1e-3), moved, outputs, "float32", envelope)
+    assert "first wrong at step 7" in both.fault
+    assert "; after the last step bias of layer 2: off by 1.0e-05" in both.fault
+    predicted = compare_repetition(LOSSES, PARAMS, outputs * (1 + 1e-5), "float32", envelope)
+    assert predicted.fault.startswith("outputs for the evaluation rows: off by 1.0e-05")
+    assert compare_repetition(LOSSES, PARAMS[:1], outputs, "float32", envelope).size == np.inf
 
 
 def test_losses_that_a_file_cannot_hold_are_no_numbers() -> None:
@@ -264,19 +331,25 @@ def test_the_first_of_several_faults_is_told() -> None:
 
 def test_the_part_that_departs_most_is_named() -> None:
     other = scaled(scaled(PARAMS, 0, "weights", 1 + 1e-6), 1, "bias", 1.1)
-    assert largest_part(other, PARAMS) == "bias of layer 2, by 1.0e-01"
+    assert largest_part(other, PARAMS) == "largest difference at this step: bias of layer 2, by 1.0e-01"
+
+
+def test_no_part_is_named_where_the_parameters_are_right() -> None:
+    told = "the parameters before this step are right: the loss itself is wrong, or that of other rows"
+    assert largest_part(PARAMS, PARAMS) == largest_part(scaled(PARAMS, 0, "bias", 1 + 1e-12), PARAMS) == told
 
 
 def test_a_verdict_names_the_first_tier_that_found_a_fault_and_keeps_it() -> None:
     verdict = a_parity_result(a_row("linear_fit"))
-    clean = with_tiers(verdict, {"gradient": Departure(1e-16), "trajectory": Departure(1e-15)})
+    clean = with_tiers(verdict, [("gradient", Departure(1e-16)), ("trajectory", Departure(1e-15))], "float64")
     assert (clean.agrees, clean.tier, clean.reason) == (True, "", "")
-    found = with_tiers(clean, {"gradient": Departure(0.0), "trajectory": Departure(1.0, "it departs", 3)})
+    wrong: list[tuple[Tier, Departure]] = [("gradient", Departure(0)), ("trajectory", Departure(1.0, "it departs", 3))]
+    found = with_tiers(clean, wrong, "float64")
     assert (found.agrees, found.tier) == (False, "trajectory")
     assert found.reason == "trajectory (float64): it departs"
-    later = with_tiers(found, {"metric": Departure(9.0, "so does this")})
+    later = with_tiers(found, [("metric", Departure(9.0, "so does this"))], "float64")
     assert later == found
-    timed = with_tiers(clean, {"envelope": Departure(9.0, "late")})
+    timed = with_tiers(clean, [("envelope", Departure(9.0, "late"))], "the timed run in float32")
     assert timed.reason == "envelope (the timed run in float32): late"
 
 
@@ -306,14 +379,17 @@ def test_rounding_is_asked_only_for_what_departs_and_not_where_a_gradient_is_wro
         asked.append(True)
         return an_envelope()
 
-    right = Trace(PARAMS, LOSSES, PARAMS)
-    assert [each.fault for each in compare_traces(right, right, explain)] == ["", "", ""]
+    right = Trace(PARAMS, LOSSES, PARAMS, EVALUATION)
+    assert [each.fault for each in compare_traces(right, right, explain)] == [""] * 4
     wrong = replace(right, gradient=scaled(PARAMS, 0, "bias", 1.1), losses=off_at(30, 1e-6))
-    assert [bool(each.fault) for each in compare_traces(wrong, right, explain)] == [True, True, False]
+    assert [bool(each.fault) for each in compare_traces(wrong, right, explain)] == [True, True, False, False]
     assert not asked
     rounded = replace(right, losses=off_at(30, 1e-6))
-    assert [each.fault for each in compare_traces(rounded, right, explain)] == ["", "", ""]
+    assert [each.fault for each in compare_traces(rounded, right, explain)] == [""] * 4
     assert len(asked) == 1
     moved = replace(right, params=scaled(PARAMS, 1, "bias", 1 + 1e-6))
     explains = an_envelope(params_spread=np.full((2, 2), 2e-7))
-    assert [each.fault for each in compare_traces(moved, right, lambda: explains)] == ["", "", ""]
+    assert [each.fault for each in compare_traces(moved, right, lambda: explains)] == [""] * 4
+    predicted = replace(right, evaluation=replace(EVALUATION, outputs=EVALUATION.outputs * (1 + 1e-7)))
+    explains = an_envelope(outputs_spread=2e-8)
+    assert [each.fault for each in compare_traces(predicted, right, lambda: explains)] == [""] * 4

@@ -14,7 +14,17 @@ from support import a_row
 from backends.registry import BACKENDS
 from bench.errors import UserError
 from bench.records.schema import Goal, Job, Row
-from bench.runs.plan import EFFECT, BadChoice, Plan, block_order, percent, random_seed, resolved
+from bench.runs.plan import (
+    EFFECT,
+    BadChoice,
+    Plan,
+    percent,
+    random_seed,
+    resolved,
+    round_order,
+    turn_order,
+    watched_repetitions,
+)
 from bench.runs.selection import Choice, choose_rows, choose_tasks, require_row
 from bench.tasks import HEADLINE, TASKS
 from bench.tasks.settings import BadSetting, override, settings
@@ -176,7 +186,7 @@ def test_settings_do_not_change_the_rows() -> None:
 
 
 def blocks_of(rows: tuple[Row, ...], blocks: int, seed: int = 0) -> list[tuple[Row, ...]]:
-    return [block_order(rows, seed=seed, block=block) for block in range(blocks)]
+    return [round_order(rows, seed=seed, block=block) for block in range(blocks)]
 
 
 @pytest.mark.parametrize("task", TASK_NAMES)
@@ -192,23 +202,23 @@ def test_the_order_is_drawn_anew_for_each_block() -> None:
 
 def test_the_order_is_drawn_anew_for_each_task() -> None:
     orders = {
-        tuple((row.backend, row.mode, row.device) for row in block_order(rows, seed=0, block=0))
+        tuple((row.backend, row.mode, row.device) for row in round_order(rows, seed=0, block=0))
         for rows in PLAN.tasks.values()
     }
     assert len(orders) == 3
 
 
 def test_the_order_is_drawn_anew_for_each_seed() -> None:
-    assert len({block_order(PLAN.tasks["iris_mlp"], seed=seed, block=0) for seed in range(8)}) == 8
+    assert len({round_order(PLAN.tasks["iris_mlp"], seed=seed, block=0) for seed in range(8)}) == 8
 
 
 def test_the_order_of_a_block_depends_on_seed_task_and_block_alone() -> None:
     rows = PLAN.tasks["iris_mlp"]
-    alone = block_order(rows, seed=3, block=5)
+    alone = round_order(rows, seed=3, block=5)
     assert blocks_of(rows, 6, seed=3)[5] == alone  # whatever blocks ran before it
-    assert block_order(rows_of(tasks=("iris_mlp",), has_gpu=True), seed=3, block=5) == alone  # or tasks beside it
+    assert round_order(rows_of(tasks=("iris_mlp",), has_gpu=True), seed=3, block=5) == alone  # or tasks beside it
     as_floats = tuple(msgspec.structs.replace(row, precision="float64") for row in rows)
-    assert [row.mode for row in block_order(as_floats, seed=3, block=5)] == [row.mode for row in alone]
+    assert [row.mode for row in round_order(as_floats, seed=3, block=5)] == [row.mode for row in alone]
 
 
 def test_the_order_is_the_same_on_every_machine() -> None:
@@ -231,8 +241,38 @@ def test_every_two_rows_are_run_in_either_order() -> None:
     assert min(before.values()) > 60  # 100 are expected of each
 
 
+def test_the_order_of_turns_is_drawn_anew_for_each_turn_round_and_seed() -> None:
+    rows = PLAN.tasks["iris_mlp"]
+    orders = [
+        turn_order(rows, seed=seed, block=block, turn=turn)
+        for seed in range(3)
+        for block in range(3)
+        for turn in range(5)
+    ]
+    assert all(sorted(order) == sorted(rows) for order in orders)
+    rounds = [round_order(rows, seed=seed, block=block) for seed in range(3) for block in range(3)]
+    assert len({*orders, *rounds}) == len(orders) + len(rounds)
+    assert turn_order(rows, seed=1, block=2, turn=3) == turn_order(rows, seed=1, block=2, turn=3)
+
+
+def test_in_turns_every_two_rows_follow_each_other_in_either_order() -> None:
+    rows = tuple(a_row("linear_fit", mode=mode) for mode in "abc")
+    firsts = Counter(turn_order(rows, seed=0, block=block, turn=turn)[0] for block in range(30) for turn in range(10))
+    assert min(firsts.values()) > 75  # 100 are expected of each
+
+
+def test_one_repetition_of_each_octave_is_watched_and_which_one_is_drawn() -> None:
+    for seed in range(50):
+        watched = watched_repetitions(seed, "iris_mlp")
+        assert [number.bit_length() for number in watched] == list(range(1, len(watched) + 1))
+    assert len({watched_repetitions(seed, "iris_mlp") for seed in range(50)}) == 50
+    assert watched_repetitions(1, "iris_mlp") != watched_repetitions(1, "mnist_mlp")
+    assert PLAN.watched("iris_mlp") == watched_repetitions(PLAN.seed, "iris_mlp")
+
+
 def test_no_rows_have_no_order() -> None:
-    assert block_order((), seed=0, block=0) == ()
+    assert turn_order((), seed=0, block=0, turn=0) == ()
+    assert round_order((), seed=0, block=0) == ()
 
 
 # Plan

@@ -9,14 +9,26 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
-from synthetic import CALIBRATION_S, SAMPLE_S, MockExecutor, Nobody, a_plan, lines_of, records_of, rows_of
+from synthetic import (
+    CALIBRATION_S,
+    ROUND_TURNS,
+    SAMPLE_S,
+    TURN_S,
+    MockExecutor,
+    Nobody,
+    a_plan,
+    lines_of,
+    records_of,
+    rows_of,
+)
 
 from bench.analysis.comparison import Comparisons, log_times
 from bench.analysis.stats import MIN_BLOCKS
 from bench.analysis.stopping import still_open
+from bench.harness.live import Sample
 from bench.records.schema import Block, Calibration, CoreTimes, Job, Record, Row
-from bench.runs.plan import Plan, block_order
-from bench.runs.schedule import run_blocks
+from bench.runs.plan import Plan, round_order, turn_order
+from bench.runs.schedule import MAX_TURNS, MIN_TURNS, run_rounds
 
 A, B, C = ROWS = rows_of("a", "b", "c")
 OTHERS = rows_of("a", "b", task="thermometer")
@@ -44,7 +56,7 @@ def test_the_header_s_rows_and_seed_give_the_order_in_which_a_run_ran() -> None:
         (row, block)
         for block in range(5)
         for rows in plan.tasks.values()
-        for row in block_order(rows, seed=11, block=block)
+        for row in round_order(rows, seed=11, block=block)
     ]
     assert order_of(records_of(plan, an_executor())) == expected
 
@@ -59,10 +71,102 @@ def test_the_rows_of_a_task_run_side_by_side_in_every_block() -> None:
 def test_the_order_does_not_depend_on_which_rows_have_told_enough() -> None:
     plan, fast_and_two = a_plan(ROWS, seed=4, time_s=3000.0), an_executor((0.02, 0.02, 0.9), sd=0.06)
     for row, block in order_of(records_of(plan, fast_and_two)):
-        order = [each for each in block_order(ROWS, seed=4, block=block) if block < MIN_BLOCKS or each != C]
+        order = [each for each in round_order(ROWS, seed=4, block=block) if block < MIN_BLOCKS or each != C]
         assert row in order
     later = [row for row, block in order_of(records_of(plan, an_executor((0.02, 0.02, 0.9), sd=0.06))) if block == 8]
-    assert later == [row for row in block_order(ROWS, seed=4, block=8) if row != C]
+    assert later == [row for row in round_order(ROWS, seed=4, block=8) if row != C]
+
+
+# Turns
+
+
+def test_in_each_turn_every_row_trains_once_in_an_order_drawn_for_it() -> None:
+    executor = an_executor()
+    records_of(a_plan(ROWS, workers=2, seed=11), executor)
+    expected = [
+        (row, turn)
+        for block in (0, 1)
+        for turn in range(ROUND_TURNS)
+        for row in turn_order(ROWS, seed=11, block=block, turn=turn)
+    ]
+    assert executor.turns == expected
+
+
+@pytest.mark.parametrize(("start_s", "turns"), [(0.0, MIN_TURNS), (10 * TURN_S, 10), (1e3, MAX_TURNS)])
+def test_turns_take_as_long_as_starting_did_within_limits(
+    start_s: float, turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("synthetic.SAMPLE_S", start_s)
+    (record,) = records_of(a_plan([A], workers=1), an_executor())
+    assert record.timing is not None
+    assert record.timing.turns is not None
+    assert record.timing.turns.passes == (1,) * turns
+
+
+def test_a_process_that_dies_in_a_turn_is_a_failure_of_its_row_and_the_others_go_on() -> None:
+    executor = an_executor(dies_in_turn={B: 3})
+    found = {record.job.row: record for record in records_of(a_plan(ROWS, workers=1), executor)}
+    assert {row: record.status for row, record in found.items()} == {A: "ok", B: "crashed", C: "ok"}
+    assert found[B].timing is None
+    for row in (A, C):
+        assert len(found[row].timing.turns.passes) >= ROUND_TURNS
+    assert [turn for row, turn in executor.turns if row == B] == [0, 1, 2, 3]
+
+
+def test_the_audience_is_told_that_a_process_died_in_a_turn() -> None:
+    nobody = Nobody()
+    list(run_rounds(a_plan(ROWS, workers=1), an_executor(dies_in_turn={B: 3}), nobody))
+    assert nobody.outcomes[-1] == ("linear_fit turns #1", "crashed")
+    nobody = Nobody()
+    list(run_rounds(a_plan(ROWS, workers=1), an_executor(broken=frozenset([B])), nobody))
+    assert nobody.outcomes[-1] == ("linear_fit turns #1", "ok")
+    assert (f"{B} #1", "crashed") in nobody.outcomes
+
+
+class Interrupted(MockExecutor):
+    """The user interrupts it in the tenth turn."""
+
+    def core_times(self) -> CoreTimes | None:
+        if len(self.jobs) == len(ROWS):
+            self.speed = self.interrupt
+        return super().core_times()
+
+    def interrupt(self, now_s: float) -> float:
+        if len(self.turns) == 10 + len(ROWS) * ROUND_TURNS:
+            raise KeyboardInterrupt
+        return 1.0
+
+
+def test_an_interrupt_in_a_turn_ends_all_processes_and_what_was_finished_is_kept() -> None:
+    executor = Interrupted(dict.fromkeys(ROWS, 0.02), np.random.default_rng(0))
+    finished = []
+    with pytest.raises(KeyboardInterrupt):
+        finished.extend(run_rounds(a_plan(ROWS, workers=3), executor, Nobody()))
+    assert executor.alive == 0
+    assert len(executor.jobs) == 2 * len(ROWS)
+
+
+# Memory
+
+
+def test_rows_that_do_not_fit_side_by_side_run_in_successive_rounds_with_the_fastest() -> None:
+    rows = rows_of(*"abcdefg")
+    pass_s = dict(zip(rows, (5.0, 4.0, 3.0, 1.0, 3.0, 4.0, 5.0), strict=True))
+    executor = MockExecutor(pass_s, np.random.default_rng(0), free_bytes=4 * 2**30, takes_bytes=2**30)
+    records = records_of(a_plan(rows, workers=2), executor)
+    rounds = [{r.job.row for r in records if r.job.block == number} for number in range(records[-1].job.block + 1)]
+    assert {len(each) for each in rounds[:-1]} == {3}  # of 4 GiB, 3.6 are used
+    assert min(blocks_of(records).values()) == 2
+    found = next(number for number, each in enumerate(rounds) if rows[3] in each)
+    assert all(rows[3] in each for each in rounds[found:])
+
+
+@pytest.mark.parametrize("free_gib", [0.5, 1.2])
+def test_rows_of_which_one_alone_fits_or_none_run_alone_and_each_of_them_does(free_gib: float) -> None:
+    executor = an_executor(free_bytes=int(free_gib * 2**30), takes_bytes=2**30)
+    records = records_of(a_plan(ROWS, workers=3), executor)
+    assert [len({r.job.row for r in records if r.job.block == number}) for number in range(9)] == [1] * 9
+    assert blocks_of(records) == dict.fromkeys(ROWS, 3)
 
 
 # Enough
@@ -98,20 +202,20 @@ def test_a_smaller_difference_takes_more_blocks() -> None:
 
 
 def test_what_is_beyond_doubt_is_passed_over_and_the_fastest_stays_with_what_is_not() -> None:
-    counts = blocks_of(records_of(a_plan(ROWS, time_s=1e9), an_executor((0.02, 0.0201, 0.5), sd=0.06)))
+    counts = blocks_of(records_of(a_plan(ROWS, time_s=1e9), an_executor((0.02, 0.0201, 0.5), sd=0.08)))
     assert counts[C] == MIN_BLOCKS
     assert counts[A] == counts[B] > 2 * MIN_BLOCKS
 
 
 def test_a_row_alone_runs_until_a_later_run_could_be_compared_with_it() -> None:
-    few, many = (len(records_of(a_plan([A], time_s=1e9), an_executor(sd=sd))) for sd in (0.005, 0.06))
+    few, many = (len(records_of(a_plan([A], time_s=1e9), an_executor(sd=sd))) for sd in (0.005, 0.08))
     assert (few, many > 2 * MIN_BLOCKS) == (MIN_BLOCKS, True)
 
 
 def test_rows_that_compute_something_else_are_compared_with_nothing() -> None:
     executor = an_executor((0.001, 0.02, 0.02), sd=0.05)  # the wrong one is the fastest
     plan = a_plan(ROWS, time_s=1e9)
-    records = [r for r in run_blocks(plan, executor, Nobody(), unranked=lambda: [A]) if isinstance(r, Record)]
+    records = [s.record for s in run_rounds(plan, executor, Nobody(), unranked=lambda: [A]) if isinstance(s, Sample)]
     counts = blocks_of(records)
     assert counts[A] == MIN_BLOCKS
     assert counts[B] == counts[C] > MIN_BLOCKS
@@ -140,7 +244,7 @@ def test_what_is_open_depends_on_the_blocks_before_alone() -> None:
 
 def test_no_block_begins_that_would_end_after_the_time() -> None:
     executor = an_executor(sd=0.5)
-    block_s = 3 * SAMPLE_S + 2 * CALIBRATION_S
+    block_s = 2 * 3 * SAMPLE_S + 2 * CALIBRATION_S
     records_of(a_plan(ROWS, time_s=7.5 * block_s), executor)
     assert executor.now_s == pytest.approx(7 * block_s)
 
@@ -152,7 +256,7 @@ def test_the_first_block_of_every_task_runs_however_little_time_there_is() -> No
 
 
 def test_a_task_whose_blocks_are_too_long_leaves_the_time_to_the_others() -> None:
-    plan = a_plan((*ROWS, *OTHERS), time_s=3 * 6.5 + 3 * 4.5 + 5.0)
+    plan = a_plan((*ROWS, *OTHERS), time_s=3 * 12.5 + 3 * 8.5 + 9.0)
     counts = blocks_of(records_of(plan, an_executor(sd=0.5)))
     assert (counts[A], counts[OTHERS[0]]) == (3, 4)
 
@@ -174,7 +278,7 @@ def test_each_block_says_what_the_machine_did_meanwhile() -> None:
     blocks = [line for line in lines if isinstance(line, Block)]
     assert [(block.task, block.block) for block in blocks] == [("linear_fit", 0), ("linear_fit", 1)]
     assert isinstance(lines[3], Block)  # right after the three samples that it is about
-    assert blocks[0].wall_s == pytest.approx(3 * SAMPLE_S)
+    assert blocks[0].wall_s == pytest.approx(2 * 3 * SAMPLE_S)
     assert blocks[0].foreign_cores == pytest.approx(0.5)
     assert blocks[0].stolen_cores == pytest.approx(0.25)
     before, after = blocks[0].before, blocks[0].after
@@ -208,53 +312,56 @@ def test_what_a_machine_does_not_tell_is_unknown() -> None:
 class Scripted(MockExecutor):
     """A machine on which a sample depends on nothing but its job, so that two runs can be held against each other."""
 
-    def time_job(self, job: Job) -> Record:
-        seed = [*map(ord, job.row.mode), job.block]
-        executor = replace_rng(self, seed)
-        record = MockExecutor.time_job(executor, job)
-        self.now_s += SAMPLE_S
-        return record
-
-
-def replace_rng(executor: MockExecutor, seed: list[int]) -> MockExecutor:
-    return MockExecutor(executor.pass_s, np.random.default_rng(seed), sd=executor.sd)
+    def process_rng(self, job: Job) -> np.random.Generator:
+        return np.random.default_rng([*map(ord, job.row.mode), job.block])
 
 
 def a_scripted() -> Scripted:
     return Scripted(dict(zip(ROWS, (0.02, 0.02, 0.9), strict=True)), np.random.default_rng(0), sd=0.05)
 
 
-@pytest.mark.parametrize("kept", [0, 1, 7, 20, 31])
-def test_a_run_that_was_interrupted_takes_the_samples_that_it_would_have_taken(kept: int) -> None:
+@pytest.mark.parametrize("rounds", [0, 1, 2, 5, 7])
+def test_a_run_that_was_interrupted_takes_the_samples_that_it_would_have_taken(rounds: int) -> None:
     plan: Plan = a_plan(ROWS, seed=2, time_s=1e9)
     whole = records_of(plan, a_scripted())
-    assert len(whole) > 31
-    rest = [r for r in run_blocks(plan, a_scripted(), Nobody(), whole[:kept]) if isinstance(r, Record)]
-    assert [*whole[:kept], *rest] == whole
+    assert whole[-1].job.block > 8
+    kept = [record for record in whole if record.job.block < rounds]
+    rest = [s.record for s in run_rounds(plan, a_scripted(), Nobody(), kept) if isinstance(s, Sample)]
+    assert [*kept, *rest] == whole
+
+
+def test_a_round_that_was_written_in_part_is_not_gone_on_with_because_nobody_waits_for_it() -> None:
+    plan = a_plan(ROWS, workers=4)
+    kept = records_of(plan, an_executor())[:4]  # one of the second round
+    rest = [s.record for s in run_rounds(plan, an_executor(), Nobody(), kept) if isinstance(s, Sample)]
+    assert {record.job.block for record in rest} == {2, 3, 4}
+    counts = blocks_of([*kept, *rest])
+    assert min(counts.values()) == 4
+    assert max(counts.values()) <= 5  # the fastest runs with those that are one behind
 
 
 def test_a_run_whose_time_was_up_goes_on_with_more() -> None:
     short = a_plan(ROWS, seed=2, time_s=40.0)
     first = records_of(short, a_scripted())
     longer = replace(short, goal=msgspec.structs.replace(short.goal, time_s=1e9))
-    rest = [r for r in run_blocks(longer, a_scripted(), Nobody(), first) if isinstance(r, Record)]
+    rest = [s.record for s in run_rounds(longer, a_scripted(), Nobody(), first) if isinstance(s, Sample)]
     assert [*first, *rest] == records_of(longer, a_scripted())
 
 
 def test_a_finished_run_owes_nothing() -> None:
     plan = a_plan(ROWS, workers=3)
     whole = records_of(plan, an_executor())
-    assert list(run_blocks(plan, an_executor(), Nobody(), whole)) == []
+    assert list(run_rounds(plan, an_executor(), Nobody(), whole)) == []
 
 
-def test_the_audience_is_told_how_many_samples_each_block_has() -> None:
+def test_the_audience_is_told_how_many_samples_each_round_has_and_of_the_turns_of_each_task() -> None:
     nobody = Nobody()
-    list(run_blocks(a_plan((*ROWS, *OTHERS), workers=2), an_executor(), nobody))
-    assert nobody.stages == [("block 1 of 2", 5), ("block 2 of 2", 5)]
+    list(run_rounds(a_plan((*ROWS, *OTHERS), workers=2), an_executor(), nobody))
+    assert nobody.stages == [("round 1 of 2", 7), ("round 2 of 2", 7)]
 
 
 def test_and_how_much_of_the_time_is_over() -> None:
     nobody = Nobody()
-    list(run_blocks(a_plan(ROWS, time_s=600.0), an_executor(sd=0.001), nobody))
-    assert nobody.stages[:2] == [("block 1, 0 of 10 min", 3), ("block 2, 0 of 10 min", 3)]
+    list(run_rounds(a_plan(ROWS, time_s=600.0), an_executor(sd=0.001), nobody))
+    assert nobody.stages[:2] == [("round 1, 0 of 10 min", 4), ("round 2, 0 of 10 min", 4)]
     assert len(nobody.stages) == MIN_BLOCKS

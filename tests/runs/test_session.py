@@ -31,8 +31,11 @@ class FakeRunner:
         self.plans: list[Plan] = []
         self.lines_until_interrupt: int | None = None
 
-    def __call__(self, plan: Plan, setup: Any, listener: Any, write: Any, earlier: Iterable[Record] = ()) -> None:
+    def __call__(
+        self, plan: Plan, setup: Any, listener: Any, write: Any, earlier: Iterable[Record], verdicts: Any
+    ) -> None:
         self.plans.append(plan)
+        self.verdicts = verdicts
         done = {(record.job.row, record.job.block) for record in earlier}
         lines: list[Any] = [a_parity_result(row) for row in plan.rows]
         blocks = range(plan.goal.workers or 1)

@@ -20,6 +20,7 @@ from bench.parity.rounding import surrounded
 from bench.parity.tiers import (
     Departure,
     Tier,
+    compare_evaluations,
     compare_gradients,
     compare_losses,
     compare_params,
@@ -70,6 +71,7 @@ def departures(backend: Any, mode: str, task: str, seed: int = 0) -> dict[Tier, 
     return {
         "gradient": compare_gradients(mine.gradient, right.gradient),
         "trajectory": losses if losses.fault else compare_params(mine.params, right.params),
+        "prediction": compare_evaluations(mine.evaluation, right.evaluation),
         "envelope": compare_timed_losses(timed.losses, "float32", envelope(task, seed)),
         "metric": compare_timed_metric(single.metric, timed.metric, "float32", envelope(task, seed)),
     }
@@ -90,7 +92,7 @@ PLANTED = [
 @pytest.mark.parametrize(("name", "task"), PLANTED)
 def test_a_planted_fault_is_caught(name: str, task: str) -> None:
     tier = first_tier(departures(faulty, name, task))
-    expected = {"tf32": "envelope", "evaluates_start": "metric"}
+    expected = {"tf32": "envelope", "evaluates_start": "prediction"}
     assert tier == expected[name] if name in expected else tier in ("gradient", "trajectory")
 
 
@@ -146,7 +148,7 @@ def test_the_command_plants_every_fault_and_writes_the_table(tmp_path: Path) -> 
     found = pd.read_csv(tmp_path / "out" / "faults.csv").set_index("fault")
     assert set(found.index) == set(FAULTS)
     assert found.loc["replayed", "tier"] == "envelope"
-    assert "ended at other parameters: off by 1 of the distance" in found.loc["replayed", "reason"]
+    assert "off by 1 of the distance that the first pass moved them; rounding" in found.loc["replayed", "reason"]
     assert found.loc["tf32", "tier"] == "envelope"
     assert found.loc["momentum_dampened", "tier"] == NOTHING
     assert "first wrong at step 0 of 100: loss " in found.loc["loss_after", "reason"]

@@ -14,10 +14,10 @@ from typing import Any, Self, cast
 
 import numpy as np
 import pytest
-from msgspec.structs import replace
 from support import a_record, a_row, a_timing, no_files
+from synthetic import MockExecutor
 
-from backends.contract import Array, Params, Placement
+from backends.contract import Array, Params, Placement, Trainer
 from backends.numpy_backend import NumpyTrainer
 from backends.registry import BACKENDS
 from bench.analysis.comparison import Times
@@ -31,13 +31,16 @@ from bench.harness.process import Worker
 from bench.harness.protocol import Failure
 from bench.harness.setup import WorkerSetup, make_setup
 from bench.harness.time_job import TimeRequest
+from bench.harness.turn_job import TurnRequest
+from bench.harness.turns import Instruments, Repeater
+from bench.harness.workbench import Workbench
 from bench.machine.usage import Usage
-from bench.records.schema import Goal, Job, Record, Resources, Row, Steady
+from bench.records.schema import Goal, Record, Resources, Row, Steady
 from bench.runs.plan import EFFECT, BadChoice, Plan
 from bench.runs.selection import Choice, choose_rows
 from bench.selftest import HIDDEN, SELFTEST, backend
 from bench.selftest import run as selftests
-from bench.selftest.by_hand import ByHandRequest
+from bench.selftest.by_hand import TURN_PASSES, ByHandRequest, ByHandTurnRequest
 from bench.selftest.claims import (
     FAULTS,
     Claim,
@@ -513,40 +516,33 @@ def a_setup(worker: FakeWorker) -> WorkerSetup:
     return FakeSetup(cores=(0, 1), environment={}, time_limit_s=5.0, backends=HIDDEN, fake=worker)
 
 
-def overhead_sample(job: Job, reply: Record | Failure) -> tuple[Record, FakeWorker]:
-    worker = FakeWorker({job.row.mode: reply})
-    executor = OverheadExecutor(a_setup(worker), cast(Worker, worker))
-    return executor.time_job(job), worker
+@pytest.mark.parametrize(
+    ("mode", "first", "turn"), [("no_op", TimeRequest, TurnRequest), ("by_hand", ByHandRequest, ByHandTurnRequest)]
+)
+def test_the_no_op_is_timed_by_the_harness_and_by_hand_without_it(
+    mode: str, first: type[TimeRequest], turn: type[TurnRequest], tmp_path: Path
+) -> None:
+    job = a_record(mode_row(mode), 3).job
+    fake = FakeWorker({mode: Failure(status="timeout", reason="too slow")})
+    live = OverheadExecutor(a_setup(fake), cast(Worker, fake)).live(job, (1, 2), cast(Worker, fake), tmp_path)
+    assert live.request == first(job=job, backend=SELFTEST, watched=(1, 2))
+    assert live.turn_kind is turn
+    live.begin()
+    assert fake.asked == [(live.request, 5.0)]
+    assert (live.record.status, live.record.reason) == ("timeout", "too slow")
 
 
-WINDOW = Steady(window_s=0.5, cpu_s=0.5, vanished_cpu_s=0.0, waited_s=0.0)
-NO_OP = a_record(mode_row("no_op"), 3, 9.0, 0.01, 0.01, 0.02, 0.01, timing={"steady": WINDOW})
-
-
-def test_the_passes_of_the_no_op_are_replaced_by_all_that_happens_between_them() -> None:
-    found, worker = overhead_sample(NO_OP.job, NO_OP)
-    assert found.timing is not None
-    assert found.timing.passes_s == (9.0, 0.125, 0.125, 0.125, 0.125)
-    assert found.timing.steady == WINDOW
-    assert found.timing.wall_s == FakeWorker.age_s
-    assert (found.job, found.status) == (NO_OP.job, "ok")
-    assert worker.asked == [(TimeRequest(job=NO_OP.job, backend=SELFTEST), 5.0)]
-
-
-def test_the_loop_by_hand_is_timed_by_hand_and_its_passes_are_left_as_they_are() -> None:
-    by_hand = a_record(mode_row("by_hand"), 3, 9.0, 0.01, 0.01, timing={"steady": WINDOW, "wall_s": FakeWorker.age_s})
-    found, worker = overhead_sample(by_hand.job, by_hand)
-    assert replace(found, started="") == by_hand
-    assert worker.asked == [(ByHandRequest(job=by_hand.job, backend=SELFTEST), 5.0)]
-
-
-def test_a_no_op_that_failed_is_a_record_without_times() -> None:
-    failure = Failure(status="timeout", reason="no result within 5 s", output="the last line")
-    found = overhead_sample(NO_OP.job, failure)[0]
-    assert replace(found, started="") == Record(
-        job=NO_OP.job, status="timeout", reason="no result within 5 s", output="the last line"
+def test_by_hand_a_turn_is_many_passes_between_two_looks_at_the_clock() -> None:
+    training = make_training(TASKS[TASK], "float32", no_files)
+    calls: list[int] = []
+    trainer = SimpleNamespace(train=lambda order: calls.append(len(order)))
+    workbench = Workbench()
+    workbench.put(
+        Repeater(cast(Trainer, trainer), lambda number: training, training.test.inputs, cast(Instruments, None))
     )
-    assert found.started
+    turn = ByHandTurnRequest(turn=0).answer(workbench)
+    assert turn.passes == len(calls) == TURN_PASSES
+    assert turn.wall_s > 0
 
 
 def test_a_plan_has_a_row_a_mode_of_the_backend() -> None:
@@ -556,28 +552,10 @@ def test_a_plan_has_a_row_a_mode_of_the_backend() -> None:
     assert {(row.device, row.precision) for row in found.rows} == {("cpu", "float32")}
 
 
-class FakeExecutor:
-    """Calibrates nothing and times nothing; every sample takes a second."""
-
-    now_s = 0.0
-
-    def clock(self) -> float:
-        return self.now_s
-
-    def time_job(self, job: Job) -> Record:
-        self.now_s += 1
-        return a_record(job.row, job.block)
-
-    def calibrate(self) -> None:
-        return None
-
-    def core_times(self) -> None:
-        return None
-
-
 def test_the_records_of_a_plan_are_taken_and_its_blocks_left_out() -> None:
     planned = plan(a_setup(FakeWorker({})), ("same", "slower"), Goal(workers=3, effect=0.05, time_s=math.inf), 0)
-    records = take(planned, cast(ProcessExecutor, FakeExecutor()))
+    executor = MockExecutor(dict.fromkeys(planned.rows, 0.02), np.random.default_rng(0))
+    records = take(planned, cast(ProcessExecutor, executor))
     assert all(isinstance(record, Record) for record in records)
     assert sorted((record.job.row.mode, record.job.block) for record in records) == [
         (mode, block) for mode in ("same", "slower") for block in range(3)

@@ -13,7 +13,7 @@ from support import ROOT, a_job, a_row, run_bench
 import bench
 from backends.contract import WordCounts
 from backends.registry import BUILT_IN
-from bench.harness.executor import record_of
+from bench.harness.live import record_of
 from bench.harness.setup import make_setup
 from bench.harness.time_job import TimeRequest
 from bench.machine.host import free_memory_bytes

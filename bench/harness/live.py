@@ -1,0 +1,148 @@
+"""A process of a round, from its first training over its turns to its record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from msgspec.structs import replace
+
+from bench.harness.process import Worker
+from bench.harness.protocol import Done, Failure, TurnReply
+from bench.harness.repetition import Repetition, load_repetition
+from bench.harness.time_job import TimeRequest
+from bench.harness.turn_job import REPETITION_FILE, RepetitionRequest, TurnRequest
+from bench.machine.peak import peak_flops_per_s
+from bench.machine.usage import summed
+from bench.records.provenance import utc_now
+from bench.records.schema import Record, Turns
+
+TURNS_ALONE = 5
+
+
+class Sample(NamedTuple):
+    """What a process of a round has left."""
+
+    record: Record
+    repetition: Repetition | None  # the last watched one that was completed
+
+
+class Live(Protocol):
+    """A process of a round, which is stopped but while one of these calls lasts."""
+
+    record: Record  # of the first training; not ok as soon as the process has failed
+
+    def turn(self, number: int) -> None:
+        """Train for a turn; a process that has failed takes no part."""
+
+    def finish(self) -> Sample:
+        """End the process; return its record with all turns, and a repetition to check."""
+
+
+class ProcessLive:
+    """A process on this machine, in a worker of its own. The times of its turns are taken by itself."""
+
+    def __init__(
+        self,
+        request: TimeRequest,
+        worker: Worker,
+        scratch: Path,
+        time_limit_s: float,
+        turn_kind: type[TurnRequest] = TurnRequest,
+    ) -> None:
+        self.request = request
+        self.worker = worker
+        self.scratch = scratch  # folder for the repetition
+        self.time_limit_s = time_limit_s  # of each request
+        self.turn_kind = turn_kind
+        self.replies: list[TurnReply] = []
+        self.asked_s: list[float] = []  # how long each reply took
+
+    def begin(self) -> None:
+        """Start the process and let it train once."""
+        self.record = record_of(self.request, self.worker, self.time_limit_s)
+        if self.record.status != "ok":
+            self.worker.end()
+
+    def turn(self, number: int) -> None:
+        """Let the process go on, train for a turn, and stop it again."""
+        if self.record.status != "ok":
+            return
+        self.worker.resume()
+        before_s = time.monotonic()
+        reply = self.worker.run(self.turn_kind(turn=number), self.time_limit_s)
+        asked_s = time.monotonic() - before_s
+        if isinstance(reply, Failure):
+            self._fail(reply)
+        else:
+            self.worker.pause()
+            self.replies.append(reply)
+            self.asked_s.append(asked_s)
+
+    def finish(self) -> Sample:
+        """Return the record with all turns, and the last watched repetition; end the process."""
+        repetition = self._handed_over() if self.record.status == "ok" and self.replies else None
+        self.worker.end()
+        if self.record.timing is None or not self.replies:
+            return Sample(self.record, None)
+        steady = summed(reply.steady for reply in self.replies)
+        timing = replace(self.record.timing, turns=turns_of(self.replies, self.asked_s), steady=steady)
+        return Sample(replace(self.record, timing=timing), repetition)
+
+    def _handed_over(self) -> Repetition | None:
+        self.worker.resume()
+        reply = self.worker.run(RepetitionRequest(folder=str(self.scratch)), self.time_limit_s)
+        if not isinstance(reply, Done):
+            self._fail(reply)
+            return None
+        path = self.scratch / REPETITION_FILE
+        return load_repetition(path) if path.exists() else None
+
+    def _fail(self, failure: Failure) -> None:
+        self.record = failed(self.request, failure, self.record.started)
+        self.worker.end()  # its memory is free for the others
+
+
+def record_of(request: TimeRequest, worker: Worker, time_limit_s: float) -> Record:
+    """Return the record of a first training, with the wall time measured by the parent; after a failure, without times.
+
+    The wall time is the age of the worker process, so a worker must not be used for more than one timed job.
+    """
+    started = utc_now()
+    reply = worker.run(request, time_limit_s)
+    if isinstance(reply, Failure):
+        return failed(request, reply, started)
+    row, cores = request.job.row, len(worker.cores)
+    limit = peak_flops_per_s(cores, row.precision) if row.device == "cpu" else None
+    timing = reply.timing and replace(reply.timing, wall_s=worker.age_s, product_limit_flops_per_s=limit)
+    return replace(reply, started=started, timing=timing)
+
+
+def failed(request: TimeRequest, failure: Failure, started: str) -> Record:
+    """Return the record of a process that failed: it has no times."""
+    return Record(job=request.job, status=failure.status, reason=failure.reason, started=started, output=failure.output)
+
+
+def sample_alone(request: TimeRequest, worker: Worker, scratch: Path, time_limit_s: float) -> Sample:
+    """Return the sample of a process that takes some turns alone: nothing trains beside it, so it never stops."""
+    live = ProcessLive(request, worker, scratch, time_limit_s)
+    live.begin()
+    for number in range(TURNS_ALONE):
+        live.turn(number)
+    return live.finish()
+
+
+def turns_of(replies: Sequence[TurnReply], asked_s: Sequence[float]) -> Turns:
+    """Return what a process did in its turns."""
+    return Turns(
+        passes=tuple(reply.passes for reply in replies),
+        wall_s=tuple(reply.wall_s for reply in replies),
+        cpu_s=tuple(reply.cpu_s for reply in replies),
+        longest_s=tuple(reply.longest_s for reply in replies),
+        reads=tuple(reply.reads for reply in replies),
+        read_s=tuple(reply.read_s for reply in replies),
+        took_s=tuple(reply.took_s for reply in replies),
+        asked_s=tuple(asked_s),
+    )

@@ -1,0 +1,253 @@
+"""Rounds of real processes: they take turns, the others are stopped, and none is left behind whatever happens."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import psutil
+import pytest
+from support import FAKES, ROOT, a_row, entries_in, no_files
+from synthetic import Nobody, a_plan
+
+from backends.contract import Placement
+from backends.registry import BUILT_IN
+from bench.harness.executor import ProcessExecutor, ProcessRound
+from bench.harness.live import ProcessLive, Sample
+from bench.harness.process import Worker
+from bench.harness.setup import WorkerSetup
+from bench.machine.host import usable_cores
+from bench.records.schema import Block, Job, Row
+from bench.runs.plan import Plan
+from bench.runs.schedule import MIN_TURNS, run_rounds
+from bench.tasks import TASKS
+from bench.tasks.training import make_training, repetition
+
+TASK = "thermometer_raw"
+SETUP = WorkerSetup(
+    cores=usable_cores()[:1],
+    environment={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(FAKES)))},
+    time_limit_s=60.0,
+    backends={**BUILT_IN, **entries_in(FAKES)},
+)
+WATCHED = (1, 2, 5)
+PLACEMENT = Placement(mode="loop", device="cpu", precision="float32", threads=1)
+
+
+def row_of(mode: str, backend: str = "misbehaving") -> Row:
+    return a_row(TASK, backend, mode)
+
+
+def an_executor(time_limit_s: float = 60.0) -> ProcessExecutor:
+    setup = WorkerSetup(
+        cores=SETUP.cores, environment=SETUP.environment, time_limit_s=time_limit_s, backends=SETUP.backends
+    )
+    return ProcessExecutor(setup, cast(Worker, None))
+
+
+def begin(processes: object, *modes: str) -> list[ProcessLive]:
+    jobs = [Job(row=row_of(mode), threads=1, block=0) for mode in modes]
+    return [cast(ProcessLive, cast(ProcessRound, processes).begin(job, WATCHED)) for job in jobs]
+
+
+def process_of(live: ProcessLive) -> psutil.Process:
+    assert live.worker.child is not None
+    return psutil.Process(live.worker.child.process.pid)
+
+
+def soon(condition: Callable[[], bool]) -> bool:
+    """Return whether a condition holds within some seconds: the system delivers signals in its own time."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def stopped(process: psutil.Process) -> bool:
+    return process.status() == psutil.STATUS_STOPPED
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    assert soon(lambda: set(psutil.Process().children(recursive=True)) <= before)
+
+
+def test_processes_are_stopped_but_while_their_turn_lasts() -> None:
+    with an_executor().round() as processes:
+        lives = begin(processes, "right", "talks")
+        assert all(soon(lambda each=each: stopped(process_of(each))) for each in lives)
+        for number in range(3):
+            for live in lives:
+                live.turn(number)
+        assert all(soon(lambda each=each: stopped(process_of(each))) for each in lives)
+        samples = [live.finish() for live in lives]
+        assert [live.worker.child for live in lives] == [None, None]
+    for record, found in samples:
+        assert record.status == "ok", record.reason
+        assert record.timing is not None
+        turns = record.timing.turns
+        assert turns is not None
+        assert len(turns.passes) == len(turns.wall_s) == len(turns.cpu_s) == 3
+        assert min(turns.passes) > 0
+        assert min(turns.wall_s) > 0
+        assert record.timing.steady.window_s >= sum(turns.wall_s)
+        assert found is not None
+        assert found.number == max(WATCHED)
+
+
+def test_the_repetition_that_is_handed_over_is_what_its_start_and_order_give() -> None:
+    with an_executor().round() as processes:
+        (live,) = begin(processes, "right")
+        live.turn(0)
+        found = live.finish().repetition
+    assert found is not None
+    task = TASKS[TASK]
+    training = repetition(make_training(task, "float32", no_files), task, "float32", found.number)
+    trainer = BUILT_IN["numpy"].load().open_trainer(training.problem, PLACEMENT)
+    trainer.reset(training.initial)
+    np.testing.assert_allclose(found.losses, np.concatenate([trainer.train(order) for order in training.orders]))
+    np.testing.assert_allclose(found.params[0].weights, trainer.params()[0].weights)
+    np.testing.assert_allclose(found.outputs, trainer.predict(training.test.inputs))
+
+
+def test_a_helper_is_stopped_too_and_its_cpu_time_counts() -> None:
+    with an_executor().round() as processes:
+        (live,) = begin(processes, "helped")
+        (helper,) = process_of(live).children()
+        assert soon(lambda: stopped(helper))
+        for number in range(5):
+            live.turn(number)
+        assert soon(lambda: stopped(helper))
+        record = live.finish().record
+        assert soon(lambda: not helper.is_running() or helper.status() == psutil.STATUS_ZOMBIE)
+    assert record.timing is not None
+    assert record.timing.turns is not None
+    assert sum(record.timing.turns.cpu_s) > 1.2 * min(sum(record.timing.turns.wall_s), 0.1)
+
+
+@pytest.mark.parametrize(
+    ("mode", "status", "reason"),
+    [
+        ("dies_in_turn", "crashed", "was killed by SIGKILL"),
+        ("raises_in_turn", "failed", "nobody divides by zero"),
+        ("hangs_in_turn", "timeout", "no result within 5 s"),
+    ],
+)
+def test_a_process_that_fails_in_a_turn_is_a_record_of_its_row_and_the_others_go_on(
+    mode: str, status: str, reason: str
+) -> None:
+    with an_executor(time_limit_s=5.0).round() as processes:
+        bad, good = begin(processes, mode, "right")
+        for number in range(3):
+            bad.turn(number)
+            good.turn(number)
+        failed, fine = bad.finish(), good.finish()
+    assert (failed.record.status, failed.record.timing, failed.repetition) == (status, None, None)
+    assert reason in failed.record.reason
+    assert fine.record.status == "ok"
+    assert len(fine.record.timing.turns.passes) == 3
+
+
+def test_a_process_that_dies_while_it_is_stopped_is_a_record_of_its_row() -> None:
+    with an_executor().round() as processes:
+        lives = begin(processes, "right", "talks", "nan")
+        lives[0].turn(0)
+        process_of(lives[0]).kill()
+        process_of(lives[2]).kill()  # which is not asked for a turn any more
+        lives[0].turn(1)
+        lives[1].turn(1)
+        samples = [live.finish() for live in lives]
+    assert [sample.record.status for sample in samples] == ["crashed", "ok", "ok"]
+    assert "was killed by SIGKILL" in samples[0].record.reason
+
+
+def test_a_process_that_dies_before_it_hands_over_its_repetition_is_a_failure() -> None:
+    with an_executor().round() as processes:
+        (live,) = begin(processes, "right")
+        live.turn(0)
+        process_of(live).kill()
+        assert live.finish().record.status == "crashed"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_an_exception_in_the_middle_of_a_round_leaves_no_process(error: type[BaseException]) -> None:
+    found: list[psutil.Process] = []
+
+    def interrupted() -> None:
+        with an_executor().round() as processes:
+            lives = begin(processes, "right", "helped")
+            found.extend(map(process_of, lives))
+            found.extend(found[1].children())
+            assert all(soon(lambda each=each: stopped(each)) for each in found)
+            raise error
+
+    with pytest.raises(error):
+        interrupted()
+    assert len(found) == 3
+    assert not psutil.wait_procs(found, timeout=5)[1]
+
+
+def hold_a_round() -> None:
+    """Begin a round, print the ids of its processes and of their helpers, and wait."""
+    with an_executor().round() as processes:
+        found = list(map(process_of, begin(processes, "right", "helped")))
+        print(*(each.pid for each in (*found, *found[1].children())), flush=True)
+        time.sleep(60)
+
+
+def test_a_parent_that_is_killed_leaves_no_stopped_process(tmp_path: Path) -> None:
+    path = os.pathsep.join((str(ROOT), str(ROOT / "tests"), str(ROOT / "tests/harness")))
+    parent = subprocess.Popen(
+        [sys.executable, "-c", "import test_live; test_live.hold_a_round()"],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stdout is not None
+    workers = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
+    assert len(workers) == 3
+    try:
+        assert all(soon(lambda each=each: stopped(each)) for each in workers)
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
+        assert not psutil.wait_procs(workers[:2], timeout=10)[1]
+        assert not stopped(workers[2])  # a process that some framework has started; it is awake, and could end
+    finally:
+        for each in workers:
+            with suppress(psutil.NoSuchProcess):
+                each.send_signal(signal.SIGKILL)
+
+
+def test_a_round_of_two_rows_gives_records_with_turns() -> None:
+    rows = (row_of("loop", "numpy"), row_of("jit", "jax"))
+    plan: Plan = a_plan(rows, workers=1)
+    with SETUP.worker(Path()) as calibrator:
+        lines = list(run_rounds(plan, ProcessExecutor(SETUP, calibrator), Nobody()))
+    samples = [line for line in lines if isinstance(line, Sample)]
+    assert [type(line) for line in lines] == [Sample, Sample, Block]
+    assert {sample.record.job.row for sample in samples} == set(rows)
+    for record, found in samples:
+        assert record.status == "ok", record.reason
+        timing = record.timing
+        assert timing is not None
+        assert timing.turns is not None
+        assert len(timing.turns.passes) >= MIN_TURNS
+        assert timing.phases_s == pytest.approx(timing.wall_s, abs=0.01 * timing.wall_s + 0.02)
+        assert found is not None
+        assert found.number in plan.watched(TASK)
+        assert len(found.losses) == timing.steps_per_pass
+    first, second = (sample.record.timing.turns for sample in samples)
+    assert len(first.passes) == len(second.passes)
