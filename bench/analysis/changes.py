@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
 
@@ -61,7 +61,6 @@ class Change:
     found: Estimate | None = None  # logarithm of now / then; None if only one run has good times, or both the same
     interval: Interval | None = None  # of the ratio
     detectable: float = math.inf
-    rounds_needed: int | None = None  # in each run, to detect the estimated change, or that which matters
     reason: str = ""
 
     @property
@@ -106,10 +105,10 @@ def judge_changes(then: Times, now: Times, effect: float) -> dict[Row, Change]:
     both = [row for row in then if row in now]
     found = {row: estimate_apart(levels(now[row]), levels(then[row])) for row in both}
     verdicts = judge(found, effect)
-    return {row: _change(row, then, now, found[row], verdicts[row], effect) for row in both}
+    return {row: _change(row, then, now, found[row], verdicts[row]) for row in both}
 
 
-def _change(row: Row, then: Times, now: Times, found: Estimate, judged: Judgement, effect: float) -> Change:
+def _change(row: Row, then: Times, now: Times, found: Estimate, judged: Judgement) -> Change:
     then_s, now_s = (estimate(levels(run[row])).ratio for run in (then, now))
     if _identical(then[row], now[row]):
         return Change(row=row, kind="identical", then_s=then_s, now_s=now_s)
@@ -121,7 +120,6 @@ def _change(row: Row, then: Times, now: Times, found: Estimate, judged: Judgemen
         found=found,
         interval=interval(found),
         detectable=judged.detectable,
-        rounds_needed=rounds_needed(found, judged, effect),
     )
 
 
@@ -158,6 +156,11 @@ def undecided(found: Iterable[Change], limit: float) -> list[Change]:
     changed = [change for change in found if change.found]
     above, below = _sure(changed, limit)
     return [change for change in changed if change.row not in above | below]
+
+
+def rounds_to_tell(found: Estimate, limit: float) -> int:
+    """Return about how many rounds of each run would tell a ratio from 1 + `limit`, if it is as estimated."""
+    return rounds_needed(replace(found, mean=found.mean - math.log1p(limit)), 1, 0.0)
 
 
 def _sure(found: Iterable[Change], limit: float) -> tuple[set[Row], set[Row]]:

@@ -70,10 +70,9 @@ class Group:
         return self._compared(others, judge(others, self.effect, with_one_row))
 
     def _compared(self, found: Mapping[Row, Estimate], judged: Mapping[Row, Judgement]) -> dict[Row, Comparison]:
+        needed = {row: rounds_needed(each, judged[row].tests, self.effect) for row, each in found.items()}
         return {
-            row: Comparison(
-                each.ratio, interval(each), judged[row], each.rounds, rounds_needed(each, judged[row], self.effect)
-            )
+            row: Comparison(each.ratio, interval(each), judged[row], each.rounds, needed[row])
             for row, each in found.items()
         }
 

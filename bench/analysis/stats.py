@@ -260,11 +260,11 @@ def _verdict(found: Estimate, different: float, equivalent: float) -> Verdict:
     return "inconclusive"
 
 
-def rounds_needed(found: Estimate, judged: Judgement, effect: float) -> int:
+def rounds_needed(found: Estimate, tests: int, effect: float) -> int:
     """Return about how many rounds in all, with the same scatter as those so far, would tell the two rows apart.
 
     If the difference is below `effect`: how many would detect a difference of `effect`, or show equivalence. The
-    quantiles are those that so many rounds have.
+    quantiles are those that so many rounds have, for one of so many `tests`. `MOST_ROUNDS` if even those are too few.
     """
     if not math.isfinite(found.error):
         return MIN_ROUNDS + 1
@@ -274,6 +274,6 @@ def rounds_needed(found: Estimate, judged: Judgement, effect: float) -> int:
     while low < high:  # trimming makes it not quite monotonic: a difference of one round
         rounds = (low + high) // 2
         weight = rounds - 2 * trimmed(rounds)
-        enough = detectable(math.sqrt(found.variance / weight), weight - 1 + added, judged.tests) <= wanted
+        enough = detectable(math.sqrt(found.variance / weight), weight - 1 + added, tests) <= wanted
         low, high = (low, rounds) if enough else (rounds + 1, high)
     return low

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.analysis.changes import Change
+from bench.analysis.changes import Change, rounds_to_tell
 from bench.analysis.stats import MOST_ROUNDS, Estimate
 from bench.records.schema import Goal
 from bench.report.units import bracketed, percent
@@ -41,6 +41,6 @@ def notes(
 def cannot_tell(change: Change, limit: float) -> str:
     """Return, for a row that may be slower by more than the limit, how many rounds would tell."""
     ratio = bracketed(change.ratio, change.interval)
-    needed = change.rounds_needed
-    enough = f"about {needed} rounds in each run would tell" if needed and needed < MOST_ROUNDS else "no run would tell"
+    needed = rounds_to_tell(change.found, limit) if change.found else MOST_ROUNDS
+    enough = f"about {needed} rounds in each run would tell" if needed < MOST_ROUNDS else "too close to it for any run"
     return f"{change.row}: cannot tell whether it is slower by more than {percent(limit)}: {ratio}; {enough}"

@@ -20,11 +20,12 @@ from bench.analysis.changes import (
     effect_of,
     good_times,
     log_loops,
+    rounds_to_tell,
     speed_change,
     too_slow,
     undecided,
 )
-from bench.analysis.stats import Estimate, estimate_apart, interval
+from bench.analysis.stats import MOST_ROUNDS, Estimate, estimate_apart, interval
 from bench.records.runfile import Run
 from bench.records.schema import Block, Calibration, Goal, ParityResult, Record, Row
 
@@ -160,11 +161,12 @@ def test_three_rounds_are_enough_to_see_twice_the_time() -> None:
     assert change_of(ROW, a_run({ROW: 0.1}, blocks=3), a_run({ROW: 0.2}, blocks=3, seed=1)).kind == "slower"
 
 
-def test_the_number_of_rounds_that_would_tell_grows_with_the_scatter() -> None:
-    few, many = (change_of(ROW, THEN, a_run({ROW: 0.1}, noise=noise, seed=1)).rounds_needed for noise in (0.05, 0.2))
-    assert few is not None
-    assert many is not None
-    assert 3 < few < many
+def test_the_number_of_rounds_that_would_tell_is_that_for_the_distance_to_the_limit() -> None:
+    found = a_change(1.1, 0.05).found
+    assert found is not None
+    below, above, at = (rounds_to_tell(found, limit) for limit in (0.05, 0.2, 0.1))
+    assert 9 < above < below < 400
+    assert at == MOST_ROUNDS
 
 
 def test_the_larger_goal_of_two_runs_is_used() -> None:

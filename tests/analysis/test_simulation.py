@@ -20,7 +20,7 @@ from support import ROOT
 
 from bench.analysis import stats, stopping, turns
 from bench.analysis.comparison import Group
-from bench.analysis.stats import POWER, estimate, judge, rounds_needed, trimmed
+from bench.analysis.stats import POWER, estimate, rounds_needed, trimmed
 
 FEW, MANY = 300, 1000
 QUIET = MACHINES["independent noise"]
@@ -192,7 +192,7 @@ def test_a_few_rounds_of_many_rows_say_much_more_than_each_row_alone(monkeypatch
 def test_so_many_rounds_as_a_run_says_do_tell(sd: float, effect: float) -> None:
     rng = np.random.default_rng(SEED)
     found = [estimate(sd * rng.standard_normal(40)) for _ in range(200)]
-    promised = float(np.median([rounds_needed(each, judge({0: each}, effect)[0], effect) for each in found]))
+    promised = float(np.median([rounds_needed(each, 1, effect) for each in found]))
 
     def power(rounds: int) -> float:
         runs = sd * rng.standard_normal((1500, rounds))

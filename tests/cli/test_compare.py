@@ -62,14 +62,13 @@ def test_the_same_run_twice_is_identical(compare: Bench, tmp_path: Path) -> None
 
 def test_what_cannot_be_told_is_a_warning_with_the_rounds_that_would_tell(compare: Bench, tmp_path: Path) -> None:
     then, now = a_run(tmp_path / "then.jsonl"), a_run(tmp_path / "now.jsonl", share=0.3)
-    result = compare(then, now, "--fail-on", "5%")
+    result = compare(then, now, "--fail-on", "30%")
     assert result.returncode == 0
-    sentence = r"warning: (.*): cannot tell whether it is slower by more than 5 %: .*; about (\d+) rounds in each run"
-    sentence = r"warning: (.*): cannot tell whether it is slower by more than 5 %: .*; about (\d+) rounds in each run"
+    sentence = r"warning: (.*): cannot tell whether it is slower by more than 30 %: .*; about (\d+) rounds in each run"
     found = re.search(sentence, result.stderr)
     assert found is not None, result.stderr
     assert found[1] == str(ROW)
-    assert int(found[2]) > 50
+    assert int(found[2]) > 8
 
 
 @pytest.mark.parametrize("turned", [False, True])
