@@ -1,4 +1,4 @@
-"""Sessions, each in its own environment: tests, coverage, mutation, bench, lint, report, pages, selftest."""
+"""Sessions, each in its own environment: tests, coverage, simulation, mutation, bench, lint, report, selftest …"""
 
 from __future__ import annotations
 
@@ -59,6 +59,13 @@ def selftest(session: nox.Session) -> None:
     """Test the suite's own claims on this machine, on samples with known ratios; save the result in results/."""
     session.install("--editable", ".", CONSTRAINTS)
     session.run("bench", "selftest", *session.posargs)
+
+
+@nox.session
+def simulation(session: nox.Session) -> None:
+    """Simulate runs on machines that are made up, where the truth is known; save the table in results/."""
+    session.install("--editable", ".", CONSTRAINTS)
+    session.run("python", "tests/analysis/simulation.py")
 
 
 @nox.session

@@ -41,7 +41,7 @@ class VirtualClock:
 
 CLOCK = VirtualClock()
 COMPARED = (  # columns of the result table
-    *("ratio", "ratio_low", "ratio_high", "verdict", "fastest", "detectable", "flags", "noisy_blocks"),
+    *("ratio", "ratio_low", "ratio_high", "verdict", "fastest", "detectable", "flags", "noisy_rounds"),
     *("cores_busy", "flops_per_s", "flops_share"),
 )
 ROWS = choose_rows(Choice(tasks=("all",)), has_gpu=bool(gpu_names()))
@@ -107,9 +107,11 @@ def replay(samples: list[Record], standing: Standing) -> Iterator[float]:
     """
     if not standing.ranked:
         raise RowFailed(f"not ranked: {standing.reason}")
+    from bench.analysis.turns import typical_pass_s
+
     for record in samples:
         if record.timing is not None:
-            yield record.timing.pass_s
+            yield typical_pass_s(record.timing)
 
 
 def extra_info(samples: list[Record], summary: RowSummary) -> dict[str, Any]:
@@ -120,7 +122,7 @@ def extra_info(samples: list[Record], summary: RowSummary) -> dict[str, Any]:
     timings = [record.timing for record in samples if record.timing]
     qualities = [record.quality for record in samples if record.quality]
     return {
-        "blocks": [record.job.block for record in samples if record.timing],
+        "rounds": [record.job.block for record in samples if record.timing],
         "framework": next((record.resources.framework for record in samples if record.resources), None),
         "agrees": columns["agrees"],
         "passes_s": [list(timing.passes_s) for timing in timings],

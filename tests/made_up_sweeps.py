@@ -7,8 +7,7 @@ from pathlib import Path
 
 from support import a_block, a_header, a_parity_result, a_record, a_row, write_run
 
-from bench.analysis.scaling import Cost, costs
-from bench.analysis.stats import MIN_BLOCKS
+from bench.analysis.scaling import MIN_FITS, Cost, costs
 from bench.analysis.sweep import Curve, Point, sweep_of
 from bench.records.runfile import Run, read_run
 from bench.records.schema import Row
@@ -29,7 +28,7 @@ def point(batch: int, mode: str = "jit") -> Row:
 
 
 def a_sweep(
-    folder: Path, steps: Mapping[str, Step] = SMALL_FIRST, blocks: int = MIN_BLOCKS, wrong: tuple[Row, ...] = ()
+    folder: Path, steps: Mapping[str, Step] = SMALL_FIRST, blocks: int = MIN_FITS, wrong: tuple[Row, ...] = ()
 ) -> Run:
     """Return the run of a sweep with these costs, each block a little slower than the one before."""
     rows = [point(batch, mode) for batch in BATCHES for mode in steps]

@@ -1,27 +1,51 @@
 """Compares two runs row by row. Pure.
 
-The runs share no blocks, and the machine may have been faster during one of them. So every row is tested twice: with
-its times, and with its times divided by the calibration loop of their block. A row is called slower, faster or
-equivalent only if both tests agree, and its interval covers the intervals of both.
+The runs share no rounds, so each row is tested by the scatter of its own processes in each of them. What the machine
+did otherwise during one of the runs counts as a change of the row: nothing here can tell the two apart, and nothing is
+divided by the calibration loop, which explains too little of a time. Rows that run side by side can be told apart.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from statistics import fmean, median
+from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Literal
 
-from bench.analysis.comparison import log_times
+import numpy as np
+
+from backends.contract import Array
 from bench.analysis.standing import ABSENT, Standing, standings_of
-from bench.analysis.stats import Estimate, Interval, Judgement, estimate_apart, interval_apart, judge
+from bench.analysis.stats import (
+    LEVEL,
+    Estimate,
+    Interval,
+    Judgement,
+    estimate,
+    estimate_apart,
+    holm,
+    interval,
+    judge,
+    p_above,
+    rounds_needed,
+)
+from bench.analysis.turns import Times, levels, log_times
 from bench.machine.calibration import typical_s
 from bench.records.runfile import Run
 from bench.records.schema import Row
 
 Kind = Literal[
-    "slower", "wrong", "missing", "inconclusive", "too few blocks", "faster", "equivalent", "new"
+    "slower",
+    "wrong",
+    "missing",
+    "inconclusive",
+    "too few rounds",
+    "faster",
+    "equivalent",
+    "identical",
+    "new",
+    "unsupported",
 ]  # in the order in which they are shown
 KINDS: tuple[Kind, ...] = Kind.__args__  # type: ignore[attr-defined]
 
@@ -32,12 +56,17 @@ class Change:
 
     row: Row
     kind: Kind
-    then_s: float | None = None  # median over processes of their median steady pass
+    then_s: float | None = None  # typical pass over rounds
     now_s: float | None = None
-    ratio: float | None = None  # now / then
-    interval: Interval | None = None
+    found: Estimate | None = None  # logarithm of now / then; None if only one run has good times, or both the same
+    interval: Interval | None = None  # of the ratio
     detectable: float = math.inf
     reason: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """The ratio now / then."""
+        return self.found.ratio if self.found else None
 
 
 def changes(then: Run, now: Run, effect: float) -> tuple[Change, ...]:
@@ -45,57 +74,64 @@ def changes(then: Run, now: Run, effect: float) -> tuple[Change, ...]:
     before, after = good_times(then), good_times(now)
     standings = standings_of(then), standings_of(now)
     rows = list(dict.fromkeys((*then.header.rows, *now.header.rows)))
-    both = [row for row in rows if row in before and row in after]
-    judged = judge_changes({row: (before[row], after[row]) for row in both}, then, now, effect)
+    judged = judge_changes(before, after, effect)
     found = [judged.get(row) or _one_sided(row, *(each.get(row, ABSENT) for each in standings)) for row in rows]
     return tuple(sorted(found, key=lambda change: (KINDS.index(change.kind), -(change.ratio or 0.0))))
 
 
-def good_times(run: Run) -> dict[Row, dict[int, float]]:
-    """Return the logarithm of the median steady pass in seconds of all ranked rows, by row and block."""
+def effect_of(then: Run, now: Run) -> float:
+    """Return the smallest change that matters to both runs: the larger of their goals."""
+    return max(then.header.goal.effect, now.header.goal.effect)
+
+
+def good_times(run: Run) -> Times:
+    """Return the times of all ranked rows."""
     standings = standings_of(run)
-    return {row: times for row, times in log_times(run.last_records).items() if standings[row].ranked}
+    return {row: rounds for row, rounds in log_times(run.last_records).items() if standings[row].ranked}
 
 
 def _one_sided(row: Row, then: Standing, now: Standing) -> Change:
     """Return the change of a row that is ranked in only one of the runs, or in neither."""
     if now.ranked:
         return Change(row=row, kind="new", reason=f"then: {then.why_not}")
+    if {then.cause, now.cause} <= {"unsupported", "absent"}:
+        return Change(row=row, kind="unsupported", reason=f"then and now: {now.why_not}")
     kind: Kind = "wrong" if now.cause == "wrong" else "missing"
     return Change(row=row, kind=kind, reason=now.why_not if then.ranked else f"then and now: {now.why_not}")
 
 
-def judge_changes(
-    times: Mapping[Row, tuple[Mapping[int, float], Mapping[int, float]]], then: Run, now: Run, effect: float
-) -> dict[Row, Change]:
-    """Return the change of each row from its times by block, logarithms of seconds, in both runs."""
-    speeds = log_loops(then), log_loops(now)
-    if not all(speeds):  # without loops in both runs, scaled times would have different units
-        speeds = {}, {}
-    plain = {row: (list(pair[0].values()), list(pair[1].values())) for row, pair in times.items()}
-    scaled = {
-        row: tuple(_scaled(row, blocks, speed) for blocks, speed in zip(pair, speeds, strict=True))
-        for row, pair in times.items()
-    }
-    raw = {row: estimate_apart(after, before) for row, (before, after) in plain.items()}
-    relative = {row: estimate_apart(after, before) for row, (before, after) in scaled.items()}
-    verdicts = judge(raw, effect), judge(relative, effect)
-    return {
-        row: Change(
-            row=row,
-            kind=_agreed(verdicts[0][row], verdicts[1][row]),
-            then_s=math.exp(median(plain[row][0])),
-            now_s=math.exp(median(plain[row][1])),
-            ratio=found.ratio,
-            interval=_hull(interval_apart(*plain[row][::-1]), interval_apart(scaled[row][1], scaled[row][0])),
-            detectable=max(verdicts[0][row].detectable, verdicts[1][row].detectable),
-        )
-        for row, found in raw.items()
-    }
+def judge_changes(then: Times, now: Times, effect: float) -> dict[Row, Change]:
+    """Return the change of each row that has times in both runs."""
+    both = [row for row in then if row in now]
+    found = {row: estimate_apart(levels(now[row]), levels(then[row])) for row in both}
+    verdicts = judge(found, effect)
+    return {row: _change(row, then, now, found[row], verdicts[row]) for row in both}
+
+
+def _change(row: Row, then: Times, now: Times, found: Estimate, judged: Judgement) -> Change:
+    then_s, now_s = (estimate(levels(run[row])).ratio for run in (then, now))
+    if _identical(then[row], now[row]):
+        return Change(row=row, kind="identical", then_s=then_s, now_s=now_s)
+    return Change(
+        row=row,
+        kind=judged.verdict,
+        then_s=then_s,
+        now_s=now_s,
+        found=found,
+        interval=interval(found),
+        detectable=judged.detectable,
+    )
+
+
+def _identical(then: Mapping[int, Array], now: Mapping[int, Array]) -> bool:
+    """Return whether two rows have the same times in every turn, as only the same measurement has."""
+    return then.keys() == now.keys() and all(
+        np.array_equal(then[number], now[number], equal_nan=True) for number in then
+    )
 
 
 def log_loops(run: Run) -> dict[tuple[str, int], float]:
-    """Return the mean logarithm of the calibration loops around each block, in seconds, by task and block number."""
+    """Return the mean logarithm of the calibration loops around each round, in seconds, by task and round."""
     return {
         (block.task, block.block): fmean(math.log(typical_s(each)) for each in (block.before, block.after) if each)
         for block in run.blocks
@@ -108,30 +144,29 @@ def speed_change(then: Run, now: Run) -> Estimate:
     return estimate_apart(list(log_loops(now).values()), list(log_loops(then).values()))
 
 
-def _scaled(row: Row, blocks: Mapping[int, float], speed: Mapping[tuple[str, int], float]) -> list[float]:
-    """Return logarithms of time / calibration loop; a block without a loop uses that of the other blocks."""
-    usual = fmean(speed.values()) if speed else 0.0
-    return [time - speed.get((row.task, block), usual) for block, time in blocks.items()]
-
-
-def _agreed(raw: Judgement, relative: Judgement) -> Kind:
-    return raw.verdict if raw.verdict == relative.verdict else "inconclusive"
-
-
-def _hull(a: Interval | None, b: Interval | None) -> Interval | None:
-    return Interval(min(a.low, b.low), max(a.high, b.high)) if a and b else None
-
-
 def too_slow(found: Iterable[Change], limit: float) -> list[Change]:
-    """Return the rows whose verdict is slower and whose ratio exceeds the limit."""
-    return [change for change in found if change.kind == "slower" and (change.ratio or 0.0) > 1 + limit]
+    """Return the rows that are surely slower by more than the limit: by a one-sided test, corrected for all rows."""
+    found = list(found)
+    above, _ = _sure(found, limit)
+    return [change for change in found if change.found and change.row in above]
 
 
 def undecided(found: Iterable[Change], limit: float) -> list[Change]:
-    """Return the rows that may be slower by more than the limit, or that cannot be compared."""
-    open_kinds = ("missing", "inconclusive", "too few blocks")
-    return [
-        change
-        for change in found
-        if change.kind in open_kinds or (change.kind == "slower" and (change.ratio or 0.0) <= 1 + limit)
-    ]
+    """Return the rows that can be called neither slower by more than the limit nor not slower by that much."""
+    changed = [change for change in found if change.found]
+    above, below = _sure(changed, limit)
+    return [change for change in changed if change.row not in above | below]
+
+
+def rounds_to_tell(found: Estimate, limit: float) -> int:
+    """Return about how many rounds of each run would tell a ratio from 1 + `limit`, if it is as estimated."""
+    return rounds_needed(replace(found, mean=found.mean - math.log1p(limit)), 1, 0.0)
+
+
+def _sure(found: Iterable[Change], limit: float) -> tuple[set[Row], set[Row]]:
+    """Return the rows whose ratio is surely above 1 + `limit`, and those whose ratio is surely below."""
+    known = {change.row: change.found for change in found if change.found}
+    bound = math.log1p(limit)
+    above = holm({row: p_above(estimated, bound) for row, estimated in known.items()})
+    below = holm({row: p_above(estimated.turned, -bound) for row, estimated in known.items()})
+    return {row for row, p in above.items() if p <= LEVEL}, {row for row, p in below.items() if p <= LEVEL}

@@ -15,7 +15,10 @@ from bench.records.schema import ParityResult, Record, Row
 
 
 def process_columns(context: Context, record: Record) -> dict[str, Any]:
-    """Return the line of a process: its job, status, times and quality, and the parity of its row."""
+    """Return the line of a process: its job, status, times and quality, and the parity of its row.
+
+    `turn_passes`, `turn_wall_s` and `turn_cpu_s` hold a tuple with an entry for each turn of the round.
+    """
     job, parity = record.job, context.parity.get(record.job.row)
     flags = context.flags.get(job.row, ())
     return {
@@ -23,7 +26,7 @@ def process_columns(context: Context, record: Record) -> dict[str, Any]:
         **_names(job.row),
         "settings": msgspec.json.encode(job.settings).decode(),
         "threads": job.threads,
-        "block": job.block,
+        "round": job.block,
         "effect": context.run.header.goal.effect,  # the size of the difference that the run aims to detect
         "status": record.status,
         "reason": record.reason,
@@ -78,14 +81,18 @@ def summary_columns(each: RowSummary) -> dict[str, Any]:
         "ranked": each.standing.ranked,
         "reason": each.reason,
         "flags": each.flagged,
-        "noisy_blocks": each.noisy_blocks,
+        "noisy_rounds": each.noisy_rounds,
         "effect": each.effect,
         "pass_s": each.pass_s,
         "pass_min_s": each.pass_min_s,
         "pass_max_s": each.pass_max_s,
         "pass_low_s": interval.low if interval else None,
         "pass_high_s": interval.high if interval else None,
+        "pass_cpu_s": each.pass_cpu_s,
         **each.medians,
+        "rows_per_s": each.rows_per_s,
+        "flops_per_s": each.flops_per_s,
+        "flops_share": each.flops_share,
         "peak_memory_bytes": _or_nan(each.peak_memory_bytes),
         "peak_device_memory_bytes": _or_nan(each.peak_device_memory_bytes),
         "agrees": each.parity.agrees if each.parity else None,
@@ -112,8 +119,9 @@ def _versus(prefix: str, versus: Versus | None) -> dict[str, Any]:
         "ratio_high": interval.high if interval else None,
         "verdict": versus.verdict if versus else "",
         "detectable": found.judged.detectable if found else None,
-        "shared_blocks": found.blocks if found else None,
-        "blocks_needed": found.blocks_needed if found else None,
+        "shared_rounds": found.rounds if found else None,
+        "rounds_needed": found.rounds_needed if found else None,
+        "cpu_ratio": versus.cpu_ratio if versus else None,
     }
     return {f"{prefix}{name}": value for name, value in columns.items()}
 
@@ -121,8 +129,8 @@ def _versus(prefix: str, versus: Versus | None) -> dict[str, Any]:
 def point_columns(point: Point, keys: Iterable[str]) -> dict[str, Any]:
     """Return the line of a point of a sweep: its settings, the cost of a step, then the columns of its row.
 
-    `step_s` is the median pass / the number of its steps, with its interval; `flops_per_step` counts the model's matrix
-    products.
+    `step_s` is the typical pass / the number of its steps, with its interval; `flops_per_step` counts those of
+    the model's matrix products.
     """
     interval, summary = point.step_interval, summary_columns(point.summary)
     first = {

@@ -1,17 +1,28 @@
-"""Comparisons of the rows of a run, block by block. Pure."""
+"""Comparisons of the rows of a run, round by round. Pure."""
 
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import fmean
 
-from bench.analysis.stats import Estimate, Interval, Judgement, blocks_needed, estimate, interval, judge, shared
-from bench.records.schema import Record, Row
-
-Times = Mapping[Row, Mapping[int, float]]  # by row and block: logarithm of the median steady pass in seconds
+from backends.contract import Array
+from bench.analysis.stats import (
+    Estimate,
+    Interval,
+    Judgement,
+    estimate,
+    estimate_apart,
+    interval,
+    judge,
+    moderated,
+    pool,
+    rounds_needed,
+    with_one_row,
+    with_the_best,
+)
+from bench.analysis.turns import Times, differences, levels
+from bench.records.schema import Row
 
 
 @dataclass(frozen=True)
@@ -21,79 +32,65 @@ class Comparison:
     ratio: float
     interval: Interval | None
     judged: Judgement
-    blocks: int
-    blocks_needed: float  # to detect the estimated difference, or the difference of the goal if that is larger
+    rounds: int
+    rounds_needed: int  # to detect the estimated difference, or the difference of the goal if that is larger
 
 
-class Comparisons:
-    """All pairs of rows that train the same task in the same precision, as one family of tests.
-
-    P-values are corrected for all pairs, including those that no table shows. So it is valid to choose the fastest row
-    after the times are known.
-    """
+class Group:
+    """Rows that train the same task in the same precision, and are compared with each other."""
 
     def __init__(self, times: Times, effect: float) -> None:
+        """Estimate all pairs of these rows, each of which has a round. `effect` is the difference that matters."""
         self.times = times
         self.effect = effect
-        self.groups: dict[tuple[str, str], list[Row]] = {}  # rows that are compared with each other
-        for row in times:
-            self.groups.setdefault((row.task, row.precision), []).append(row)
-        pairs = [pair for rows in self.groups.values() for pair in itertools.combinations(rows, 2)]
-        self.estimates = {pair: estimate(self._differences(pair)) for pair in pairs}
-        self.judged = judge(self.estimates, effect)
+        alone = {pair: _estimated(*(times[row] for row in pair)) for pair in itertools.combinations(times, 2)}
+        shared = pool(alone.values(), [len(rounds) for rounds in times.values()])
+        found = {pair: moderated(each, shared) for pair, each in alone.items()}
+        self.estimates = found | {(b, a): each.turned for (a, b), each in found.items()}
+        self.fastest = min(times, key=self._farthest_behind)
 
-    def _differences(self, pair: tuple[Row, Row]) -> list[float]:
-        return shared(self.times[pair[0]], self.times[pair[1]])
+    def _farthest_behind(self, row: Row) -> float:
+        """Return the largest logarithm of row / other: below 0 for a row that is faster than every other.
 
-    def rivals(self, row: Row) -> list[Row]:
-        """Return all rows that a row is compared with, including itself; none for a row without times."""
-        return self.groups.get((row.task, row.precision), [])
+        Three rows that share different rounds may each be faster than the next; then this picks one of them.
+        """
+        return max((self.estimates[row, other].mean for other in self.times if other != row), default=0.0)
 
-    def mean(self, row: Row, other: Row) -> float:
-        """Return the mean logarithm of row / other over the blocks that both have; NaN if there are none."""
-        if (row, other) in self.estimates:
-            return self.estimates[row, other].mean
-        return -self.estimates[other, row].mean
+    def compared_with_fastest(self) -> dict[Row, Comparison]:
+        """Return the comparison of every other row with the fastest, as one family of tests.
 
-    def verdict(self, row: Row, other: Row) -> tuple[Estimate, Judgement]:
-        """Return estimate and judgement of a pair, in the direction in which the pair is stored."""
-        pair = (row, other) if (row, other) in self.estimates else (other, row)
-        return self.estimates[pair], self.judged[pair]
+        The fastest is chosen by the same times, so the tests are corrected for all pairs of the rows that are left.
+        """
+        others = {row: self.estimates[row, self.fastest] for row in self.times if row != self.fastest}
+        return self._compared(others, judge(others, self.effect, with_the_best))
 
-    def compare(self, row: Row, other: Row) -> Comparison:
-        """Return the ratio row / other with its interval and verdict."""
-        found, judged = self.verdict(row, other)
-        if (row, other) not in self.estimates:
-            turned = {"faster": "slower", "slower": "faster"}
-            outcome = turned.get(judged.verdict, judged.verdict)
-            judged = Judgement(outcome, judged.detectable, judged.p_different)  # type: ignore[arg-type]
-        between = interval(self._differences((row, other)))
-        needed = blocks_needed(found, judged, self.effect)
-        return Comparison(math.exp(self.mean(row, other)), between, judged, found.blocks, needed)
+    def compared_with(self, chosen: Row) -> dict[Row, Comparison]:
+        """Return the comparison of every other row with a row that was chosen in advance, as one family of tests."""
+        others = {row: self.estimates[row, chosen] for row in self.times if row != chosen}
+        return self._compared(others, judge(others, self.effect, with_one_row))
 
-    def fastest(self, rows: Iterable[Row]) -> Row | None:
-        """Return the row that takes less time than every other row in the blocks that both have; None without times."""
-        contenders = [row for row in rows if self.times.get(row)]
-        if not contenders:
-            return None
-        best = min(contenders, key=lambda row: fmean(self.times[row].values()))
-        for _ in contenders:  # with different blocks, a < b < c < a is possible, so the search is bounded
-            better = [row for row in contenders if row != best and self.mean(row, best) < 0]
-            if not better:
-                break
-            best = min(better, key=lambda row: self.mean(row, best))
-        return best
+    def _compared(self, found: Mapping[Row, Estimate], judged: Mapping[Row, Judgement]) -> dict[Row, Comparison]:
+        needed = {row: rounds_needed(each, judged[row].tests, self.effect) for row, each in found.items()}
+        return {
+            row: Comparison(each.ratio, interval(each), judged[row], each.rounds, needed[row])
+            for row, each in found.items()
+        }
 
 
-def log_times(records: Iterable[Record]) -> dict[Row, dict[int, float]]:
-    """Return the logarithm of the median steady pass in seconds of every successful process, by row and block."""
-    times: dict[Row, dict[int, float]] = {}
-    for record in records:
-        if record.status == "ok" and record.timing is not None:
-            times.setdefault(record.job.row, {})[record.job.block] = log_time(record.timing.pass_s)
-    return times
+def _estimated(row: Mapping[int, Array], other: Mapping[int, Array]) -> Estimate:
+    """Return the mean logarithm of row / other, by rounds that both have or, without any, by the times of each."""
+    found = estimate(differences(row, other))
+    return found if found.rounds else estimate_apart(levels(row), levels(other))
 
 
-def log_time(time_s: float) -> float:
-    """Return the logarithm of a time in seconds; shorter times count as one nanosecond, the resolution of the clock."""
-    return math.log(max(time_s, 1e-9))
+def groups(times: Times, effect: float) -> list[Group]:
+    """Return the rows of a run in groups that are compared: by task and precision, in the order of the rows."""
+    found: dict[tuple[str, str], dict[Row, Mapping[int, Array]]] = {}
+    for row, rounds in times.items():
+        found.setdefault((row.task, row.precision), {})[row] = rounds
+    return [Group(each, effect) for each in found.values()]
+
+
+def typical(rounds: Mapping[int, Array]) -> Estimate:
+    """Return the mean logarithm of seconds a pass of one row, by its own processes."""
+    return estimate(levels(rounds))

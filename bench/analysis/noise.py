@@ -1,4 +1,4 @@
-"""Did something else use the machine while a block ran? Noisy blocks are reported, but not left out. Pure."""
+"""Did something else use the machine while a round ran? Noisy rounds are reported, but not left out. Pure."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from statistics import median
 from bench.machine.calibration import jitter, typical_s
 from bench.records.schema import Block, Calibration
 
-SLOWER = 1.1  # than the median over all blocks
-CHANGED = 1.1  # from the beginning of a block to its end
+SLOWER = 1.1  # than the median over all rounds
+CHANGED = 1.1  # from the beginning of a round to its end
 UNSTEADY = 0.5  # excess of the 90th percentile of the loops over their median
 FOREIGN_CORES = 0.2  # kept busy by other processes or virtual machines
 
 
 def usual_s(blocks: Iterable[Block]) -> float:
-    """Return the median calibration loop over all blocks, in seconds; NaN without calibrations."""
+    """Return the median calibration loop over all rounds, in seconds; NaN without calibrations."""
     loops_s = [typical_s(calibration) for block in blocks for calibration in _calibrations(block)]
     return median(loops_s) if loops_s else float("nan")
 
 
 def noise(block: Block, usual_loop_s: float) -> str:
-    """Return a sentence about what disturbed a block; empty for a quiet block."""
+    """Return a sentence about what disturbed a round; empty for a quiet round."""
     calibrations = _calibrations(block)
     loops_s = [typical_s(calibration) for calibration in calibrations]
     if loops_s and max(loops_s) > SLOWER * usual_loop_s:

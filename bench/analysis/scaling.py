@@ -8,14 +8,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import stats
 from scipy.optimize import nnls
 
 from backends.contract import Array
-from bench.analysis.stats import Interval, median_interval
+from bench.analysis.stats import Interval
 from bench.analysis.sweep import Axis, Curve, Panel, Point, by_curve
+from bench.analysis.turns import typical_pass_s
 from bench.records.runfile import Run
 
 FIT_POINTS = 3  # with different FLOPs: a line through two points always fits
+MIN_FITS = 6  # five fits all lie on one side of the true median in 6 % of cases
 Step = tuple[float, float]  # FLOPs and seconds
 
 # Overhead and rate
@@ -28,8 +31,8 @@ class Cost:
     overhead_s: float
     flops_per_s: float  # infinite if the time does not grow with the FLOPs
     misfit: float  # largest difference between the fit and a measured time, as a share of that time
-    overhead: Interval | None = None  # over blocks, s
-    rate: Interval | None = None  # over blocks, FLOP/s
+    overhead: Interval | None = None  # over rounds, s
+    rate: Interval | None = None  # over rounds, FLOP/s
 
     def step_s(self, flops: Array) -> Array:
         """Return the fitted time of a step with this number of FLOPs, in seconds."""
@@ -54,9 +57,9 @@ def fit(flops: Array, step_s: Array) -> Cost | None:
 def costs(run: Run, points: Iterable[Point]) -> dict[Curve, Cost]:
     """Return the fitted cost of each curve whose points are all ranked.
 
-    The intervals are those of the median over fits to single blocks: each block has every point once.
+    The intervals are those of the median over fits to single rounds: each round has every point once.
     """
-    blocks = _steps_by_block(run)
+    rounds = _steps_by_round(run)
     found = {}
     for curve, each in by_curve(points).items():
         if not all(point.ranked for point in each):
@@ -64,7 +67,7 @@ def costs(run: Run, points: Iterable[Point]) -> dict[Curve, Cost]:
         whole = _fit_of([(point.flops, point.step_s) for point in each])
         if whole is None:
             continue
-        full = [steps for _, steps in sorted(blocks[curve].items()) if len(steps) == len(each)]
+        full = [steps for _, steps in sorted(rounds[curve].items()) if len(steps) == len(each)]
         fits = [cost for steps in full if (cost := _fit_of(steps))]
         found[curve] = replace(
             whole,
@@ -74,16 +77,24 @@ def costs(run: Run, points: Iterable[Point]) -> dict[Curve, Cost]:
     return found
 
 
-def _steps_by_block(run: Run) -> dict[Curve, dict[int, list[Step]]]:
-    """Return the FLOPs and seconds of a step of every successful process, by curve and block."""
+def _steps_by_round(run: Run) -> dict[Curve, dict[int, list[Step]]]:
+    """Return the FLOPs and seconds of a step of every successful process, by curve and round."""
     found: dict[Curve, dict[int, list[Step]]] = {}
     for record in run.last_records:
         timing = record.timing
         if record.status == "ok" and timing is not None:
-            step = timing.flops_per_pass / timing.steps_per_pass, timing.pass_s / timing.steps_per_pass
-            blocks = found.setdefault(Curve.of(record.job.row), {})
-            blocks.setdefault(record.job.block, []).append(step)
+            step = timing.flops_per_pass / timing.steps_per_pass, typical_pass_s(timing) / timing.steps_per_pass
+            rounds = found.setdefault(Curve.of(record.job.row), {})
+            rounds.setdefault(record.job.block, []).append(step)
     return found
+
+
+def median_interval(values: Sequence[float]) -> Interval | None:
+    """Return an interval of the median whose ends are two of the values (exact for any distribution; Conover 1999)."""
+    if len(values) < MIN_FITS:
+        return None
+    found = stats.quantile_test(values, p=0.5).confidence_interval(0.95)
+    return Interval(float(found.low), float(found.high))
 
 
 def _fit_of(steps: Sequence[Step]) -> Cost | None:

@@ -15,7 +15,7 @@ from bench.analysis.flags import unfair
 from bench.records.runfile import Run
 from bench.records.schema import ParityResult, Record, Row
 
-Cause = Literal["absent", "not run", "failed", "wrong", "not checked", "unfair"]
+Cause = Literal["absent", "not run", "unsupported", "failed", "wrong", "not checked", "unfair"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ def standings(
 def _failed(record: Record | None) -> Standing | None:
     if record is None:
         return None
-    return Standing("failed", f"{record.status}: {record.reason}")
+    cause: Cause = "unsupported" if record.status == "unsupported" else "failed"
+    return Standing(cause, f"{record.status}: {record.reason}")
 
 
 def _unproven(result: ParityResult | None, *, recorded: bool) -> Standing | None:

@@ -1,59 +1,73 @@
-"""Stopping rule: which rows need another block. Pure: it depends only on the records of the earlier blocks."""
+"""Stopping rule: which rows need another round. Pure: it depends only on the records of the earlier rounds."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
-from bench.analysis.comparison import Comparisons, Times, log_times
-from bench.analysis.stats import MIN_BLOCKS, Judgement, detectable, estimate
+from bench.analysis.comparison import Comparison, Group, groups, typical
+from bench.analysis.stats import MIN_ROUNDS, detectable
+from bench.analysis.turns import log_times
 from bench.records.schema import Goal, Record, Row
 
-# A test after every block finds a difference by chance sooner or later. So a comparison ends early only if its p-value
-# is far below the level of the final test (Haybittle 1971, Peto 1976: p < 0.001; here there are more tests).
-BEYOND_DOUBT = 1e-4
+# A test after every round finds a difference by chance sooner or later. So a comparison ends early only if its p-value
+# is far below the level of the final test (Haybittle 1971, Peto 1976: p < 0.001).
+BEYOND_DOUBT = 1e-3
+# Before so many rounds a comparison ends only if the rows are far apart. A scatter that is small by chance ends a run
+# early, and then gives an interval that is too narrow; after these rounds it hardly does.
+MIN_PRECISE = 8
+# From then on, whether it is precise is looked at only once in so many rounds: each look is a chance to stop at a
+# scatter that is small by chance.
+LOOK_EVERY = 4
+FAR = math.log(1.5)  # the ratio of rows that are far apart
 
 
 def still_open(
     rows: Sequence[Row], goal: Goal, records: Iterable[Record], block: int, unranked: Collection[Row] = ()
 ) -> set[Row]:
-    """Return the rows that run in block number `block`, given the records of all earlier blocks.
+    """Return the rows that run in round number `block`, given the records of all earlier rounds.
 
     A row that failed is not run again. If the goal is a number of workers, all other rows run in that many rounds.
-    Otherwise all rows run in the first `MIN_BLOCKS` blocks, and after that the rows whose comparison with the fastest
+    Otherwise every row runs in `MIN_ROUNDS` rounds, and after that the rows whose comparison with the fastest
     of their task is not settled yet, and the fastest itself. `unranked` rows are not compared.
     """
     records = [record for record in records if record.job.block < block]
     failed = {record.job.row for record in records if record.status != "ok"}
     alive = [row for row in rows if row not in failed]
+    rounds = Counter(record.job.row for record in records)
     if goal.workers is not None:
-        rounds = Counter(record.job.row for record in records)
         return {row for row in alive if rounds[row] < goal.workers}
-    if block < MIN_BLOCKS:
-        return set(alive)
+    if new := {row for row in alive if rounds[row] < MIN_ROUNDS}:
+        return new
     kept = set(alive) - set(unranked)
-    times = {row: blocks for row, blocks in log_times(records).items() if row in kept}
-    return _undecided(times, goal.effect)
+    times = {row: rounds for row, rounds in log_times(records).items() if row in kept}
+    return {row for group in groups(times, goal.effect) for row in undecided(group)}
 
 
-def _undecided(times: Times, effect: float) -> set[Row]:
-    comparisons = Comparisons(times, effect)
-    undecided: set[Row] = set()
-    for rows in comparisons.groups.values():
-        best = comparisons.fastest(rows)
-        assert best is not None  # noqa: S101 - a group has rows, and rows have times
-        open_rows = {row for row in rows if row != best and not settled(comparisons.verdict(row, best)[1], effect)}
-        if open_rows or (len(rows) == 1 and not _precise(times, best, effect)):
-            undecided |= open_rows | {best}
-    return undecided
+def undecided(group: Group) -> set[Row]:
+    """Return the rows of a group that need another round."""
+    compared = group.compared_with_fastest()
+    if not compared:
+        return set() if _precise(group) else {group.fastest}
+    open_rows = {row for row, each in compared.items() if not settled(each, group.effect)}
+    return open_rows | {group.fastest} if open_rows else set()
 
 
-def settled(judged: Judgement, effect: float) -> bool:
-    """Return whether a comparison needs no more blocks: it is precise enough, or the difference is beyond doubt."""
-    return judged.detectable <= effect or judged.p_different <= BEYOND_DOUBT
+def settled(found: Comparison, effect: float) -> bool:
+    """Return whether a comparison needs no more rounds: it is precise enough, or the difference is beyond doubt."""
+    beyond_doubt = found.judged.p_different <= BEYOND_DOUBT
+    if found.rounds < MIN_PRECISE:
+        return beyond_doubt and abs(math.log(found.ratio)) >= FAR
+    return beyond_doubt or (looked_at(found.rounds) and found.judged.detectable <= effect)
 
 
-def _precise(times: Times, row: Row, effect: float) -> bool:
+def looked_at(rounds: int) -> bool:
+    """Return whether a comparison of so many rounds may end because it is precise."""
+    return rounds >= MIN_PRECISE and (rounds - MIN_PRECISE) % LOOK_EVERY == 0
+
+
+def _precise(group: Group) -> bool:
     """Return whether `bench compare` could detect a change of `effect` in a row that is the only one of its task."""
-    found = estimate(list(times[row].values()))
-    return detectable(found.error, found.freedom, 1) <= effect
+    found = typical(group.times[group.fastest])
+    return looked_at(found.rounds) and detectable(found.error, found.freedom, 1) <= group.effect

@@ -1,4 +1,8 @@
-"""Summary of a run by row: medians over processes, ratios to the fastest row and to a baseline. Pure."""
+"""Summary of a run by row: its pass time, its ratios to the fastest row and to a baseline, medians of the rest. Pure.
+
+One statistic a table: the pass time of a row that is compared is the pass time of the fastest row times its ratio to
+that row. So times, ratios and the order of rows always agree.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +12,21 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
+from backends.contract import Array
 from bench.analysis.baseline import find_row, require_baseline
-from bench.analysis.comparison import Comparison, Comparisons, log_times
+from bench.analysis.comparison import Comparison, groups
 from bench.analysis.flags import Flag
 from bench.analysis.process import Context
 from bench.analysis.standing import Standing, standings_of
-from bench.analysis.stats import Interval, median_interval
+from bench.analysis.stats import Interval, estimate, interval
+from bench.analysis.turns import Response, Times, differences, levels, log_cpu_times, log_times, response
 from bench.records.runfile import Run
 from bench.records.schema import ParityResult, Record, Row
 
 MEDIANS = (
     *("first_call_s", "start_s", "import_s", "data_s", "setup_s", "first_pass_s", "steady_passes_s"),
     *("evaluation_s", "resets_s", "checks_s", "wall_s", "cpu_s", "cores_busy"),
-    *("steps_per_pass", "flops_per_pass", "rows_per_s", "flops_per_s", "flops_share", "product_flops_per_s"),
+    *("steps_per_pass", "rows_per_pass", "flops_per_pass", "product_flops_per_s"),
 )
 
 
@@ -31,10 +37,12 @@ class Versus:
     other: Row
     verdict: str  # of the test; for the row itself: fastest, among the fastest, or baseline
     comparison: Comparison | None  # None for the row itself
+    cpu_ratio: float = 1.0  # the row's CPU time divided by the other's; NaN if no round has both
+    response: Response | None = None  # if the ratio is another one while the machine is slow
 
     @property
     def ratio(self) -> float:
-        """The row's time divided by the other's; NaN if they share no block."""
+        """The row's time divided by the other's."""
         return self.comparison.ratio if self.comparison else 1.0
 
 
@@ -51,17 +59,34 @@ class RowSummary:
     failure: Record | None  # the first process that failed
     first: Record  # the first successful process, or else the failure
     processes: int  # number of successful processes
-    noisy_blocks: int  # number of their blocks that were noisy
-    pass_s: float  # median over processes of their median steady pass
-    pass_min_s: float
+    noisy_rounds: int  # number of their rounds that were noisy
+    pass_s: float  # of the fastest row, by its own processes, times the ratio to it; else by the row's own processes
+    pass_min_s: float  # lowest and highest of its own processes
     pass_max_s: float
-    pass_interval: Interval | None  # of the median
+    pass_interval: Interval | None  # by the scatter of its own processes
+    pass_cpu_s: float  # CPU time of a pass, in the same way; NaN if no process had turns
+    bound_flops_per_s: float  # fastest matrix product in the run, on the same device and in the same precision
     medians: Mapping[str, float]  # over processes, by `MEDIANS`
     peak_memory_bytes: int | None  # maximum over processes
     peak_device_memory_bytes: int | None
     baseline: str = ""  # as the user named it
     to_fastest: Versus | None = None  # None for a row that is not ranked
     to_baseline: Versus | None = None
+
+    @property
+    def rows_per_s(self) -> float:
+        """Training rows per second."""
+        return self.medians["rows_per_pass"] / self.pass_s
+
+    @property
+    def flops_per_s(self) -> float:
+        """Floating-point operations per second of the model's matrix products."""
+        return self.medians["flops_per_pass"] / self.pass_s
+
+    @property
+    def flops_share(self) -> float:
+        """The same as a share of the fastest matrix product in the run."""
+        return self.flops_per_s / self.bound_flops_per_s
 
     @property
     def fair(self) -> bool:
@@ -111,9 +136,10 @@ def _rows_of(run: Run, baseline: str) -> list[RowSummary]:
         records.setdefault(record.job.row, []).append(record)
     require_baseline(baseline, list(records))
     rows = [_summary(context, standings[row], each) for row, each in records.items()]
-    times = {row: each for row, each in log_times(run.last_records).items() if standings[row].ranked}
-    comparisons = Comparisons(times, run.header.goal.effect)
-    return [_compared(each, comparisons, baseline) for each in rows]
+    ranked = [record for record in run.last_records if standings[record.job.row].ranked]
+    versus = _all_versus(log_times(ranked), log_cpu_times(ranked), run.header.goal.effect, baseline)
+    by_row = {each.row: each for each in rows}
+    return [_compared(replace(each, baseline=baseline), by_row, *versus.get(each.row, (None, None))) for each in rows]
 
 
 def _summary(context: Context, standing: Standing, records: Sequence[Record]) -> RowSummary:
@@ -121,6 +147,7 @@ def _summary(context: Context, standing: Standing, records: Sequence[Record]) ->
     good = [record for record in records if record.status == "ok"]
     numbers = [context.numbers_of(record) for record in good]
     passes_s = [each["pass_s"] for each in numbers if each["pass_s"] is not None]
+    found = estimate([math.log(pass_s) for pass_s in passes_s])
     return RowSummary(
         run=str(context.run.path),
         row=row,
@@ -131,11 +158,13 @@ def _summary(context: Context, standing: Standing, records: Sequence[Record]) ->
         failure=next((record for record in records if record.status != "ok"), None),
         first=(good or records)[0],
         processes=len(good),
-        noisy_blocks=sum(context.noise_of(record) != "" for record in good),
-        pass_s=_median(passes_s),
+        noisy_rounds=sum(context.noise_of(record) != "" for record in good),
+        pass_s=found.ratio,
         pass_min_s=min(passes_s, default=math.nan),
         pass_max_s=max(passes_s, default=math.nan),
-        pass_interval=median_interval(passes_s),
+        pass_interval=interval(found),
+        pass_cpu_s=_mean(log_cpu_times(good).get(row, {})),
+        bound_flops_per_s=context.bounds.get((row.device, row.precision), math.nan),
         medians={name: _median([each[name] for each in numbers if each[name] is not None]) for name in MEDIANS},
         peak_memory_bytes=_most(each["peak_memory_bytes"] for each in numbers),
         peak_device_memory_bytes=_most(each["peak_device_memory_bytes"] for each in numbers),
@@ -146,35 +175,61 @@ def _median(values: Sequence[float]) -> float:
     return float(median(values)) if values else math.nan
 
 
+def _mean(rounds: Mapping[int, Array]) -> float:
+    """Return the typical time of a pass over rounds, in seconds; NaN without rounds."""
+    return estimate(levels(rounds)).ratio
+
+
 def _most(values: Iterable[int | None]) -> int | None:
     return max((value for value in values if value is not None), default=None)
 
 
-def _compared(each: RowSummary, comparisons: Comparisons, baseline: str) -> RowSummary:
-    """Return the summary with the comparisons with the fastest row of the task and with the baseline."""
-    each = replace(each, baseline=baseline)
-    rivals = comparisons.rivals(each.row) if each.standing.ranked else []
-    best, chosen = comparisons.fastest(rivals), find_row(baseline, rivals)
-    if best is None:
+def _compared(
+    each: RowSummary, rows: Mapping[Row, RowSummary], to_fastest: Versus | None, to_baseline: Versus | None
+) -> RowSummary:
+    """Return the summary with its comparisons, and its times as those of the fastest row times the ratio to it."""
+    if to_fastest is None:
         return each
+    fastest = rows[to_fastest.other]
+    change = to_fastest.ratio * fastest.pass_s / each.pass_s
+    between = each.pass_interval
     return replace(
         each,
-        to_fastest=_versus(comparisons, each.row, best, _title(comparisons, best)),
-        to_baseline=_versus(comparisons, each.row, chosen, "baseline") if chosen else None,
+        to_fastest=to_fastest,
+        to_baseline=to_baseline,
+        pass_s=to_fastest.ratio * fastest.pass_s,
+        pass_interval=between and Interval(between.low * change, between.high * change),
+        pass_cpu_s=to_fastest.cpu_ratio * fastest.pass_cpu_s,
     )
 
 
-def _versus(comparisons: Comparisons, row: Row, other: Row, beside_itself: str) -> Versus:
-    if row == other:
-        return Versus(other, beside_itself, None)
-    found = comparisons.compare(row, other)
-    return Versus(other, found.judged.verdict, found)
+def _all_versus(
+    times: Times, cpu_times: Times, effect: float, baseline: str
+) -> dict[Row, tuple[Versus, Versus | None]]:
+    """Return the comparison of each row with the fastest row of its group, and with the baseline."""
+    found: dict[Row, tuple[Versus, Versus | None]] = {}
+    for group in groups(times, effect):
+        compared, best = group.compared_with_fastest(), group.fastest
+        chosen = find_row(baseline, group.times) if baseline else None
+        to_chosen = group.compared_with(chosen) if chosen else {}
+        for row in group.times:
+            own = _versus(row, best, compared.get(row) or _title(compared.values()), times, cpu_times)
+            other = _versus(row, chosen, to_chosen.get(row) or "baseline", times, cpu_times) if chosen else None
+            found[row] = own, other
+    return found
 
 
-def _title(comparisons: Comparisons, best: Row) -> str:
+def _versus(row: Row, other: Row, found: Comparison | str, times: Times, cpu_times: Times) -> Versus:
+    """Return a row compared with another; `found` is what to call it if it is the other row itself."""
+    if isinstance(found, str):
+        return Versus(other, found, None)
+    cpu_ratio = estimate(differences(cpu_times.get(row, {}), cpu_times.get(other, {}))).ratio
+    return Versus(other, found.judged.verdict, found, cpu_ratio, response(times[row], times[other]))
+
+
+def _title(compared: Iterable[Comparison]) -> str:
     """Return the verdict on the fastest row: fastest, or among the fastest."""
-    others = [row for row in comparisons.rivals(best) if row != best]
-    verdicts = {comparisons.verdict(row, best)[1].verdict for row in others}
-    if "too few blocks" in verdicts or not others:
+    verdicts = {each.judged.verdict for each in compared}
+    if "too few rounds" in verdicts or not verdicts:
         return ""
     return "fastest" if verdicts <= {"slower", "faster"} else "among the fastest"

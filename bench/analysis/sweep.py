@@ -59,7 +59,7 @@ class Point:
     def fastest(self) -> bool:
         """Whether the row is the fastest at this point."""
         versus = self.summary.to_fastest
-        return versus is not None and versus.ratio == 1.0
+        return versus is not None and versus.comparison is None
 
     @property
     def steps(self) -> float:
@@ -68,7 +68,7 @@ class Point:
 
     @property
     def step_s(self) -> float:
-        """Seconds per step: median pass / number of its steps."""
+        """Seconds per step: typical pass / number of its steps."""
         return self.summary.pass_s / self.steps
 
     @property

@@ -17,8 +17,8 @@ class ExitCode(IntEnum):
     FAILED = 1  # a row, a download or a claim failed, or nothing could run
     USAGE_ERROR = 2
     PARITY_FAILED = 3  # a backend does not compute what the task defines
-    SLOWER = 4  # `bench compare --fail-on` found a slower row
-    NOT_COMPARABLE = 5  # unfair times, runs or machines that cannot be compared, inconclusive comparisons
+    SLOWER = 4  # `bench compare --fail-on`: a row is surely slower than that
+    NOT_COMPARABLE = 5  # unfair times, runs or machines that cannot be compared; with --strict: cannot tell
     INTERRUPTED = 130  # 128 + SIGINT, as in shells
 
 
@@ -47,17 +47,17 @@ def of_run(statuses: Iterable[str], results: Iterable[ParityResult], *, interrup
     return ExitCode.NOT_COMPARABLE if code is ExitCode.OK and not all_fair else code
 
 
-def of_comparison(kinds: Collection[str], *, slower: bool, undecided: bool) -> ExitCode:
+def of_comparison(kinds: Collection[str], *, slower: bool, undecided: bool, strict: bool) -> ExitCode:
     """Return the code of a comparison of two runs, from the kinds of changes that were found.
 
-    `slower` and `undecided` say whether a row exceeds the limit of --fail-on, and whether one may do so; both are
-    False without that option.
+    `slower` says whether a row surely exceeds the limit of --fail-on, `undecided` whether one cannot be told; that is
+    no failure unless `strict`.
     """
     if "wrong" in kinds:
         return ExitCode.PARITY_FAILED
     if slower:
         return ExitCode.SLOWER
-    return ExitCode.NOT_COMPARABLE if undecided or "missing" in kinds else ExitCode.OK
+    return ExitCode.NOT_COMPARABLE if (undecided and strict) or "missing" in kinds else ExitCode.OK
 
 
 def of_doctor(worst_level: str) -> ExitCode:

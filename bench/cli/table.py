@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
@@ -71,9 +72,12 @@ def compare(
         typer.Option(
             "--fail-on",
             metavar="PERCENT",
-            help="Exit with 4 if a row is slower by more than this, with 5 if one may be.",
+            help="Exit with 4 if a row is surely slower by more than this.",
         ),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 5 if a row cannot be told from a slower one.")
+    ] = False,
     allow: Annotated[
         list[str] | None,
         typer.Option("--allow", metavar="machine|versions|settings", help="Compare although these differ; repeatable."),
@@ -81,22 +85,30 @@ def compare(
 ) -> None:
     """Show which rows became slower or faster from one run to another.
 
-    A row is slower, faster, equivalent, inconclusive, wrong, missing or new in the second run.
+    A row is slower, faster, equivalent, identical, inconclusive, wrong, missing or new in the second run.
     """
     from bench.analysis import changes
+    from bench.report import compare_sentences
 
     for kind in allow or ():
         require_name(kind, ALLOWABLE, "kind of difference")
     a, b = console.read((then, now))
     limit = None if fail_on is None else percent(fail_on, "--fail-on")
     differing = _allowed_differences(a, b, allow or ())
-    effect = b.header.goal.effect if limit is None else limit
+    effect = changes.effect_of(a, b) if limit is None else limit
     found = changes.changes(a, b, effect)
-    terminal.print_changes(console.output(), found, differing, changes.speed_change(a, b), effect)
+    terminal.print_changes(console.output(), found)
+    notes = compare_sentences.notes(found, (a.header.goal, b.header.goal), effect, changes.speed_change(a, b), limit)
+    for sentence in (*notes, *(f"differs: {fact}" for fact in differing)):
+        terminal.print_sentence(console.output(), sentence)
+    open_rows = changes.undecided(found, effect)
+    for change in open_rows:
+        print(f"warning: {compare_sentences.cannot_tell(change, effect)}", file=sys.stderr)
     code = exit_codes.of_comparison(
         {change.kind for change in found},
         slower=limit is not None and bool(changes.too_slow(found, limit)),
-        undecided=limit is not None and bool(changes.undecided(found, limit)),
+        undecided=bool(open_rows),
+        strict=strict,
     )
     raise typer.Exit(code)
 

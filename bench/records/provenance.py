@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Mapping
@@ -64,11 +65,11 @@ class Difference:
 def differences(then: Header, now: Header) -> tuple[Difference, ...]:
     """Return the values that differ between two headers.
 
-    Time, load and command are not compared, because they differ between any two runs. Settings are compared only for
-    tasks that both runs have.
+    Time, load, command and the build of the kernel are not compared, because they differ between most runs. Settings
+    are compared only for tasks that both runs have.
     """
     machine = {
-        "system": (then.machine.system, now.machine.system),
+        "system": (_system(then), _system(now)),
         "processor": (then.machine.cpu, now.machine.cpu),
         "cores": (then.machine.cores, now.machine.cores),
         "memory": (_gib(then), _gib(now)),
@@ -84,6 +85,11 @@ def differences(then: Header, now: Header) -> tuple[Difference, ...]:
     if then.commit != now.commit:
         found.append(Difference("code", "commit", then.commit, now.commit))
     return tuple(found)
+
+
+def _system(header: Header) -> str:
+    """Return the system without the build of its kernel: a machine gets a new one with each update."""
+    return re.sub(r"^(\S+ \d+(\.\d+)*)[^,]*", r"\1", header.machine.system)
 
 
 def _gib(header: Header) -> str:

@@ -1,4 +1,4 @@
-"""Each backend compared with what people use instead: ratios of passes within blocks, from the kept runs."""
+"""Each backend compared with what people use instead: ratios of passes within rounds, from the kept runs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PAIRS = (
 
 
 def table(folder: Path, pairs: Sequence[Pair] = PAIRS) -> str:
-    """Return one line per pair as markdown: the median ratio over blocks, the lowest and the highest.
+    """Return one line per pair as markdown: the median ratio over rounds, the lowest and the highest.
 
     `folder` contains the run files. Raises `ValueError` if a run has no row for a pair.
     """
@@ -79,14 +79,14 @@ def _line(pair: Pair, samples: pd.DataFrame) -> dict[str, str]:
 
 
 def _row(samples: pd.DataFrame, task: str, name: str) -> pd.DataFrame:
-    """Return the samples of a row by block; without a mode, those of the mode that is meant to be the fastest."""
+    """Return the samples of a row by round; without a mode, those of the mode that is meant to be the fastest."""
     backend, _, mode = name.partition(":")
     rows = samples[(samples["task"] == task) & (samples["backend"] == backend)]
     modes = [mode] if mode else [each for each in BUILT_IN[backend].modes if each in set(rows["mode"])]
     rows = rows[rows["mode"].isin(modes[-1:])]
     if rows.empty:
         raise ValueError(f"the run has no samples of {task} by {name}")
-    return rows.set_index("block")
+    return rows.set_index("round")
 
 
 def _name(row: pd.DataFrame) -> str:

@@ -54,8 +54,8 @@ class Best:
 
     backend: str
     mode: str
-    pass_s: float  # median over processes
-    interval: Interval | None  # of the median, in seconds; None if there are too few processes
+    pass_s: float  # as in the result table
+    interval: Interval | None  # in seconds; None for a single process
     processes: int
 
 
@@ -123,8 +123,8 @@ def about(header: Header, found: Sequence[TaskHeadline]) -> str:
     counts = sorted({best.processes for headline in found for best in headline.best})
     processes = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
     return (
-        f"Median of {processes} processes on {header.created[:10]}: {machine.cpu}, {header.threads} of {machine.cores} "
-        f"cores, {', '.join(machine.gpus) or 'no GPU'}; {versions}"
+        f"Typical pass of {processes} processes on {header.created[:10]}: {machine.cpu}, {header.threads} of "
+        f"{machine.cores} cores, {', '.join(machine.gpus) or 'no GPU'}; {versions}"
     )
 
 

@@ -60,7 +60,7 @@ def _panel(ax: Axes, panel: Panel, costs: Mapping[Curve, Cost]) -> None:
     ax.set_xticks(list(axis.names), list(axis.names.values()))
     ax.xaxis.minorticks_off()
     ax.set_xlabel(axis.label)
-    ax.set_ylabel("seconds per step (median, 95 % interval)")
+    ax.set_ylabel("seconds per step (95 % interval)")
     ax.grid(alpha=0.25)
     ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, title="dashed: the fit")
 

@@ -7,10 +7,10 @@ from statistics import median
 
 from bench.analysis.comparison import Comparison
 from bench.analysis.noise import noise, usual_s
-from bench.analysis.stats import MIN_BLOCKS
-from bench.analysis.summary import RowSummary
+from bench.analysis.stats import MIN_ROUNDS, MOST_ROUNDS
+from bench.analysis.summary import RowSummary, Versus
 from bench.records.runfile import Run
-from bench.records.schema import Goal, Header, Machine
+from bench.records.schema import Goal, Header, Machine, Row
 from bench.report.tables import ratio
 from bench.report.units import percent
 
@@ -26,16 +26,23 @@ def detectable_sentences(rows: Iterable[RowSummary]) -> list[str]:
 
 
 def _of_task(task: str, rows: Sequence[RowSummary]) -> list[str]:
-    compared = [(each, each.to_fastest.comparison) for each in rows if each.to_fastest and each.to_fastest.comparison]
-    judged = [(each, found) for each, found in compared if found.judged.verdict != "too few blocks"]
-    sentences = []
-    if len(judged) < len(compared):
-        fewest = min(found.blocks for _, found in compared)
-        plural = "" if fewest == 1 else "s"
-        sentences.append(f"{task}: no intervals: {fewest} block{plural}, at least {MIN_BLOCKS} are needed")
-    if judged:
-        sentences.append(_detectable(task, [found.judged.detectable for _, found in judged], rows[0].effect))
-    return sentences + [_open(each, found) for each, found in judged if found.judged.verdict == "inconclusive"]
+    compared = [
+        (each, each.to_fastest, each.to_fastest.comparison)
+        for each in rows
+        if each.to_fastest and each.to_fastest.comparison
+    ]
+    if not compared:
+        return []
+    judged = [found for _, _, found in compared if found.rounds >= MIN_ROUNDS]
+    if not judged:
+        return [f"{task}: no intervals: one round; at least {MIN_ROUNDS} are needed"]
+    sentences = [_detectable(task, [found.judged.detectable for found in judged], rows[0].effect)]
+    sentences += [
+        _open(each, versus, found)
+        for each, versus, found in compared
+        if found.judged.verdict in ("inconclusive", "too few rounds")
+    ]
+    return sentences + _responses(task, [(each, versus) for each, versus, _ in compared])
 
 
 def _detectable(task: str, differences: Sequence[float], effect: float) -> str:
@@ -45,26 +52,43 @@ def _detectable(task: str, differences: Sequence[float], effect: float) -> str:
     return f"{task}: detectable difference: {typical}{by_row}; below {percent(effect)} counts as equal"
 
 
-def _open(each: RowSummary, found: Comparison) -> str:
-    needed = int(min(max(found.blocks_needed, found.blocks + 1), 9999))
-    assert each.to_fastest is not None  # noqa: S101 - the comparison is that with the fastest
-    best = each.to_fastest.other
+def _open(each: RowSummary, versus: Versus, found: Comparison) -> str:
+    rounds = f"{found.rounds} round{'' if found.rounds == 1 else 's'}"
+    needed = min(max(found.rounds_needed, found.rounds + 1), MOST_ROUNDS)
     return (
-        f"{each.row.task}: {each.name} compared with {best.backend} {best.mode} is inconclusive: "
-        f"ratio {ratio(each.to_fastest)} from {found.blocks} blocks; about {needed} blocks would be enough"
+        f"{each.row.task}: {each.name} compared with {_name(versus.other)} is inconclusive: "
+        f"ratio {ratio(versus)} from {rounds}; about {needed} rounds would be enough"
     )
 
 
+def _responses(task: str, compared: Sequence[tuple[RowSummary, Versus]]) -> list[str]:
+    """Return a sentence on rows whose ratio to the fastest is another one while the machine is slow."""
+    found = [(each, versus, versus.response) for each, versus in compared if versus.response]
+    if not found:
+        return []
+    share = max(response.share for _, _, response in found)
+    factors = ", ".join(f"{each.name} {response.factor:.2f}" for each, _, response in found)
+    return [
+        f"{task}: the machine was slow in up to {percent(share)} of the turns, and rows respond to that differently: "
+        f"compared with {_name(found[0][1].other)}, the times in slow turns are larger by these factors: {factors}. "
+        f"The table is about the other turns"
+    ]
+
+
+def _name(row: Row) -> str:
+    return f"{row.backend} {row.mode}"
+
+
 def noise_sentences(runs: Iterable[Run]) -> list[str]:
-    """Return, for each run, a sentence on the blocks in which something else used the machine."""
+    """Return, for each run, a sentence on the rounds in which something else used the machine."""
     sentences = []
     for run in runs:
         usual_loop_s = usual_s(run.blocks)
         noisy = [(block, found) for block in run.blocks if (found := noise(block, usual_loop_s))]
         if noisy:
-            examples = [f"{block.task} block {block.block + 1}: {found}" for block, found in noisy[:SHOWN_NOISE]]
+            examples = [f"{block.task} round {block.block + 1}: {found}" for block, found in noisy[:SHOWN_NOISE]]
             more = [f"and {len(noisy) - SHOWN_NOISE} more"] if len(noisy) > SHOWN_NOISE else []
-            count = f"{len(noisy)} of {len(run.blocks)} blocks"
+            count = f"{len(noisy)} of {len(run.blocks)} rounds"
             sentences.append(f"noise in {count}, which are included in the results: {'; '.join(examples + more)}")
     return sentences
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bench.analysis.summary import RowSummary, Versus
-from bench.report.units import bracketed, megabytes, seconds
+from bench.report.units import bracketed, megabytes, multiple, seconds
 
 METRICS = {"accuracy": "accuracy", "threshold_accuracy": "accuracy", "rmse": "RMSE"}
 AGREES = {True: "yes", False: "NO", None: ""}
@@ -34,15 +34,17 @@ def _readable(each: RowSummary) -> dict[str, str]:
         "× fastest": ratio(each.to_fastest),
         "verdict": _verdict(each.to_fastest),
         **_against_baseline(each),
-        "first call": seconds(medians["first_call_s"]),
+        "CPU": seconds(each.pass_cpu_s),
+        "× CPU": _cpu_ratio(each),
+        "first call": _first_call(each),
         "import": seconds(medians["import_s"]),
-        "rows/s": _number(medians["rows_per_s"], ",.0f"),
-        "GFLOP/s": _number(medians["flops_per_s"] / 1e9, ".3g"),
-        "of bound": _number(medians["flops_share"], ".1%"),
+        "rows/s": _number(each.rows_per_s, ",.0f"),
+        "GFLOP/s": _number(each.flops_per_s / 1e9, ".3g"),
+        "of bound": _number(each.flops_share, ".1%"),
         "cores": _number(medians["cores_busy"], ".2f"),
         "memory": megabytes(each.peak_memory_bytes),
         "device memory": megabytes(each.peak_device_memory_bytes),
-        "blocks": str(each.processes or ""),
+        "rounds": str(each.processes or ""),
         "result": _result(each),
         "agrees": AGREES[each.parity.agrees if each.parity else None],
         "note": note(each),
@@ -67,12 +69,20 @@ def _result(each: RowSummary) -> str:
 
 
 def _spread(each: RowSummary) -> str:
-    """Return the 95 % interval of the pass or, if there are too few processes, the range in brackets."""
-    if each.pass_interval:
-        return f"{seconds(each.pass_interval.low)} – {seconds(each.pass_interval.high)}"
-    if each.processes < 2:
-        return ""
-    return f"({seconds(each.pass_min_s)} – {seconds(each.pass_max_s)})"
+    """Return the 95 % interval of the pass; empty for a single round."""
+    between = each.pass_interval
+    return f"{seconds(between.low)} – {seconds(between.high)}" if between else ""
+
+
+def _first_call(each: RowSummary) -> str:
+    """Return the extra time of the first pass; ~0 if it is within the spread of the steady passes."""
+    first_call_s = each.medians["first_call_s"]
+    return "~0" if first_call_s == 0 else seconds(first_call_s)
+
+
+def _cpu_ratio(each: RowSummary) -> str:
+    versus = each.to_fastest
+    return "" if versus is None or math.isnan(each.pass_cpu_s) else multiple(versus.cpu_ratio)
 
 
 def ratio(versus: Versus | None) -> str:
@@ -83,7 +93,8 @@ def ratio(versus: Versus | None) -> str:
 
 
 def _verdict(versus: Versus | None) -> str:
-    return versus.verdict if versus else ""
+    """Return the verdict; empty for a single round, which has none."""
+    return versus.verdict if versus and versus.verdict != "too few rounds" else ""
 
 
 def note(each: RowSummary) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +18,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.analysis.changes import Change
-    from bench.analysis.stats import Estimate
     from bench.machine.doctor import MachineFinding
-    from bench.records.provenance import Difference
 
 RIGHT = (
-    *("then", "now", "now / then", "pass", "× fastest", "× baseline", "first call", "rows/s"),
-    *("GFLOP/s", "of bound", "cores", "memory", "blocks"),
+    *("then", "now", "now / then", "pass", "× fastest", "× baseline", "CPU", "× CPU", "first call", "rows/s"),
+    *("GFLOP/s", "of bound", "cores", "memory", "rounds"),
 )
 YES_OR_NO = {"yes": "green", "NO": "bold red"}  # in every column
 LEFT_TO_FILES = ("device", "95 %", "import", "rows/s", "GFLOP/s")  # a terminal is narrow; bench table has them
@@ -81,10 +77,8 @@ def print_parity(console: Console, verdicts: Iterable[ParityResult]) -> None:
     console.print(table)
 
 
-def print_changes(
-    console: Console, found: Sequence[Change], differing: Iterable[Difference], speed: Estimate, effect: float
-) -> None:
-    """Print how each row changed, and how the provenance of the two runs differs."""
+def print_changes(console: Console, found: Sequence[Change]) -> None:
+    """Print how each row changed."""
     from bench.report.units import bracketed, seconds
 
     table = _table("task", "backend", "mode", "device", "then", "now", "now / then", "change", "note")
@@ -95,15 +89,6 @@ def print_changes(
         kind = Text(change.kind, style=_style("change", change.kind))
         table.add_row(row.task, row.backend, row.mode, row.device, *times, ratio, kind, Text(change.reason))
     console.print(table)
-    counts = Counter(change.kind for change in found)
-    lines = [", ".join(f"{count} {kind}" for kind, count in counts.items()) or "no rows"]
-    if math.isfinite(speed.mean):
-        lines.append(f"the calibration loop takes {speed.ratio:.3f} times as long now; the intervals account for that")
-    seen = [change.detectable for change in found if math.isfinite(change.detectable)]
-    if seen:
-        lines.append(f"detectable change in every row: {max(seen):.1%}; below {effect:.0%} counts as equal")
-    for line in (*lines, *(f"differs: {fact}" for fact in differing)):
-        print_sentence(console, line)
 
 
 def print_findings(console: Console, findings: Iterable[MachineFinding]) -> None:

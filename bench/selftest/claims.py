@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.analysis.comparison import Comparison, Comparisons, Times
+from bench.analysis.comparison import Comparison, Group
 from bench.analysis.flags import Flag
+from bench.analysis.turns import Times
 from bench.records.schema import Row
 from bench.selftest.backend import SLOWER
 
@@ -42,13 +43,13 @@ def compare_alone(times: Times, mode: str, other: str, effect: float) -> Compari
     """Return the comparison mode / other from a run that has only these two rows."""
     pair = {row.mode: row for row in times}
     two = {pair[name]: times[pair[name]] for name in (mode, other)}
-    return Comparisons(two, effect).compare(pair[mode], pair[other])
+    return Group(two, effect).compared_with(pair[other])[pair[mode]]
 
 
 def no_false_alarms(runs: Sequence[Times], effect: float) -> Claim:
     """One backend under two names is rarely called faster or slower than itself."""
     outcomes = [compare_alone(times, "again", "same", effect).judged.verdict for times in runs]
-    outcomes = [outcome for outcome in outcomes if outcome != "too few blocks"]  # which can give no false alarm
+    outcomes = [outcome for outcome in outcomes if outcome != "too few rounds"]  # which can give no false alarm
     alarms = sum(outcome in ("faster", "slower") for outcome in outcomes)
     count = len(outcomes)
     limit = FALSE_ALARMS + two_errors(FALSE_ALARMS, count)
@@ -100,7 +101,7 @@ def little_overhead(times: Times, effect: float) -> Claim:
     return Claim(
         name="time of a 10 ms pass in the harness / in a loop written by hand",
         wanted=f"the whole interval below {1 + OVERHEAD:.2f}",
-        got=f"{got} from {found.blocks} blocks",
+        got=f"{got} from {found.rounds} round{'' if found.rounds == 1 else 's'}",
         holds=between is not None and between.high < 1 + OVERHEAD,
     )
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.analysis.comparison import Times, log_times
 from bench.analysis.flags import flags_of
+from bench.analysis.turns import Times, log_times, typical_pass_s
 from bench.events import JobListener, SilentListener
 from bench.harness.executor import ProcessExecutor
 from bench.harness.live import ProcessLive, Sample
@@ -125,11 +125,11 @@ def times_of(plan: Plan, records: list[Record]) -> Times:
 def tidy(part: str, repetition: int, records: list[Record]) -> Iterator[dict[str, object]]:
     """Yield one line per sample."""
     for record in records:
-        pass_s = record.timing.pass_s if record.timing else math.nan
+        pass_s = typical_pass_s(record.timing) if record.timing else math.nan
         yield {
             "part": part,
             "run": repetition + 1,
-            "block": record.job.block + 1,
+            "round": record.job.block + 1,
             "mode": record.job.row.mode,
             "status": record.status,
             "pass_s": f"{pass_s:.9g}",

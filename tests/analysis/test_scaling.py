@@ -21,8 +21,7 @@ from made_up_sweeps import (
 )
 from support import a_header, a_parity_result, a_record, a_row, write_run
 
-from bench.analysis.scaling import crossings, fit
-from bench.analysis.stats import MIN_BLOCKS
+from bench.analysis.scaling import MIN_FITS, crossings, fit
 from bench.analysis.sweep import sweep_of
 from bench.records.runfile import read_run
 from bench.report import plots, scaling_table
@@ -76,7 +75,7 @@ def test_costs_of_a_sweep_have_intervals_over_blocks(tmp_path: Path) -> None:
 
 
 def test_few_blocks_give_a_fit_without_an_interval(tmp_path: Path) -> None:
-    found = costs_of(a_sweep(tmp_path, blocks=MIN_BLOCKS - 1))[SCAN]
+    found = costs_of(a_sweep(tmp_path, blocks=MIN_FITS - 1))[SCAN]
     assert found.overhead is None
     assert found.rate is None
 
@@ -104,8 +103,8 @@ def test_a_crossing_is_found_between_the_points_and_where_it_is(tmp_path: Path) 
     ]
 
 
-def test_few_blocks_cannot_be_sure_of_a_crossing(tmp_path: Path) -> None:
-    sweep = sweep_of(a_sweep(tmp_path, blocks=2))
+def test_one_round_cannot_be_sure_of_a_crossing(tmp_path: Path) -> None:
+    sweep = sweep_of(a_sweep(tmp_path, blocks=1))
     (found,) = crossings(sweep.panels[0])
     assert not found.sure
     assert (

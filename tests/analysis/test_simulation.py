@@ -1,188 +1,202 @@
-"""Whole runs on a machine that is made up, where the truth is known: how often the suite is wrong about it.
+"""Whole runs on machines that are made up, where the truth is known: how often the suite is wrong about it.
 
 Every number of cases is fixed and every draw is seeded, so that a test says the same each time. Limits are those that
-the suite claims, with two standard errors of the share in so many cases.
+the suite claims, with two standard errors of the share in so many cases. results/simulation.md has many more cases.
 """
 
 from __future__ import annotations
 
 import math
-from statistics import median
+from dataclasses import replace
 
+import machine_models as models
 import numpy as np
 import pytest
+import simulation
+from machine_models import MACHINES
 from scipy import stats as scipy_stats
-from synthetic import KINDS, Kind, MockExecutor, a_plan, alone, records_of, rows_of
+from simulation import EFFECT, SEED, Outcome, equal_rows, five_minutes, share, told_slower, two_rows, until_told
+from support import ROOT
 
-from bench.analysis import stats
-from bench.analysis.comparison import Comparison, Comparisons, log_times
-from bench.analysis.stats import MIN_BLOCKS, interval
-from bench.records.schema import Record, Row
+from bench.analysis import stats, stopping, turns
+from bench.analysis.comparison import Group
+from bench.analysis.stats import POWER, estimate, rounds_needed, trimmed
 
-RUNS = 400
-ROWS = rows_of("a", "b")
-A, B = ROWS
-
-
-@pytest.fixture(autouse=True)
-def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Resample less often than the tables do: thousands of intervals are made here."""
-    monkeypatch.setattr(stats, "RESAMPLES", 999)
+FEW, MANY = 300, 1000
+QUIET = MACHINES["independent noise"]
+UNLIKE = MACHINES["two states, 2 threads and 1"]
 
 
 def two_errors(share: float, cases: int) -> float:
     return 2 * math.sqrt(share * (1 - share) / cases)
 
 
-def compared(records: list[Record], row: Row = B, other: Row = A) -> Comparison:
-    return Comparisons(log_times(records), 0.05).compare(row, other)
+def assert_honest(found: Outcome, cases: int) -> None:
+    """Assert that intervals hold the truth in 93 to 97 %, and that equal rows are told apart in 5 % at most."""
+    assert 0.93 - two_errors(0.93, cases) <= found.covered <= 0.97 + two_errors(0.97, cases)
+    assert found.alarms <= 0.05 + two_errors(0.05, cases)
 
 
-def run(seed: int, *, slower: float = 1.0, kind: Kind = "normal", sd: float = 0.03) -> Comparison:
-    """Return what a run with the default goal says of B, which takes `slower` times as long as A."""
-    rng = np.random.default_rng([seed, 1])
-    executor = MockExecutor({A: 0.02, B: 0.02 * slower}, rng, kind=kind, sd=sd)
-    return compared(records_of(a_plan(ROWS, seed=seed), executor))
+# Five minutes of live rounds for a pair of rows
 
 
-# One backend under two names
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-def test_one_backend_under_two_names_is_hardly_ever_told_from_itself(kind: Kind) -> None:
-    outcomes = [run(seed, kind=kind).judged.verdict for seed in range(RUNS)]
-    alarms = sum(outcome in ("faster", "slower") for outcome in outcomes)
-    assert alarms / RUNS <= 0.05 + two_errors(0.05, RUNS)
-    assert outcomes.count("equivalent") > 0.5 * RUNS  # and is mostly found to be the same
-
-
-def test_pooling_passes_as_if_they_were_processes_would_tell_it_from_itself() -> None:
-    alarms = ours = 0
-    for seed in range(200):
-        executor = MockExecutor({A: 0.02, B: 0.02}, np.random.default_rng(seed), sd=0.02, within=0.01)
-        records = records_of(a_plan(ROWS, seed=seed, workers=8), executor)
-        passes = {
-            row: [p for r in records if r.job.row == row for p in np.log(r.timing.turns.passes_s)] for row in ROWS
-        }
-        alarms += scipy_stats.ttest_ind(passes[A], passes[B]).pvalue < 0.05
-        ours += compared(records).judged.verdict in ("faster", "slower")
-    assert alarms / 200 > 0.23  # the least that measuring has been seen to go wrong so
-    assert ours / 200 <= 0.05 + two_errors(0.05, 200)
-
-
-# A slowdown of 5 %
+@pytest.mark.parametrize("name", MACHINES)
+def test_live_rounds_are_honest_on_every_machine(name: str) -> None:
+    assert_honest(five_minutes(MACHINES[name], "live", FEW), FEW)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_slowdown_of_five_percent_is_found_at_the_default_precision(kind: Kind) -> None:
-    found = [run(seed, slower=1.05, kind=kind) for seed in range(RUNS)]
-    assert sum(each.judged.verdict == "slower" for each in found) / RUNS >= 0.90
-    assert median(each.judged.detectable for each in found) <= 0.05
+@pytest.mark.parametrize("name", MACHINES)
+def test_live_rounds_are_honest_on_every_machine_in_many_runs(name: str) -> None:
+    assert_honest(five_minutes(MACHINES[name], "live", MANY), MANY)
 
 
-def test_a_run_that_is_too_short_to_see_it_says_that_it_cannot_tell() -> None:
-    for seed in range(40):
-        rng = np.random.default_rng(seed)
-        executor = MockExecutor({A: 0.02, B: 0.0202}, rng, sd=0.25)
-        found = compared(records_of(a_plan(ROWS, seed=seed, workers=MIN_BLOCKS), executor))
-        assert found.judged.detectable > 0.2
-        assert found.judged.verdict != "equivalent"  # never the same for want of samples
+@pytest.mark.parametrize("name", [name for name in MACHINES if name != "processes differ"])
+def test_live_rounds_find_two_percent_in_five_minutes(name: str) -> None:
+    two, five = five_minutes(MACHINES[name], "live", FEW).found
+    assert two >= 0.9
+    assert five >= 0.95
 
 
-def test_what_a_run_says_that_it_would_have_seen_is_seen_by_most_runs_like_it() -> None:
-    slower = median(run(seed, sd=0.04).judged.detectable for seed in range(60))
-    outcomes = [run(seed, slower=1 + slower, sd=0.04).judged.verdict for seed in range(60)]
-    assert outcomes.count("slower") / 60 >= 0.90
+def test_where_processes_differ_by_three_percent_five_can_be_found_and_two_cannot() -> None:
+    two, five = five_minutes(MACHINES["processes differ"], "live", FEW).found
+    assert two < 0.8
+    assert five > 0.95
 
 
-# Intervals
+def test_the_pages_show_the_table_that_is_kept() -> None:
+    kept = {tuple(line.split()) for line in simulation.PAGE.read_text().splitlines()}
+    page = (ROOT / "bench/README.md").read_text()
+    _, _, section = page.partition("**Why turns.**")
+    shown = [line for line in section.partition("On every such machine")[0].splitlines() if line.startswith("| ")]
+    assert len(shown) > 12
+    assert [line for line in shown[1:] if tuple(line.split()) not in kept] == []
+
+
+# The designs that live rounds replace
+
+
+def test_one_row_after_the_other_takes_a_drift_for_a_difference() -> None:
+    assert five_minutes(MACHINES["drift"], "sequential", FEW).alarms > 0.9
+    assert five_minutes(MACHINES["drift"], "live", FEW).alarms <= 0.05 + two_errors(0.05, FEW)
+
+
+@pytest.mark.parametrize("design", ["sequential", "blocked"])
+def test_fresh_processes_mostly_miss_two_percent_on_a_machine_with_two_states(design: models.Design) -> None:
+    found = five_minutes(MACHINES["two states, alike"], design, FEW)
+    assert found.found[0] < 0.6
+    assert five_minutes(MACHINES["two states, alike"], "live", FEW).found[0] > 0.95
+
+
+def test_pooling_turns_as_if_they_were_processes_would_tell_equal_rows_apart() -> None:
+    times = models.live(replace(QUIET, processes=(0.02,)), np.random.default_rng(SEED), FEW, 2, 8)
+    apart = (times[:, 1] - times[:, 0]).reshape(FEW, -1)
+    assert share(scipy_stats.ttest_1samp(apart, 0, axis=1).pvalue < 0.05) > 0.23  # the least that has been measured
+    assert_honest(Outcome.of(two_rows(times)), FEW)
+
+
+# What the estimator is for
+
+
+def test_without_leaving_out_slow_turns_two_percent_would_not_be_found_where_rows_respond_differently(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert five_minutes(UNLIKE, "live", FEW).found[0] > 0.9
+    monkeypatch.setattr(turns, "SLOW", math.inf)
+    assert five_minutes(UNLIKE, "live", FEW).found[0] < 0.3
+
+
+def test_without_trimming_rounds_two_percent_would_not_be_found_there_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stats, "FIRST_TRIMMED", 10**6)
+    assert five_minutes(UNLIKE, "live", FEW).found[0] < 0.6
+
+
+# Runs that end by the stopping rule
+
+
+@pytest.mark.parametrize("name", ["independent noise", "all of it"])
+@pytest.mark.parametrize("ratio", [1.0, 2.0])
+def test_runs_that_end_by_themselves_are_honest(name: str, ratio: float) -> None:
+    assert_honest(until_told(MACHINES[name], FEW, ratio), FEW)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("blocks", [MIN_BLOCKS, 10, 20])
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_interval_of_so_many_blocks_holds_the_truth_in_95_percent(kind: Kind, blocks: int) -> None:
-    rng = np.random.default_rng(7)
-    cases, held = 1000, 0
-    for seed in range(cases):
-        executor = MockExecutor({A: 0.02, B: 0.026}, rng, kind=kind, sd=0.05)
-        between = compared(records_of(a_plan(ROWS, seed=seed, workers=blocks), executor)).interval
-        assert between is not None
-        held += between.low <= 1.3 <= between.high
-    assert 0.93 <= held / cases <= 0.97
+@pytest.mark.parametrize("name", MACHINES)
+@pytest.mark.parametrize("ratio", [1.0, 1.05, 2.0])
+def test_runs_that_end_by_themselves_are_honest_on_every_machine(name: str, ratio: float) -> None:
+    assert_honest(until_told(MACHINES[name], 400, ratio), 400)
 
 
-def held(seeds: range, kind: Kind, sd: float) -> float:
-    """Return in what share of whole runs the interval holds the true ratio."""
-    betweens = [run(seed, slower=1.05, kind=kind, sd=sd).interval for seed in seeds]
-    return sum(between is not None and between.low <= 1.05 <= between.high for between in betweens) / len(seeds)
+def test_if_runs_ended_when_they_first_look_precise_equal_rows_would_be_told_apart_too_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limit = 0.05 + two_errors(0.05, 400)
+    assert until_told(MACHINES["all of it"], 400).alarms <= limit
+    monkeypatch.setattr(stopping, "MIN_PRECISE", 2)
+    monkeypatch.setattr(stopping, "LOOK_EVERY", 1)
+    assert until_told(MACHINES["all of it"], 400).alarms > limit
+
+
+def test_rows_that_are_twice_as_slow_leave_after_a_few_rounds() -> None:
+    assert until_told(QUIET, FEW, 2.0).rounds < 4
+    assert until_told(MACHINES["all of it"], FEW, 2.0).rounds < 5
+
+
+# Many rows, few rounds
+
+
+@pytest.mark.parametrize("rows", [2, 8, 13])
+def test_among_equal_rows_hardly_any_run_calls_one_slower(rows: int) -> None:
+    cases = 60
+    found = equal_rows(QUIET, rows, 8, cases)
+    assert found.alarms <= 0.05 + two_errors(0.05, cases)
+    assert found.covered > 0.93 - two_errors(0.93, cases)
+
+
+def test_holm_over_the_rows_alone_would_call_one_slower_too_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.analysis.comparison.with_the_best", stats.with_one_row)
+    monkeypatch.setattr(stats, "PRIOR_FREEDOM", 0.0)
+    assert equal_rows(QUIET, 8, 12, 100).alarms > 0.05 + two_errors(0.05, 100)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sd", [0.02, 0.03])
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_interval_of_runs_that_end_by_themselves_holds_the_truth_in_95_percent(kind: Kind, sd: float) -> None:
-    assert 0.93 <= held(range(1000), kind, sd) <= 0.97
+@pytest.mark.parametrize("rows", [2, 8, 13])
+@pytest.mark.parametrize("rounds", [2, 3, 4, 5, 10, 16])
+@pytest.mark.parametrize("spread", [False, True])
+def test_among_equal_rows_hardly_any_run_calls_one_slower_after_any_number_of_rounds(
+    rows: int, rounds: int, spread: bool
+) -> None:
+    found = equal_rows(models.spread(QUIET) if spread else QUIET, rows, rounds, 400)
+    assert found.alarms <= 0.05 + two_errors(0.05, 400)
+    assert found.covered >= 0.93 - two_errors(0.93, 400)
 
 
-@pytest.mark.slow
-def test_at_a_nominal_95_percent_it_would_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stats, "LEVEL", 0.05)
-    assert held(range(1000), "two-humped", 0.03) < 0.93
+def test_a_few_rounds_of_many_rows_say_much_more_than_each_row_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = models.live(QUIET, np.random.default_rng(SEED), 40, 8, 2, 20)
+    rows = simulation.rows_of(8)
+
+    def width() -> float:
+        groups = [Group(models.as_times(run, rows), EFFECT) for run in times]
+        widths = [stats.interval(each) for group in groups for each in group.estimates.values()]
+        return float(np.median([math.log(each.high / each.low) for each in widths if each]))
+
+    pooled = width()
+    monkeypatch.setattr(stats, "PRIOR_FREEDOM", 0.0)
+    assert pooled < 0.5 * width()
 
 
-def test_plain_percentiles_of_the_bootstrap_would_miss_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stats, "widened", lambda count: 0.95)
-    rng = np.random.default_rng(7)
-    held = 0
-    for _ in range(400):
-        between = interval(0.05 * rng.standard_normal(MIN_BLOCKS))
-        assert between is not None
-        held += between.low <= 1 <= between.high
-    assert held / 400 < 0.91
+# The number of rounds that would tell
 
 
-# A machine that gets slower
+@pytest.mark.parametrize(("sd", "effect"), [(0.02, 0.02), (0.04, 0.03)])
+def test_so_many_rounds_as_a_run_says_do_tell(sd: float, effect: float) -> None:
+    rng = np.random.default_rng(SEED)
+    found = [estimate(sd * rng.standard_normal(40)) for _ in range(200)]
+    promised = float(np.median([rounds_needed(each, 1, effect) for each in found]))
 
+    def power(rounds: int) -> float:
+        runs = sd * rng.standard_normal((1500, rounds))
+        return share(told_slower(estimate(run), 1 + effect) for run in runs)
 
-def drifting(seed: int) -> MockExecutor:
-    """Return a machine that is 10 % slower at the end of ten blocks than at their begin."""
-    lasts_s = 10 * (2 * 2.0 + 2 * 0.25)
-    return MockExecutor(
-        {A: 0.02, B: 0.02}, np.random.default_rng(seed), sd=0.01, speed=lambda now_s: 1 + 0.1 * now_s / lasts_s
-    )
-
-
-def test_a_drift_of_the_machine_leaves_equals_undecided_or_equivalent() -> None:
-    outcomes = [compared(records_of(a_plan(ROWS, seed=s, workers=10), drifting(s))).judged.verdict for s in range(200)]
-    alarms = sum(outcome in ("faster", "slower") for outcome in outcomes)
-    assert alarms / 200 <= 0.05 + two_errors(0.05, 200)
-
-
-def test_one_row_after_the_other_would_call_one_of_them_slower() -> None:
-    alarms = 0
-    for seed in range(200):
-        plan, executor = a_plan(ROWS, seed=seed, workers=10), drifting(seed)
-        records = [alone(executor, plan.job(row, block)) for row in ROWS for block in range(10)]
-        found = Comparisons(log_times(records), 0.02).compare(B, A)
-        alarms += found.judged.verdict == "slower"
-    assert alarms / 200 > 0.9
-
-
-# Many comparisons
-
-
-def test_among_many_equal_rows_hardly_any_run_calls_one_slower() -> None:
-    rows = rows_of(*"abcdefgh")
-    wrong = careless = 0
-    for seed in range(200):
-        executor = MockExecutor(dict.fromkeys(rows, 0.02), np.random.default_rng(seed))
-        comparisons = Comparisons(log_times(records_of(a_plan(rows, seed=seed, workers=8), executor)), 0.05)
-        best = comparisons.fastest(rows)
-        pairs = [comparisons.verdict(row, best) for row in rows if row != best]
-        wrong += any(judged.verdict in ("faster", "slower") for _, judged in pairs)
-        careless += any(stats.p_different(found) < 0.05 for found, _ in pairs)
-    assert wrong / 200 <= 0.05 + two_errors(0.05, 200)
-    assert careless / 200 > 0.3  # what seven tests at 5 % against the luckiest row would have said
+    enough = next(rounds for rounds in range(3, 400) if trimmed(rounds) and power(rounds) >= POWER)
+    assert promised == pytest.approx(enough, rel=0.2)

@@ -8,46 +8,68 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
+from bench.analysis.scaling import MIN_FITS, median_interval
 from bench.analysis.stats import (
     LEVEL,
-    MIN_BLOCKS,
+    MIN_ROUNDS,
+    MOST_ROUNDS,
     POWER,
+    PRIOR_FREEDOM,
     Estimate,
     Interval,
     Judgement,
-    blocks_needed,
+    Pool,
     detectable,
     estimate,
     estimate_apart,
     holm,
     interval,
-    interval_apart,
     judge,
-    median_interval,
+    moderated,
+    p_above,
     p_different,
     p_equivalent,
-    shared,
-    widened,
+    pool,
+    rounds_needed,
+    trimmed,
+    with_one_row,
+    with_the_best,
 )
 
 RNG = np.random.default_rng(3)
-VALUES = 0.1 + 0.02 * RNG.standard_normal(9)
-OTHERS = 0.02 + 0.04 * RNG.standard_normal(14)
+VALUES = 0.1 + 0.02 * RNG.standard_normal(5)  # too few to be trimmed
+MANY = 0.1 + 0.02 * RNG.standard_normal(11)
+OTHERS = 0.02 + 0.04 * RNG.standard_normal(4)
 
 
-def an_estimate(mean: float, error: float, blocks: int = 10) -> Estimate:
-    return Estimate(mean, error, blocks - 1, blocks)
+def an_estimate(mean: float, error: float, rounds: int = 10) -> Estimate:
+    return Estimate(mean, error**2 * rounds, rounds, rounds - 1, rounds)
 
 
 # Estimates
 
 
-def test_an_estimate_is_the_mean_and_its_standard_error() -> None:
+def test_a_few_rounds_are_estimated_by_their_mean_and_its_standard_error() -> None:
     found = estimate(VALUES)
     assert found.mean == pytest.approx(np.mean(VALUES))
     assert found.error == pytest.approx(scipy_stats.sem(VALUES))
-    assert (found.freedom, found.blocks) == (8, 9)
+    assert (found.freedom, found.rounds) == (4, 5)
     assert found.ratio == pytest.approx(math.exp(np.mean(VALUES)))
+
+
+def test_more_rounds_are_estimated_as_yuen_does() -> None:
+    found = estimate(MANY)
+    assert found.mean == pytest.approx(scipy_stats.trim_mean(MANY, 0.2))
+    winsorised = scipy_stats.mstats.winsorize(MANY, (2 / 11, 2 / 11))
+    assert found.error == pytest.approx(math.sqrt(11 * winsorised.var() / (7 * 6)))
+    assert (found.weight, found.freedom, found.rounds) == (7, 6, 11)
+
+
+@pytest.mark.parametrize(("rounds", "cut"), [(2, 0), (5, 0), (6, 1), (9, 1), (10, 2), (16, 3)])
+def test_one_round_in_five_is_trimmed_at_either_end_from_six_on(rounds: int, cut: int) -> None:
+    assert trimmed(rounds) == cut
+    wild = [0.0] * (rounds - cut) + [99.0] * cut
+    assert estimate(wild).mean == 0.0
 
 
 @pytest.mark.parametrize("values", [[], [0.3]])
@@ -55,6 +77,8 @@ def test_the_error_of_fewer_than_two_is_infinite(values: list[float]) -> None:
     assert estimate(values).error == math.inf
     assert p_different(estimate(values)) == 1.0
     assert p_equivalent(estimate(values), 0.05) == 1.0
+    assert p_above(estimate(values), -9.0) == 1.0
+    assert interval(estimate(values)) is None
 
 
 def test_samples_apart_are_compared_as_welch_does() -> None:
@@ -65,47 +89,72 @@ def test_samples_apart_are_compared_as_welch_does() -> None:
     assert p_different(found) == pytest.approx(theirs.pvalue)
 
 
-def test_only_blocks_that_both_have_are_compared() -> None:
-    assert shared({0: 1.0, 1: 2.0, 3: 5.0}, {3: 1.0, 2: 9.0, 0: 0.5}) == [0.5, 4.0]
+def test_larger_samples_apart_are_compared_as_yuen_does() -> None:
+    others = 0.05 + 0.04 * RNG.standard_normal(16)
+    found = estimate_apart(MANY, others)
+    theirs = scipy_stats.ttest_ind(MANY, others, equal_var=False, trim=0.2)
+    assert found.mean / found.error == pytest.approx(theirs.statistic)
+    assert found.freedom == pytest.approx(theirs.df)
 
 
 # Intervals
 
 
-@pytest.mark.parametrize("count", range(MIN_BLOCKS))
-def test_there_is_no_interval_of_too_few_blocks(count: int) -> None:
-    assert interval([0.1] * count) is None
-    assert interval_apart([0.1, 0.2] * 10, [0.1] * count) is None
-
-
-def test_an_interval_holds_its_ratio_and_is_about_as_wide_as_students() -> None:
-    between = interval(VALUES)
+def test_an_interval_is_students() -> None:
+    between = interval(estimate(VALUES))
     assert between is not None
-    half = scipy_stats.t.ppf(1 - LEVEL / 2, 8) * scipy_stats.sem(VALUES)
-    assert between.low < math.exp(np.mean(VALUES)) < between.high
-    assert math.log(between.high / between.low) == pytest.approx(2 * half, rel=0.15)
+    low, high = scipy_stats.t.interval(1 - LEVEL, 4, np.mean(VALUES), scipy_stats.sem(VALUES))
+    assert (math.log(between.low), math.log(between.high)) == pytest.approx((low, high))
 
 
-def test_the_same_samples_give_the_same_interval() -> None:
-    assert interval(VALUES) == interval(VALUES.copy())
+def test_intervals_begin_at_two_rounds() -> None:
+    assert MIN_ROUNDS == 2
+    assert interval(estimate([0.1])) is None
+    assert interval(estimate([0.1, 0.2])) is not None
+    assert interval(estimate_apart([0.1, 0.2], [0.1])) is None
 
 
 def test_times_that_are_all_the_same_give_an_interval_of_no_width() -> None:
-    between = interval([math.log(1.5)] * MIN_BLOCKS)
+    between = interval(estimate([math.log(1.5)] * 6))
     assert between is not None
     assert (between.low, between.high) == pytest.approx((1.5, 1.5))
 
 
-def test_an_interval_of_samples_apart_holds_their_ratio() -> None:
-    between = interval_apart(list(VALUES), list(OTHERS))
+def test_an_interval_that_is_wider_than_numbers_reach_is_no_overflow() -> None:
+    between = interval(an_estimate(0.0, 1e6))
     assert between is not None
-    assert between.low < math.exp(np.mean(VALUES) - np.mean(OTHERS)) < between.high
-    assert between.low > 1
+    assert 0 < between.low < 1e-300
+    assert 1e300 < between.high < math.inf
 
 
-def test_few_blocks_are_read_at_wider_percentiles() -> None:
-    assert widened(6) > widened(10) > widened(100) > 1 - LEVEL
-    assert widened(10**6) == pytest.approx(1 - LEVEL, abs=1e-5)
+# The scatter of other rows
+
+
+def test_pairs_of_rows_with_a_common_row_count_as_a_two_way_layout() -> None:
+    pairs = [Estimate(0.0, variance, 3, 2, 3) for variance in (1.0, 2.0, 3.0)]
+    assert pool(pairs, [3, 3, 3]) == Pool(2.0, 4.0)  # (3 - 1) (3 - 1), and not 3 (3 - 1)
+    assert pool(pairs, [3, 3, 1]).freedom == 2.0
+    assert pool([Estimate(0.0, math.inf, 1, 0, 1)], [1, 1]) == Pool(0.0, 0.0)
+    uneven = [Estimate(0.0, 1.0, 3, 2, 3), Estimate(0.0, 4.0, 2, 1, 2)]
+    assert pool(uneven, [3, 3, 2]) == Pool(2.0, 3.0)
+
+
+def test_the_pooled_variance_of_equal_rows_is_that_of_a_two_way_layout() -> None:
+    times = RNG.standard_normal((4, 5))
+    pairs = [estimate(times[a] - times[b]) for a in range(4) for b in range(a)]
+    residuals = times - times.mean(axis=0) - times.mean(axis=1, keepdims=True) + times.mean()
+    found = pool(pairs, [5] * 4)
+    assert found.freedom == 12
+    assert found.variance == pytest.approx(2 * (residuals**2).sum() / 12)
+
+
+def test_a_variance_is_drawn_towards_the_pooled_one_by_what_that_adds() -> None:
+    own = Estimate(0.3, 4.0, 2, 1, 2)
+    assert moderated(own, Pool(2.0, 7.0)) == Estimate(0.3, (4.0 + PRIOR_FREEDOM * 2.0) / (1 + PRIOR_FREEDOM), 2, 4, 2)
+    assert moderated(own, Pool(2.0, 2.0)) == Estimate(0.3, 3.0, 2, 2, 2)  # the pool contains its own freedom
+    assert moderated(own, Pool(2.0, 1.0)) == own
+    one = Estimate(0.3, math.inf, 1, 0, 1)
+    assert moderated(one, Pool(2.0, 7.0)) == one
 
 
 # Tests
@@ -144,32 +193,17 @@ def test_holm_multiplies_by_what_is_left_and_never_falls() -> None:
 
 
 def test_what_is_detectable_is_found_with_the_power_that_is_claimed() -> None:
-    rng, error, blocks = np.random.default_rng(5), 0.03, 12
-    size = math.log1p(detectable(error / math.sqrt(blocks), blocks - 1, 1))
-    draws = size + error * rng.standard_normal((4000, blocks))
+    rng, error, rounds = np.random.default_rng(5), 0.03, 12
+    size = math.log1p(detectable(error / math.sqrt(rounds), rounds - 1, 1))
+    draws = size + error * rng.standard_normal((4000, rounds))
     found = scipy_stats.ttest_1samp(draws, 0, axis=1).pvalue < LEVEL
     assert found.mean() == pytest.approx(POWER, abs=0.02)
 
 
-def test_more_comparisons_see_less_and_more_blocks_see_more() -> None:
+def test_more_comparisons_see_less_and_more_rounds_see_more() -> None:
     assert detectable(0.01, 9, 28) > detectable(0.01, 9, 1) > detectable(0.01, 30, 1)
     assert detectable(math.inf, 9, 1) == math.inf
     assert detectable(0.01, 0, 1) == math.inf
-
-
-def test_four_times_the_blocks_see_half_the_difference() -> None:
-    found = an_estimate(0.0, 0.02, blocks=10)
-    judged = judge({"pair": found}, 0.05)["pair"]
-    half = math.expm1(math.log1p(judged.detectable) / 2)
-    assert blocks_needed(found, judged, half) == pytest.approx(40)
-
-
-def test_a_difference_that_seems_large_takes_fewer_blocks_to_see_than_a_small_one() -> None:
-    small, large = an_estimate(0.01, 0.05), an_estimate(0.3, 0.05)
-    needed = [blocks_needed(each, judge({"pair": each}, 0.05)["pair"], 0.05) for each in (small, large)]
-    assert needed == pytest.approx([203, 10], rel=0.02)
-    middling = an_estimate(0.12, 0.05)
-    assert 10 < blocks_needed(middling, judge({"pair": middling}, 0.05)["pair"], 0.05) < 50
 
 
 # Verdicts
@@ -190,9 +224,9 @@ def test_there_are_three_verdicts(mean: float, error: float, outcome: str) -> No
     assert judge({"pair": an_estimate(mean, error)}, 0.05)["pair"].verdict == outcome
 
 
-def test_below_the_least_number_of_blocks_there_is_none() -> None:
-    judged = judge({"pair": an_estimate(0.5, 0.001, blocks=MIN_BLOCKS - 1)}, 0.05)["pair"]
-    assert (judged.verdict, judged.detectable) == ("too few blocks", math.inf)
+def test_one_round_has_no_verdict() -> None:
+    judged = judge({"pair": estimate([0.5])}, 0.05)["pair"]
+    assert (judged.verdict, judged.detectable) == ("too few rounds", math.inf)
 
 
 def test_a_comparison_among_many_needs_more() -> None:
@@ -209,23 +243,42 @@ def test_comparisons_that_are_beyond_doubt_cost_the_others_nothing() -> None:
     assert beside == alone
 
 
+# Which row is the fastest is not known in advance
+
+
+def test_comparisons_with_the_best_count_as_all_pairs_of_the_rows_that_are_left() -> None:
+    assert [with_one_row(left) for left in range(4)] == [0, 1, 2, 3]
+    assert [with_the_best(left) for left in range(4)] == [0, 1, 3, 6]
+    corrected = holm({"a": 0.001, "b": 0.01, "c": 0.02}, with_the_best)
+    assert corrected == pytest.approx({"a": 0.006, "b": 0.03, "c": 0.03})
+
+
+def test_rows_that_are_told_from_the_best_cost_the_others_nothing_either() -> None:
+    close = an_estimate(0.04, 0.02)
+    alone = judge({"pair": close}, 0.05, with_the_best)["pair"]
+    far = {number: an_estimate(2.0, 0.01) for number in range(12)}
+    assert judge({"pair": close, **far}, 0.05, with_the_best)["pair"] == alone
+
+
 # By hand: quantiles of Student's distribution from a table, and the rest on paper
 
 
 def test_an_estimate_by_hand() -> None:
     found = estimate([1.0, 2.0, 3.0, 4.0])
-    assert (found.mean, found.freedom, found.blocks) == (2.5, 3, 4)
+    assert (found.mean, found.freedom, found.rounds) == (2.5, 3, 4)
     assert found.error == pytest.approx(math.sqrt(5 / 3) / 2)
-    assert estimate([0.3]) == Estimate(0.3, math.inf, 0, 1)
+    assert estimate([0.3]) == Estimate(0.3, math.inf, 1, 0, 1)
     none = estimate([])
     assert math.isnan(none.mean)
-    assert (none.error, none.freedom, none.blocks) == (math.inf, 0, 0)
-    assert estimate([1.0, 3.0]) == Estimate(2.0, 1.0, 1, 2)
+    assert (none.error, none.freedom, none.rounds) == (math.inf, 0, 0)
+    assert estimate([1.0, 3.0]) == Estimate(2.0, 2.0, 2, 1, 2)
+    # Trimmed to 2, 3, 4, 5; winsorised to 2, 2, 3, 4, 5, 5 with mean 3.5 and squares that add up to 9.5
+    assert estimate([0.0, 2.0, 3.0, 4.0, 5.0, 99.0]) == Estimate(3.5, pytest.approx(9.5 / 3), 4, 3, 6)
 
 
 def test_samples_apart_by_hand() -> None:
     found = estimate_apart([1.0, 2.0, 3.0], [2.0, 4.0, 6.0, 8.0])  # variances of the means: 1/3 and 5/3
-    assert (found.mean, found.blocks) == (-3.0, 3)
+    assert (found.mean, found.rounds) == (-3.0, 3)
     assert found.error == pytest.approx(math.sqrt(2))
     assert found.freedom == pytest.approx(4 / (1 / 18 + 25 / 27))
     assert estimate_apart([2.0, 4.0, 6.0, 8.0], [1.0, 2.0, 3.0]).mean == 3.0
@@ -234,9 +287,9 @@ def test_samples_apart_by_hand() -> None:
 @pytest.mark.parametrize(
     ("mine", "others", "expected"),
     [
-        ([1.0, 1.0, 1.0], [2.0, 2.0], Estimate(-1.0, 0.0, 1.0, 2)),  # no spread: the freedom of the smaller sample
-        ([1.0], [2.0, 3.0, 4.0], Estimate(-2.0, math.inf, 0.0, 1)),
-        ([2.0, 3.0, 4.0], [1.0], Estimate(2.0, math.inf, 0.0, 1)),
+        ([1.0, 1.0, 1.0], [2.0, 2.0], Estimate(-1.0, 0.0, 2, 1, 2)),  # no spread: the freedom of the smaller sample
+        ([1.0], [2.0, 3.0, 4.0], Estimate(-2.0, math.inf, 1, 0, 1)),
+        ([2.0, 3.0, 4.0], [1.0], Estimate(2.0, math.inf, 1, 0, 1)),
     ],
 )
 def test_samples_apart_of_which_one_has_no_spread_or_no_error(
@@ -256,75 +309,26 @@ def test_the_interval_of_a_median_is_between_two_values(count: int, low: int, hi
     assert median_interval(values) == Interval(low, high)
 
 
-@pytest.mark.parametrize("count", range(MIN_BLOCKS))
-def test_a_median_of_too_few_blocks_has_no_interval(count: int) -> None:
+@pytest.mark.parametrize("count", range(MIN_FITS))
+def test_a_median_of_too_few_fits_has_no_interval(count: int) -> None:
     assert median_interval([1.0] * count) is None
 
 
-def test_intervals_begin_at_six_blocks() -> None:
-    assert MIN_BLOCKS == 6
-    assert interval([0.1, 0.2] * 3) is not None
-    assert interval([0.1, 0.2, 0.1, 0.2, 0.1]) is None
-    assert interval_apart([0.1, 0.2] * 3, [0.1, 0.2] * 8) is not None
-    assert interval_apart([0.1, 0.2] * 8, [0.1, 0.2] * 3) is not None
-    assert interval_apart([0.1, 0.2] * 8, [0.1] * 5) is None
-    assert interval_apart([0.1] * 5, [0.1, 0.2] * 8) is None
-
-
-@pytest.mark.parametrize(("count", "quantile"), [(6, 3.002875), (9, 2.633814), (10, 2.573804)])
-def test_percentiles_are_as_wide_as_student_s_distribution_is(count: int, quantile: float) -> None:
-    wide = math.sqrt(count / (count - 1)) * quantile  # a bootstrap's deviation has n where Student's has n - 1
-    assert widened(count) == pytest.approx(math.erf(wide / math.sqrt(2)), abs=1e-6)
-
-
-SKEWED = np.array([0.0, 0.01, 0.02, 0.03, 0.05, 0.08, 0.2])
-LEVELS = (1 - widened(7)) / 2, (1 + widened(7)) / 2
-
-
-def resampled_means(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return values[rng.integers(0, len(values), (100_000, len(values)))].mean(axis=1)
-
-
-def test_an_interval_is_between_percentiles_of_resampled_means() -> None:
-    low, high = np.quantile(resampled_means(SKEWED, np.random.default_rng(1)), LEVELS)
-    between = interval(SKEWED)
-    assert between is not None
-    assert (math.log(between.low), math.log(between.high)) == pytest.approx((low, high), abs=0.003)
-
-
-@pytest.mark.parametrize("turned", [False, True])
-def test_samples_apart_are_resampled_apart_at_percentiles_of_the_smaller_one(turned: bool) -> None:
-    rng = np.random.default_rng(2)
-    other = np.linspace(-0.05, 0.05, 20)
-    means = [resampled_means(values, rng) for values in (SKEWED, other)]
-    sign = -1 if turned else 1
-    low, high = np.quantile(sign * (means[0] - means[1]), LEVELS)
-    between = interval_apart(*[list(SKEWED), list(other)][::sign])
-    assert between is not None
-    assert (math.log(between.low), math.log(between.high)) == pytest.approx((low, high), abs=0.005)
-
-
-def test_a_sample_without_spread_beside_one_with_it_leaves_an_interval_of_some_width() -> None:
-    between, same = interval_apart([0.5] * 6, [0.1, 0.2] * 3), interval_apart([0.5] * 6, [0.25] * 8)
-    assert between is not None
-    # One mean in 64 of six blocks is of nothing but 0.1, or but 0.2: more than lie outside the percentiles.
-    assert (between.low, between.high) == pytest.approx((math.exp(0.3), math.exp(0.4)))
-    assert same is not None
-    assert (same.low, same.high) == pytest.approx((math.exp(0.25),) * 2)
-
-
 def test_p_values_from_a_table() -> None:
-    assert p_different(Estimate(0.2, 0.1, 10, 11)) == pytest.approx(0.0733880, rel=1e-5)
-    assert p_different(Estimate(-0.2, 0.1, 10, 11)) == pytest.approx(0.0733880, rel=1e-5)
-    assert p_different(Estimate(0.2, 0.1, 1, 2)) == pytest.approx(2 * (0.5 - math.atan(2) / math.pi))
-    assert p_different(Estimate(0.2, 0.0, 0, 1)) == 1.0
+    assert p_different(an_estimate(0.2, 0.1, 11)) == pytest.approx(0.0733880, rel=1e-5)
+    assert p_different(an_estimate(-0.2, 0.1, 11)) == pytest.approx(0.0733880, rel=1e-5)
+    assert p_different(an_estimate(0.2, 0.1, 2)) == pytest.approx(2 * (0.5 - math.atan(2) / math.pi))
+    assert p_above(an_estimate(0.3, 0.1, 11), 0.1) == pytest.approx(0.0733880 / 2, rel=1e-5)
+    assert p_above(an_estimate(-0.1, 0.1, 11), 0.1) == pytest.approx(1 - 0.0733880 / 2, rel=1e-5)
+    assert p_above(an_estimate(0.1, 0.0), 0.1) == 1.0
+    assert p_above(an_estimate(0.11, 0.0), 0.1) == 0.0
     room = math.log1p(0.05) - 0.02
-    assert p_equivalent(Estimate(-0.02, room / 2, 1, 2), 0.05) == pytest.approx(0.5 - math.atan(2) / math.pi)
-    assert p_equivalent(Estimate(0.02, 0.0, 0, 1), 0.05) == 1.0
+    assert p_equivalent(an_estimate(-0.02, room / 2, 2), 0.05) == pytest.approx(0.5 - math.atan(2) / math.pi)
 
 
-def test_a_difference_of_just_the_size_that_counts_is_equivalent_where_nothing_varies() -> None:
-    assert p_equivalent(an_estimate(math.log1p(0.05), 0.0), 0.05) == 0.0
+def test_a_difference_of_just_the_size_that_counts_is_not_equivalent() -> None:
+    assert p_equivalent(an_estimate(math.log1p(0.05), 0.0), 0.05) == 1.0
+    assert p_equivalent(an_estimate(math.log1p(0.0499), 0.0), 0.05) == 0.0
 
 
 def test_holm_by_hand_in_any_order() -> None:
@@ -358,23 +362,19 @@ def test_nothing_is_detectable_without_an_error_or_without_freedom() -> None:
 
 
 def test_a_judgement_holds_the_corrected_p_and_what_is_detectable_among_the_undecided() -> None:
-    sure, open_ = Estimate(1.0, 0.01, 9, 10), Estimate(0.2, 0.1, 10, 11)
-    few = Estimate(0.5, 0.001, 4, 5)
-    judged = judge({"sure": sure, "open": open_, "other": open_, "few": few}, 0.05)
-    assert judged["open"] == Judgement("inconclusive", detectable(0.1, 10, 2), pytest.approx(2 * 0.0733880, rel=1e-5))
+    sure, open_, one = an_estimate(1.0, 0.01), an_estimate(0.2, 0.1, 11), estimate([0.5])
+    judged = judge({"sure": sure, "open": open_, "other": open_, "one": one}, 0.05)
+    expected = Judgement("inconclusive", detectable(0.1, 10, 2), pytest.approx(2 * 0.0733880, rel=1e-5), 2)
+    assert judged["open"] == expected
     assert judged["sure"].detectable == detectable(0.01, 9, 2)
-    assert judged["few"] == Judgement("too few blocks", math.inf, 1.0)
-    assert list(judged) == ["sure", "open", "other", "few"]
+    assert judged["one"] == Judgement("too few rounds", math.inf, 1.0, 2)
+    assert list(judged) == ["sure", "open", "other", "one"]
 
 
 def test_a_comparison_whose_p_is_just_the_level_is_decided(monkeypatch: pytest.MonkeyPatch) -> None:
     found = {"a": an_estimate(0.05, 0.01), "b": an_estimate(0.0, 0.01), "c": an_estimate(0.001, 0.01)}
     monkeypatch.setattr("bench.analysis.stats.LEVEL", judge(found, 0.01)["a"].p_different)
     assert judge(found, 0.01)["b"].detectable == detectable(0.01, 9, 2)
-
-
-def test_six_blocks_are_judged() -> None:
-    assert judge({"pair": Estimate(0.5, 0.001, 5, 6)}, 0.05)["pair"].verdict == "slower"
 
 
 @pytest.mark.parametrize(
@@ -396,28 +396,37 @@ def test_verdicts_at_their_limits(
     assert judge({"pair": an_estimate(mean, 0.01)}, 0.05)["pair"].verdict == verdict
 
 
-TWENTY_ONE = Judgement("inconclusive", 0.21, 0.5)  # log 1.21 is twice log 1.1
+# The number of rounds that would tell
 
 
-@pytest.mark.parametrize(
-    ("mean", "effect", "needed"),
-    [
-        (0.0, 0.1, 40.0),
-        (-math.log(1.21) / 3, 0.01, 90.0),  # a third of what is detectable: nine times the blocks
-        (math.log(1.21) / 3, 0.01, 90.0),
-        (0.0, 0.21, 10.0),
-        (2 * math.log(1.21), 0.1, 10.0),  # never fewer than there are
-    ],
-)
-def test_blocks_needed_by_hand(mean: float, effect: float, needed: float) -> None:
-    assert blocks_needed(Estimate(mean, 0.1, 9, 10), TWENTY_ONE, effect) == pytest.approx(needed)
+@pytest.mark.parametrize("effect", [0.01, 0.02, 0.05])
+@pytest.mark.parametrize("rounds", [3, 5, 8, 20])
+def test_so_many_rounds_would_detect_the_difference_and_fewer_would_not(effect: float, rounds: int) -> None:
+    found = an_estimate(0.0, 0.03 / math.sqrt(rounds), rounds)
+    judged = judge({"pair": found}, effect)["pair"]
+    needed = rounds_needed(found, judged.tests, effect)
+
+    def seen(count: int) -> float:
+        weight = count - 2 * trimmed(count)
+        return detectable(0.03 / math.sqrt(weight), weight - 1, judged.tests)
+
+    assert seen(needed) <= effect < seen(needed - 2)
 
 
-def test_too_few_blocks_need_as_many_as_intervals_do() -> None:
-    few = Estimate(0.1, 0.1, 2, 3)
-    assert blocks_needed(few, Judgement("too few blocks", math.inf, 1.0), 0.05) == 6.0
+def test_the_quantile_is_that_of_the_rounds_that_it_takes_and_not_that_of_the_rounds_so_far() -> None:
+    found = an_estimate(0.0, 0.03 / math.sqrt(3), 3)
+    judged = judge({"pair": found}, 0.05)["pair"]
+    kept = 3 * (math.log1p(judged.detectable) / math.log1p(0.05)) ** 2  # with the quantile of two degrees of freedom
+    assert kept > 2 * rounds_needed(found, judged.tests, 0.05)
 
 
-def test_shared_blocks_come_in_their_order() -> None:
-    assert shared({3: 5.0, 0: 1.0, 1: 2.0}, {1: 0.5, 3: 1.0, 7: 1.0}) == [1.5, 4.0]
-    assert shared({0: 1.0}, {1: 1.0}) == []
+def test_a_difference_that_seems_large_takes_fewer_rounds_to_see_than_a_small_one() -> None:
+    small, middling, large = (an_estimate(mean, 0.05) for mean in (0.01, 0.12, 0.3))
+    needed = [rounds_needed(each, 1, 0.05) for each in (small, middling, large)]
+    assert needed[0] > 100 > needed[1] > 10 > needed[2]
+
+
+def test_one_round_needs_at_least_two_more_and_some_differences_are_never_seen() -> None:
+    one, hopeless = estimate([0.1]), an_estimate(0.0, 100.0)
+    assert rounds_needed(one, 1, 0.05) == MIN_ROUNDS + 1
+    assert rounds_needed(hopeless, 1, 0.05) == MOST_ROUNDS

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import pytest
 from support import a_record, a_row
 
-from bench.analysis.comparison import log_times
-from bench.analysis.stats import MIN_BLOCKS, Judgement, detectable, estimate
-from bench.analysis.stopping import BEYOND_DOUBT, settled, still_open
+from bench.analysis.comparison import Comparison, typical
+from bench.analysis.stats import MIN_ROUNDS, Judgement, detectable
+from bench.analysis.stopping import BEYOND_DOUBT, FAR, LOOK_EVERY, MIN_PRECISE, settled, still_open
+from bench.analysis.turns import log_times
 from bench.records.schema import Goal, Record, Row
 
 A, B, C = (a_row("linear_fit", "made_up", mode) for mode in "abc")
@@ -19,9 +20,9 @@ ROWS = (A, B, C)
 EFFECT = 0.05
 UNTIL_TIGHT = Goal(workers=None, effect=EFFECT, time_s=1200.0)
 
-STEADY = (0.001, -0.001) * 3  # logarithms by which the blocks of a row are off
-ROUGH = (0.1, -0.1, 0.07, -0.07, 0.12, -0.12)  # against another row that is steady: 26 % would be detected
-DRIFT = tuple(0.3 * block for block in range(6))  # that rows of a block share
+STEADY = (0.001, -0.001) * 4  # logarithms by which the rounds of a row are off
+ROUGH = (0.1, -0.1, 0.07, -0.07, 0.12, -0.12, 0.1, -0.1)  # too much to detect what counts
+DRIFT = tuple(0.3 * number for number in range(8))  # that rows of a round share
 
 
 def times(pass_s: float, off: Sequence[float]) -> list[float]:
@@ -29,12 +30,12 @@ def times(pass_s: float, off: Sequence[float]) -> list[float]:
 
 
 def records_of(times_s: Mapping[Row, Sequence[float]]) -> list[Record]:
-    """Return a record for each time of a row, one a block."""
+    """Return a record for each time of a row, one a round."""
     return [a_record(row, block, 9.0, time) for row, each in times_s.items() for block, time in enumerate(each)]
 
 
 def open_rows(
-    times_s: Mapping[Row, Sequence[float]], unranked: Iterable[Row] = (), goal: Goal = UNTIL_TIGHT, block: int = 6
+    times_s: Mapping[Row, Sequence[float]], unranked: Iterable[Row] = (), goal: Goal = UNTIL_TIGHT, block: int = 8
 ) -> set[Row]:
     return still_open(tuple(times_s), goal, records_of(times_s), block, set(unranked))
 
@@ -47,7 +48,7 @@ def failure(row: Row, block: int = 0) -> Record:
 
 
 @pytest.mark.parametrize(("block", "runs"), [(0, True), (2, True), (3, False), (9, False)])
-def test_a_number_of_workers_is_that_many_blocks(block: int, runs: bool) -> None:
+def test_a_number_of_workers_is_that_many_rounds(block: int, runs: bool) -> None:
     goal = Goal(workers=3, effect=EFFECT, time_s=1.0)
     assert still_open(ROWS, goal, [], block) == (set(ROWS) if runs else set())
 
@@ -64,22 +65,35 @@ def test_a_row_that_failed_is_not_tried_again(workers: int | None) -> None:
     goal = Goal(workers=workers, effect=EFFECT, time_s=1200.0)
     assert still_open(ROWS, goal, [failure(B)], 1) == {A, C}
     rough = {row: times(1.0, ROUGH) for row in (A, B)}
-    assert still_open((A, B), goal, [*records_of(rough), failure(B, 5)], 6) == {A}
+    assert still_open((A, B), goal, [*records_of(rough), failure(B, 7)], 8) == {A}
 
 
 # Until rows are told apart
 
 
-def test_all_rows_run_in_the_first_six_blocks() -> None:
-    steady = {A: times(1.0, STEADY)[:5], B: times(2.0, STEADY)[:5]}
-    assert MIN_BLOCKS == 6
-    assert open_rows(steady, block=5) == {A, B}
-    assert open_rows(steady, unranked=[B], block=5) == {A, B}
+def test_all_rows_run_in_the_first_two_rounds() -> None:
+    steady = {A: times(1.0, STEADY)[:1], B: times(2.0, STEADY)[:1]}
+    assert MIN_ROUNDS == 2
+    assert open_rows(steady, block=1) == {A, B}
+    assert open_rows(steady, unranked=[B], block=1) == {A, B}
     assert still_open((A, B), UNTIL_TIGHT, [], 0) == {A, B}
 
 
-def test_after_six_blocks_rows_that_are_told_apart_have_told_enough() -> None:
-    assert open_rows({A: times(1.0, STEADY), B: times(2.0, STEADY)}) == set()
+def test_rows_that_are_far_apart_beyond_doubt_have_told_enough_after_a_few_rounds() -> None:
+    assert open_rows({A: times(1.0, STEADY[:3]), B: times(2.0, STEADY[2:5])}, block=3) == set()
+    assert open_rows({A: times(1.0, STEADY[:3]), B: times(2.0, ROUGH[:3])}, block=3) == {A, B}
+
+
+def test_rows_that_are_close_go_on_for_some_rounds_however_steady_they_are() -> None:
+    close = {A: times(1.0, STEADY), B: times(1.2, STEADY[::-1])}
+    for rounds in range(2, MIN_PRECISE):
+        assert open_rows({row: each[:rounds] for row, each in close.items()}, block=rounds) == {A, B}
+    assert open_rows(close, block=MIN_PRECISE) == set()
+
+
+def test_a_slow_row_leaves_and_the_others_go_on() -> None:
+    three = {A: times(1.0, STEADY[:4]), B: times(1.1, STEADY[:4][::-1]), C: times(3.0, STEADY[1:5])}
+    assert open_rows(three, block=4) == {A, B}
 
 
 def test_rows_that_are_equal_as_far_as_matters_have_told_enough() -> None:
@@ -124,7 +138,7 @@ def test_rows_that_are_not_ranked_are_compared_with_nothing() -> None:
 
 def test_a_row_that_failed_is_compared_with_nothing() -> None:
     three = {A: times(0.1, STEADY), B: times(1.0, STEADY), C: times(1.0, ROUGH)}
-    assert still_open(ROWS, UNTIL_TIGHT, [*records_of(three), failure(A, 5)], 6) == {B, C}
+    assert still_open(ROWS, UNTIL_TIGHT, [*records_of(three), failure(A, 7)], 8) == {B, C}
 
 
 def test_each_task_ends_by_itself() -> None:
@@ -149,7 +163,7 @@ def test_a_task_that_has_told_enough_ends_none_of_those_behind_it() -> None:
 
 def test_a_row_alone_goes_on_until_it_would_show_a_change_of_that_size() -> None:
     rough = {A: times(1.0, ROUGH)}
-    found = estimate(list(log_times(records_of(rough))[A].values()))
+    found = typical(log_times(records_of(rough))[A])
     size = detectable(found.error, found.freedom, 1)
     assert 0.2 < size < 0.5
     for effect, runs in ((0.99 * size, {A}), (size, set())):
@@ -160,33 +174,44 @@ def test_a_row_alone_that_is_precise_has_told_enough() -> None:
     assert open_rows({A: times(1.0, STEADY)}) == set()
 
 
-# The blocks before
+# The rounds before
 
 
-def test_only_the_blocks_before_count() -> None:
+def test_only_the_rounds_before_count() -> None:
     rough = records_of({A: times(1.0, STEADY), B: times(1.0, ROUGH)})
-    assert still_open((A, B), UNTIL_TIGHT, rough, 6) == {A, B}
-    for block in (6, 7):
-        assert still_open((A, B), UNTIL_TIGHT, [*rough, failure(A, block)], 6) == {A, B}
-    assert still_open((A, B), UNTIL_TIGHT, [*rough, failure(A, 5)], 6) == {B}
+    assert still_open((A, B), UNTIL_TIGHT, rough, 8) == {A, B}
+    for block in (8, 9):
+        assert still_open((A, B), UNTIL_TIGHT, [*rough, failure(A, block)], 8) == {A, B}
+    assert still_open((A, B), UNTIL_TIGHT, [*rough, failure(A, 7)], 8) == {B}
 
 
 # One comparison
 
 
 @pytest.mark.parametrize(
-    ("size", "p", "enough"),
+    ("size", "p", "ratio", "rounds", "enough"),
     [
-        (0.05, 1.0, True),
-        (0.0501, 1.0, False),
-        (math.inf, BEYOND_DOUBT, True),
-        (math.inf, 1.01 * BEYOND_DOUBT, False),
-        (0.01, 0.0, True),
+        (0.05, 1.0, 1.0, MIN_PRECISE, True),
+        (0.05, 1.0, 1.0, MIN_PRECISE - 1, False),
+        (0.05, 1.0, 1.0, MIN_PRECISE + 1, False),
+        (0.05, 1.0, 1.0, MIN_PRECISE + LOOK_EVERY, True),
+        (math.inf, BEYOND_DOUBT, 1.1, MIN_PRECISE + 1, True),
+        (0.0501, 1.0, 1.0, MIN_PRECISE, False),
+        (math.inf, BEYOND_DOUBT, 1.1, MIN_PRECISE, True),
+        (math.inf, 1.01 * BEYOND_DOUBT, 1.1, MIN_PRECISE, False),
+        (math.inf, BEYOND_DOUBT, 1.1, MIN_PRECISE - 1, False),
+        (math.inf, BEYOND_DOUBT, 1.001 * math.exp(FAR), 2, True),
+        (math.inf, BEYOND_DOUBT, 0.999 / math.exp(FAR), 2, True),
+        (math.inf, 1.01 * BEYOND_DOUBT, 9.0, 2, False),
+        (0.01, 0.0, 1.0, MIN_PRECISE, True),
     ],
 )
-def test_a_comparison_is_settled_by_its_precision_or_beyond_doubt(size: float, p: float, enough: bool) -> None:
-    assert settled(Judgement("inconclusive", size, p), EFFECT) == enough
+def test_a_comparison_is_settled_by_its_precision_or_beyond_doubt(
+    size: float, p: float, ratio: float, rounds: int, enough: bool
+) -> None:
+    found = Comparison(ratio, None, Judgement("inconclusive", size, p, 1), rounds, 9)
+    assert settled(found, EFFECT) == enough
 
 
-def test_beyond_doubt_is_stricter_than_haybittle_and_peto() -> None:
-    assert BEYOND_DOUBT == 1e-4 < 1e-3
+def test_beyond_doubt_is_as_strict_as_haybittle_and_peto() -> None:
+    assert BEYOND_DOUBT == 1e-3

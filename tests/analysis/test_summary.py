@@ -14,7 +14,7 @@ from support import a_block, a_header, a_parity_result, a_record, a_row, write_r
 from bench.analysis.frame import process_frame
 from bench.errors import BadChoice, UserError
 from bench.records.runfile import Run, read_run
-from bench.records.schema import Goal
+from bench.records.schema import Goal, Record, Row, Turns
 
 
 @pytest.fixture
@@ -29,10 +29,12 @@ def lines_of(run: Run) -> pd.DataFrame:
 # Rows
 
 
-def test_a_row_is_the_median_of_its_processes(mixed: Run) -> None:
+def test_the_time_of_a_row_is_that_of_the_fastest_times_the_ratio_to_it(mixed: Run) -> None:
     slow = lines_of(mixed).loc["slow"]
     assert slow["processes"] == 2
-    assert slow["pass_s"] == pytest.approx((0.3 + 0.9) / 2)
+    fast_s = math.sqrt(0.1 * 0.3)
+    assert lines_of(mixed).loc["fast", "pass_s"] == pytest.approx(fast_s)
+    assert slow["pass_s"] == pytest.approx(3 * fast_s)
     assert (slow["pass_min_s"], slow["pass_max_s"]) == pytest.approx((0.3, 0.9))
 
 
@@ -105,40 +107,86 @@ def test_runs_of_the_same_name_are_kept_apart(tmp_path: Path) -> None:
         for folder, fast_s, slow_s in (("x", 1.0, 2.0), ("y", 9.0, 36.0))
     ]
     lines = summary_of(*runs)
-    assert list(lines["pass_s"]) == [1.0, 2.0, 9.0, 36.0]
+    assert list(lines["pass_s"]) == pytest.approx([1.0, 2.0, 9.0, 36.0])
     assert list(lines["ratio"]) == pytest.approx([1.0, 2.0, 1.0, 4.0])
     assert list(table_of(*runs)["run"]) == [str(run.path) for run in runs for _ in range(2)]
 
 
-def test_a_noisy_block_counts_as_any_other(tmp_path: Path) -> None:
+def test_a_noisy_round_counts_as_any_other(tmp_path: Path) -> None:
     lines = right({FAST: {0: 1.0, 1: 2.0, 2: 3.0}})
     quiet, disturbed_ = run_of(tmp_path, lines), run_of(tmp_path, [*lines, a_block("linear_fit", 2, 1.0)])
-    assert summary_of(quiet)["pass_s"][0] == summary_of(disturbed_)["pass_s"][0] == 2.0
+    assert summary_of(quiet)["pass_s"][0] == summary_of(disturbed_)["pass_s"][0] == pytest.approx(6 ** (1 / 3))
 
 
 # Intervals and verdicts
 
 
-@pytest.mark.parametrize("blocks", [1, 2, 5])
-def test_few_blocks_give_ratios_and_no_intervals(blocks: int, tmp_path: Path) -> None:
-    times = {FAST: noisy(0.1, blocks, 0.01), SLOW: noisy(0.3, blocks, 0.01, seed=1)}
-    lines = summary_of(run_of(tmp_path, right(times)))
-    assert lines["ratio"][1] == pytest.approx(3.0, rel=0.1)
+def test_one_round_gives_ratios_and_no_intervals(tmp_path: Path) -> None:
+    lines = summary_of(run_of(tmp_path, right({FAST: {0: 0.1}, SLOW: {0: 0.3}})))
+    assert lines["ratio"][1] == pytest.approx(3.0)
     for name in ("pass_low_s", "pass_high_s", "ratio_low", "ratio_high"):
         assert lines[name].isna().all()
-    assert list(lines["verdict"]) == ["", "too few blocks"]
+    assert list(lines["verdict"]) == ["", "too few rounds"]
+    assert list(table_of(run_of(tmp_path, right({FAST: {0: 0.1}, SLOW: {0: 0.3}})))["verdict"]) == ["", ""]
 
 
-def test_six_blocks_give_intervals_and_a_verdict(tmp_path: Path) -> None:
-    times = {FAST: noisy(0.1, 6, 0.01), SLOW: noisy(0.3, 6, 0.01, seed=1)}
+@pytest.mark.parametrize("rounds", [2, 6])
+def test_from_two_rounds_on_there_are_intervals_and_a_verdict(rounds: int, tmp_path: Path) -> None:
+    times = {FAST: noisy(0.1, rounds, 0.001), SLOW: noisy(0.3, rounds, 0.001, seed=1)}
     lines = summary_of(run_of(tmp_path, right(times)))
     fast, slow = (line for _, line in lines.iterrows())
     assert fast["pass_low_s"] < 0.1 < fast["pass_high_s"] < 1.05 * fast["pass_low_s"]
-    assert slow["ratio_low"] < 3.0 < slow["ratio_high"] < 1.05 * slow["ratio_low"]
+    assert slow["ratio_low"] < 3.0 < slow["ratio_high"] < 1.1 * slow["ratio_low"]
     assert slow["ratio_low"] < slow["ratio"] < slow["ratio_high"]
+    assert slow["pass_low_s"] < slow["pass_s"] < slow["pass_high_s"]
     assert (fast["verdict"], slow["verdict"]) == ("fastest", "slower")
-    assert slow["shared_blocks"] == 6
-    assert 0 < slow["detectable"] < 0.05
+    assert slow["shared_rounds"] == rounds
+    assert 0 < slow["detectable"] < 0.15
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_times_ratios_and_order_agree_whatever_the_rounds_are(seed: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(seed)
+    rows = [a_row("linear_fit", f"backend{place}", "x") for place in range(6)]
+    times = {
+        row: {number: float(np.exp(rng.normal(0, 0.5))) for number in range(8) if number == 0 or rng.random() < 0.7}
+        for row in rows
+    }
+    lines = summary_of(run_of(tmp_path, right(times)))
+    assert list(lines["ratio"]) == sorted(lines["ratio"])
+    assert list(lines["pass_s"]) == sorted(lines["pass_s"])
+    fastest = lines[lines["backend"] + " x" == lines["fastest"]].iloc[0]
+    assert fastest["ratio"] == 1.0
+    assert list(lines["pass_s"] / fastest["pass_s"]) == pytest.approx(list(lines["ratio"]))
+    assert list(lines["rows_per_s"] * lines["pass_s"]) == pytest.approx([3200] * 6)
+
+
+def test_cpu_time_and_its_ratio_stand_beside_wall_time(tmp_path: Path) -> None:
+    def record(row: Row, number: int, cpu_s: float) -> Record:
+        turns = Turns(passes=(2, 2), wall_s=(0.2, 0.2), cpu_s=(cpu_s, cpu_s))
+        return a_record(row, number, 1.0, 0.1, timing={"turns": turns})
+
+    records = [record(row, number, cpu_s) for row, cpu_s in ((FAST, 0.2), (SLOW, 0.4)) for number in range(2)]
+    run = run_of(tmp_path, [*records, *map(a_parity_result, (FAST, SLOW))])
+    lines = summary_of(run).set_index("backend")
+    assert lines["pass_cpu_s"].to_dict() == pytest.approx({"fast": 0.1, "slow": 0.2})
+    assert lines["cpu_ratio"].to_dict() == pytest.approx({"fast": 1.0, "slow": 2.0})
+    assert lines["ratio"].to_dict() == pytest.approx({"fast": 1.0, "slow": 1.0})
+    table = table_of(run).set_index("backend")
+    assert table.loc["slow", ["CPU", "× CPU"]].tolist() == ["200 ms", "2.00"]
+
+
+def test_without_turns_there_is_no_cpu_time_of_a_pass(mixed: Run) -> None:
+    assert lines_of(mixed)["pass_cpu_s"].isna().all()
+    assert set(table_of(mixed)["× CPU"]) == {""}
+
+
+def test_a_first_call_that_cannot_be_measured_is_about_nothing(tmp_path: Path) -> None:
+    run = run_of(tmp_path, [a_record(FAST, 0, 0.05, 0.1, 0.1), a_record(SLOW, 0, 1.1, 0.1, 0.1)])
+    assert dict(zip(*table_of(run)[["backend", "first call"]].to_numpy().T, strict=True)) == {
+        "fast": "~0",
+        "slow": "1 s",
+    }
 
 
 def test_the_same_file_gives_the_same_intervals(tmp_path: Path) -> None:
@@ -172,10 +220,15 @@ def test_a_row_that_is_alone_is_called_nothing(tmp_path: Path) -> None:
     assert line["pass_low_s"] < line["pass_high_s"]
 
 
-def test_a_ratio_is_the_geometric_mean_of_those_in_each_block(tmp_path: Path) -> None:
-    times = {FAST: noisy(0.1, 7, 0.3), SLOW: noisy(0.3, 7, 0.3, seed=1)}
-    logs = [math.log(times[SLOW][block] / times[FAST][block]) for block in range(7)]
-    assert summary_of(run_of(tmp_path, right(times)))["ratio"][1] == pytest.approx(math.exp(sum(logs) / 7))
+def test_a_ratio_is_the_geometric_mean_of_those_in_each_round(tmp_path: Path) -> None:
+    times = {FAST: noisy(0.1, 5, 0.3), SLOW: noisy(0.3, 5, 0.3, seed=1)}
+    logs = [math.log(times[SLOW][number] / times[FAST][number]) for number in range(5)]
+    assert summary_of(run_of(tmp_path, right(times)))["ratio"][1] == pytest.approx(math.exp(sum(logs) / 5))
+
+
+def test_a_round_that_is_far_off_moves_no_ratio_of_six_or_more(tmp_path: Path) -> None:
+    times = {FAST: dict.fromkeys(range(6), 0.1), SLOW: {**dict.fromkeys(range(5), 0.3), 5: 30.0}}
+    assert summary_of(run_of(tmp_path, right(times)))["ratio"][1] == pytest.approx(3.0)
 
 
 def test_a_drift_of_the_machine_cancels(tmp_path: Path) -> None:
@@ -188,21 +241,22 @@ def test_a_drift_of_the_machine_cancels(tmp_path: Path) -> None:
 
 
 def test_a_row_that_ran_while_the_machine_was_fast_is_not_the_faster_for_it(tmp_path: Path) -> None:
-    # By the medians of the rows, 1.1 s and 2 s, the slow one would be the fastest.
+    # By the times of each row alone, 1.1 s and 1.7 s, the slow one would be the fastest.
     times = {SLOW: dict.fromkeys(range(6), 1.1), FAST: {block: 1.0 if block < 6 else 3.0 for block in range(12)}}
     lines = summary_of(run_of(tmp_path, right(times))).set_index("backend")
-    assert lines["pass_s"].to_dict() == {"fast": 2.0, "slow": 1.1}
     assert list(lines.index) == ["fast", "slow"]
     assert lines["ratio"].to_dict() == pytest.approx({"fast": 1.0, "slow": 1.1})
+    assert lines.loc["slow", "pass_s"] == pytest.approx(1.1 * lines.loc["fast", "pass_s"])
     assert lines["verdict"].to_dict() == {"fast": "fastest", "slow": "slower"}
-    assert lines.loc["slow", "shared_blocks"] == 6
+    assert lines.loc["slow", "shared_rounds"] == 6
 
 
-def test_rows_that_share_no_block_are_not_compared(tmp_path: Path) -> None:
-    times = {FAST: dict.fromkeys(range(6), 1.0), SLOW: dict.fromkeys(range(6, 12), 3.0)}
+def test_rows_that_share_no_round_are_compared_by_the_times_of_each(tmp_path: Path) -> None:
+    times = {FAST: noisy(1.0, 6, 0.01), SLOW: {number + 6: each for number, each in noisy(3.0, 6, 0.01, 1).items()}}
     lines = summary_of(run_of(tmp_path, right(times))).set_index("backend")
-    assert pd.isna(lines.loc["slow", "ratio"])
-    assert lines.loc["slow", "verdict"] == "too few blocks"
+    assert lines.loc["slow", "ratio"] == pytest.approx(3.0, rel=0.02)
+    assert lines.loc["slow", "verdict"] == "slower"
+    assert lines.loc["slow", "ratio_low"] < 3.0 < lines.loc["slow", "ratio_high"]
 
 
 # A baseline

@@ -56,20 +56,21 @@ def test_parity_and_runs(statuses: list[str], results: list[Any], code: int) -> 
 
 
 @pytest.mark.parametrize(
-    ("kinds", "slower", "undecided", "code"),
+    ("kinds", "slower", "undecided", "code", "strict_code"),
     [
-        ((), False, False, 0),
-        (("equivalent", "faster", "new"), False, False, 0),
-        (("slower",), False, False, 0),  # without --fail-on
-        (("slower",), True, False, 4),
-        (("inconclusive",), False, True, 5),
-        (("missing",), False, False, 5),
-        (("slower", "missing"), True, True, 4),
-        (("slower", "missing", "wrong"), True, True, 3),
+        ((), False, False, 0, 0),
+        (("equivalent", "identical", "faster", "new", "unsupported"), False, False, 0, 0),
+        (("slower",), False, False, 0, 0),  # without --fail-on
+        (("slower",), True, False, 4, 4),
+        (("inconclusive",), False, True, 0, 5),
+        (("missing",), False, False, 5, 5),
+        (("slower", "missing"), True, True, 4, 4),
+        (("slower", "missing", "wrong"), True, True, 3, 3),
     ],
 )
-def test_comparisons(kinds: tuple[str, ...], slower: bool, undecided: bool, code: int) -> None:
-    assert exit_codes.of_comparison(kinds, slower=slower, undecided=undecided) == code
+def test_comparisons(kinds: tuple[str, ...], slower: bool, undecided: bool, code: int, strict_code: int) -> None:
+    for strict, expected in ((False, code), (True, strict_code)):
+        assert exit_codes.of_comparison(kinds, slower=slower, undecided=undecided, strict=strict) == expected
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,21 @@ def test_what_differs_in_every_run_is_no_difference(changes: dict[str, Any]) -> 
     assert differences(THEN, header(**changes)) == ()
 
 
+@pytest.mark.parametrize(
+    ("then", "now", "differs"),
+    [
+        ("Linux 6.18.44-fc-v595, Python 3.11.7", "Linux 6.18.44-fc-v596, Python 3.11.7", False),
+        ("Linux 6.8.0-1015-aws, Python 3.11.7", "Linux 6.8.0-1016-aws, Python 3.11.7", False),
+        ("Linux 6.18.44-fc-v595, Python 3.11.7", "Linux 6.19.1-fc-v595, Python 3.11.7", True),
+        ("Linux 6.18.44-fc-v595, Python 3.11.7", "Linux 6.18.44-fc-v595, Python 3.11.8", True),
+        ("Darwin 24.1.0, Python 3.11.7", "Linux 24.1.0, Python 3.11.7", True),
+    ],
+)
+def test_the_build_of_a_kernel_is_no_other_machine(then: str, now: str, differs: bool) -> None:
+    headers = [header(machine=a_machine(system=system)) for system in (then, now)]
+    assert [fact.name for fact in differences(headers[0], headers[1])] == (["system"] if differs else [])
+
+
 def test_memory_counts_by_the_gibibyte() -> None:
     assert differences(THEN, header(machine=a_machine(memory_bytes=8 * 2**30 - 60 * 2**20))) == ()
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from made_up_runs import FAST, SLOW, WRONG, mixed_run, noisy, right, run_of, summary_of
-from support import a_block, a_header, a_machine, a_row, write_run
+from support import a_block, a_header, a_machine, a_parity_result, a_record, a_row, write_run
 
 from bench.analysis.summary import summarise
 from bench.records.runfile import Run, read_run, read_runs
-from bench.records.schema import Goal
+from bench.records.schema import Goal, Record, Row, Turns
 from bench.report.sentences import (
     caption,
     detectable_sentences,
@@ -27,22 +27,22 @@ def mixed(tmp_path: Path) -> Run:
     return mixed_run(tmp_path)
 
 
-def test_what_disturbed_a_run_is_told_by_block_with_the_count(tmp_path: Path) -> None:
+def test_what_disturbed_a_run_is_told_by_round_with_the_count(tmp_path: Path) -> None:
     slower = [a_block("linear_fit", block, 2e-3 if block else 3e-3) for block in range(4)]
     stolen = a_block("line_fit", 2, stolen_cores=0.5)
     paths = [write_run(tmp_path / name, a_header(), lines) for name, lines in (("a", [*slower, stolen]), ("b", slower))]
     assert noise_sentences(read_runs(paths)) == [
-        "noise in 2 of 5 blocks, which are included in the results: linear_fit block 1: the calibration loop took 1.50 "
-        "times its usual time; line_fit block 3: the hypervisor gave 0.5 cores to other virtual machines",
-        "noise in 1 of 4 blocks, which are included in the results: linear_fit block 1: the calibration loop took 1.50 "
+        "noise in 2 of 5 rounds, which are included in the results: linear_fit round 1: the calibration loop took 1.50 "
+        "times its usual time; line_fit round 3: the hypervisor gave 0.5 cores to other virtual machines",
+        "noise in 1 of 4 rounds, which are included in the results: linear_fit round 1: the calibration loop took 1.50 "
         "times its usual time",
     ]
 
 
-def test_of_many_noisy_blocks_a_few_are_shown(tmp_path: Path) -> None:
+def test_of_many_noisy_rounds_a_few_are_shown(tmp_path: Path) -> None:
     blocks = [a_block("linear_fit", block, foreign_cores=1.0) for block in range(7)]
     (sentence,) = noise_sentences([read_run(write_run(tmp_path / "run", a_header(), blocks))])
-    assert sentence.startswith("noise in 7 of 7 blocks, which are included in the results: linear_fit block 1: ")
+    assert sentence.startswith("noise in 7 of 7 rounds, which are included in the results: linear_fit round 1: ")
     assert sentence.count("other processes") == 5
     assert sentence.endswith("; and 2 more")
 
@@ -76,23 +76,38 @@ def test_where_rows_are_not_alike_the_range_over_rows_is_given(tmp_path: Path) -
     )
 
 
-def test_rows_that_cannot_be_told_apart_are_named_with_the_blocks_that_would(tmp_path: Path) -> None:
+def test_rows_that_cannot_be_told_apart_are_named_with_the_rounds_that_would(tmp_path: Path) -> None:
     run = run_of(tmp_path, right({FAST: noisy(0.1, 6, 0.2), SLOW: noisy(0.1, 6, 0.2, seed=1)}))
     lines = summary_of(run)
     _, sentence = detectable_sentences(summarise([run]))
     between = bracketed(lines["ratio"][1], None)
     first, second = lines["backend"]
     assert sentence.startswith(f"linear_fit: {second} x compared with {first} x is inconclusive: ratio {between} [")
-    assert sentence.endswith(f"] from 6 blocks; about {int(lines['blocks_needed'][1])} blocks would be enough")
-    assert lines["blocks_needed"][1] > 6
+    assert sentence.endswith(f"] from 6 rounds; about {int(lines['rounds_needed'][1])} rounds would be enough")
+    assert lines["rounds_needed"][1] > 6
 
 
-@pytest.mark.parametrize("blocks", [1, 5])
-def test_too_few_blocks_are_told_as_such(blocks: int, tmp_path: Path) -> None:
-    times = {FAST: dict.fromkeys(range(blocks), 0.1), SLOW: dict.fromkeys(range(blocks), 0.2)}
-    run = run_of(tmp_path, right(times))
-    number = "1 block" if blocks == 1 else "5 blocks"
-    assert detectable_sentences(summarise([run])) == [f"linear_fit: no intervals: {number}, at least 6 are needed"]
+def test_one_round_is_told_as_such(tmp_path: Path) -> None:
+    run = run_of(tmp_path, right({FAST: {0: 0.1}, SLOW: {0: 0.2}}))
+    assert detectable_sentences(summarise([run])) == ["linear_fit: no intervals: one round; at least 2 are needed"]
+
+
+def turning(row: Row, number: int, slow_factor: float) -> Record:
+    """Return a record whose turns are slow now and then, by this factor."""
+    wall_s = tuple(0.1 * (slow_factor if turn % 4 == 0 else 1.0) for turn in range(20))
+    turns = Turns(passes=(1,) * 20, wall_s=wall_s, cpu_s=wall_s)
+    return a_record(row, number, 1.0, 0.1, timing={"turns": turns})
+
+
+@pytest.mark.parametrize(("factor", "told"), [(1.05, True), (2.0, False)])
+def test_rows_that_respond_differently_to_a_slow_machine_are_told(factor: float, told: bool, tmp_path: Path) -> None:
+    records = [turning(row, number, each) for row, each in ((FAST, factor), (SLOW, 2.0)) for number in range(3)]
+    run = run_of(tmp_path, [*records, *map(a_parity_result, (FAST, SLOW))])
+    found = [sentence for sentence in detectable_sentences(summarise([run])) if "differently" in sentence]
+    assert bool(found) == told
+    if told:
+        assert "the machine was slow in up to 25 % of the turns" in found[0]
+        assert "x 1.90" in found[0] or "x 0.53" in found[0]
 
 
 def test_each_task_of_each_run_is_told_of(tmp_path: Path) -> None:

@@ -22,9 +22,10 @@ from synthetic import (
     rows_of,
 )
 
-from bench.analysis.comparison import Comparisons, log_times
-from bench.analysis.stats import MIN_BLOCKS
-from bench.analysis.stopping import still_open
+from bench.analysis.comparison import groups
+from bench.analysis.stats import MIN_ROUNDS
+from bench.analysis.stopping import MIN_PRECISE, still_open
+from bench.analysis.turns import log_times
 from bench.harness.live import Sample
 from bench.records.schema import Block, Calibration, CoreTimes, Job, Record, Row
 from bench.runs.plan import Plan, round_order, turn_order
@@ -71,7 +72,7 @@ def test_the_rows_of_a_task_run_side_by_side_in_every_block() -> None:
 def test_the_order_does_not_depend_on_which_rows_have_told_enough() -> None:
     plan, fast_and_two = a_plan(ROWS, seed=4, time_s=3000.0), an_executor((0.02, 0.02, 0.9), sd=0.06)
     for row, block in order_of(records_of(plan, fast_and_two)):
-        order = [each for each in round_order(ROWS, seed=4, block=block) if block < MIN_BLOCKS or each != C]
+        order = [each for each in round_order(ROWS, seed=4, block=block) if block < 4 or each != C]
         assert row in order
     later = [row for row, block in order_of(records_of(plan, an_executor((0.02, 0.02, 0.9), sd=0.06))) if block == 8]
     assert later == [row for row in round_order(ROWS, seed=4, block=8) if row != C]
@@ -179,17 +180,15 @@ def test_a_number_of_workers_is_kept_whatever_they_tell() -> None:
 
 
 def test_a_run_ends_as_soon_as_its_intervals_are_tight() -> None:
-    assert blocks_of(records_of(a_plan(ROWS), an_executor(sd=0.005))) == dict.fromkeys(ROWS, MIN_BLOCKS)
+    assert blocks_of(records_of(a_plan(ROWS), an_executor(sd=0.005))) == dict.fromkeys(ROWS, MIN_PRECISE)
 
 
 def test_a_run_goes_on_while_its_intervals_are_wide_and_ends_when_they_are_not() -> None:
     records = records_of(a_plan(ROWS, time_s=1e9), an_executor(sd=0.05))
     counts = blocks_of(records)
-    assert min(counts.values()) > 2 * MIN_BLOCKS
-    comparisons = Comparisons(log_times(records), 0.05)
-    best = comparisons.fastest(ROWS)
-    assert best is not None
-    assert all(comparisons.verdict(row, best)[1].detectable <= 0.05 for row in ROWS if row != best)
+    assert min(counts.values()) > MIN_PRECISE
+    (group,) = groups(log_times(records), 0.05)
+    assert all(each.judged.detectable <= 0.05 for each in group.compared_with_fastest().values())
 
 
 def test_a_smaller_difference_takes_more_blocks() -> None:
@@ -202,14 +201,14 @@ def test_a_smaller_difference_takes_more_blocks() -> None:
 
 
 def test_what_is_beyond_doubt_is_passed_over_and_the_fastest_stays_with_what_is_not() -> None:
-    counts = blocks_of(records_of(a_plan(ROWS, time_s=1e9), an_executor((0.02, 0.0201, 0.5), sd=0.08)))
-    assert counts[C] == MIN_BLOCKS
-    assert counts[A] == counts[B] > 2 * MIN_BLOCKS
+    counts = blocks_of(records_of(a_plan(ROWS, time_s=1e9), an_executor((0.02, 0.0201, 0.5), sd=0.06)))
+    assert counts[C] <= 4
+    assert counts[A] == counts[B] > MIN_PRECISE
 
 
 def test_a_row_alone_runs_until_a_later_run_could_be_compared_with_it() -> None:
-    few, many = (len(records_of(a_plan([A], time_s=1e9), an_executor(sd=sd))) for sd in (0.005, 0.08))
-    assert (few, many > 2 * MIN_BLOCKS) == (MIN_BLOCKS, True)
+    few, many = (len(records_of(a_plan([A], time_s=1e9), an_executor(sd=sd))) for sd in (0.005, 0.06))
+    assert (few, many > 2 * MIN_PRECISE) == (MIN_PRECISE, True)
 
 
 def test_rows_that_compute_something_else_are_compared_with_nothing() -> None:
@@ -217,8 +216,8 @@ def test_rows_that_compute_something_else_are_compared_with_nothing() -> None:
     plan = a_plan(ROWS, time_s=1e9)
     records = [s.record for s in run_rounds(plan, executor, Nobody(), unranked=lambda: [A]) if isinstance(s, Sample)]
     counts = blocks_of(records)
-    assert counts[A] == MIN_BLOCKS
-    assert counts[B] == counts[C] > MIN_BLOCKS
+    assert counts[A] == MIN_ROUNDS
+    assert counts[B] == counts[C] > MIN_PRECISE
 
 
 def test_a_row_that_fails_is_not_tried_again_and_costs_the_others_nothing() -> None:
@@ -364,4 +363,4 @@ def test_and_how_much_of_the_time_is_over() -> None:
     nobody = Nobody()
     list(run_rounds(a_plan(ROWS, time_s=600.0), an_executor(sd=0.001), nobody))
     assert nobody.stages[:2] == [("round 1, 0 of 10 min", 4), ("round 2, 0 of 10 min", 4)]
-    assert len(nobody.stages) == MIN_BLOCKS
+    assert len(nobody.stages) == MIN_PRECISE

@@ -20,9 +20,9 @@ from synthetic import MockExecutor
 from backends.contract import Array, Params, Placement, Trainer
 from backends.numpy_backend import NumpyTrainer
 from backends.registry import BACKENDS
-from bench.analysis.comparison import Times
 from bench.analysis.flags import Flag, ProcessTimes, flags
-from bench.analysis.stats import interval
+from bench.analysis.stats import estimate, interval
+from bench.analysis.turns import Times
 from bench.cli.app import main
 from bench.events import SilentListener
 from bench.harness.executor import ProcessExecutor
@@ -63,7 +63,7 @@ def times(ratios: Mapping[str, float], *, blocks: int = 8, noise: float = 0.002)
     """Return a run whose modes take so many times as long as its first, but for noise that adds up to nothing."""
     return {
         mode_row(mode): {
-            block: math.log(0.02 * ratio) + 0.1 * block + (noise * (-1) ** block if number else 0.0)
+            block: np.array([math.log(0.02 * ratio) + 0.1 * block + (noise * (-1) ** block if number else 0.0)])
             for block in range(blocks)
         }
         for number, (mode, ratio) in enumerate(ratios.items())
@@ -74,7 +74,7 @@ def a_run(again: float = 1.0, slower: float = 1.05, **more: Any) -> Times:
     return times({"same": 1.0, "again": again, "slower": slower}, **more)
 
 
-RIGHT, NOISY, SHORT = a_run(), a_run(noise=0.2), a_run(blocks=5)
+RIGHT, NOISY, SHORT = a_run(), a_run(noise=0.2), a_run(blocks=1)
 
 
 # False alarms
@@ -166,11 +166,11 @@ def overhead(ratio: float, **more: Any) -> Claim:
 
 def test_an_overhead_of_half_a_percent_is_little() -> None:
     claim = overhead(1.005, noise=0.001)
-    between = interval([math.log(1.005) + 0.001 * (-1) ** block for block in range(8)])
+    between = interval(estimate([math.log(1.005) + 0.001 * (-1) ** block for block in range(8)]))
     assert claim.holds
     assert between is not None
     assert claim.wanted == "the whole interval below 1.01"
-    assert claim.got == f"1.0050 [{between.low:.4f}, {between.high:.4f}] from 8 blocks"
+    assert claim.got == f"1.0050 [{between.low:.4f}, {between.high:.4f}] from 8 rounds"
 
 
 def test_an_overhead_of_two_percent_is_not() -> None:
@@ -182,9 +182,9 @@ def test_an_overhead_that_may_be_more_than_a_percent_is_not_little() -> None:
 
 
 def test_an_overhead_without_an_interval_is_not_known_to_be_little() -> None:
-    claim = overhead(1.0, blocks=5)
+    claim = overhead(1.0, blocks=1)
     assert not claim.holds
-    assert claim.got == "no interval from 5 blocks"
+    assert claim.got == "no interval from 1 round"
 
 
 # Faults
@@ -569,8 +569,8 @@ def test_there_is_a_line_a_sample_in_numbers_that_people_count_by() -> None:
     records = [a_record(mode_row("same"), 0, 9.0, 0.1, 0.2, 0.4), a_record(mode_row("slower"), 4, status="crashed")]
     lines = list(tidy("precision", 6, records))
     assert lines == [
-        {"part": "precision", "run": 7, "block": 1, "mode": "same", "status": "ok", "pass_s": "0.2"},
-        {"part": "precision", "run": 7, "block": 5, "mode": "slower", "status": "crashed", "pass_s": "nan"},
+        {"part": "precision", "run": 7, "round": 1, "mode": "same", "status": "ok", "pass_s": "0.2"},
+        {"part": "precision", "run": 7, "round": 5, "mode": "slower", "status": "crashed", "pass_s": "nan"},
     ]
     assert _csv(lines) == (
         "part,run,block,mode,status,pass_s\nprecision,7,1,same,ok,0.2\nprecision,7,5,slower,crashed,nan\n"

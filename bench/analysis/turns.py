@@ -1,0 +1,191 @@
+"""Times of rows by turn: what a round says of one row, and of two rows that took turns side by side. Pure.
+
+Two rows are compared turn by turn, because turns that lie side by side meet the same machine: what it does to both
+cancels in the ratio. The ratio of a round is the mean over the middle half of its turns, which single disturbed turns
+cannot move.
+
+Turns in which the machine was plainly in a slower state are left out of that mean: rows of many threads can take twice
+as long in such a state while a row of one thread goes on as before, so the ratio there is another number, and a round
+that lies mostly within such a state would report it. Slow turns are found by the mean logarithm of both rows,
+which favours neither. On a machine without such states this leaves out nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from backends.contract import Array
+from bench.records.schema import Record, Row, Timing
+
+Times = Mapping[Row, Mapping[int, Array]]  # by row and round: logarithm of seconds a pass [turns], NaN: took no part
+
+SLOW = math.log(1.15)  # a slow turn takes this much longer than the quicker quarter of the turns of its round
+OTHERWISE = math.log(1.1)  # rows respond differently if their ratio in slow turns is off by more than this
+FEWEST_SLOW = 5  # slow turns, before anything is said of them
+
+
+def log_times(records: Iterable[Record]) -> dict[Row, dict[int, Array]]:
+    """Return the logarithm of seconds a pass in each turn of every successful process, by row and round.
+
+    A process without turns, from an old run file, counts as a single turn: its median steady pass.
+    """
+    return _by_row(records, turn_times)
+
+
+def log_cpu_times(records: Iterable[Record]) -> dict[Row, dict[int, Array]]:
+    """Return the logarithm of CPU seconds a pass, by row, round and turn. Processes without turns are left out."""
+    return _by_row(records, turn_cpu_times)
+
+
+def _by_row(records: Iterable[Record], times_of: Callable[[Timing], Array]) -> dict[Row, dict[int, Array]]:
+    found: dict[Row, dict[int, Array]] = {}
+    for record in records:
+        if record.status == "ok" and record.timing is not None:
+            times = times_of(record.timing)
+            if np.isfinite(times).any():
+                found.setdefault(record.job.row, {})[record.job.block] = times
+    return found
+
+
+def turn_times(timing: Timing) -> Array:
+    """Return the logarithm of seconds a pass [turns] of a process; NaN for turns in which it took no part."""
+    if timing.turns is None:
+        return np.array([log_time(timing.pass_s)])
+    return _log_shares(timing.turns.wall_s, timing.turns.passes)
+
+
+def turn_cpu_times(timing: Timing) -> Array:
+    """Return the logarithm of CPU seconds a pass [turns] of a process; empty if it had no turns."""
+    return _log_shares(timing.turns.cpu_s, timing.turns.passes) if timing.turns else np.array([])
+
+
+def typical_pass_s(timing: Timing) -> float:
+    """Return the typical seconds a pass of a process: of its turns or, if it took part in none, its median."""
+    found = level(turn_times(timing))
+    return math.exp(found) if math.isfinite(found) else timing.pass_s
+
+
+def log_time(time_s: float) -> float:
+    """Return the logarithm of a time in seconds; shorter times count as one nanosecond, the resolution of the clock."""
+    return math.log(max(time_s, 1e-9))
+
+
+def _log_shares(times_s: Sequence[float], passes: Sequence[int]) -> Array:
+    pairs = zip(times_s, passes, strict=True)
+    return np.array([log_time(time_s / count) if count else math.nan for time_s, count in pairs])
+
+
+def level(times: Array) -> float:
+    """Return the typical logarithm of one row in one round: the middle of its turns that were not slow."""
+    return float(middles(_quick(times[None], times[None]))[0])
+
+
+def levels(rounds: Mapping[int, Array]) -> Array:
+    """Return the typical logarithm of a row in each of its rounds [rounds], in their order."""
+    return np.array([level(rounds[number]) for number in sorted(rounds)])
+
+
+def differences(row: Mapping[int, Array], other: Mapping[int, Array]) -> Array:
+    """Return the logarithm of row / other in each round that both have [rounds], in their order."""
+    both = _side_by_side(row, other)
+    if both is None:
+        return np.array([])
+    apart = middles(_quick(both[0] - both[1], both.mean(axis=0)))
+    return apart[np.isfinite(apart)]
+
+
+def _side_by_side(row: Mapping[int, Array], other: Mapping[int, Array]) -> Array | None:
+    """Return the times of two rows in their common rounds [2, rounds, turns], filled up with NaN; None without any."""
+    pairs = [_aligned(row[number], other[number]) for number in sorted(row.keys() & other.keys())]
+    if not pairs:
+        return None
+    both = np.full((2, len(pairs), max(len(a) for a, _ in pairs)), np.nan)
+    for place, pair in enumerate(pairs):
+        both[:, place, : len(pair[0])] = pair
+    return both
+
+
+def _aligned(row: Array, other: Array) -> tuple[Array, Array]:
+    """Return the turns of two rows in one round; numbers of turns that differ say that they did not lie side by side.
+
+    That is so after a run was interrupted within a round and resumed. Then each row counts as a single turn.
+    """
+    if len(row) == len(other):
+        return row, other
+    return np.array([level(row)]), np.array([level(other)])
+
+
+def _quick(values: Array, machine: Array) -> Array:
+    """Return values [rounds, turns] with NaN for the turns in which the machine was slow, by logarithms of times."""
+    return np.where(machine <= _bounds(machine)[:, None], values, np.nan)
+
+
+def _bounds(machine: Array) -> Array:
+    """Return for each round the largest logarithm of a turn that was not slow."""
+    return quantiles(machine, 0.25) + SLOW
+
+
+def middles(values: Array) -> Array:
+    """Return the interquartile mean of each line of values [lines, numbers], without NaN; NaN without any number.
+
+    That is the mean of the middle half. Single disturbed turns cannot move it, as they cannot move the median; but a
+    clock with coarse steps, which gives the median only a few values to take, does it no harm.
+    """
+    ordered = np.sort(values, axis=-1)  # NaN last
+    count = np.isfinite(values).sum(axis=-1)[:, None]
+    cut = np.maximum(np.minimum(-(-count // 4), (count - 1) // 2), 0)
+    place = np.arange(values.shape[-1])
+    middle = (place >= cut) & (place < count - cut)
+    with np.errstate(invalid="ignore"):  # 0 / 0 for a line without any number
+        found: Array = np.where(middle, ordered, 0.0).sum(axis=-1) / middle.sum(axis=-1)
+    return found
+
+
+def quantiles(values: Array, share: float) -> Array:
+    """Return a quantile of each line of values [lines, numbers], without NaN; NaN for a line that has no number."""
+    ordered = np.sort(values, axis=-1)  # NaN last
+    last = np.maximum(np.isfinite(values).sum(axis=-1) - 1, 0)
+    place = share * last
+    below = np.floor(place).astype(int)
+    above = np.minimum(below + 1, last)
+    lines = np.arange(len(values))
+    low, high = ordered[lines, below], ordered[lines, above]
+    found: Array = low + (place - below) * (high - low)
+    return found
+
+
+@dataclass(frozen=True)
+class Response:
+    """What two rows did in the slow turns of their rounds."""
+
+    slow: int  # number of slow turns
+    turns: int  # that both have
+    factor: float  # ratio of the rows in slow turns / ratio in the others
+
+    @property
+    def share(self) -> float:
+        """Share of slow turns."""
+        return self.slow / self.turns
+
+
+def response(row: Mapping[int, Array], other: Mapping[int, Array]) -> Response | None:
+    """Return how the ratio of two rows changes in slow turns; None if it does not change, or nothing can be said.
+
+    It changes if three quarters of the slow turns lie on the same side of the ratio of their round, by 10 % or more.
+    """
+    both = _side_by_side(row, other)
+    if both is None:
+        return None
+    apart, machine = both[0] - both[1], both.mean(axis=0)
+    is_slow = machine > _bounds(machine)[:, None]
+    off = (apart - middles(_quick(apart, machine))[:, None])[is_slow]
+    if len(off) < FEWEST_SLOW:
+        return None
+    low, middle, high = (float(quantiles(off[None], share)[0]) for share in (0.25, 0.5, 0.75))
+    if low < OTHERWISE and high > -OTHERWISE:
+        return None
+    return Response(len(off), int(np.isfinite(machine).sum()), math.exp(middle))
