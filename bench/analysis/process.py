@@ -21,16 +21,8 @@ AS_RECORDED = (
     *("peak_memory_bytes", "peak_device_memory_bytes", "product_flops_per_s"),
 )
 DERIVED = (
-    *(
-        "first_pass_s",
-        "steady_passes_s",
-        "pass_s",
-        "pass_cpu_s",
-        "first_call_s",
-        "rows_per_pass",
-        "rows_per_s",
-        "cores_busy",
-    ),
+    *("one_training_s", "first_pass_s", "steady_passes_s", "pass_s", "pass_cpu_s", "first_call_s"),
+    *("rows_per_pass", "rows_per_s", "cores_busy"),
     *("flops_per_s", "flops_share", "turn_passes", "turn_wall_s", "turn_cpu_s"),
 )
 NO_NUMBERS: Mapping[str, Any] = dict.fromkeys((*AS_RECORDED, *DERIVED))
@@ -67,7 +59,27 @@ class Context:
         row = record.job.row
         if record.timing is None:
             return NO_NUMBERS
-        return numbers(record.timing, self.bounds[row.device, row.precision])
+        own = numbers(record.timing, self.bounds[row.device, row.precision])
+        return {**own, "one_training_s": one_training_s(record) if passes_of(record) else None}
+
+
+def passes_of(record: Record) -> int:
+    """Return the number of passes of one training; 0 if it was not timed."""
+    if record.timing is None or record.quality is None:
+        return 0
+    return len(record.quality.losses) // record.timing.steps_per_pass
+
+
+def one_training_s(record: Record) -> float:
+    """Return the wall time of one training, from the start of its process to the metric; NaN if it was not timed.
+
+    Without what only a benchmark does: further passes, reading the parameters, matrix products.
+    """
+    timing, passes = record.timing, passes_of(record)
+    if timing is None or not passes:
+        return math.nan
+    phases_s = timing.start_s + timing.import_s + timing.data_s + timing.setup_s + timing.evaluation_s
+    return phases_s + sum(timing.passes_s[:passes])
 
 
 def numbers(timing: Timing, bound_flops_per_s: float) -> dict[str, Any]:

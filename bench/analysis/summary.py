@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 from backends.contract import Array
 from bench.analysis.baseline import find_row, require_baseline
@@ -25,9 +25,12 @@ from bench.records.schema import ParityResult, Record, Row
 
 MEDIANS = (
     *("first_call_s", "start_s", "import_s", "data_s", "setup_s", "first_pass_s", "steady_passes_s"),
-    *("evaluation_s", "resets_s", "checks_s", "wall_s", "cpu_s", "cores_busy"),
+    *("one_training_s", "evaluation_s", "resets_s", "checks_s", "wall_s", "cpu_s", "cores_busy"),
     *("steps_per_pass", "rows_per_pass", "flops_per_pass", "product_flops_per_s"),
 )
+
+
+Rank = Literal["steady", "total"]
 
 
 @dataclass(frozen=True)
@@ -109,9 +112,10 @@ class RowSummary:
         return self.failure.reason if self.failure else self.parity.reason if self.parity else ""
 
 
-def summarise(runs: Iterable[Run], baseline: str = "") -> tuple[RowSummary, ...]:
+def summarise(runs: Iterable[Run], baseline: str = "", rank: Rank = "steady") -> tuple[RowSummary, ...]:
     """Return a summary of every row that has a record, task by task: ranked rows first, fastest first.
 
+    `rank` says whether the fastest has the shortest steady pass, or takes the least time in total for one training.
     Rows are compared with the fastest of their task and precision, and with the row that `baseline` names (a backend or
     backend:mode). Rows that are not ranked are not compared. Raises `BadChoice` if a run has no row of the baseline.
     """
@@ -120,7 +124,9 @@ def summarise(runs: Iterable[Run], baseline: str = "") -> tuple[RowSummary, ...]
 
     def place(each: RowSummary) -> tuple[Any, ...]:
         ratio = each.to_fastest.ratio if each.to_fastest else math.nan
-        return each.run, tasks.index(each.row.task), each.row.precision, *_nan_last(ratio), *_nan_last(each.pass_s)
+        times_s = (each.medians["one_training_s"],) if rank == "total" else (ratio, each.pass_s)
+        unranked = math.isnan(ratio)
+        return each.run, tasks.index(each.row.task), each.row.precision, unranked, *map(_nan_last, times_s)
 
     return tuple(sorted(rows, key=place))
 

@@ -6,6 +6,7 @@ import itertools
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -13,6 +14,9 @@ from bench.errors import UserError
 from bench.records.runfile import Run, read_runs
 from bench.report import terminal
 from bench.report.progress_bar import TerminalProgress
+
+if TYPE_CHECKING:
+    from bench.analysis.summary import Rank
 
 WIDTH_OF_FILES = 200  # columns, if the output is not a terminal
 
@@ -51,15 +55,18 @@ def read(paths: Iterable[Path]) -> tuple[Run, ...]:
     return runs
 
 
-def show_results(runs: tuple[Run, ...], baseline: str) -> bool:
+def show_results(runs: tuple[Run, ...], baseline: str, rank: Rank = "steady") -> bool:
     """Print the result tables and the sentences below them; return whether the times of all rows are fair."""
+    from bench.analysis.answer import answers
     from bench.analysis.summary import summarise
     from bench.report import sentences, tables
+    from bench.report.answer_sentences import answer_sentences
 
-    console, rows = output(), summarise(runs, baseline)
+    console, rows = output(), summarise(runs, baseline, rank)
     if not rows:
         return True
-    terminal.print_summary(console, tables.readable(rows))
+    to_use = [sentence for run in runs for sentence in answer_sentences(answers(run, rows))]
+    terminal.print_summary(console, tables.readable(rows), to_use)
     groups = (
         sentences.detectable_sentences(rows),
         sentences.noise_sentences(runs),

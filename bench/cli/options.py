@@ -37,6 +37,12 @@ Settings = Annotated[
 Baseline = Annotated[
     str, typer.Option("--baseline", metavar="BACKEND[:MODE]", help="Also compare every row with this row.")
 ]
+Ranks = Annotated[
+    Literal["steady", "total"],
+    typer.Option(
+        "--rank", help="Sort by the time of a steady pass, or by the total time of one training with import and set-up."
+    ),
+]
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="Folder of data files; default: BENCH_DATA_DIR or the cache folder.")
 ]
@@ -88,7 +94,7 @@ class RunOptions:
     resume: Resume = None
 
 
-ALLOWED_BESIDE_RESUME = ("threads", "data_dir", "time_limit", "minutes", "baseline")
+ALLOWED_BESIDE_RESUME = ("threads", "data_dir", "time_limit", "minutes", "baseline", "rank")
 
 
 def expand_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -14,6 +14,7 @@ from bench.analysis.baseline import require_baseline
 from bench.cli import console, exit_codes
 from bench.cli.options import (
     Baseline,
+    Ranks,
     RunOptions,
     Tasks,
     changed_settings,
@@ -38,6 +39,7 @@ def run(
     *,
     options: RunOptions,
     baseline: Baseline = "",
+    rank: Ranks = "steady",
     out: Annotated[
         Path | None, typer.Option("--out", help="Run file to write; default: results/run-TIME.jsonl.")
     ] = None,
@@ -57,7 +59,7 @@ def run(
         require_baseline(baseline, rows)
         begun = _begin(options, rows, out or default_path("run"))
     finished = _carry_out(begun)
-    _end(finished, "run", all_fair=console.show_results((finished.run,), baseline))
+    _end(finished, "run", all_fair=console.show_results((finished.run,), baseline, rank))
 
 
 def sweep(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli import console, exit_codes
-from bench.cli.options import Baseline
+from bench.cli.options import Baseline, Ranks
 from bench.errors import UserError, require_name
 from bench.records.provenance import Difference, differences
 from bench.records.runfile import Run
@@ -18,6 +18,9 @@ from bench.report import terminal
 from bench.report.formats import Format
 from bench.runs.plan import percent
 from bench.runs.session import NotComparable
+
+if TYPE_CHECKING:
+    from bench.analysis.summary import Rank
 
 ALLOWABLE = ("machine", "versions", "settings")
 
@@ -28,6 +31,7 @@ def table(
         Format | None, typer.Option("--format", help="Format; default: by the name of --out, or markdown.")
     ] = None,
     baseline: Baseline = "",
+    rank: Ranks = "steady",
     samples: Annotated[bool, typer.Option("--samples", help="One line per sample instead of per row.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write instead of printing.")] = None,
 ) -> None:
@@ -38,7 +42,7 @@ def table(
     from bench.report import formats
 
     style = style or formats.default_format(out)
-    content = _render(console.read(runs), style, baseline, samples=samples)
+    content = _render(console.read(runs), style, baseline, rank, samples=samples)
     if out is not None:
         console.write(out, content)
     elif isinstance(content, bytes):
@@ -47,12 +51,14 @@ def table(
         print(content.rstrip("\n"))
 
 
-def _render(runs: tuple[Run, ...], style: Format, baseline: str, *, samples: bool) -> str | bytes:
+def _render(runs: tuple[Run, ...], style: Format, baseline: str, rank: Rank, *, samples: bool) -> str | bytes:
+    from bench.analysis.answer import answers
     from bench.analysis.frame import process_frame, summary_frame
     from bench.analysis.summary import summarise
     from bench.report import export, sentences, tables
+    from bench.report.answer_sentences import answer_sentences
 
-    rows = summarise(runs, baseline)
+    rows = summarise(runs, baseline, rank)
     if samples:
         frame = process_frame(runs)
     else:
@@ -60,7 +66,8 @@ def _render(runs: tuple[Run, ...], style: Format, baseline: str, *, samples: boo
     content = export.render(frame, style)
     if style != "markdown" or isinstance(content, bytes):
         return content
-    notes = [] if samples else [*sentences.detectable_sentences(rows), *sentences.noise_sentences(runs)]
+    to_use = [sentence for run in runs for sentence in answer_sentences(answers(run, rows))]
+    notes = [] if samples else [*to_use, *sentences.detectable_sentences(rows), *sentences.noise_sentences(runs)]
     return "\n\n".join([content, *notes, *(sentences.caption(run.header) for run in runs)]) + "\n"
 
 

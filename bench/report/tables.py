@@ -37,6 +37,7 @@ def _readable(each: RowSummary) -> dict[str, str]:
         "CPU": seconds(each.pass_cpu_s),
         "× CPU": _cpu_ratio(each),
         "first call": _first_call(each),
+        "one training": seconds(medians["one_training_s"]),
         "import": seconds(medians["import_s"]),
         "rows/s": _number(each.rows_per_s, ",.0f"),
         "GFLOP/s": _number(each.flops_per_s / 1e9, ".3g"),

@@ -49,8 +49,8 @@ def print_list(console: Console, gpus: tuple[str, ...]) -> None:
     console.print(f"devices: cpu{''.join(f', gpu ({name})' for name in gpus) or ' (no NVIDIA GPU found)'}")
 
 
-def print_summary(console: Console, readable: pd.DataFrame) -> None:
-    """Print the result table, one part per task."""
+def print_summary(console: Console, readable: pd.DataFrame, answers: Sequence[str] = ()) -> None:
+    """Print the result table, one part per task; below each, the sentences on it, which begin with its name."""
     for task, lines in readable.groupby("task", sort=False):
         hidden = [name for name in LEFT_TO_FILES if name != "device" or lines["device"].nunique() == 1]
         shown = lines.drop(columns=["task", *hidden])
@@ -60,6 +60,9 @@ def print_summary(console: Console, readable: pd.DataFrame) -> None:
         for _, line in shown.iterrows():
             table.add_row(*(Text(cell, style=_style(name, cell)) for name, cell in line.items()))
         console.print(table)
+        for sentence in answers:
+            if sentence.startswith(f"{task}: "):
+                print_sentence(console, sentence)
         console.print()
 
 

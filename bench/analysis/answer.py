@@ -1,0 +1,95 @@
+"""What to use for a task: the cheapest row for one training, and for a long one. Pure.
+
+A process that trains for n passes takes about c + n p seconds: p is the time of a pass, and c holds what does not grow
+with n: start, import, data, set-up, the first call's extra time, and the evaluation. So the row with the smallest p is
+the cheapest for many passes, and often not for a single training.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from backends.contract import Array
+from bench.analysis.comparison import Group, groups
+from bench.analysis.process import one_training_s, passes_of
+from bench.analysis.summary import RowSummary
+from bench.analysis.turns import log_times
+from bench.records.runfile import Run
+from bench.records.schema import Record, Row
+
+
+@dataclass(frozen=True)
+class Use:
+    """A row to use, and the rows that a run cannot tell from it."""
+
+    row: Row
+    time_s: float  # of a whole training, or of a pass
+    tied: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The rows to use for a task in one precision."""
+
+    task: str
+    passes: int  # of one training
+    once: Use  # for one training, in a process of its own
+    long: Use  # for as many passes as one likes
+    passes_to_gain: int | None  # from so many passes on, `long` takes less time than `once`; None for the same row
+
+
+def answers(run: Run, rows: Iterable[RowSummary]) -> tuple[Answer, ...]:
+    """Return the answer for every task and precision of a run that has a ranked row, from the summaries of its rows."""
+    summaries = {each.row: each for each in rows if each.standing.ranked and each.run == str(run.path)}
+    records = [record for record in run.last_records if record.job.row in summaries and record.status == "ok"]
+    effect = run.header.goal.effect
+    long = {_kind(group): group for group in groups(log_times(records), effect)}
+    once = {_kind(group): group for group in groups(_log_totals(records), effect)}
+    passes: dict[tuple[str, str], int] = {
+        (record.job.row.task, record.job.row.precision): passes_of(record) for record in records
+    }
+    return tuple(_answer(once[kind], long[kind], passes[kind], summaries) for kind in long)
+
+
+def _kind(group: Group) -> tuple[str, str]:
+    return group.fastest.task, group.fastest.precision
+
+
+def _log_totals(records: Iterable[Record]) -> dict[Row, dict[int, Array]]:
+    """Return the logarithm of the wall time of one training in seconds, by row and round: one number a process."""
+    found: dict[Row, dict[int, Array]] = {}
+    for record in records:
+        found.setdefault(record.job.row, {})[record.job.block] = np.array([math.log(one_training_s(record))])
+    return found
+
+
+def _answer(once: Group, long: Group, passes: int, rows: Mapping[Row, RowSummary]) -> Answer:
+    """Return the answer; a row that is cheapest once, and cannot be told from the fastest, is the one for both."""
+    cheap, fast = rows[once.fastest], rows[long.fastest]
+    contenders = (fast.row, *_tied(long))
+    lasting = cheap if cheap.row in contenders else fast
+    return Answer(
+        task=cheap.row.task,
+        passes=passes,
+        once=Use(cheap.row, cheap.medians["one_training_s"], _tied(once)),
+        long=Use(lasting.row, lasting.pass_s, tuple(row for row in contenders if row != lasting.row)),
+        passes_to_gain=None if lasting is cheap else _passes_to_gain(cheap, fast, passes),
+    )
+
+
+def _tied(group: Group) -> tuple[Row, ...]:
+    """Return the rows that are not surely slower; none if there were too few rounds to tell any row from another."""
+    found = group.compared_with_fastest()
+    tied = [row for row, each in found.items() if each.judged.verdict not in ("slower", "too few rounds")]
+    return tuple(sorted(tied, key=lambda row: found[row].ratio))
+
+
+def _passes_to_gain(cheap: RowSummary, fast: RowSummary, passes: int) -> int:
+    """Return the number of passes from which on `fast` takes less time in all, by c + n p of both rows."""
+    gain_s = cheap.pass_s - fast.pass_s
+    cheap_s, fast_s = (each.medians["one_training_s"] - passes * each.pass_s for each in (cheap, fast))
+    return max(passes, math.ceil((fast_s - cheap_s) / gain_s))
