@@ -29,9 +29,13 @@ class Entry:
     install: str  # command that installs it
     fault: str = ""  # why the entry could not be loaded; empty if it could
     also_needs: tuple[str, ...] = ()  # import names of the frameworks that this one runs on, such as jax for keras-jax
+    python: str = ""  # the Python that runs its workers; empty for the suite's own
+    path: str = ""  # a folder whose packages its workers import before all others; empty for none
 
     def missing(self) -> tuple[str, ...]:
-        """Return the import names of required packages that are not installed."""
+        """Return the import names of required packages that are not installed; none if they are those of elsewhere."""
+        if self.python or self.path:
+            return ()
         # find_spec locates a top-level package without importing it.
         return tuple(name for name in (self.framework, *self.also_needs) if importlib.util.find_spec(name) is None)
 

@@ -17,7 +17,7 @@ from typing import IO, Self, cast
 
 from msgspec.structs import replace
 
-from bench.harness.protocol import Failure, R, Reply, Request, decode_reply, encode_request
+from bench.harness.protocol import Failure, Place, R, Reply, Request, decode_reply, encode_request
 from bench.machine.variables import CACHE_VARIABLES, THREAD_VARIABLES
 from bench.records.schema import FAILURES, Status
 
@@ -95,7 +95,7 @@ class Worker:
         with self.lock:
             if self.killed:
                 return Failure(status="crashed", reason="the worker was stopped")
-            self.child = self.child or Child(self.cores, self.environment)
+            self.child = self.child or Child(self.cores, self.environment, request.place)
         try:
             reply = self.child.ask(request, time_limit_s)
         except ChildDied as death:
@@ -121,18 +121,19 @@ class ChildDied(Exception):
 class Child:
     """One worker process, in a process session of its own, so that its own children can be killed with it."""
 
-    def __init__(self, cores: tuple[int, ...], environment: Mapping[str, str]) -> None:
+    def __init__(self, cores: tuple[int, ...], environment: Mapping[str, str], place: Place) -> None:
         self.replies, to_parent = os.pipe()
         self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
-        packages = str(Path(__file__).resolve().parents[2])
+        own = str(Path(__file__).resolve().parents[2])
+        packages = filter(None, (place.path, own, environment.get("PYTHONPATH")))
         self.spawned_s = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "bench.harness.child", str(to_parent), ",".join(map(str, cores))],
+            [place.python or sys.executable, "-P", "-m", "bench.harness.child", str(to_parent), ",".join(map(str, cores))],
             stdin=subprocess.PIPE,
             stdout=self.log,
             stderr=subprocess.STDOUT,
             pass_fds=(to_parent,),
-            env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, (packages, environment.get("PYTHONPATH"))))},
+            env={**environment, "PYTHONPATH": os.pathsep.join(packages)},
             start_new_session=True,
         )
         os.close(to_parent)

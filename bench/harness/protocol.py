@@ -7,7 +7,7 @@ the worker imports only the modules of the jobs that it is asked to do.
 from __future__ import annotations
 
 import importlib
-from typing import Generic, TypeVar, cast
+from typing import Generic, NamedTuple, TypeVar, cast
 
 import msgspec
 from msgspec import Struct
@@ -54,10 +54,25 @@ Reply = Record | CalibrationReply | TurnReply | Done | Failure
 R = TypeVar("R", Record, CalibrationReply, TurnReply, Done)  # the reply to a request, unless it fails
 
 
+class Place(NamedTuple):
+    """The environment whose packages a process imports."""
+
+    python: str = ""  # the Python that runs it; empty for the suite's own
+    path: str = ""  # a folder whose packages come before all others; empty for none
+
+
+HERE = Place()
+
+
 class Request(Struct, Generic[R], frozen=True, kw_only=True):
     """What a worker is asked to do."""
 
     spawned_s: float = 0.0  # start of its process on the clock `time.monotonic`, which all processes share
+
+    @property
+    def place(self) -> Place:
+        """Where its process runs."""
+        return HERE
 
     def answer(self, workbench: Workbench) -> R:
         """Do the job, in the worker. May raise anything; `child.answer` turns every exception into a `Failure`.
@@ -72,6 +87,11 @@ class JobRequest(Request[R], frozen=True, kw_only=True):
 
     job: Job
     backend: Entry  # where the code is; workers look up no names, so a backend does not have to be in the registry
+
+    @property
+    def place(self) -> Place:
+        """Where the code of the backend is."""
+        return Place(self.backend.python, self.backend.path)
 
 
 class _Line(Struct, frozen=True):

@@ -50,7 +50,7 @@ def run_plan(
     their parity is checked again too. `verdicts` are the parity results that this run had come to.
     """
     lost = fetch_data(plan.tasks, setup, listener)
-    skipped = unavailable(plan.rows, lost)
+    skipped = unavailable(plan.rows, lost, setup.backends)
     for row, (status, reason) in skipped.items():
         write(Record(job=plan.job(row, 0), status=status, reason=reason))
     possible = replace(plan, rows=tuple(row for row in plan.rows if row not in skipped))
