@@ -75,7 +75,7 @@ def changes(then: Run, now: Run, effect: float) -> tuple[Change, ...]:
     standings = standings_of(then), standings_of(now)
     rows = list(dict.fromkeys((*then.header.rows, *now.header.rows)))
     judged = judge_changes(before, after, effect)
-    found = [judged.get(row) or _one_sided(row, *(each.get(row, ABSENT) for each in standings)) for row in rows]
+    found = [judged.get(row) or one_sided(row, *(each.get(row, ABSENT) for each in standings)) for row in rows]
     return tuple(sorted(found, key=lambda change: (KINDS.index(change.kind), -(change.ratio or 0.0))))
 
 
@@ -90,7 +90,7 @@ def good_times(run: Run) -> Times:
     return {row: rounds for row, rounds in log_times(run.last_records).items() if standings[row].ranked}
 
 
-def _one_sided(row: Row, then: Standing, now: Standing) -> Change:
+def one_sided(row: Row, then: Standing, now: Standing) -> Change:
     """Return the change of a row that is ranked in only one of the runs, or in neither."""
     if now.ranked:
         return Change(row=row, kind="new", reason=f"then: {then.why_not}")

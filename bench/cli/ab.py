@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -33,6 +33,9 @@ from bench.runs.plan import Plan, percent, random_seed
 from bench.runs.session import begin, carry_out, default_path
 from bench.runs.versions import NEW, OLD, at_place, version_name, version_of, with_versions
 from bench.tasks.names import find_task
+
+if TYPE_CHECKING:
+    from bench.analysis.changes import Change
 
 EFFECT = "2%"
 MINUTES = 5.0
@@ -63,18 +66,22 @@ def ab(
     settings: Settings = None,
     data_dir: DataDir = None,
     time_limit: TimeLimit = TIME_LIMIT_S,
-    out: Annotated[Path | None, typer.Option("--out", help="Run file to write; default: results/ab-TIME.jsonl.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Run file to write; default: results/ab-TIME.jsonl.")
+    ] = None,
 ) -> None:
-    """Compare two versions of a backend, live side by side in one run: two environments or two checkouts.
+    """Compare two versions of a backend side by side in one run: of two environments, or two checkouts.
 
     Exit code 4: the new version is surely slower; 0: it is not, or this run cannot tell (5 with --strict).
     """
+    from bench.analysis.versions import version_change
+
     find_task(task)
     require_name(backend, BACKENDS, "backend")
     entry = BACKENDS[backend]
     mode = mode or entry.modes[-1]
     require_name(mode, entry.modes, "mode")
-    limit = 0.0 if fail_on is None else percent(fail_on, "--fail-on")
+    limit = None if fail_on is None else percent(fail_on, "--fail-on")
     entries = {which: at_place(entry, which, place) for which, place in ((OLD, old), (NEW, new))}
     setup = make_setup(threads, time_limit, data_dir)
     setup = with_versions(setup, {each.name: each for each in entries.values()})
@@ -96,6 +103,25 @@ def ab(
     begun = begin(out or default_path("ab"), plan, setup, shlex.join(["bench", *sys.argv[1:]]))
     with console.progress() as listener:
         finished = carry_out(begun, listener)
-    console.show_results((finished.run,), version_name(backend, OLD))
+    if finished.interrupted:
+        print(f"interrupted; finished samples are kept in {finished.run.path}")
+        raise typer.Exit(exit_codes.ExitCode.INTERRUPTED)
+    change = version_change(finished.run, rows[OLD], rows[NEW])
+    terminal.print_changes(console.output(), [change])
     print(f"run file: {finished.run.path}")
-    raise typer.Exit(_verdict(finished, rows, limit, strict=strict))
+    raise typer.Exit(_verdict(change, plan.goal.effect, limit, strict=strict))
+
+
+def _verdict(change: Change, effect: float, limit: float | None, *, strict: bool) -> exit_codes.ExitCode:
+    """Return the exit code, and print a warning where the run cannot tell."""
+    from bench.analysis.changes import too_slow, undecided
+    from bench.report.compare_sentences import cannot_tell
+
+    slower = change.kind == "slower" if limit is None else bool(too_slow([change], limit))
+    open_rows = undecided([change], effect if limit is None else limit)
+    if open_rows and not slower:
+        sentence = cannot_tell(change, effect if limit is None else limit, "")
+        print(f"warning: {sentence}", file=sys.stderr)
+    return exit_codes.of_comparison(
+        {change.kind}, slower=slower, undecided=bool(open_rows) and not slower, strict=strict
+    )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import typer
 
-from bench.cli import conformance, exit_codes, machine, parity, run, selftest, table
+from bench.cli import ab, conformance, exit_codes, machine, parity, run, selftest, table
 from bench.cli.console import print_error
 from bench.cli.options import expand_options
 from bench.errors import UserError
@@ -22,6 +22,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "check-backend": conformance.check_backend,
     "table": table.table,
     "compare": table.compare,
+    "ab": ab.ab,
     "doctor": machine.doctor,
     "selftest": selftest.selftest,
     "faults": selftest.faults,

@@ -63,6 +63,7 @@ ScheduleSeed = Annotated[
     int | None,
     typer.Option("--schedule-seed", min=0, help="Seed of the order of the rows; default: random."),
 ]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 5 if it cannot be told whether a row is slower.")]
 Quick = Annotated[
     bool,
     typer.Option("--quick", help="One sample per row, fastest modes, few epochs, no float64 check before timing."),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli import console, exit_codes
-from bench.cli.options import Baseline, Ranks
+from bench.cli.options import Baseline, Ranks, Strict
 from bench.errors import UserError, require_name
 from bench.records.provenance import Difference, differences
 from bench.records.runfile import Run
@@ -82,9 +82,7 @@ def compare(
             help="Exit with 4 if a row is surely slower by more than this.",
         ),
     ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 5 if a row cannot be told from a slower one.")
-    ] = False,
+    strict: Strict = False,
     allow: Annotated[
         list[str] | None,
         typer.Option("--allow", metavar="machine|versions|settings", help="Compare although these differ; repeatable."),

@@ -128,7 +128,14 @@ class Child:
         packages = filter(None, (place.path, own, environment.get("PYTHONPATH")))
         self.spawned_s = time.monotonic()
         self.process = subprocess.Popen(
-            [place.python or sys.executable, "-P", "-m", "bench.harness.child", str(to_parent), ",".join(map(str, cores))],
+            [
+                place.python or sys.executable,
+                "-P",
+                "-m",
+                "bench.harness.child",
+                str(to_parent),
+                ",".join(map(str, cores)),
+            ],
             stdin=subprocess.PIPE,
             stdout=self.log,
             stderr=subprocess.STDOUT,

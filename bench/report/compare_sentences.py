@@ -38,9 +38,9 @@ def notes(
     return lines
 
 
-def cannot_tell(change: Change, limit: float) -> str:
-    """Return, for a row that may be slower by more than the limit, how many rounds would tell."""
+def cannot_tell(change: Change, limit: float, where: str = " in each run") -> str:
+    """Return, for a row that may be slower by more than the limit, how many rounds would tell; `where` says of what."""
     ratio = bracketed(change.ratio, change.interval)
     needed = rounds_to_tell(change.found, limit) if change.found else MOST_ROUNDS
-    enough = f"about {needed} rounds in each run would tell" if needed < MOST_ROUNDS else "too close to it for any run"
+    enough = f"about {needed} rounds{where} would tell" if needed < MOST_ROUNDS else "too close to it for any run"
     return f"{change.row}: cannot tell whether it is slower by more than {percent(limit)}: {ratio}; {enough}"

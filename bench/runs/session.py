@@ -49,7 +49,7 @@ class FinishedRun:
     interrupted: bool
 
 
-def default_path(kind: Literal["run", "sweep"]) -> Path:
+def default_path(kind: Literal["run", "sweep", "ab"]) -> Path:
     """Return the name of a new run file, by the time in UTC."""
     return Path("results") / f"{kind}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.jsonl"
 

@@ -27,16 +27,14 @@ def at_place(entry: Entry, which: str, place: Path) -> Entry:
 
     Raises `BadChoice` for anything else.
     """
-    # Not resolved: the Python of a virtual environment is a link, and where it lies says which environment is meant.
-    place = Path(os.path.abspath(place))
+    place = Path.cwd() / place  # not resolved: the Python of a virtual environment is a link, and where it lies matters
     named = replace(entry, name=version_name(entry.name, which))
     if place.is_dir():
         return replace(named, path=str(place))
     if place.is_file() and os.access(place, os.X_OK):
         return replace(named, python=str(place))
     raise BadChoice(
-        f"--{which} wants the Python of an environment, such as env/bin/python, or a folder to import the backend from; "
-        f"got {place}"
+        f"--{which} wants the Python of an environment, such as env/bin/python, or a folder to import from; got {place}"
     )
 
 
