@@ -102,6 +102,38 @@ def _fit_of(steps: Sequence[Step]) -> Cost | None:
     return fit(flops, step_s)
 
 
+# What more threads gain
+
+
+@dataclass(frozen=True)
+class SpeedUp:
+    """How much faster a row is with the most threads of a sweep than with the fewest."""
+
+    ratio: float  # time with the fewest / time with the most
+    interval: Interval | None
+    threads: float  # the most / the fewest: what the ratio would be if every thread did its share
+
+    @property
+    def efficiency(self) -> float:
+        """The share of that which is reached."""
+        return self.ratio / self.threads
+
+
+def speed_up(points: Sequence[Point]) -> SpeedUp | None:
+    """Return the speed-up of a row whose points differ in the number of threads; None for a row that is not ranked.
+
+    The points are timed in different rounds, so the interval takes the worst and the best of both of theirs.
+    """
+    if not all(point.ranked for point in points) or not all(point.task.threads for point in points):
+        return None
+    few, many = (chosen(points, key=lambda point: point.task.threads or 0) for chosen in (min, max))
+    between = None
+    if few.step_interval and many.step_interval:
+        low = few.step_interval.low / many.step_interval.high
+        between = Interval(low, few.step_interval.high / many.step_interval.low)
+    return SpeedUp(few.step_s / many.step_s, between, (many.task.threads or 1) / (few.task.threads or 1))
+
+
 # Where the winner changes
 
 

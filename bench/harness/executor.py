@@ -63,7 +63,7 @@ class ProcessRound:
         setup = self.executor.setup
         scratch = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="levelfield-")))
         (compile_cache := scratch / "compiled").mkdir()
-        worker = self.stack.enter_context(setup.worker(compile_cache))
+        worker = self.stack.enter_context(setup.worker(compile_cache, job.threads))
         live = self.executor.live(job, watched, worker, scratch)
         live.begin()
         worker.pause()

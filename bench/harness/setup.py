@@ -31,9 +31,13 @@ class WorkerSetup:
         """Threads of each worker: one per core."""
         return len(self.cores)
 
-    def worker(self, compile_cache: Path) -> Worker:
-        """Return a worker, not yet started, whose compilation cache is the folder `compile_cache`."""
-        return Worker(cores=self.cores, environment=worker_environment(self.environment, self.threads, compile_cache))
+    def worker(self, compile_cache: Path, threads: int | None = None) -> Worker:
+        """Return a worker, not yet started, whose compilation cache is the folder `compile_cache`.
+
+        It has a core for each of its `threads`; None for all cores of the run.
+        """
+        cores = self.cores[:threads]
+        return Worker(cores=cores, environment=worker_environment(self.environment, len(cores), compile_cache))
 
 
 def make_setup(threads: int | None, time_limit_s: float, data_dir: Path | None) -> WorkerSetup:

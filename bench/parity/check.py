@@ -39,6 +39,7 @@ from bench.parity.tiers import (
     timed_losses,
 )
 from bench.records.schema import Job, ParityResult, Record, Row
+from bench.tasks.names import threads_of
 
 
 @contextmanager
@@ -190,10 +191,10 @@ def _time_once(results: Iterable[ParityResult], references: References) -> Itera
         if not result.agrees:
             yield result
             continue
-        row, threads = result.row, computer.setup.threads
+        row, threads = result.row, threads_of(result.row.task, computer.setup.threads)
         job = Job(row=row, threads=threads, block=0, settings=dict(computer.settings))
         computer.listener.begins(str(row))
-        with computer.setup.worker(computer.scratch) as worker:
+        with computer.setup.worker(computer.scratch, threads) as worker:
             request = TimeRequest(job=job, backend=computer.backend(row))
             record = sample_alone(request, worker, computer.scratch, computer.setup.time_limit_s).record
         computer.listener.ended(str(row), record.status)

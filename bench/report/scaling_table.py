@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from bench.analysis.scaling import Cost, crossings
+from bench.analysis.scaling import Cost, crossings, speed_up
 from bench.analysis.sweep import Curve, Panel, Point, Sweep
 from bench.report.tables import note
-from bench.report.units import seconds
+from bench.report.units import bracketed, percent, seconds
+from bench.tasks.names import THREADS
 
 Costs = Mapping[Curve, Cost]
 UNCERTAIN = "the difference of the two rows is not significant at both sizes"
@@ -19,7 +20,8 @@ UNCERTAIN = "the difference of the two rows is not significant at both sizes"
 def readable(panel: Panel, costs: Costs) -> pd.DataFrame:
     """Return one line per row and one column per point: the time of a step, * at the fastest, ! if not ranked.
 
-    The last columns have the fit: overhead of a step, rate of its FLOPs, and the largest error of the fit.
+    The last columns have the fit: overhead of a step, rate of its FLOPs, and the largest error of the fit. If the
+    threads vary, they have what more threads gain.
     """
     columns = {size: f"{panel.key} {panel.axis.names[size]}" for size in sorted(panel.axis.names)}
     lines = []
@@ -28,8 +30,17 @@ def readable(panel: Panel, costs: Costs) -> pd.DataFrame:
         for point in points:
             times[columns[panel.size(point)]] = _time(point)
         names = {"backend": curve.backend, "mode": curve.mode, "device": curve.device}
-        lines.append(names | times | _fitted(costs.get(curve)))
+        last = _gained(points) if panel.key == THREADS else _fitted(costs.get(curve))
+        lines.append(names | times | last)
     return pd.DataFrame(lines)
+
+
+def _gained(points: Sequence[Point]) -> dict[str, str]:
+    """Return the columns of a sweep over threads: speed-up from the fewest to the most, and its share of the ideal."""
+    found = speed_up(points)
+    if found is None:
+        return {"speed-up": "", "of ideal": ""}
+    return {"speed-up": bracketed(found.ratio, found.interval), "of ideal": percent(found.efficiency)}
 
 
 def _time(point: Point) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.errors import BadChoice
 from bench.records.schema import Goal, Job, Row
-from bench.tasks.names import find_task
+from bench.tasks.names import find_task, threads_of
 from bench.tasks.settings import override, settings
 
 EFFECT = 0.05  # the smallest difference that matters
@@ -45,7 +45,7 @@ class Plan:
 
     def job(self, row: Row, block: int) -> Job:
         """Return the job of a row in a round."""
-        return Job(row=row, threads=self.threads, block=block, settings=dict(self.settings))
+        return Job(row=row, threads=threads_of(row.task, self.threads), block=block, settings=dict(self.settings))
 
 
 def round_order(rows: Sequence[Row], *, seed: int, block: int) -> tuple[Row, ...]:

@@ -24,6 +24,7 @@ from bench.runs.plan import Plan, resolved
 from bench.runs.runner import run_plan
 from bench.runs.selection import require_row
 from bench.tasks.memory import require_memory
+from bench.tasks.names import threads_of
 
 
 class NotComparable(UserError):
@@ -57,9 +58,10 @@ def default_path(kind: Literal["run", "sweep", "ab"]) -> Path:
 def begin(path: Path, plan: Plan, setup: WorkerSetup, command: str) -> BegunRun:
     """Begin a new run; `command` is what the user typed.
 
-    Raises `TooLarge` where a task does not fit into memory, before there is a file, and `UserError` where the file
-    cannot be written or exists already.
+    Raises `TooLarge` where a task does not fit into memory, before there is a file, and `UserError` where a task wants
+    more threads than the run has cores, or the file cannot be written or exists already.
     """
+    require_threads_for(plan.rows, setup)
     require_memory_for(plan.rows, plan.settings, setup)
     header = Header(
         created=utc_now(),
@@ -131,6 +133,13 @@ def plan_of(header: Header, time_s: float | None) -> Plan:
         seed=header.schedule_seed,
         followed=header.followed,
     )
+
+
+def require_threads_for(rows: Iterable[Row], setup: WorkerSetup) -> None:
+    """Raise `UserError` for the first row whose task wants more threads than the run has cores."""
+    for row in rows:
+        if threads_of(row.task, 1) > setup.threads:
+            raise UserError(f"{row.task} on {setup.threads} cores; choose 1 to {setup.threads} threads")
 
 
 def require_memory_for(rows: Iterable[Row], changes: Mapping[str, Any], setup: WorkerSetup) -> None:

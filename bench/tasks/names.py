@@ -1,6 +1,7 @@
 """References to tasks: `mnist_mlp`, or one with settings of its own, `mnist_mlp:batch_size=256:model.hidden=512x256`.
 
-So rows of one run may differ in settings, and a point of a sweep is a task like any other.
+So rows of one run may differ in settings, and a point of a sweep is a task like any other. The number of threads is no
+setting of a task, because it changes no result. But it may stand here too, `mnist_mlp:threads=1`, so it can be varied.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Self
 from bench.errors import require_name
 from bench.tasks import TASKS, Task
 from bench.tasks.settings import BadSetting, override
+
+THREADS = "threads"
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,16 @@ class TaskRef:
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def threads(self) -> int | None:
+        """The threads of its processes, None for those of the run. Raises `BadSetting` for what is no number above 0."""
+        text = self.settings.get(THREADS)
+        if text is None:
+            return None
+        if not (text.isascii() and text.isdecimal() and int(text) > 0):
+            raise BadSetting(f"threads of {self.base} must be a whole number above 0, got {text!r}")
+        return int(text)
+
     def having(self, key: str, value: str) -> Self:
         """Return the reference with one more setting, behind its own."""
         return replace(self, settings={**self.settings, key: value})
@@ -56,7 +69,8 @@ class TaskRef:
         require_name(self.base, TASKS, "task")
         if not self.settings:
             return TASKS[self.base]
-        changed = override(TASKS[self.base], self.settings)
+        self.threads  # noqa: B018 - raises for a number that is none
+        changed = override(TASKS[self.base], {key: each for key, each in self.settings.items() if key != THREADS})
         values = ", ".join(f"{key} {value}" for key, value in self.settings.items())
         return replace(changed, name=self.name, summary=f"{changed.summary}, but with {values}")
 
@@ -64,6 +78,11 @@ class TaskRef:
 def find_task(name: str) -> Task:
     """Return the task of a name such as `mnist_mlp:batch_size=256`. Raises `BadChoice` or `BadSetting`."""
     return TaskRef.parse(name).task()
+
+
+def threads_of(name: str, usual: int) -> int:
+    """Return the threads of the processes that train a task, `usual` unless its name says otherwise."""
+    return TaskRef.parse(name).threads or usual
 
 
 def grid(base: str, varied: Iterable[str]) -> tuple[str, ...]:
