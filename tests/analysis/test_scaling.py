@@ -21,8 +21,8 @@ from made_up_sweeps import (
 )
 from support import a_header, a_parity_result, a_record, a_row, write_run
 
-from bench.analysis.scaling import MIN_FITS, crossings, fit
-from bench.analysis.sweep import sweep_of
+from bench.analysis.scaling import MIN_FITS, crossings, fit, speed_up
+from bench.analysis.sweep import Point, sweep_of
 from bench.records.runfile import read_run
 from bench.report import plots, scaling_table
 from bench.tasks.names import TaskRef
@@ -146,3 +146,35 @@ def test_layers_stand_at_their_flops_though_another_setting_does_not_change_thes
         "optimizer sgd: between model.hidden 4 and 8x8 the fastest row "
     )
     plots.draw_scaling(sweep, {}, "about", tmp_path / "s.png")
+
+
+# What more threads gain
+
+
+def threaded(folder: Path, *, right: bool = True) -> list[Point]:
+    """Return two points of a row that takes 0.1 s a pass with one thread and 0.0625 s with two."""
+    rows = [a_row(f"iris_mlp:threads={threads}", "jax", "jit") for threads in (2, 1)]
+    passes_s = dict(zip(rows, (0.0625, 0.1), strict=True))
+    verdicts = [a_parity_result(row, agrees=right, reason="" if right else "off") for row in rows]
+    records = [a_record(row, number, 1.0, passes_s[row] * (1 + 0.001 * number)) for row in rows for number in range(4)]
+    return list(sweep_of(read_run(write_run(folder / "t.jsonl", a_header(*rows), [*verdicts, *records]))).points)
+
+
+def test_the_gain_of_threads_is_a_ratio_with_an_interval_and_a_share_of_what_would_be_ideal(tmp_path: Path) -> None:
+    found = speed_up(threaded(tmp_path))
+    assert found is not None
+    assert found.ratio == pytest.approx(1.6, rel=1e-6)
+    assert found.threads == 2
+    assert found.efficiency == pytest.approx(0.8)
+    assert found.interval is not None
+    assert 1.5 < found.interval.low < 1.6 < found.interval.high < 1.7
+    panel = sweep_of(read_run(tmp_path / "t.jsonl")).panels[0]
+    (line,) = scaling_table.readable(panel, {}).to_dict("records")
+    assert line["of ideal"] == "80 %"
+    assert line["speed-up"].startswith("1.60 [1.5")
+
+
+def test_nothing_is_gained_by_a_row_that_is_wrong_or_by_another_setting(tmp_path: Path) -> None:
+    assert speed_up(threaded(tmp_path, right=False)) is None
+    (tmp_path / "other").mkdir()
+    assert speed_up(sweep_of(a_sweep(tmp_path / "other")).points) is None

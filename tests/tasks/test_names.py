@@ -8,7 +8,7 @@ from bench.errors import BadChoice
 from bench.runs.plan import resolved
 from bench.runs.selection import Choice, choose_rows
 from bench.tasks import TASKS
-from bench.tasks.names import TaskRef, find_task, grid
+from bench.tasks.names import TaskRef, find_task, grid, threads_of
 from bench.tasks.settings import BadSetting, override
 
 
@@ -46,9 +46,20 @@ def test_a_reference_takes_a_further_setting_and_stays_what_it_is() -> None:
     assert reference.name == "mnist_mlp:batch_size=256"
 
 
+def test_threads_stand_in_a_name_and_change_no_setting() -> None:
+    reference = TaskRef.parse("iris_mlp:threads=2:epochs=3")
+    assert (reference.threads, TaskRef.parse("iris_mlp").threads) == (2, None)
+    assert (threads_of("iris_mlp:threads=2", 4), threads_of("iris_mlp", 4)) == (2, 4)
+    assert reference.task().epochs == 3
+    assert reference.task().model == TASKS["iris_mlp"].model
+    assert grid("iris_mlp", ["threads=1,2"]) == ("iris_mlp:threads=1", "iris_mlp:threads=2")
+
+
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
+        ("iris_mlp:threads=0", BadSetting, "threads of iris_mlp must be a whole number above 0, got '0'"),
+        ("iris_mlp:threads=x", BadSetting, "threads of iris_mlp must be a whole number above 0, got 'x'"),
         ("mnits", BadChoice, "unknown task 'mnits'; choose from iris_mlp, "),
         ("mnits:epochs=2", BadChoice, "unknown task 'mnits'; choose from iris_mlp, "),
         ("iris_mlp:epochs", BadSetting, "are KEY=VALUE, with colons between; got 'epochs' in 'iris_mlp:epochs'"),
