@@ -52,7 +52,7 @@ class TaskRef:
 
     @property
     def threads(self) -> int | None:
-        """The threads of its processes; None for those of the run. Raises `BadSetting` unless it is a number above 0."""
+        """The threads of its processes; None for those of the run. Raises `BadSetting` for no number above 0."""
         text = self.settings.get(THREADS)
         if text is None:
             return None

@@ -56,7 +56,5 @@ def test_the_version_is_that_of_the_place(tmp_path: Path) -> None:
 
 def test_where_no_worker_can_run_is_told_before_anything_is_measured(tmp_path: Path) -> None:
     (tmp_path / "msgspec.py").write_text("raise ImportError('no msgspec here')")
-    with pytest.raises(
-        UserError, match=r"numpy@old cannot run in .*: no msgspec here. It needs "
-    ):
+    with pytest.raises(UserError, match=r"numpy@old cannot run in .*: no msgspec here. It needs "):
         version_of(at_place(NUMPY, "old", tmp_path), make_setup(1, 60, None))

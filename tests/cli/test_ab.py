@@ -1,0 +1,105 @@
+"""The command `bench ab`: two versions of a package, of which one may be wrong."""
+
+from __future__ import annotations
+
+import site
+import subprocess
+import sys
+import venv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support import ROOT, run_bench
+
+from bench.records.runfile import read_run
+
+EXAMPLE = ROOT / "tests" / "packages" / "pocketgrad"
+RATE = "return rate * g"  # of SGD, in the example
+Bench = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def a_version(folder: Path, number: str, change: tuple[str, str] = ("", "")) -> Path:
+    """Write a version of the example as if it were installed into a folder, with something in its code changed."""
+    folder.mkdir()
+    for module in EXAMPLE.glob("*.py"):
+        (folder / module.name).write_text(module.read_text().replace(*change))
+    metadata = folder / f"pocketgrad-{number}.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: pocketgrad\nVersion: {number}\n")
+    (metadata / "entry_points.txt").write_text("[bench.backends]\npocketgrad = pocketgrad_entry:ENTRY\n")
+    return folder
+
+
+@pytest.fixture
+def ab(tmp_path: Path) -> Bench:
+    """Return the command, whose old version is also the one that is installed here."""
+    old = a_version(tmp_path / "old", "1.0")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        options = ("--backend", "pocketgrad", "--workers", "2", "--out", "ab.jsonl", *arguments)
+        result = run_bench("ab", "linear_fit:epochs=5", *options, cwd=tmp_path, PYTHONPATH=f"{ROOT}:{old}")
+        assert "Traceback" not in result.stdout + result.stderr
+        return result
+
+    return run
+
+
+@pytest.mark.slow
+def test_both_versions_are_rows_of_one_run_each_with_its_own_code(ab: Bench, tmp_path: Path) -> None:
+    new = a_version(tmp_path / "new", "2.0", (RATE, "return g * rate"))
+    result = ab("--old", "old", "--new", str(new))
+    assert result.returncode in (0, 4), result.stdout + result.stderr  # as the times say
+    assert f"old: pocketgrad 1.0 ({tmp_path / 'old'})" in result.stderr
+    assert f"new: pocketgrad 2.0 ({new})" in result.stderr
+    run = read_run(tmp_path / "ab.jsonl")
+    versions = {record.job.row.backend: record.resources.framework for record in run.records if record.resources}
+    assert versions == {"pocketgrad@old": "1.0", "pocketgrad@new": "2.0"}
+    assert all(verdict.agrees for verdict in run.parity.values())
+    assert {(record.job.row.backend, record.job.block) for record in run.records} == {
+        (f"pocketgrad@{which}", number) for which in ("old", "new") for number in (0, 1)
+    }
+    assert run_bench("table", "ab.jsonl", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.slow
+def test_a_new_version_that_computes_something_else_is_wrong_however_fast(ab: Bench, tmp_path: Path) -> None:
+    new = a_version(tmp_path / "new", "2.0", (RATE, "return 1.01 * rate * g"))
+    result = ab("--old", "old", "--new", str(new))
+    assert result.returncode == 3, result.stdout + result.stderr
+    assert "pocketgrad@new" in result.stdout
+    assert "of layer 1: off by 1.0e-02 relative" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("--old", "old", "--new", "nowhere"),
+            "--new wants the Python of an environment, such as env/bin/python, or a ",
+        ),
+        (("--old", "old", "--new", "old", "--mode", "fast"), "unknown mode 'fast'; choose from eager"),
+        (("--old", "old", "--new", "old", "--backend", "pocket"), "unknown backend 'pocket'; choose from "),
+        (("--old", "old", "--new", "old", "--detect", "none"), "--detect wants a percentage above 0"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_before_anything_runs(
+    arguments: tuple[str, ...], message: str, ab: Bench, tmp_path: Path
+) -> None:
+    result = ab(*arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert not (tmp_path / "ab.jsonl").exists()
+
+
+@pytest.mark.slow
+def test_the_python_of_another_environment_runs_its_workers(ab: Bench, tmp_path: Path) -> None:
+    venv.create(tmp_path / "env")
+    (packages,) = (tmp_path / "env" / "lib").glob("python*/site-packages")
+    (packages / "ours.pth").write_text("\n".join(site.getsitepackages()))  # what is installed here is there too
+    a_version(packages / "theirs", "2.0")
+    (packages / "first.pth").write_text(f"import sys; sys.path.insert(0, {str(packages / 'theirs')!r})\n")
+    python = tmp_path / "env" / "bin" / "python"
+    result = ab("--old", sys.executable, "--new", str(python))
+    assert result.returncode in (0, 4), result.stdout + result.stderr
+    assert f"new: pocketgrad 2.0 ({python})" in result.stderr
