@@ -166,9 +166,9 @@ def test_holm_over_the_rows_alone_would_call_one_slower_too_often(monkeypatch: p
 def test_among_equal_rows_hardly_any_run_calls_one_slower_after_any_number_of_rounds(
     rows: int, rounds: int, spread: bool
 ) -> None:
-    found = equal_rows(models.spread(QUIET) if spread else QUIET, rows, rounds, 400)
-    assert found.alarms <= 0.05 + two_errors(0.05, 400)
-    assert found.covered >= 0.93 - two_errors(0.93, 400)
+    found = equal_rows(models.spread(QUIET) if spread else QUIET, rows, rounds, 200)
+    assert found.alarms <= 0.05 + two_errors(0.05, 200)
+    assert found.covered >= 0.93 - two_errors(0.93, 200)
 
 
 def test_a_few_rounds_of_many_rows_say_much_more_than_each_row_alone(monkeypatch: pytest.MonkeyPatch) -> None:
