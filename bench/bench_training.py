@@ -101,7 +101,10 @@ def play(rounds: Iterator[float]) -> None:
 
 
 def replay(samples: list[Record], standing: Standing) -> Iterator[float]:
-    """Yield the median steady pass of each process, in seconds. Raises `RowFailed` for a row that is not ranked."""
+    """Yield the time of a pass of each process in seconds, the median of its turns.
+
+    Raises `RowFailed` for a row that is not ranked.
+    """
     if not standing.ranked:
         raise RowFailed(f"not ranked: {standing.reason}")
     for record in samples:

@@ -497,6 +497,9 @@ class FakeWorker:
     def __exit__(self, *_: object) -> None:
         pass
 
+    def end(self) -> None:
+        pass
+
     def run(self, request: TimeRequest, limit_s: float) -> Record | Failure:
         self.asked.append((request, limit_s))
         return self.replies[request.job.row.mode]
