@@ -284,4 +284,4 @@ class Tracer:
 
     def close(self) -> None:
         for worker in self.workers.values():
-            worker.__exit__()
+            worker.end()

@@ -21,13 +21,11 @@ from bench.machine.usage import Usage, between
 from bench.tasks.training import Training
 
 TURN_S = 0.1  # of timed passes
-LONGEST_TURN_S = (
-    0.3  # from the first timed pass on; where passes are shorter than what is between them, it ends earlier
-)
+LONGEST_TURN_S = 0.3  # from the first timed pass on, where passes are shorter than what is between them
 # After a stop the first passes are slower, because other processes have used the caches. Measured (first pass over a
 # usual one, on linear_fit and mlp_regression): NumPy 1.07 to 1.15, JAX 1.45 of 0.4 ms and 1.00 of 50 ms, TensorFlow 1.1
 # to 2.1 of 0.8 to 4 ms, PyTorch eager 1.5, 1.26 and 1.02 of 18 ms, and 1.08 of 370 ms: some 0.5 ms, and 15 to 30 ms for
-# PyTorch. On mnist_mlp, whose passes take 500 ms and more, the first pass is as long as the others.
+# PyTorch. On mnist_mlp, two threads: JAX 1.07 of 240 ms, PyTorch 1.01 of 610 ms.
 WARM_UP_S = 0.04  # of whole passes that are not timed, at the beginning of a turn
 LONG_PASS_S = 2.0  # of longer passes none is left untimed: what the first milliseconds cost is at most 1.5 % of them
 # What `reset` may take for each array of parameters or optimizer state. Measured, copying aside: up to 190 us
