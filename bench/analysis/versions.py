@@ -29,5 +29,4 @@ def version_change(run: Run, old: Row, new: Row) -> Change:
         found=group.estimates[new, old],
         interval=found.interval,
         detectable=found.judged.detectable,
-        rounds_needed=found.rounds_needed,
     )

@@ -95,7 +95,8 @@ class Misbehaving(NumpyTrainer):
                 raise ZeroDivisionError("nobody divides by zero")
 
     def params(self) -> Params:
-        time.sleep(max(0.0, self.done_s - time.monotonic()))
+        if self.mode == "unfinished":  # even a sleep of no time lets other processes go first
+            time.sleep(max(0.0, self.done_s - time.monotonic()))
         return super().params()
 
 
