@@ -27,7 +27,6 @@ BOUND_SHARE = 1.02  # of the fastest matrix product
 CLOCK_SHARE = 0.01  # by which the clock of a process may differ from that of its parent
 PHASES_FLOOR_S = 0.02  # time between a worker's last measurement and its parent's
 TURN_FLOOR_S = 5e-3  # time from a request for a turn to its first measurement, and from the last one to the reply
-READINGS = 0.75  # quantile of the readings: a quarter of them may be disturbed
 UNDISTURBED = 0.25  # of the turns; the others may be delayed
 HELPED_SHARE = 0.1  # of the CPU time: used by other processes
 REMEMBERED = 0.25  # of a pass from a new start; caches and a slow machine make less of a difference
@@ -120,8 +119,8 @@ def _readings(timing: Timing) -> list[float]:
 
 
 def _high(readings_s: Sequence[float]) -> float:
-    """Return the smallest reading that a share `READINGS` of all do not exceed."""
-    return sorted(readings_s)[math.ceil(READINGS * len(readings_s)) - 1]
+    """Return the upper median: the larger one of the two in the middle. Fewer than half may be disturbed."""
+    return sorted(readings_s)[len(readings_s) // 2]
 
 
 def crowded(samples: Sequence[ProcessTimes]) -> str:
