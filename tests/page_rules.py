@@ -105,6 +105,12 @@ def require_bench(arguments: list[str]) -> None:
         tasks = grid(given["task"], given["vary"])
     if name == "check-backend":
         tasks, given["backend"] = tuple(given["task"] or ()), given["names"]
+    if name == "ab":
+        tasks, given["backend"], given["mode"] = (
+            (given["task"],),
+            [given["backend"]],
+            [given["mode"]] * bool(given["mode"]),
+        )
     settings = dict(text.split("=", 1) for text in given.get("settings") or ())
     backends, modes = tuple(given.get("backend") or ()), tuple(given.get("mode") or ())
     chosen = Choice(tasks=tasks, backends=backends, modes=modes, device="cpu", settings=settings)

@@ -119,6 +119,10 @@ def a_timing(*passes_s: float, **changes: Any) -> Timing:
     return timing if "wall_s" in changes else replace(timing, wall_s=timing.phases_s)
 
 
+# What raises a flag that is not unfair: threads that ended used half of the CPU time.
+VANISHED = Steady(window_s=1.0, cpu_s=2.0, vanished_cpu_s=1.0, waited_s=0.0)
+
+
 def a_quality(**changes: Any) -> Quality:
     """Return what a training came to."""
     usual = {"losses": (1.0, 0.5), "metric": "rmse", "value": 0.9, "parameters": None, "truth": ()}

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import a_block, a_calibration, a_header, a_parity_result, a_record, a_row
+from support import VANISHED, a_block, a_calibration, a_header, a_parity_result, a_record, a_row
 
 from bench.analysis.changes import (
     KINDS,
@@ -253,7 +253,7 @@ def test_a_row_whose_times_are_unfair_now_is_missing_with_its_flag() -> None:
 
 
 def test_all_that_is_unfair_is_told_and_nothing_else() -> None:
-    both = unfair(OTHER, flops_per_pass=5 * 10**10, wall_s=100.0)
+    both = unfair(OTHER, flops_per_pass=5 * 10**10, steady=VANISHED)
     found = change_of(OTHER, THEN, a_run({ROW: 0.1}, records={OTHER: both}, seed=1))
     first, second = found.reason.split("; ")
     assert first.startswith("does not wait")
@@ -261,7 +261,7 @@ def test_all_that_is_unfair_is_told_and_nothing_else() -> None:
 
 
 def test_a_flag_that_is_not_unfair_leaves_a_row_in() -> None:
-    noted = [with_pass(OTHER, block, 0.2, timing={"wall_s": 100.0}) for block in range(8)]
+    noted = [with_pass(OTHER, block, 0.2, timing={"steady": VANISHED}) for block in range(8)]
     assert change_of(OTHER, THEN, a_run({ROW: 0.1}, records={OTHER: noted}, seed=1)).kind == "equivalent"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import a_header, a_parity_result, a_record, a_row, write_run
+from support import VANISHED, a_header, a_parity_result, a_record, a_row, write_run
 
 from bench.analysis.standing import ABSENT, RANKED, Standing, standings, standings_of
 from bench.records.runfile import read_run
@@ -17,7 +17,7 @@ from bench.runs.runner import unranked
 ROW, OTHER = (a_row("linear_fit", name, "x") for name in ("one", "other"))
 GOOD = a_record(ROW, 0, 1.0, 0.25)
 LATE = a_record(ROW, 0, 1.0, 0.25, timing={"read_s": (0.125, 0.125)})
-NOTED = a_record(ROW, 0, 1.0, 0.25, timing={"wall_s": 30.0})
+NOTED = a_record(ROW, 0, 1.0, 0.25, timing={"steady": VANISHED})
 CRASHED = a_record(ROW, 1, status="crashed", reason="was killed\nTraceback")
 UNFAIR = "does not wait: 50% of a pass was left to do when train returned"
 

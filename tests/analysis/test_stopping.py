@@ -50,7 +50,15 @@ def failure(row: Row, block: int = 0) -> Record:
 @pytest.mark.parametrize(("block", "runs"), [(0, True), (2, True), (3, False), (9, False)])
 def test_a_number_of_workers_is_that_many_rounds(block: int, runs: bool) -> None:
     goal = Goal(workers=3, effect=EFFECT, time_s=1.0)
-    assert still_open(ROWS, goal, [], block) == (set(ROWS) if runs else set())
+    records = records_of(dict.fromkeys(ROWS, (1.0,) * block))
+    assert still_open(ROWS, goal, records, block) == (set(ROWS) if runs else set())
+
+
+def test_rows_that_take_part_in_only_some_rounds_run_in_as_many_as_the_others() -> None:
+    goal = Goal(workers=3, effect=EFFECT, time_s=1.0)
+    records = records_of({A: (1.0,) * 4, B: (1.0,) * 2})
+    assert still_open((A, B, C), goal, records, 4) == {B, C}
+    assert still_open((A, B, C), UNTIL_TIGHT, records_of({A: (1.0,) * 4, B: (1.0,)}), 4) == {B, C}
 
 
 def test_with_a_number_of_workers_rows_that_are_settled_or_unranked_go_on() -> None:

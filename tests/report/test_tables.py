@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from made_up_runs import FAST, SLOW, mixed_run, right, run_of, table_of
-from support import a_parity_result, a_record
+from support import VANISHED, a_parity_result, a_record
 
 from bench.analysis.frame import process_frame
 from bench.records.runfile import Run
@@ -48,12 +48,12 @@ def test_a_row_of_which_a_sample_failed_is_not_ranked(tmp_path: Path) -> None:
 
 
 def test_a_row_with_a_flag_that_is_not_unfair_is_ranked_and_the_flag_is_told(tmp_path: Path) -> None:
-    lines = [a_record(FAST, 0, 1.0, 0.25, timing={"wall_s": 30.0}), *right({SLOW: {0: 0.5}}), a_parity_result(FAST)]
+    lines = [a_record(FAST, 0, 1.0, 0.25, timing={"steady": VANISHED}), *right({SLOW: {0: 0.5}}), a_parity_result(FAST)]
     run = run_of(tmp_path, lines)
     assert list(process_frame([run])["fair"]) == [True, True]
     table = table_of(run)
     assert list(table["× fastest"]) == ["1.00", "2.00"]
-    assert "of the wall time is in no phase" in table["note"][0]
+    assert "short-lived threads used 50% of its CPU time" in table["note"][0]
     assert table["note"][1] == ""
 
 

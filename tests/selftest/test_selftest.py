@@ -573,7 +573,7 @@ def test_there_is_a_line_a_sample_in_numbers_that_people_count_by() -> None:
         {"part": "precision", "run": 7, "round": 5, "mode": "slower", "status": "crashed", "pass_s": "nan"},
     ]
     assert _csv(lines) == (
-        "part,run,block,mode,status,pass_s\nprecision,7,1,same,ok,0.2\nprecision,7,5,slower,crashed,nan\n"
+        "part,run,round,mode,status,pass_s\nprecision,7,1,same,ok,0.2\nprecision,7,5,slower,crashed,nan\n"
     )
 
 
