@@ -166,6 +166,9 @@ BUILT_IN = {
     )
 }
 
+# The frameworks that this project is about. The other backends are tools on top of them, and those of other packages.
+FRAMEWORKS = ("numpy", "torch", "tensorflow", "jax")
+
 # The parity check compares every backend with this one. It is not for users and appears in no list. Workers never time
 # it, so it has no `open_product`.
 REFERENCE = Entry(

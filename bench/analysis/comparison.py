@@ -11,6 +11,7 @@ from bench.analysis.stats import (
     Estimate,
     Interval,
     Judgement,
+    assumed,
     estimate,
     estimate_apart,
     interval,
@@ -45,7 +46,7 @@ class Group:
         self.effect = effect
         alone = {pair: _estimated(*(times[row] for row in pair)) for pair in itertools.combinations(times, 2)}
         shared = pool(alone.values(), [len(rounds) for rounds in times.values()])
-        found = {pair: moderated(each, shared) for pair, each in alone.items()}
+        found = {pair: assumed(moderated(each, shared)) for pair, each in alone.items()}
         self.estimates = found | {(b, a): each.turned for (a, b), each in found.items()}
         self.fastest = min(times, key=self._farthest_behind)
 

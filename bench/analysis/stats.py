@@ -24,7 +24,12 @@ from scipy import special
 
 from backends.contract import Array
 
-MIN_ROUNDS = 2  # one round shows no scatter: it has no interval
+MIN_ROUNDS = 2  # one round shows no scatter
+# What a comparison of one round assumes of processes: the standard deviation by which those of one row differ. It is
+# large on purpose, as on a busy machine; on a quiet one they differ by about 1 %. So one round can tell rows apart that
+# are far apart, and no others.
+ASSUMED_SD = 0.10
+KNOWN = 1e6  # degrees of freedom of a variance that is assumed and not estimated
 TRIMMED = 5  # one in so many rounds is trimmed at either end
 FIRST_TRIMMED = 6  # rounds, from which on they are trimmed
 PRIOR_FREEDOM = 3.0  # what the scatter of the other rows counts, at most
@@ -154,9 +159,16 @@ def moderated(found: Estimate, others: Pool) -> Estimate:
     )
 
 
+def assumed(found: Estimate) -> Estimate:
+    """Return the estimate of a difference; if it is that of one round, with the variance of `ASSUMED_SD`."""
+    if found.rounds != 1:
+        return found
+    return replace(found, variance=2 * ASSUMED_SD**2, freedom=KNOWN)
+
+
 def interval(found: Estimate) -> Interval | None:
-    """Return the interval of the ratio exp(mean), None for fewer than `MIN_ROUNDS`."""
-    if found.rounds < MIN_ROUNDS:
+    """Return the interval of the ratio exp(mean), None if its error is unknown."""
+    if not math.isfinite(found.error):
         return None
     reach = _quantile(1 - LEVEL / 2, found.freedom) * found.error
     return Interval(_exp(found.mean - reach), _exp(found.mean + reach))
@@ -178,7 +190,7 @@ def _tail(ratio: float, freedom: float) -> float:
 
 def p_different(found: Estimate) -> float:
     """Return the p-value of a difference: the probability of one at least as large if there is none."""
-    if found.rounds < MIN_ROUNDS:
+    if not math.isfinite(found.error):
         return 1.0
     if found.error == 0:
         return 0.0 if found.mean else 1.0
@@ -187,7 +199,7 @@ def p_different(found: Estimate) -> float:
 
 def p_above(found: Estimate, limit: float) -> float:
     """Return the p-value of a mean above a limit: the probability of one as large if it is at the limit."""
-    if found.rounds < MIN_ROUNDS:
+    if not math.isfinite(found.error):
         return 1.0
     if found.error == 0:
         return float(found.mean <= limit)
@@ -241,7 +253,7 @@ def judge(found: Mapping[K, Estimate], effect: float, tests: Tests = with_one_ro
     A significant difference of any size is called faster or slower, unless it is also significantly smaller than
     `effect`: then the verdict is equivalent.
     """
-    enough = {key: each for key, each in found.items() if each.rounds >= MIN_ROUNDS}
+    enough = {key: each for key, each in found.items() if math.isfinite(each.error)}
     different = holm({key: p_different(each) for key, each in enough.items()}, tests)
     equivalent = holm({key: p_equivalent(each, effect) for key, each in enough.items()})
     left = max(1, tests(sum(p > LEVEL for p in different.values())))

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
 from bench.analysis.comparison import Comparison, Group, groups, typical
-from bench.analysis.stats import MIN_ROUNDS, detectable
+from bench.analysis.stats import detectable
 from bench.analysis.turns import log_times
 from bench.records.schema import Goal, Record, Row
 
@@ -29,8 +29,8 @@ def still_open(
     """Return the rows that run in round number `block`, given the records of all earlier rounds.
 
     A row that failed is not run again. If the goal is a number of workers, all other rows run in that many rounds.
-    Otherwise every row runs in `MIN_ROUNDS` rounds, and after that the rows whose comparison with the fastest
-    of their task is not settled yet, and the fastest itself. `unranked` rows are not compared.
+    Otherwise every row runs in one round, and after that the rows whose comparison with the fastest of their task is
+    not settled yet, and the fastest itself. `unranked` rows are not compared.
     """
     records = [record for record in records if record.job.block < block]
     failed = {record.job.row for record in records if record.status != "ok"}
@@ -38,7 +38,7 @@ def still_open(
     rounds = Counter(record.job.row for record in records)
     if goal.workers is not None:
         return {row for row in alive if rounds[row] < goal.workers}
-    if new := {row for row in alive if rounds[row] < MIN_ROUNDS}:
+    if new := {row for row in alive if not rounds[row]}:
         return new
     kept = set(alive) - set(unranked)
     times = {row: rounds for row, rounds in log_times(records).items() if row in kept}

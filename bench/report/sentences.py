@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 from bench.analysis.comparison import Comparison
 from bench.analysis.noise import noise, usual_s
-from bench.analysis.stats import MIN_ROUNDS, MOST_ROUNDS
+from bench.analysis.stats import ASSUMED_SD, MOST_ROUNDS
 from bench.analysis.summary import RowSummary, Versus
 from bench.records.runfile import Run
 from bench.records.schema import Goal, Header, Machine, Row
@@ -33,16 +34,26 @@ def _of_task(task: str, rows: Sequence[RowSummary]) -> list[str]:
     ]
     if not compared:
         return []
-    judged = [found for _, _, found in compared if found.rounds >= MIN_ROUNDS]
-    if not judged:
-        return [f"{task}: no intervals: one round; at least {MIN_ROUNDS} are needed"]
-    sentences = [_detectable(task, [found.judged.detectable for found in judged], rows[0].effect)]
+    judged = [found.judged for _, _, found in compared if math.isfinite(found.judged.detectable)]
+    sentences = [_detectable(task, [each.detectable for each in judged], rows[0].effect)] if judged else []
+    sentences += _of_one_round(task, [found for _, _, found in compared])
     sentences += [
         _open(each, versus, found)
         for each, versus, found in compared
         if found.judged.verdict in ("inconclusive", "too few rounds")
     ]
     return sentences + _responses(task, [(each, versus) for each, versus, _ in compared])
+
+
+def _of_one_round(task: str, compared: Sequence[Comparison]) -> list[str]:
+    count = sum(found.rounds == 1 for found in compared)
+    if not count:
+        return []
+    which = "all rows" if count == len(compared) else f"{count} row{'' if count == 1 else 's'} of one round"
+    return [
+        f"{task}: the intervals of {which} assume that processes of a row differ by {percent(ASSUMED_SD)} (standard "
+        f"deviation): one round cannot show it"
+    ]
 
 
 def _detectable(task: str, differences: Sequence[float], effect: float) -> str:

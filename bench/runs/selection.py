@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from backends.contract import Device, Precision
-from backends.registry import BACKENDS
+from backends.registry import BACKENDS, FRAMEWORKS
 from bench.errors import BadChoice, require_name
 from bench.records.schema import Row
 from bench.tasks import HEADLINE, TASKS
@@ -28,7 +28,8 @@ class Choice:
     device: Literal["cpu", "gpu", "auto"] = "auto"
     precision: Precision = "float32"
     settings: Mapping[str, Any] = field(default_factory=dict)
-    quick: bool = False  # only the fastest mode of each backend, and one epoch (or 500 full-batch steps)
+    # Only the fastest mode, one epoch (or 500 full-batch steps), and unless backends are named, only the frameworks.
+    quick: bool = False
 
 
 def choose_tasks(names: Iterable[str]) -> tuple[TaskRef, ...]:
@@ -53,7 +54,8 @@ def choose_rows(choice: Choice, *, has_gpu: bool) -> tuple[Row, ...]:
         override(task.task(), choice.settings)
     for name in choice.backends:
         require_name(name, BACKENDS, "backend")
-    backends = [BACKENDS[name] for name in dict.fromkeys(choice.backends)] or list(BACKENDS.values())
+    names = choice.backends or (FRAMEWORKS if choice.quick else tuple(BACKENDS))
+    backends = [BACKENDS[name] for name in dict.fromkeys(names)]
     modes = [mode for entry in backends for mode in entry.modes]
     for mode in choice.modes:
         require_name(mode, modes, "mode")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bench.analysis.comparison import Comparison, Group
 from bench.analysis.flags import Flag
+from bench.analysis.stats import MIN_ROUNDS
 from bench.analysis.turns import Times
 from bench.records.schema import Row
 from bench.selftest.backend import SLOWER
@@ -46,10 +47,15 @@ def compare_alone(times: Times, mode: str, other: str, effect: float) -> Compari
     return Group(two, effect).compared_with(pair[other])[pair[mode]]
 
 
+def measured(found: Comparison) -> bool:
+    """Return whether the scatter of a comparison was measured; that of a single round is assumed."""
+    return found.rounds >= MIN_ROUNDS
+
+
 def no_false_alarms(runs: Sequence[Times], effect: float) -> Claim:
     """One backend under two names is rarely called faster or slower than itself."""
-    outcomes = [compare_alone(times, "again", "same", effect).judged.verdict for times in runs]
-    outcomes = [outcome for outcome in outcomes if outcome != "too few rounds"]  # which can give no false alarm
+    found = [compare_alone(times, "again", "same", effect) for times in runs]
+    outcomes = [each.judged.verdict for each in found if measured(each)]
     alarms = sum(outcome in ("faster", "slower") for outcome in outcomes)
     count = len(outcomes)
     limit = FALSE_ALARMS + two_errors(FALSE_ALARMS, count)
@@ -79,10 +85,8 @@ def slowdowns_found(runs: Sequence[Times], effect: float) -> Claim:
 def truth_covered(runs: Sequence[Times], effect: float) -> Claim:
     """The interval contains the true ratio, which is known here."""
     truths = (("again", "same", 1.0), ("slower", "same", 1 + SLOWER))
-    between = [
-        (compare_alone(times, mode, other, effect).interval, truth) for times in runs for mode, other, truth in truths
-    ]
-    known = [(interval, truth) for interval, truth in between if interval is not None]
+    found = [(compare_alone(times, mode, other, effect), truth) for times in runs for mode, other, truth in truths]
+    known = [(each.interval, truth) for each, truth in found if each.interval and measured(each)]
     covered = sum(interval.low <= truth <= interval.high for interval, truth in known)
     limit = COVERED - two_errors(COVERED, len(known))
     return Claim(
@@ -96,7 +100,7 @@ def truth_covered(runs: Sequence[Times], effect: float) -> Claim:
 def little_overhead(times: Times, effect: float) -> Claim:
     """The harness adds little to a pass of 10 ms, even if all its work between passes is counted."""
     found = compare_alone(times, "no_op", "by_hand", effect)
-    between = found.interval
+    between = found.interval if measured(found) else None
     got = "no interval" if between is None else f"{found.ratio:.4f} [{between.low:.4f}, {between.high:.4f}]"
     return Claim(
         name="time of a 10 ms pass in the harness / in a loop written by hand",

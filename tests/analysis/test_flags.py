@@ -283,6 +283,13 @@ def test_readings_in_turns_count_as_well() -> None:
     assert unfinished([unread]) == ""
 
 
+def test_a_reading_of_large_parameters_may_take_twice_as_long_as_another() -> None:
+    read = sample(*TIMES, read_s=(0.19,) * 5, reread_s=(0.3, 0.1, 0.1))
+    assert unfinished([read]) == ""
+    late = sample(*TIMES, read_s=(0.21,) * 5, reread_s=(0.3, 0.1, 0.1))
+    assert unfinished([late]) == "does not wait: 11% of a pass was left to do when train returned"
+
+
 def test_a_few_slow_rereadings_excuse_no_unfinished_work() -> None:
     slow = sample(*TIMES, read_s=(0.5,) * 5, reread_s=(0.5, 0.0, 0.5))
     assert unfinished([slow]) == "does not wait: 50% of a pass was left to do when train returned"

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_up_runs import FAST, SLOW, mixed_run, noisy, right, run_of, summary_of, table_of
+from scipy.stats import norm
 from support import a_block, a_header, a_parity_result, a_record, a_row, write_run
 
 from bench.analysis.frame import process_frame
+from bench.analysis.stats import ASSUMED_SD, LEVEL
 from bench.errors import BadChoice, UserError
 from bench.records.runfile import Run, read_run
 from bench.records.schema import Goal, Record, Row, Turns
@@ -121,13 +123,17 @@ def test_a_noisy_round_counts_as_any_other(tmp_path: Path) -> None:
 # Intervals and verdicts
 
 
-def test_one_round_gives_ratios_and_no_intervals(tmp_path: Path) -> None:
+def test_one_round_has_intervals_by_what_is_assumed_of_processes(tmp_path: Path) -> None:
     lines = summary_of(run_of(tmp_path, right({FAST: {0: 0.1}, SLOW: {0: 0.3}})))
     assert lines["ratio"][1] == pytest.approx(3.0)
-    for name in ("pass_low_s", "pass_high_s", "ratio_low", "ratio_high"):
+    for name in ("pass_low_s", "pass_high_s"):
         assert lines[name].isna().all()
-    assert list(lines["verdict"]) == ["", "too few rounds"]
-    assert list(table_of(run_of(tmp_path, right({FAST: {0: 0.1}, SLOW: {0: 0.3}})))["verdict"]) == ["", ""]
+    reach = math.exp(norm.ppf(1 - LEVEL / 2) * math.sqrt(2) * ASSUMED_SD)
+    assert lines["ratio_low"][1] == pytest.approx(3.0 / reach, rel=1e-3)
+    assert lines["ratio_high"][1] == pytest.approx(3.0 * reach, rel=1e-3)
+    assert list(lines["verdict"]) == ["fastest", "slower"]
+    near = summary_of(run_of(tmp_path, right({FAST: {0: 0.1}, SLOW: {0: 0.12}})))
+    assert list(near["verdict"]) == ["among the fastest", "inconclusive"]
 
 
 @pytest.mark.parametrize("rounds", [2, 6])

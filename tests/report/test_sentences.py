@@ -89,7 +89,11 @@ def test_rows_that_cannot_be_told_apart_are_named_with_the_rounds_that_would(tmp
 
 def test_one_round_is_told_as_such(tmp_path: Path) -> None:
     run = run_of(tmp_path, right({FAST: {0: 0.1}, SLOW: {0: 0.2}}))
-    assert detectable_sentences(summarise([run])) == ["linear_fit: no intervals: one round; at least 2 are needed"]
+    assert detectable_sentences(summarise([run])) == [
+        "linear_fit: detectable difference: 71.5 %; below 5 % counts as equal",
+        "linear_fit: the intervals of all rows assume that processes of a row differ by 10 % (standard deviation): one "
+        "round cannot show it",
+    ]
 
 
 def turning(row: Row, number: int, slow_factor: float) -> Record:

@@ -29,7 +29,7 @@ def test_the_most_memory_of_any_process_counts(tmp_path: Path) -> None:
 
 def test_rows_are_ranked_where_all_of_them_agree(tmp_path: Path) -> None:
     table = table_of(run_of(tmp_path, right({SLOW: {0: 0.5}, FAST: {0: 0.25}})))
-    assert list(table["× fastest"]) == ["1.00", "2.00"]
+    assert list(table["× fastest"]) == ["1.00", "2.00 [1.47, 2.72]"]
     assert list(table["agrees"]) == ["yes", "yes"]
     assert list(table["note"]) == ["", ""]
 
@@ -52,14 +52,14 @@ def test_a_row_with_a_flag_that_is_not_unfair_is_ranked_and_the_flag_is_told(tmp
     run = run_of(tmp_path, lines)
     assert list(process_frame([run])["fair"]) == [True, True]
     table = table_of(run)
-    assert list(table["× fastest"]) == ["1.00", "2.00"]
+    assert list(table["× fastest"]) == ["1.00", "2.00 [1.47, 2.72]"]
     assert "short-lived threads used 50% of its CPU time" in table["note"][0]
     assert table["note"][1] == ""
 
 
 def test_a_person_is_shown_the_ratio_to_the_baseline(tmp_path: Path) -> None:
     run = run_of(tmp_path, right({FAST: {0: 0.25}, SLOW: {0: 0.5}}))
-    assert list(table_of(run, baseline="slow")["× baseline"]) == ["0.50", "1.00"]
+    assert list(table_of(run, baseline="slow")["× baseline"]) == ["0.50 [0.37, 0.68]", "1.00"]
 
 
 def test_a_person_is_told_why_a_row_is_not_ranked(mixed: Run) -> None:
@@ -81,7 +81,7 @@ def test_a_person_is_shown_intervals_from_two_rounds_on(tmp_path: Path) -> None:
     assert table.loc["slow", ["95 %", "× fastest"]].tolist() == ["240 ms – 261 ms", "2.50 [2.40, 2.61]"]
     assert table.loc["slow", "verdict"] == "slower"
     one = table_of(run_of(tmp_path, right({row: {0: each[0]} for row, each in times.items()}))).set_index("backend")
-    assert one.loc["slow", ["95 %", "× fastest", "verdict"]].tolist() == ["", "2.50", ""]
+    assert one.loc["slow", ["95 %", "× fastest", "verdict"]].tolist() == ["", "2.50 [1.84, 3.40]", "slower"]
 
 
 def test_a_person_is_shown_what_it_cost(tmp_path: Path) -> None:
