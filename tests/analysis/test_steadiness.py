@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from backends.contract import Array
+from bench.analysis.flags import TREND, TREND_ERRORS
 from bench.analysis.steadiness import DELAYED, FEWEST_SAME, Trend, drift, long_passes, repeated, trend
 from bench.records.schema import Turns
 
-LEAST, ERRORS = 1.1, 3.0
+LEAST, ERRORS = TREND, TREND_ERRORS
 USUAL_S = (0.02, 0.002, 0.05, 0.0015)  # the pass of each row
 RESPONDS = (1.0, 0.7, 0.3, 0.0)  # how much of a slow machine each row feels: rows of one thread may feel nothing
 
@@ -95,7 +96,7 @@ def test_a_change_of_a_tenth_is_none_yet() -> None:
 
 def test_large_changes_in_no_order_are_no_trend() -> None:
     assert drift([Trend(math.log(2), 10, 100.0)] * 4, LEAST, ERRORS) == 1  # 2 standard errors
-    assert drift([Trend(math.log(2), 16, 100.0)] * 4, LEAST, ERRORS) == pytest.approx(2)  # 3.2
+    assert drift([Trend(math.log(2), 18, 100.0)] * 4, LEAST, ERRORS) == pytest.approx(2)  # 3.6
 
 
 # Long passes
@@ -205,6 +206,16 @@ def test_an_honest_row_on_a_noisy_machine_is_hardly_ever_accused(turns: int, pro
             alarms += ratio(*known) != 1
             alarms += repeated(slow) is not None
     assert alarms <= 0.02 * 2 * runs * rows
+
+
+@pytest.mark.parametrize(("turns", "processes"), [(8, 2), (8, 6), (16, 2), (16, 3)])
+def test_nor_is_a_row_that_feels_it_beside_one_that_does_not(turns: int, processes: int) -> None:
+    alarms = 0
+    for seed in range(100):
+        rng = np.random.default_rng([seed, turns, processes])
+        rounds = [noisy_round(rng, turns, 4) for _ in range(processes)]
+        alarms += ratio(*[(feels, [feels_nothing]) for feels, *_, feels_nothing in rounds]) != 1
+    assert alarms <= 0.03 * 100
 
 
 @pytest.mark.parametrize(("turns", "processes"), [(8, 6), (16, 3)])
