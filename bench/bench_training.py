@@ -101,7 +101,7 @@ def play(rounds: Iterator[float]) -> None:
 
 
 def replay(samples: list[Record], standing: Standing) -> Iterator[float]:
-    """Yield the time of a pass of each process in seconds, the median of its turns.
+    """Yield the time of a pass of each process in seconds, as in the result table.
 
     Raises `RowFailed` for a row that is not ranked.
     """

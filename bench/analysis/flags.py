@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from backends.registry import FRAMEWORKS
-from bench.records.schema import Record, Resources, Row, Timing
+from bench.analysis.steadiness import SPIKE, SPIKE_S, drift, long_passes, repeated, trend
+from bench.analysis.turns import typical_pass_s
+from bench.records.schema import Record, Resources, Row, Timing, Turns
 
 LEFT_SHARE = 0.01  # of a pass: work that may be unfinished when the clock stops
 LEFT_FLOOR_S = 50e-6  # two readings of the parameters can differ by as much for other reasons
@@ -22,8 +24,7 @@ COUNTABLE_S = 0.2  # kernels count CPU and waiting time in ticks of up to 10 ms,
 CORES_SHARE = 1.05  # of the granted cores: CPU time / wall time
 TREND = 1.1  # last passes / first passes
 TREND_PASSES = 6
-SPIKE = 3.0  # times the median pass
-SPIKE_S = 5e-3  # no compiler is faster
+TREND_ERRORS = 3.4  # standard errors; just below the most that two processes of five turns can reach
 BOUND_SHARE = 1.02  # of the fastest matrix product
 CLOCK_SHARE = 0.01  # by which the clock of a process may differ from that of its parent
 PHASES_FLOOR_S = 0.02  # time between a worker's last measurement and its parent's
@@ -41,6 +42,7 @@ class ProcessTimes:
     resources: Resources
     threads: int
     bound_flops_per_s: float  # rate of the fastest matrix product of any framework in the run, on the same device
+    beside: tuple[Turns, ...] = ()  # what the processes of other rows did in the same round
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,26 @@ def flags_of(records: Iterable[Record]) -> dict[Row, tuple[Flag, ...]]:
     """Return the flags of each row."""
     records = list(records)
     bounds = product_bounds(records)
+    beside = _turns_by_round(records)
     found: dict[Row, list[ProcessTimes]] = {}
     for record in records:
-        row = record.job.row
-        if record.timing is not None and record.resources is not None:
+        row, timing = record.job.row, record.timing
+        if timing is not None and record.resources is not None:
             bound = bounds[row.device, row.precision]
-            found.setdefault(row, []).append(ProcessTimes(record.timing, record.resources, record.job.threads, bound))
+            others = [turns for other, turns in beside.get((row.task, record.job.block), ()) if other != row]
+            times = ProcessTimes(timing, record.resources, record.job.threads, bound, tuple(others))
+            found.setdefault(row, []).append(times)
     return {row: flags(each) for row, each in found.items()}
+
+
+def _turns_by_round(records: Iterable[Record]) -> dict[tuple[str, int], list[tuple[Row, Turns]]]:
+    """Return the rows of each round and their turns, by task and number of the round."""
+    found: dict[tuple[str, int], list[tuple[Row, Turns]]] = {}
+    for record in records:
+        if record.timing is not None and record.timing.turns is not None:
+            row, turns = record.job.row, record.timing.turns
+            found.setdefault((row.task, record.job.block), []).append((row, turns))
+    return found
 
 
 def unfair(records: Iterable[Record]) -> dict[Row, list[str]]:
@@ -105,7 +120,7 @@ def _typical(samples: Sequence[ProcessTimes], number: Callable[[ProcessTimes], f
 def unfinished(samples: Sequence[ProcessTimes]) -> str:
     """Work goes on after `train` has returned."""
     left_s = _typical(samples, lambda sample: _high(_readings(sample.timing)) - min(sample.timing.reread_s))
-    pass_s = _typical(samples, lambda sample: sample.timing.pass_s)
+    pass_s = _typical(samples, lambda sample: typical_pass_s(sample.timing))
     # Caches explain that a reading takes twice as long as another one of large parameters with nothing left to do.
     explained_s = _typical(samples, lambda sample: min(sample.timing.reread_s))
     if left_s <= max(LEFT_SHARE * pass_s, LEFT_FLOOR_S, explained_s):
@@ -226,21 +241,30 @@ def _repeated_share(sample: ProcessTimes) -> float:
 def achieved_share(sample: ProcessTimes) -> float:
     """Return the model's FLOP/s divided by those of the fastest matrix product."""
     timing = sample.timing
-    return timing.flops_per_pass / max(timing.pass_s, 1e-9) / sample.bound_flops_per_s
+    return timing.flops_per_pass / max(typical_pass_s(timing), 1e-9) / sample.bound_flops_per_s
 
 
 def drifting(samples: Sequence[ProcessTimes]) -> str:
-    """Passes become slower, or faster, within most processes."""
+    """Passes become slower, or faster, within most processes, and more than those of the rows beside them."""
+    live = [sample for sample in samples if sample.timing.turns]
+    ratio = _drift_in_turns(live) if live else _drift_in_passes(samples)
+    if ratio > 1:
+        return f"slows down: its last passes take {ratio:.2f} times as long as its first"
+    if ratio < 1:
+        return f"still warming up: its first steady passes take {1 / ratio:.2f} times as long as its last"
+    return ""
+
+
+def _drift_in_turns(samples: Sequence[ProcessTimes]) -> float:
+    trends = [trend(sample.timing.turns, sample.beside) for sample in samples if sample.timing.turns]
+    return drift([each for each in trends if each], TREND, TREND_ERRORS)
+
+
+def _drift_in_passes(samples: Sequence[ProcessTimes]) -> float:
+    """Return the typical ratio of the last to the first passes of one training if most processes drift, else 1."""
     trends = [_trend(sample.timing.steady_s) for sample in samples if len(sample.timing.steady_s) >= TREND_PASSES]
-    if not trends:
-        return ""
-    trend = median(trends)
     slower, faster = (sum(each > TREND for each in trends), sum(each < 1 / TREND for each in trends))
-    if max(slower, faster) < 0.75 * len(trends):
-        return ""
-    if slower > faster:
-        return f"slows down: its last passes take {trend:.2f} times as long as its first"
-    return f"still warming up: its first steady passes take {1 / trend:.2f} times as long as its last"
+    return median(trends) if trends and max(slower, faster) >= 0.75 * len(trends) else 1.0
 
 
 def _trend(steady_s: Sequence[float]) -> float:
@@ -249,7 +273,21 @@ def _trend(steady_s: Sequence[float]) -> float:
 
 
 def recompiling(samples: Sequence[ProcessTimes]) -> str:
-    """The same pass is far slower than the others in most processes; a single process may have been disturbed."""
+    """Some passes are far slower than the others in most processes; a single process may have been disturbed."""
+    live = [sample for sample in samples if sample.timing.turns]
+    return _recompiling_in_turns(live) if live else _recompiling_in_passes(samples)
+
+
+def _recompiling_in_turns(samples: Sequence[ProcessTimes]) -> str:
+    known = [(sample.timing.turns, sample.beside) for sample in samples]
+    found = repeated([(len(turns.passes_s), long_passes(turns, beside)) for turns, beside in known if turns])
+    if found is None:
+        return ""
+    where = "most turns" if found.turn is None else f"turn {found.turn + 1}"
+    return f"compiles again? In {where} a pass took over {SPIKE:g} times the median in {found.processes} processes"
+
+
+def _recompiling_in_passes(samples: Sequence[ProcessTimes]) -> str:
     if len(samples) < 2:
         return ""
     counts = Counter(number for sample in samples for number in _spikes(sample.timing.passes_s))

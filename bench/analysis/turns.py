@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
@@ -54,19 +55,22 @@ def _by_row(records: Iterable[Record], times_of: Callable[[Timing], Array]) -> d
 def turn_times(timing: Timing) -> Array:
     """Return the logarithm of seconds a pass [turns] of a process; NaN for turns in which it took no part."""
     if timing.turns is None:
-        return np.array([log_time(timing.pass_s)])
-    return _log_shares(timing.turns.wall_s, timing.turns.passes)
+        return np.array([log_time(median(timing.steady_s))])
+    return log_turns(timing.turns.wall_s, timing.turns.passes)
 
 
 def turn_cpu_times(timing: Timing) -> Array:
     """Return the logarithm of CPU seconds a pass [turns] of a process; empty if it had no turns."""
-    return _log_shares(timing.turns.cpu_s, timing.turns.passes) if timing.turns else np.array([])
+    return log_turns(timing.turns.cpu_s, timing.turns.passes) if timing.turns else np.array([])
 
 
 def typical_pass_s(timing: Timing) -> float:
-    """Return the typical seconds a pass of a process: of its turns or, if it took part in none, its median."""
+    """Return the typical seconds a pass of a process: of its turns or, if it took part in none, its median steady pass.
+
+    One disturbed pass or turn cannot move it.
+    """
     found = level(turn_times(timing))
-    return math.exp(found) if math.isfinite(found) else timing.pass_s
+    return math.exp(found) if math.isfinite(found) else median(timing.steady_s)
 
 
 def log_time(time_s: float) -> float:
@@ -74,7 +78,8 @@ def log_time(time_s: float) -> float:
     return math.log(max(time_s, 1e-9))
 
 
-def _log_shares(times_s: Sequence[float], passes: Sequence[int]) -> Array:
+def log_turns(times_s: Sequence[float], passes: Sequence[int]) -> Array:
+    """Return the logarithm of seconds a pass [turns] from those of all passes; NaN for turns without any."""
     pairs = zip(times_s, passes, strict=True)
     return np.array([log_time(time_s / count) if count else math.nan for time_s, count in pairs])
 

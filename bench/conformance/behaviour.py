@@ -10,7 +10,7 @@ from statistics import median
 import numpy as np
 
 from backends.contract import Array, LayerParams, Params, Precision, Trainer
-from bench.analysis.flags import SPIKE, SPIKE_S
+from bench.analysis.steadiness import SPIKE, SPIKE_S
 from bench.conformance.cases import STEPS, arrays, copied
 from bench.conformance.subject import (
     Subject,

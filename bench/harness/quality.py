@@ -10,6 +10,8 @@ import numpy as np
 from backends.contract import Array, Inputs, LayerParams, Params, Problem
 from backends.numpy_reference import ACTIVATIONS, restricted, take
 
+CHECKED_ROWS = 1024  # at a time, in float64: a check must not take more memory than the training
+
 
 def repeated(start: Params, first: Params, last: Params) -> float | None:
     """Return how far the repeated pass ended from the first, relative to how far the first moved from the start.
@@ -45,7 +47,7 @@ def prediction_error(problem: Problem, params: Params, inputs: Inputs, outputs: 
     """
     unit = float(np.finfo(params[0].weights.dtype).eps)
     exact = tuple(LayerParams(*(part.astype(np.float64) for part in layer)) for layer in params)
-    largest, size, ids = 0.0, problem.batch_size, np.arange(len(inputs))
+    largest, size, ids = 0.0, min(problem.batch_size, CHECKED_ROWS), np.arange(len(inputs))
     for begin in range(0, len(ids), size):
         rows = ids[begin : begin + size]
         right, explained = _forward(problem, exact, inputs, rows, unit)

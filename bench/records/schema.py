@@ -5,7 +5,6 @@ Names end with the unit: `_s` for seconds, `_bytes` for bytes. A number that is 
 
 from __future__ import annotations
 
-from statistics import median
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -106,14 +105,6 @@ class Timing(Struct, frozen=True, kw_only=True):
     def steady_s(self) -> tuple[float, ...]:
         """Times of all passes but the first, which may include compilation."""
         return self.passes_s[1:]
-
-    @property
-    def pass_s(self) -> float:
-        """The time of a pass of this process: the median of its turns, or of its steady passes if it took no turns.
-
-        One disturbed pass or turn cannot move it.
-        """
-        return median((self.turns and self.turns.passes_s) or self.steady_s)
 
     @property
     def phases_s(self) -> float:

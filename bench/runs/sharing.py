@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 from backends.contract import Device
+from bench.analysis.turns import typical_pass_s
 from bench.records.schema import Record, Row
 from bench.tasks.memory import needs
 from bench.tasks.names import find_task
@@ -53,7 +54,7 @@ def fastest(records: Iterable[Record], unranked: Collection[Row]) -> Row | None:
     times: dict[Row, list[float]] = {}
     for record in records:
         if record.timing is not None and record.job.row not in unranked:
-            times.setdefault(record.job.row, []).append(record.timing.pass_s)
+            times.setdefault(record.job.row, []).append(typical_pass_s(record.timing))
     return min(times, key=lambda row: (median(times[row]), row), default=None)
 
 

@@ -30,6 +30,7 @@ from bench.analysis.flags import (
     uncounted,
     unfinished,
 )
+from bench.analysis.process import numbers
 from bench.records.schema import Job, Record, Resources, Row, Steady, Turns
 
 ROW, OTHER = a_row("linear_fit"), a_row("linear_fit", "torch", "eager")
@@ -54,6 +55,18 @@ def some_turns(pass_s: float, asked_s: float = 0.3, reads: int = 1, read_s: floa
         took_s=(0.3,) * turns,
         asked_s=(asked_s,) * turns,
     )
+
+
+def turns_of(*passes_s: float, longer_s: Sequence[float] = ()) -> Turns:
+    """Return turns of two passes, of which the second one can take longer."""
+    longest_s = tuple(
+        pass_s + more_s for pass_s, more_s in zip(passes_s, longer_s or (0.0,) * len(passes_s), strict=True)
+    )
+    wall_s = tuple(pass_s + most_s for pass_s, most_s in zip(passes_s, longest_s, strict=True))
+    return Turns(passes=(2,) * len(passes_s), wall_s=wall_s, cpu_s=wall_s, longest_s=longest_s)
+
+
+RISING = (0.25, 0.25, 0.28, 0.3, 0.32, 0.34, 0.375, 0.375)
 
 
 def used(cpu_s: float, waited_s: float | None = 0.0, vanished_s: float = 0.0, window_s: float = 1.0) -> Steady:
@@ -134,6 +147,26 @@ VIOLATIONS = {
         sample(8.0, 0.25, 0.25, 1.0, 0.25, 0.25, 0.25),
         3,
         Flag("compiles again? Pass 4 took over 3 times the median in {} processes", unfair=False),
+    ),
+    "slower turn by turn": (
+        sample(*USUAL_S, turns=turns_of(*RISING)),
+        4,
+        Flag("slows down: its last passes take 1.50 times as long as its first", unfair=False),
+    ),
+    "faster turn by turn": (
+        sample(*USUAL_S, turns=turns_of(*RISING[::-1])),
+        4,
+        Flag("still warming up: its first steady passes take 1.50 times as long as its last", unfair=False),
+    ),
+    "compiling in most turns": (
+        sample(*USUAL_S, turns=turns_of(*(0.25,) * 5, longer_s=(0.6, 0.0, 0.6, 0.6, 0.0))),
+        4,
+        Flag("compiles again? In most turns a pass took over 3 times the median in {} processes", unfair=False),
+    ),
+    "compiling in one turn": (
+        sample(*USUAL_S, turns=turns_of(*(0.25,) * 5, longer_s=(0.0, 0.0, 0.6, 0.0, 0.0))),
+        5,
+        Flag("compiles again? In turn 3 a pass took over 3 times the median in {} processes", unfair=False),
     ),
     "time in no phase": (
         sample(wall_s=2 * a_timing(*USUAL_S).phases_s),
@@ -507,6 +540,60 @@ def test_a_pass_is_slow_beyond_three_times_the_median_and_5_milliseconds_more(
     usual_s: float, slow_s: float, flagged: bool
 ) -> None:
     assert bool(recompiling([sample(8.0, usual_s, usual_s, slow_s, usual_s)] * 2)) == flagged
+
+
+# In turns
+
+
+def rounds_of(row: Row, *turns: Turns) -> list[Record]:
+    """Return a process of a row in each round."""
+    return [a_record(row, block, *USUAL_S, timing={"turns": each}) for block, each in enumerate(turns)]
+
+
+def test_where_there_are_turns_the_passes_of_the_first_training_tell_nothing() -> None:
+    drifts = sample(9.0, *(1.0,) * 3, *(2.0,) * 3, turns=some_turns(1.0))
+    spikes = sample(8.0, 0.25, 0.25, 1.0, 0.25, turns=some_turns(0.25))
+    assert (drifting([drifts] * 3), recompiling([spikes] * 3)) == ("", "")
+
+
+def test_a_machine_that_becomes_slow_in_a_round_accuses_no_row() -> None:
+    slow = rounds_of(ROW, *[turns_of(*RISING)] * 3)
+    assert [flag.sentence[:10] for flag in flags_of(slow)[ROW]] == ["slows down"]
+    also = rounds_of(OTHER, *[turns_of(*(2 * pass_s for pass_s in RISING))] * 3)
+    assert flags_of([*slow, *also]) == {ROW: (), OTHER: ()}
+
+
+def test_the_rows_beside_it_are_those_of_the_same_task_and_round() -> None:
+    slow = rounds_of(ROW, *[turns_of(*RISING)] * 3)
+    elsewhere = [
+        *rounds_of(a_row("iris_mlp"), *[turns_of(*RISING)] * 3),
+        *(
+            a_record(OTHER, block + 3, *USUAL_S, timing=record.timing and {"turns": record.timing.turns})
+            for block, record in enumerate(slow)
+        ),
+    ]
+    assert [flag.sentence[:10] for flag in flags_of([*slow, *elsewhere])[ROW]] == ["slows down"]
+
+
+def test_a_row_that_drifts_beside_a_steady_one_is_the_only_one_accused() -> None:
+    steady = rounds_of(OTHER, *[turns_of(*(0.25,) * 8)] * 3)
+    raised = flags_of([*rounds_of(ROW, *[turns_of(*RISING)] * 3), *steady])
+    assert ([flag.sentence[:10] for flag in raised[ROW]], raised[OTHER]) == (["slows down"], ())
+
+
+def test_delays_that_the_other_rows_have_too_accuse_nobody_of_compiling() -> None:
+    delayed = turns_of(*(0.25,) * 5, longer_s=(0.6, 0.0, 0.6, 0.6, 0.0))
+    calm = rounds_of(OTHER, *[turns_of(*(0.25,) * 5)] * 3)
+    assert [flag.sentence[:14] for flag in flags_of([*rounds_of(ROW, *[delayed] * 3), *calm])[ROW]] == [
+        "compiles again"
+    ]
+    assert flags_of([*rounds_of(ROW, *[delayed] * 3), *rounds_of(OTHER, *[delayed] * 3)]) == {ROW: (), OTHER: ()}
+
+
+def test_the_share_of_a_product_is_that_of_the_tables() -> None:
+    turns = turns_of(*(0.5,) * 6, 5.0, 5.0)
+    each = sample(*USUAL_S, turns=turns, flops_per_pass=100, bound=400.0)
+    assert achieved_share(each) == numbers(each.timing, 400.0)["flops_share"] == pytest.approx(0.5)
 
 
 # By row

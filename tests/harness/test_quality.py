@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -90,3 +91,19 @@ def test_predictions_are_compared_batch_by_batch_to_the_last_row() -> None:
     right = prediction_error(problem, params, training.test.inputs, outputs)
     outputs[-1] += 0.01
     assert prediction_error(problem, params, training.test.inputs, outputs) > 100 * right
+
+
+def test_a_check_of_many_rows_in_one_batch_takes_little_memory() -> None:
+    training, trainer = trained("linear_fit", "float32")
+    inputs = np.tile(training.test.inputs, (60, 1))  # many more rows than are checked at a time
+    problem = replace(training.problem, batch_size=len(inputs))
+    params, outputs = trainer.params(), np.tile(trainer.predict(training.test.inputs), (60, 1))
+    tracemalloc.start()
+    try:
+        assert prediction_error(problem, params, inputs, outputs) < RIGHT
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 2 * inputs.nbytes  # at once it would take several times that much, in float64
+    outputs[-1] += 0.01
+    assert prediction_error(problem, params, inputs, outputs) > 8 * RIGHT

@@ -452,8 +452,3 @@ def test_every_run_that_is_kept_can_be_read(kept: Path) -> None:
 
 def test_there_are_runs_that_are_kept() -> None:
     assert KEPT_RUNS
-
-
-def test_the_pass_of_a_process_is_the_median_of_those_after_the_first() -> None:
-    assert a_timing(9.0, 0.1, 0.5, 0.2).pass_s == 0.2
-    assert a_timing(0.01, 0.1, 0.2).pass_s == pytest.approx(0.15)

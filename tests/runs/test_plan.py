@@ -262,13 +262,24 @@ def test_in_turns_every_two_rows_follow_each_other_in_either_order() -> None:
     assert min(firsts.values()) > 75  # 100 are expected of each
 
 
-def test_one_repetition_of_each_octave_is_watched_and_which_one_is_drawn() -> None:
-    for seed in range(50):
-        watched = watched_repetitions(seed, "iris_mlp")
-        assert [number.bit_length() for number in watched] == list(range(1, len(watched) + 1))
-    assert len({watched_repetitions(seed, "iris_mlp") for seed in range(50)}) == 50
+def test_one_repetition_of_each_span_is_watched_and_which_one_is_drawn() -> None:
+    drawn = [watched_repetitions(seed, "iris_mlp") for seed in range(200)]
+    for first, *others in drawn:
+        assert first == 1  # slow rows repeat a training three times
+        for span, number in enumerate(others):
+            assert 2 * 4**span <= number < 8 * 4**span
+    assert {each[1] for each in drawn} == set(range(2, 8))  # none is known not to be checked
+    assert {each[2] for each in drawn} == set(range(8, 32))
+    assert len(set(drawn)) == 200
     assert watched_repetitions(1, "iris_mlp") != watched_repetitions(1, "mnist_mlp")
     assert PLAN.watched("iris_mlp") == watched_repetitions(PLAN.seed, "iris_mlp")
+
+
+@pytest.mark.parametrize(("repeated", "least"), [(3, 1), (4, 1), (7, 2), (100, 8), (1000, 128), (10_000, 512)])
+def test_slow_rows_have_a_watched_repetition_and_fast_ones_a_late_one(repeated: int, least: int) -> None:
+    for seed in range(200):
+        completed = [number for number in watched_repetitions(seed, "iris_mlp") if number <= repeated]
+        assert completed[-1] >= least
 
 
 def test_no_rows_have_no_order() -> None:
