@@ -10,6 +10,7 @@ import numpy as np
 from backends.contract import Params, Placement, Precision
 from backends.registry import Entry
 from bench.harness.protocol import Done, JobRequest
+from bench.harness.workbench import Workbench
 from bench.parity.traces import first_gradients
 from bench.tasks import TASKS
 from bench.tasks.settings import override
@@ -57,7 +58,7 @@ class EpochsRequest(JobRequest[Done], frozen=True, kw_only=True):
     folder: str
     left_out: tuple[tuple[str, str], ...]  # mode and task of what is not trained
 
-    def answer(self) -> Done:
+    def answer(self, workbench: Workbench) -> Done:
         """Train, and write the file."""
         found = {
             f"{mode} {task} {precision}": followed(self.backend, mode, task, precision)
