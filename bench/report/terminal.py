@@ -21,7 +21,19 @@ if TYPE_CHECKING:
     from bench.machine.doctor import MachineFinding
 
 RIGHT = (
-    *("then", "now", "now / then", "pass", "× fastest", "× baseline", "CPU", "× CPU", "first call", "rows/s"),
+    *(
+        "then",
+        "now",
+        "now / then",
+        "pass",
+        "× fastest",
+        "× baseline",
+        "CPU",
+        "× CPU",
+        "first call",
+        "one training",
+        "rows/s",
+    ),
     *("GFLOP/s", "of bound", "cores", "memory", "rounds"),
 )
 YES_OR_NO = {"yes": "green", "NO": "bold red"}  # in every column
@@ -49,12 +61,28 @@ def print_list(console: Console, gpus: tuple[str, ...]) -> None:
     console.print(f"devices: cpu{''.join(f', gpu ({name})' for name in gpus) or ' (no NVIDIA GPU found)'}")
 
 
+# What a narrow terminal leaves out, the first of it first; bench table has all of it.
+SPARE = ("CPU", "of bound", "rounds", "cores", "device memory", "result", "× CPU", "first call", "memory", "agrees")
+NOTE_WIDTH = 24  # a note is broken into lines of this length at least
+
+
+def fitting(lines: pd.DataFrame, width: int) -> pd.DataFrame:
+    """Return a table without the columns that a terminal of `width` columns has no room for."""
+    widths = {name: 2 + max(len(name), *map(len, lines[name])) for name in map(str, lines)}
+    if "note" in widths:
+        widths["note"] = min(widths["note"], NOTE_WIDTH)
+    spare = [name for name in SPARE if name in widths]
+    while spare and sum(widths.values()) - 2 > width:
+        del widths[spare.pop(0)]
+    return lines[list(widths)]
+
+
 def print_summary(console: Console, readable: pd.DataFrame, answers: Sequence[str] = ()) -> None:
     """Print the result table, one part per task; below each, the sentences on it, which begin with its name."""
     for task, lines in readable.groupby("task", sort=False):
         hidden = [name for name in LEFT_TO_FILES if name != "device" or lines["device"].nunique() == 1]
         shown = lines.drop(columns=["task", *hidden])
-        shown = shown[[column for column in shown if shown[column].any()]]
+        shown = fitting(shown[[column for column in shown if shown[column].any()]], console.width)
         console.print(Text(f"{task}: {find_task(str(task)).summary}", style="bold"))
         table = _table(*shown.columns)
         for _, line in shown.iterrows():
