@@ -25,7 +25,7 @@ def selftest(
 ) -> None:
     """Check the suite's own claims on samples with known ratios.
 
-    It runs on this machine and takes about twenty minutes.
+    It runs on this machine and takes about half an hour.
     """
     from bench.report import export
     from bench.selftest.run import selftest as check_claims

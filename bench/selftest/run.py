@@ -51,8 +51,8 @@ class OverheadExecutor(ProcessExecutor):
 class Limits:
     """How long each part of a self-test may take samples; one round there always is."""
 
-    repetition_s: float = 90.0
-    overhead_s: float = 300.0
+    repetition_s: float = 30.0
+    overhead_s: float = 180.0
     fault_workers: int = 3
 
 
