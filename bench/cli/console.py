@@ -18,7 +18,7 @@ from bench.report.progress_bar import TerminalProgress
 if TYPE_CHECKING:
     from bench.analysis.summary import Rank
 
-WIDTH_OF_FILES = 200  # columns, if the output is not a terminal
+WIDTH_OF_FILES = 300  # columns, if the output is not a terminal
 
 
 def output() -> Console:

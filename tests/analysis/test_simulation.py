@@ -46,6 +46,7 @@ def test_live_rounds_are_honest_on_every_machine(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", MACHINES)
 def test_live_rounds_are_honest_on_every_machine_in_many_runs(name: str) -> None:
     assert_honest(five_minutes(MACHINES[name], "live", MANY), MANY)

@@ -51,8 +51,9 @@ class Followed:
     gradient: tuple[float, float] | None  # of the first epoch; only NumPy's, which parity holds all against
 
 
-# A step of TensorFlow's eager mode takes milliseconds, and each learning rate is another program for the compiled modes
-# of PyTorch. Only `-m exhaustive` trains these; parity holds them against the reference that the others follow here.
+# A step of TensorFlow's eager mode and of Keras takes milliseconds, and each learning rate is another program for the
+# compiled modes of PyTorch. Only `-m exhaustive` trains these; parity holds them against the reference that the others
+# follow here.
 COSTLY = frozenset(
     {
         ("tensorflow", "eager", "thermometer"),
@@ -60,6 +61,7 @@ COSTLY = frozenset(
         ("torch", "compile", "thermometer_standardized"),
         ("torch", "compile-pass", "thermometer_raw"),
         ("torch", "compile-pass", "thermometer_standardized"),
+        *((guest, "fit", "thermometer") for guest in ("keras-tensorflow", "keras-torch", "keras-jax")),
     }
 )
 

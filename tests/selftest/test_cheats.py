@@ -169,6 +169,7 @@ def test_the_table_that_is_kept_is_complete_and_every_cheat_in_it_was_caught() -
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive  # the tests above catch each of them in this process
 def test_the_command_catches_every_cheat_and_writes_the_table(tmp_path: Path) -> None:
     result = run_bench("cheats", "--out", "out", cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
