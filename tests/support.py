@@ -55,10 +55,19 @@ KINDS = [(entry.name, mode) for entry in BUILT_IN.values() for mode in entry.mod
 QUICK = {("numpy", "loop"), ("torch", "eager"), ("tensorflow", "graph"), ("jax", "jit")}  # one mode of each framework
 
 
-def slow_but(quick: Container[tuple[str, str]], *marks: pytest.MarkDecorator) -> list[Any]:
-    """Return backend and mode of all rows as parameters of a test, each but the quick ones marked as slow."""
-    slow = {True: (), False: (pytest.mark.slow,)}
-    return [pytest.param(*kind, marks=[*marks, *slow[kind in quick]]) for kind in KINDS]
+def slow_but(quick: Container[tuple[str, str]], *marks: pytest.MarkDecorator, compiled: bool = True) -> list[Any]:
+    """Return backend and mode of all rows as parameters of a test, each but the quick ones marked as slow.
+
+    Without `compiled`, the compiled modes of PyTorch are exhaustive: they take ten seconds, and what is tested is the
+    same for the eager mode, or is tested for them elsewhere.
+    """
+    found = []
+    for kind in KINDS:
+        slow = [] if kind in quick else [pytest.mark.slow]
+        if not compiled and kind[1].startswith("compile"):
+            slow.append(pytest.mark.exhaustive)
+        found.append(pytest.param(*kind, marks=[*marks, *slow]))
+    return found
 
 
 def a_row(task: str, backend: str = "numpy", mode: str = "loop", **other: Any) -> Row:

@@ -52,7 +52,7 @@ from bench.selftest.claims import (
     slowdowns_found,
     truth_covered,
 )
-from bench.selftest.run import TASK, Limits, OverheadExecutor, SelftestResult, _csv, plan, selftest, take, tidy
+from bench.selftest.run import LIMITS, TASK, Limits, OverheadExecutor, SelftestResult, _csv, plan, selftest, take, tidy
 from bench.tasks import TASKS
 from bench.tasks.training import make_training, repetition
 
@@ -635,8 +635,8 @@ def test_a_self_test_takes_samples_for_every_claim(taken: list[tuple[Plan, objec
     assert modes == [("same", "again", "slower")] * 3 + [("no_op", "by_hand"), ("same", *FAULTS)]
     assert [plan.seed for plan, _ in taken[:3]] == [20, 21, 22]
     assert [plan.goal for plan, _ in taken] == [
-        *(Goal(workers=None, effect=0.05, time_s=90.0),) * 3,
-        Goal(workers=None, effect=0.01, time_s=300.0),
+        *(Goal(workers=None, effect=0.05, time_s=LIMITS.repetition_s),) * 3,
+        Goal(workers=None, effect=0.01, time_s=LIMITS.overhead_s),
         Goal(workers=3, effect=0.05, time_s=math.inf),
     ]
     assert [type(executor) for _, executor in taken] == [ProcessExecutor] * 3 + [OverheadExecutor, ProcessExecutor]
