@@ -75,6 +75,7 @@ class MockExecutor:
     within: float = 0.01  # between the turns of a process
     speed: Callable[[float], float] = lambda now_s: 1.0
     broken: frozenset[Row] = frozenset()
+    turn_s: Mapping[Row, float] = field(default_factory=dict)  # of wall time, where it is not `TURN_S`
     dies_in_turn: Mapping[Row, int] = field(default_factory=dict)
     free_bytes: int | None = None
     takes_bytes: int = 1  # each process
@@ -149,7 +150,7 @@ class MockLive:
         if self.executor.dies_in_turn.get(self.job.row) == number:
             self._die()
         self.passes_s.append(self._pass_s())
-        self.executor.now_s += TURN_S
+        self.executor.now_s += self.executor.turn_s.get(self.job.row, TURN_S)
 
     def finish(self) -> Sample:
         if self.record.timing is None:

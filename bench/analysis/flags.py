@@ -129,10 +129,14 @@ def unfinished(samples: Sequence[ProcessTimes]) -> str:
 
 
 def _readings(timing: Timing) -> list[float]:
-    """Return how long each reading of the parameters took; of those in turns, their mean in each turn."""
+    """Return how long each reading of the parameters took; of those in turns, which are ranked, the mean of each turn.
+
+    A process without readings in turns has those after the passes of its first training. There, memory that a framework
+    gets for the first time can make a reading of large parameters twice as long.
+    """
     turns = timing.turns
     in_turns = zip(turns.reads, turns.read_s, strict=True) if turns else ()
-    return [*timing.read_s, *(read_s / reads for reads, read_s in in_turns if reads)]
+    return [read_s / reads for reads, read_s in in_turns if reads] or list(timing.read_s)
 
 
 def _high(readings_s: Sequence[float]) -> float:

@@ -115,13 +115,9 @@ def _side_by_side(row: Mapping[int, Array], other: Mapping[int, Array]) -> Array
 
 
 def _aligned(row: Array, other: Array) -> tuple[Array, Array]:
-    """Return the turns of two rows in one round; numbers of turns that differ say that they did not lie side by side.
-
-    That is so after a run was interrupted within a round and resumed. Then each row counts as a single turn.
-    """
-    if len(row) == len(other):
-        return row, other
-    return np.array([level(row)]), np.array([level(other)])
+    """Return the turns of one round in which both rows took part: in the first round a slow row leaves after a few."""
+    both = min(len(row), len(other))
+    return row[:both], other[:both]
 
 
 def _quick(values: Array, machine: Array) -> Array:

@@ -24,6 +24,7 @@ from bench.runs.sharing import fastest, side_by_side, space_of, usable
 MIN_TURNS = 5  # so that one disturbed turn cannot move a median, where a turn takes seconds
 # Most rows are so far from the fastest that the first round tells, and leave after it: it has fewer turns.
 FIRST_SHARE = 0.25
+FIRST_TURNS = 2  # in the first round, of a row that has used its share of the time: one of slow passes
 MAX_TURNS = 40  # more do not help: by then the difference between processes is larger than what turns leave
 
 
@@ -48,8 +49,13 @@ class Progress:
         return [record for record in self.records if record.job.row.task == task]
 
     def fits(self, task: str, now_s: float) -> bool:
-        """Return whether another round of a task, as long as its last one, would end in time; the first always does."""
+        """Return whether another round of a task, as long as its last one, would end in time.
+
+        A task has rounds until each of its rows has been in one, however long that takes.
+        """
         if self.plan.goal.workers is not None or task not in self.took_s:
+            return True
+        if {record.job.row for record in self.of(task)} < set(self.plan.tasks[task]):
             return True
         return now_s - self.begun_s + self.took_s[task] <= self.plan.goal.time_s
 
@@ -148,17 +154,26 @@ def _live(
 
 
 def _take_turns(lives: Mapping[Row, Live], plan: Plan, number: int, executor: Executor, lasting_s: float) -> None:
-    """Let the rows take turns for about `lasting_s` seconds: between `MIN_TURNS` and `MAX_TURNS` each."""
+    """Let the rows take turns for about `lasting_s` seconds: between `MIN_TURNS` and `MAX_TURNS` each.
+
+    In the first round, a row that has used its share of the time leaves after `FIRST_TURNS`.
+    """
     if not lives:
         return
     begun_s = executor.clock()
+    lives, used_s = dict(lives), dict.fromkeys(lives, 0.0)
+    share_s = lasting_s / len(lives)
     everyone = plan.tasks[next(iter(lives)).task]
     for turn in range(MAX_TURNS):
         if turn >= MIN_TURNS and executor.clock() - begun_s >= lasting_s:
             return
+        if number == 0 and turn >= FIRST_TURNS:
+            lives = {row: live for row, live in lives.items() if used_s[row] <= share_s} or lives
         for row in turn_order(everyone, seed=plan.seed, block=number, turn=turn):
             if row in lives:
+                turned_s = executor.clock()
                 lives[row].turn(turn)
+                used_s[row] += executor.clock() - turned_s
 
 
 def _others(before: CoreTimes | None, after: CoreTimes | None, wall_s: float) -> tuple[float | None, float | None]:

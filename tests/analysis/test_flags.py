@@ -309,7 +309,9 @@ def test_who_waits_after_some_passes_only_does_not_wait(read_s: tuple[float, ...
     assert unfinished([late]) == "does not wait: 25% of a pass was left to do when train returned"
 
 
-def test_readings_in_turns_count_as_well() -> None:
+def test_readings_in_turns_count_where_there_are_any() -> None:
+    early = sample(8.0, 1.0, read_s=(0.25,) * 9, reread_s=(0.0,) * 3, turns=some_turns(1.0, reads=2, read_s=2e-5))
+    assert unfinished([early]) == ""  # what is ranked are the turns
     late = sample(8.0, 1.0, read_s=(1e-5, 1e-5), reread_s=(0.0,) * 3, turns=some_turns(1.0, reads=2, read_s=0.5))
     assert unfinished([late]) == "does not wait: 25% of a pass was left to do when train returned"
     unread = sample(8.0, 1.0, read_s=(1e-5, 1e-5), reread_s=(0.0,) * 3, turns=some_turns(1.0, reads=0, read_s=0.0))

@@ -28,7 +28,7 @@ from bench.analysis.turns import log_times
 from bench.harness.live import Sample
 from bench.records.schema import Block, Calibration, CoreTimes, Job, Record, Row
 from bench.runs.plan import Plan, round_order, turn_order
-from bench.runs.schedule import MAX_TURNS, MIN_TURNS, run_rounds
+from bench.runs.schedule import FIRST_TURNS, MAX_TURNS, MIN_TURNS, run_rounds
 
 A, B, C = ROWS = rows_of("a", "b", "c")
 OTHERS = rows_of("a", "b", task="thermometer")
@@ -102,6 +102,16 @@ def test_turns_take_as_long_as_starting_did_within_limits_and_a_quarter_in_the_f
     monkeypatch.setattr("synthetic.SAMPLE_S", start_s)
     records = records_of(a_plan([A], workers=2), an_executor())
     assert [len(record.timing.turns.passes) for record in records] == [first, later]
+
+
+def test_in_the_first_round_a_row_whose_turns_are_long_leaves_after_two() -> None:
+    executor = an_executor((0.02, 0.02, 2.0), turn_s={C: 4.0})
+    records = records_of(a_plan(ROWS, workers=2), executor)
+    counts = {(r.job.row, r.job.block): len(r.timing.turns.passes) for r in records if r.timing and r.timing.turns}
+    assert (counts[C, 0], counts[A, 0], counts[B, 0]) == (FIRST_TURNS, MIN_TURNS, MIN_TURNS)
+    assert counts[C, 1] == counts[A, 1] == counts[B, 1] == MIN_TURNS
+    (group,) = groups(log_times(record for record in records if record.job.block == 0), 0.05)
+    assert group.compared_with_fastest()[C].ratio == pytest.approx(100, rel=0.2)
 
 
 def test_a_process_that_dies_in_a_turn_is_a_failure_of_its_row_and_the_others_go_on() -> None:
@@ -253,6 +263,13 @@ def test_the_first_block_of_every_task_runs_however_little_time_there_is() -> No
     assert blocks_of(records_of(a_plan((*ROWS, *OTHERS), time_s=0.0), an_executor())) == dict.fromkeys(
         (*ROWS, *OTHERS), 1
     )
+
+
+def test_rows_that_do_not_fit_into_the_first_round_run_in_the_next_however_little_time_there_is() -> None:
+    rows = rows_of(*"abcdefg")
+    executor = MockExecutor(dict.fromkeys(rows, 1.0), np.random.default_rng(0), free_bytes=4 * 2**30, takes_bytes=2**30)
+    records = records_of(a_plan(rows, time_s=0.0), executor)
+    assert {record.job.row for record in records} == set(rows)
 
 
 def test_a_task_whose_blocks_are_too_long_leaves_the_time_to_the_others() -> None:
