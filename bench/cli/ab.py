@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from backends.registry import BACKENDS
+from backends.registry import BACKENDS, Entry
 from bench.cli import console, exit_codes
 from bench.cli.options import (
     DataDir,
@@ -25,13 +27,14 @@ from bench.cli.options import (
     Workers,
     changed_settings,
 )
+from bench.cli.table import comparison_code
 from bench.errors import require_name
 from bench.harness.setup import TIME_LIMIT_S, make_setup
 from bench.records.schema import Goal, Row
 from bench.report import terminal
 from bench.runs.plan import Plan, percent, random_seed
 from bench.runs.session import begin, carry_out, default_path
-from bench.runs.versions import NEW, OLD, at_place, version_name, version_of, with_versions
+from bench.runs.versions import NEW, OLD, at_place, version_of, with_versions
 from bench.tasks.names import find_task
 
 if TYPE_CHECKING:
@@ -42,33 +45,39 @@ MINUTES = 5.0
 PLACE = "the Python of an environment that has it (env/bin/python), or a folder to import it from"
 
 
-def ab(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="Task to train, with settings if wanted.")],
-    backend: Annotated[str, typer.Option("--backend", help="Backend whose versions are compared.")],
-    old: Annotated[Path, typer.Option("--old", metavar="PLACE", help=f"The old version: {PLACE}.")],
-    new: Annotated[Path, typer.Option("--new", metavar="PLACE", help="The new version, in the same way.")],
-    mode: Annotated[str | None, typer.Option("--mode", help="Mode; default: the one that should be fastest.")] = None,
-    device: Annotated[Literal["cpu", "gpu"], typer.Option("--device", help="Device to train on.")] = "cpu",
-    precision: Precisions = "float32",
-    threads: Threads = None,
-    workers: Workers = None,
-    detect: Detect = EFFECT,
-    minutes: Minutes = MINUTES,
+@dataclass(frozen=True, kw_only=True)
+class AbOptions:
+    """The options of `bench ab` that have a default, with the user's values."""
+
+    mode: Annotated[str | None, typer.Option("--mode", help="Mode; default: the one that should be fastest.")] = None
+    device: Annotated[Literal["cpu", "gpu"], typer.Option("--device", help="Device to train on.")] = "cpu"
+    precision: Precisions = "float32"
+    threads: Threads = None
+    workers: Workers = None
+    detect: Detect = EFFECT
+    minutes: Minutes = MINUTES
     fail_on: Annotated[
         str | None,
         typer.Option(
             "--fail-on", metavar="PERCENT", help="Accept a slowdown up to this; default: none that can be told."
         ),
-    ] = None,
-    strict: Strict = False,
-    schedule_seed: ScheduleSeed = None,
-    epochs: Epochs = None,
-    settings: Settings = None,
-    data_dir: DataDir = None,
-    time_limit: TimeLimit = TIME_LIMIT_S,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Run file to write; default: results/ab-TIME.jsonl.")
-    ] = None,
+    ] = None
+    strict: Strict = False
+    schedule_seed: ScheduleSeed = None
+    epochs: Epochs = None
+    settings: Settings = None
+    data_dir: DataDir = None
+    time_limit: TimeLimit = TIME_LIMIT_S
+    out: Annotated[Path | None, typer.Option("--out", help="Run file to write; default: results/ab-TIME.jsonl.")] = None
+
+
+def ab(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="Task to train, with settings if wanted.")],
+    backend: Annotated[str, typer.Option("--backend", help="Backend whose versions are compared.")],
+    old: Annotated[Path, typer.Option("--old", metavar="PLACE", help=f"The old version: {PLACE}.")],
+    new: Annotated[Path, typer.Option("--new", metavar="PLACE", help="The new version, in the same way.")],
+    *,
+    options: AbOptions,
 ) -> None:
     """Compare two versions of a backend side by side in one run: of two environments, or two checkouts.
 
@@ -78,50 +87,48 @@ def ab(
 
     find_task(task)
     require_name(backend, BACKENDS, "backend")
-    entry = BACKENDS[backend]
-    mode = mode or entry.modes[-1]
-    require_name(mode, entry.modes, "mode")
-    limit = None if fail_on is None else percent(fail_on, "--fail-on")
-    entries = {which: at_place(entry, which, place) for which, place in ((OLD, old), (NEW, new))}
-    setup = make_setup(threads, time_limit, data_dir)
-    setup = with_versions(setup, {each.name: each for each in entries.values()})
-    found = {which: version_of(each, setup) for which, each in entries.items()}
-    for which, version in found.items():
-        print(f"{which}: {entry.framework} {version} ({entries[which].python or entries[which].path})", file=sys.stderr)
-    rows = {
-        which: Row(task=task, backend=version_name(backend, which), mode=mode, device=device, precision=precision)
-        for which in (OLD, NEW)
-    }
-    changes = changed_settings(settings, epochs)
-    plan = Plan(
-        rows=tuple(rows.values()),
-        threads=setup.threads,
-        settings=changes,
-        goal=Goal(workers=workers, effect=percent(detect, "--detect"), time_s=minutes * 60),
-        seed=random_seed() if schedule_seed is None else schedule_seed,
-    )
-    begun = begin(out or default_path("ab"), plan, setup, shlex.join(["bench", *sys.argv[1:]]))
+    limit = None if options.fail_on is None else percent(options.fail_on, "--fail-on")
+    entries = [at_place(BACKENDS[backend], which, place) for which, place in ((OLD, old), (NEW, new))]
+    setup = make_setup(options.threads, options.time_limit, options.data_dir)
+    setup = with_versions(setup, {each.name: each for each in entries})
+    plan = _plan(task, entries, options, setup.threads)
+    for which, entry in zip((OLD, NEW), entries, strict=True):
+        version = version_of(entry, setup)
+        print(f"{which}: {entry.framework} {version} ({entry.python or entry.path})", file=sys.stderr)
+    begun = begin(options.out or default_path("ab"), plan, setup, shlex.join(["bench", *sys.argv[1:]]))
     with console.progress() as listener:
         finished = carry_out(begun, listener)
     if finished.interrupted:
         print(f"interrupted; finished samples are kept in {finished.run.path}")
         raise typer.Exit(exit_codes.ExitCode.INTERRUPTED)
-    change = version_change(finished.run, rows[OLD], rows[NEW])
+    change = version_change(finished.run, *plan.rows)
     terminal.print_changes(console.output(), [change])
     print(f"run file: {finished.run.path}")
-    raise typer.Exit(_verdict(change, plan.goal.effect, limit, strict=strict))
+    raise typer.Exit(_verdict(change, plan.goal.effect, limit, strict=options.strict))
+
+
+def _plan(task: str, entries: Sequence[Entry], options: AbOptions, threads: int) -> Plan:
+    """Return the plan of a run of two versions, the old one first."""
+    modes = entries[0].modes
+    mode = options.mode or modes[-1]
+    require_name(mode, modes, "mode")
+    return Plan(
+        rows=tuple(
+            Row(task=task, backend=entry.name, mode=mode, device=options.device, precision=options.precision)
+            for entry in entries
+        ),
+        threads=threads,
+        settings=changed_settings(options.settings, options.epochs),
+        goal=Goal(workers=options.workers, effect=percent(options.detect, "--detect"), time_s=options.minutes * 60),
+        seed=random_seed() if options.schedule_seed is None else options.schedule_seed,
+    )
 
 
 def _verdict(change: Change, effect: float, limit: float | None, *, strict: bool) -> exit_codes.ExitCode:
     """Return the exit code, and print a warning where the run cannot tell."""
     from bench.analysis.changes import too_slow, undecided
-    from bench.report.compare_sentences import cannot_tell
 
     slower = change.kind == "slower" if limit is None else bool(too_slow([change], limit))
-    open_rows = undecided([change], effect if limit is None else limit)
-    if open_rows and not slower:
-        sentence = cannot_tell(change, effect if limit is None else limit, "")
-        print(f"warning: {sentence}", file=sys.stderr)
-    return exit_codes.of_comparison(
-        {change.kind}, slower=slower, undecided=bool(open_rows) and not slower, strict=strict
-    )
+    limit = effect if limit is None else limit
+    open_rows = [] if slower else undecided([change], limit)
+    return comparison_code([change], open_rows, limit, slower=slower, strict=strict, where="")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +20,7 @@ from bench.runs.plan import percent
 from bench.runs.session import NotComparable
 
 if TYPE_CHECKING:
+    from bench.analysis.changes import Change
     from bench.analysis.summary import Rank
 
 ALLOWABLE = ("machine", "versions", "settings")
@@ -107,15 +108,26 @@ def compare(
     for sentence in (*notes, *(f"differs: {fact}" for fact in differing)):
         terminal.print_sentence(console.output(), sentence)
     open_rows = changes.undecided(found, effect)
+    slower = limit is not None and bool(changes.too_slow(found, limit))
+    raise typer.Exit(comparison_code(found, open_rows, effect, slower=slower, strict=strict))
+
+
+def comparison_code(
+    found: Sequence[Change],
+    open_rows: Sequence[Change],
+    limit: float,
+    *,
+    slower: bool,
+    strict: bool,
+    where: str = " in each run",
+) -> exit_codes.ExitCode:
+    """Return the exit code of a comparison; print a warning for each row that cannot be told from one at the limit."""
+    from bench.report.compare_sentences import cannot_tell
+
     for change in open_rows:
-        print(f"warning: {compare_sentences.cannot_tell(change, effect)}", file=sys.stderr)
-    code = exit_codes.of_comparison(
-        {change.kind for change in found},
-        slower=limit is not None and bool(changes.too_slow(found, limit)),
-        undecided=bool(open_rows),
-        strict=strict,
-    )
-    raise typer.Exit(code)
+        print(f"warning: {cannot_tell(change, limit, where)}", file=sys.stderr)
+    kinds = {change.kind for change in found}
+    return exit_codes.of_comparison(kinds, slower=slower, undecided=bool(open_rows), strict=strict)
 
 
 def _allowed_differences(a: Run, b: Run, allowed: Collection[str]) -> list[Difference]:

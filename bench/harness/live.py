@@ -13,7 +13,7 @@ from bench.harness.process import Worker
 from bench.harness.protocol import Done, Failure, TurnReply
 from bench.harness.repetition import Repetition, load_repetition
 from bench.harness.time_job import TimeRequest
-from bench.harness.turn_job import REPETITION_FILE, RepetitionRequest, TurnRequest
+from bench.harness.turn_job import REPETITION_FILE, HandOverRequest, TurnRequest
 from bench.machine.peak import peak_flops_per_s
 from bench.machine.usage import summed
 from bench.records.provenance import utc_now
@@ -93,7 +93,7 @@ class ProcessLive:
 
     def _handed_over(self) -> Repetition | None:
         self.worker.resume()
-        reply = self.worker.run(RepetitionRequest(folder=str(self.scratch)), self.time_limit_s)
+        reply = self.worker.run(HandOverRequest(folder=str(self.scratch)), self.time_limit_s)
         if not isinstance(reply, Done):
             self._fail(reply)
             return None
@@ -125,11 +125,13 @@ def failed(request: TimeRequest, failure: Failure, started: str) -> Record:
     return Record(job=request.job, status=failure.status, reason=failure.reason, started=started, output=failure.output)
 
 
-def sample_alone(request: TimeRequest, worker: Worker, scratch: Path, time_limit_s: float) -> Sample:
+def sample_alone(
+    request: TimeRequest, worker: Worker, scratch: Path, time_limit_s: float, turns: int = TURNS_ALONE
+) -> Sample:
     """Return the sample of a process that takes some turns alone: nothing trains beside it, so it never stops."""
     live = ProcessLive(request, worker, scratch, time_limit_s)
     live.begin()
-    for number in range(TURNS_ALONE):
+    for number in range(turns):
         live.turn(number)
     return live.finish()
 

@@ -46,10 +46,9 @@ Measure = Callable[[Trainer, Training, Clock, Callable[[], Usage]], Measured]
 
 
 def time_job(request: TimeRequest, measure: Measure, workbench: Workbench) -> Record:
-    """Train a task and time it with `measure`. The phases follow each other without a gap.
+    """Train a task and time it with `measure`; the phases follow each other without a gap.
 
-    The trainer stays on the workbench, in a `Repeater`, to train on in turns. Raises `UserError` if the backend trained
-    in another precision.
+    The trainer stays on the workbench, in a `Repeater`. Raises `UserError` if it trained in another precision.
     """
     watch = Stopwatch(time.monotonic)
     start_s = watch.last - request.spawned_s
@@ -59,11 +58,7 @@ def time_job(request: TimeRequest, measure: Measure, workbench: Workbench) -> Re
     quality = quality_of(opened.training, measured)
     evaluation_s = measured.evaluation_s + watch.lap()
     require_precision(measured.params, request.job.row.precision)
-    quality = replace(
-        quality,
-        repeated=repeated(opened.training.initial, measured.first_pass, measured.again),
-        predicted=predicted(opened.training, measured),
-    )
+    quality = checked(quality, opened.training, measured)
     resources = resources_of(request)
     after = look_after(opened, request.job)
     workbench.put(repeater_of(opened, request, measured.passes_s[-1]))
@@ -89,6 +84,12 @@ def time_job(request: TimeRequest, measure: Measure, workbench: Workbench) -> Re
         product_flops_per_s=after.product_flops_per_s,
     )
     return Record(job=request.job, status="ok", timing=timing, quality=quality, resources=resources)
+
+
+def checked(quality: Quality, training: Training, measured: Measured) -> Quality:
+    """Return the quality with what shows whether passes and predictions are those of the parameters."""
+    again = repeated(training.initial, measured.first_pass, measured.again)
+    return replace(quality, repeated=again, predicted=predicted(training, measured))
 
 
 @dataclass(frozen=True)

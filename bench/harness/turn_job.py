@@ -23,7 +23,7 @@ class TurnRequest(Request[TurnReply], frozen=True, kw_only=True):
         return workbench.get(Repeater).turn(self.least_s)
 
 
-class RepetitionRequest(Request[Done], frozen=True, kw_only=True):
+class HandOverRequest(Request[Done], frozen=True, kw_only=True):
     """A request to write the last watched repetition to a folder; there is no file if none was completed."""
 
     folder: str

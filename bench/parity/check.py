@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from backends.contract import Device, Params
 from bench.events import Listener
 from bench.harness.availability import fetch_data, unavailable
-from bench.harness.live import sample_alone
+from bench.harness.live import Sample, sample_alone
 from bench.harness.process import Worker
 from bench.harness.repetition import Repetition
 from bench.harness.setup import WorkerSetup
@@ -117,6 +117,17 @@ def judge_timed(result: ParityResult, record: Record, references: References) ->
     ]
     result = with_tiers(result, found, f"the timed run in {row.precision}")
     return replace(result, envelope=max(losses.size, repeated.size), metric=metric.size)
+
+
+def judge_sample(result: ParityResult, sample: Sample, references: References) -> ParityResult:
+    """Return the result with the tiers of a process of a round: of its first training, and of its watched repetition.
+
+    The repetition of a row that is known to be wrong is not compared: its reference would take long and change nothing.
+    """
+    result = judge_timed(result, sample.record, references)
+    if sample.repetition is None or not result.agrees:
+        return result
+    return judge_repetition(result, sample.repetition, references)
 
 
 def judge_repetition(result: ParityResult, repetition: Repetition, references: References) -> ParityResult:

@@ -14,7 +14,8 @@ from bench.harness.availability import fetch_data, unavailable
 from bench.harness.executor import ProcessExecutor
 from bench.harness.live import Sample
 from bench.harness.setup import WorkerSetup
-from bench.parity.check import judge_repetition, judge_timed, open_references, results_before_timing, still_wrong
+from bench.parity.check import judge_sample, open_references, results_before_timing, still_wrong
+from bench.parity.references import References
 from bench.records.schema import Block, ParityResult, Record, Row
 from bench.runs.plan import Plan
 
@@ -46,8 +47,8 @@ def run_plan(
 ) -> None:
     """Check and time all rows of a plan; write every line of the run file as soon as it is known.
 
-    A later parity result of a row replaces an earlier one. `earlier` are the good records of a run that is resumed;
-    their parity is checked again too. `verdicts` are the parity results that this run had come to.
+    A later parity result of a row replaces an earlier one. A run that is resumed has `earlier` good records, whose
+    parity is checked again, and `verdicts`, the parity results that it had come to.
     """
     lost = fetch_data(plan.tasks, setup, listener)
     skipped = unavailable(plan.rows, lost, setup.backends)
@@ -55,36 +56,49 @@ def run_plan(
         write(Record(job=plan.job(row, 0), status=status, reason=reason))
     possible = replace(plan, rows=tuple(row for row in plan.rows if row not in skipped))
     with open_references(setup, plan.settings, listener) as references:
-        results: dict[Row, ParityResult] = {}
-        refused = []
-        for result in results_before_timing(possible.rows, references, followed=plan.followed):
-            result = still_wrong(result, verdicts.get(result.row))
-            results[result.row] = result
-            write(result)
-            if result.status == "unsupported":  # the timed run would report the same, after importing the framework
-                refused.append(Record(job=plan.job(result.row, 0), status="unsupported", reason=result.reason))
-                write(refused[-1])
+        results = _checked(possible, references, write, verdicts)
+        refused = _refused(possible, results.values(), write)
 
         def judge(sample: Sample) -> None:
             row = sample.record.job.row
-            judged = judge_timed(results[row], sample.record, references)
-            if sample.repetition is not None and judged.agrees:
-                judged = judge_repetition(judged, sample.repetition, references)
+            judged = judge_sample(results[row], sample, references)
             if judged != results[row]:
                 results[row] = judged
                 write(judged)
 
-        kept = [record for record in earlier if record.job.row in results]
-        records = list(kept)
-        for record in kept:
+        records = [record for record in earlier if record.job.row in results]
+        for record in records:
             judge(Sample(record, None))
-        for line in time_rows(possible, setup, listener, [*kept, *refused], lambda: unranked(results, records)):
+        for line in time_rows(possible, setup, listener, [*records, *refused], lambda: unranked(results, records)):
             if isinstance(line, Block):
                 write(line)
             else:
                 write(line.record)
                 judge(line)
                 records.append(line.record)
+
+
+def _checked(
+    plan: Plan, references: References, write: Write, verdicts: Mapping[Row, ParityResult]
+) -> dict[Row, ParityResult]:
+    """Check the rows before they are timed; return the result of each."""
+    results: dict[Row, ParityResult] = {}
+    for result in results_before_timing(plan.rows, references, followed=plan.followed):
+        results[result.row] = still_wrong(result, verdicts.get(result.row))
+        write(results[result.row])
+    return results
+
+
+def _refused(plan: Plan, results: Iterable[ParityResult], write: Write) -> list[Record]:
+    """Return the records of unsupported rows. A timed run would report the same, after importing the framework."""
+    refused = [
+        Record(job=plan.job(result.row, 0), status="unsupported", reason=result.reason)
+        for result in results
+        if result.status == "unsupported"
+    ]
+    for record in refused:
+        write(record)
+    return refused
 
 
 def unranked(parity: Mapping[Row, ParityResult], records: Iterable[Record]) -> set[Row]:

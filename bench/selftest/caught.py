@@ -9,11 +9,10 @@ from pathlib import Path
 
 from bench.analysis.flags import flags_of
 from bench.events import Listener
-from bench.harness.live import ProcessLive, Sample
+from bench.harness.live import Sample, sample_alone
 from bench.harness.setup import WorkerSetup
 from bench.harness.time_job import TimeRequest
-from bench.parity.check import judge_repetition, judge_timed, open_references, results_before_timing
-from bench.parity.references import References
+from bench.parity.check import judge_sample, open_references, results_before_timing
 from bench.parity.tiers import TIERS
 from bench.records.schema import Job, ParityResult, Record, Row
 from bench.selftest import CHEATING, HIDDEN, SELFTEST
@@ -54,7 +53,7 @@ def caught_cheats(setup: WorkerSetup, listener: Listener, cheats: Iterable[str] 
             samples = {result.row: _sample(result.row, hidden, listener) for result in results}
             for result in sorted(results, key=lambda result: result.row != honest):
                 sample = samples[result.row]
-                judged = judged_sample(result, sample, references)
+                judged = judge_sample(result, sample, references)
                 yield verdict(judged, sample.record, samples[honest].record)
 
 
@@ -69,21 +68,9 @@ def _sample(row: Row, setup: WorkerSetup, listener: Listener) -> Sample:
     request = TimeRequest(job=job, backend=setup.backends[row.backend], watched=(REPETITION,))
     listener.begins(str(row))
     with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch, setup.worker(Path(scratch)) as worker:
-        live = ProcessLive(request, worker, Path(scratch), setup.time_limit_s)
-        live.begin()
-        for number in range(TURNS):
-            live.turn(number)
-        sample = live.finish()
+        sample = sample_alone(request, worker, Path(scratch), setup.time_limit_s, TURNS)
     listener.ended(str(row), sample.record.status)
     return sample
-
-
-def judged_sample(result: ParityResult, sample: Sample, references: References) -> ParityResult:
-    """Return the parity result of a row after its process: of its first training and its watched repetition."""
-    result = judge_timed(result, sample.record, references)
-    if sample.repetition is None:
-        return result
-    return judge_repetition(result, sample.repetition, references)
 
 
 def verdict(result: ParityResult, record: Record, honest: Record) -> Caught:

@@ -26,7 +26,7 @@ from bench.harness.protocol import (
     encode_request,
 )
 from bench.harness.time_job import TimeRequest
-from bench.harness.turn_job import RepetitionRequest, TurnRequest
+from bench.harness.turn_job import HandOverRequest, TurnRequest
 from bench.harness.workbench import Workbench
 from bench.parity.jobs import EnvelopeRequest, FollowRequest, TraceRequest, TrainRequest
 from bench.records.schema import Calibration, Steady
@@ -40,7 +40,7 @@ REQUESTS = [
     CalibrateRequest(),
     TimeRequest(job=JOB, backend=NUMPY, spawned_s=1 / 3, watched=(1, 3, 6)),
     TurnRequest(turn=7),
-    RepetitionRequest(folder="a folder"),
+    HandOverRequest(folder="a folder"),
     ByHandTurnRequest(turn=0),
     ByHandRequest(job=JOB, backend=FAULTY),
     TraceRequest(job=JOB, backend=REFERENCE, folder="a folder", seeds=(3, 1)),
