@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
+from scipy.stats import binomtest
 
 from backends.contract import Array
 from bench.records.schema import Record, Row, Timing
@@ -26,7 +27,7 @@ Times = Mapping[Row, Mapping[int, Array]]  # by row and round: logarithm of seco
 
 SLOW = math.log(1.15)  # a slow turn takes this much longer than the quicker quarter of the turns of its round
 OTHERWISE = math.log(1.1)  # rows respond differently if their ratio in slow turns is off by more than this
-FEWEST_SLOW = 5  # slow turns, before anything is said of them
+BY_CHANCE = 0.01  # rows respond differently if chance puts the slow turns on one side less often than this
 
 
 def log_times(records: Iterable[Record]) -> dict[Row, dict[int, Array]]:
@@ -176,7 +177,8 @@ class Response:
 def response(row: Mapping[int, Array], other: Mapping[int, Array]) -> Response | None:
     """Return how the ratio of two rows changes in slow turns; None if it does not change, or nothing can be said.
 
-    It changes if three quarters of the slow turns lie on the same side of the ratio of their round, by 10 % or more.
+    It changes if three quarters of the slow turns lie on the same side of the ratio of their round, by 10 % or more,
+    and a sign test says that this is not by chance. So at least eight slow turns are needed.
     """
     both = _side_by_side(row, other)
     if both is None:
@@ -184,9 +186,14 @@ def response(row: Mapping[int, Array], other: Mapping[int, Array]) -> Response |
     apart, machine = both[0] - both[1], both.mean(axis=0)
     is_slow = machine > _bounds(machine)[:, None]
     off = (apart - middles(_quick(apart, machine))[:, None])[is_slow]
-    if len(off) < FEWEST_SLOW:
+    if _by_chance(off) > BY_CHANCE:
         return None
     low, middle, high = (float(quantiles(off[None], share)[0]) for share in (0.25, 0.5, 0.75))
     if low < OTHERWISE and high > -OTHERWISE:
         return None
     return Response(len(off), int(np.isfinite(machine).sum()), math.exp(middle))
+
+
+def _by_chance(off: Array) -> float:
+    """Return the p-value of a sign test: how often chance alone puts so many of these numbers on one side of 0."""
+    return float(binomtest(int((off > 0).sum()), len(off)).pvalue) if len(off) else 1.0

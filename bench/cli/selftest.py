@@ -16,10 +16,15 @@ from bench.records.provenance import commit, utc_now, versions
 from bench.report import terminal
 from bench.runs.plan import random_seed
 from bench.runs.selection import Choice, choose_rows, choose_tasks, shortened
+from bench.selftest import TASK
+from bench.tasks.names import find_task
 
 
 def selftest(
-    repetitions: Annotated[int, typer.Option("--repetitions", min=1, help="Number of runs with known ratios.")] = 40,
+    task: Annotated[
+        str, typer.Argument(metavar="[TASK]", help="Task of the runs with known ratios.", show_default=True)
+    ] = TASK,
+    repetitions: Annotated[int, typer.Option("--repetitions", min=1, help="Number of runs with known ratios.")] = 20,
     threads: Threads = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for selftest.md and selftest.csv.")] = Path("results"),
 ) -> None:
@@ -30,10 +35,11 @@ def selftest(
     from bench.report import export
     from bench.selftest.run import selftest as check_claims
 
+    find_task(task)
     setup, seed = make_setup(threads, TIME_LIMIT_S, None), random_seed()
-    about = _about(setup.threads)
+    about = f"{task}; {_about(setup.threads)}"
     with console.progress() as listener:
-        result = check_claims(setup, listener, repetitions, seed)
+        result = check_claims(setup, listener, repetitions, seed, task)
     lines = [
         {"claim": claim.name, "wanted": claim.wanted, "got": claim.got, "holds": "yes" if claim.holds else "NO"}
         for claim in result.claims

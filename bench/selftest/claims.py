@@ -11,11 +11,12 @@ from bench.analysis.flags import Flag
 from bench.analysis.stats import MIN_ROUNDS
 from bench.analysis.turns import Times
 from bench.records.schema import Row
-from bench.selftest.backend import SLOWER
+from bench.selftest.backend import STEPS_TO_ONE_MORE
 
 FALSE_ALARMS = 0.05
 FOUND = 0.90
 COVERED = 0.95
+MORE_STEPS = 1 / STEPS_TO_ONE_MORE
 OVERHEAD = 0.01
 FAULTS: Mapping[str, str] = {  # mode: what its flag must say
     "unfinished": "does not wait",
@@ -69,13 +70,13 @@ def no_false_alarms(runs: Sequence[Times], effect: float) -> Claim:
 
 
 def slowdowns_found(runs: Sequence[Times], effect: float) -> Claim:
-    """A slowdown of 5 % is found by runs that claim to detect one."""
+    """Two percent more steps are found by runs that claim to detect such a difference."""
     found = [compare_alone(times, "slower", "same", effect) for times in runs]
-    able = [each for each in found if each.judged.detectable <= SLOWER]
+    able = [each for each in found if each.judged.detectable <= MORE_STEPS]
     seen = sum(each.judged.verdict == "slower" for each in able)
     others = len(found) - len(able)
     return Claim(
-        name=f"a slowdown of {SLOWER:.0%} is found by a run that claims to detect one",
+        name=f"{MORE_STEPS:.0%} more steps are found by a run that claims to detect such a difference",
         wanted=f"at least {FOUND:.0%}",
         got=f"{seen} of {len(able)} ({seen / max(1, len(able)):.0%}); {others} runs ended without such a claim",
         holds=bool(able) and seen / len(able) >= FOUND,
@@ -84,13 +85,13 @@ def slowdowns_found(runs: Sequence[Times], effect: float) -> Claim:
 
 def truth_covered(runs: Sequence[Times], effect: float) -> Claim:
     """The interval contains the true ratio, which is known here."""
-    truths = (("again", "same", 1.0), ("slower", "same", 1 + SLOWER))
+    truths = (("again", "same", 1.0), ("slower", "same", 1 + MORE_STEPS))
     found = [(compare_alone(times, mode, other, effect), truth) for times in runs for mode, other, truth in truths]
     known = [(each.interval, truth) for each, truth in found if each.interval and measured(each)]
     covered = sum(interval.low <= truth <= interval.high for interval, truth in known)
     limit = COVERED - two_errors(COVERED, len(known))
     return Claim(
-        name="the 95 % interval of the ratio contains the true ratio, 1 or 1.05",
+        name=f"the 95 % interval of the ratio contains the true ratio, 1 or {1 + MORE_STEPS}",
         wanted=f"at least {limit:.1%} (95 % less two standard errors) of {len(known)}",
         got=f"{covered} ({covered / max(1, len(known)):.1%})",
         holds=bool(known) and covered / len(known) >= limit,
