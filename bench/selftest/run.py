@@ -53,7 +53,7 @@ class Limits:
 
     repetition_s: float = 75.0  # 20 of them, the overhead and the faults take half an hour at most
     overhead_s: float = 180.0
-    fault_workers: int = 3
+    fault_workers: int = 6  # a round has few turns where processes start fast, so a trend shows over several of them
 
 
 LIMITS = Limits()

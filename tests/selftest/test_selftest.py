@@ -657,7 +657,7 @@ def test_a_self_test_takes_samples_for_every_claim(taken: list[tuple[Plan, objec
     assert [plan.goal for plan, _ in taken] == [
         *(Goal(workers=None, effect=0.02, time_s=LIMITS.repetition_s),) * 3,
         Goal(workers=None, effect=0.01, time_s=LIMITS.overhead_s),
-        Goal(workers=3, effect=0.02, time_s=math.inf),
+        Goal(workers=6, effect=0.02, time_s=math.inf),
     ]
     assert [type(executor) for _, executor in taken] == [ProcessExecutor] * 3 + [OverheadExecutor, ProcessExecutor]
     assert [claim.holds for claim in result.claims] == [True] * 4 + [False] * len(FAULTS) + [True]
@@ -670,7 +670,7 @@ def test_a_self_test_takes_samples_for_every_claim(taken: list[tuple[Plan, objec
 def test_every_sample_of_a_self_test_is_written(taken: list[tuple[Plan, object]]) -> None:
     lines = list(csv.DictReader(selftest(a_setup(FakeWorker({})), Listener(), 2, seed=0).samples_csv.splitlines()))
     parts = [line["part"] for line in lines]
-    assert {part: parts.count(part) for part in parts} == {"precision": 2 * 3 * 6, "overhead": 2 * 6, "faults": 5 * 3}
+    assert {part: parts.count(part) for part in parts} == {"precision": 2 * 3 * 6, "overhead": 2 * 6, "faults": 5 * 6}
     assert [line["run"] for line in lines if line["mode"] == "again"] == ["1"] * 6 + ["2"] * 6
     assert {line["run"] for line in lines if line["part"] != "precision"} == {"1"}
 
