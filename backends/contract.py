@@ -1,4 +1,4 @@
-"""Interface of a backend: the types of its input and the protocols that it implements. Needs only NumPy.
+"""Interface of a backend: the types of its input and the protocols that it implements. Imports no framework.
 
 Every backend implements the following definitions of layers, losses and optimizers in its own idiom.
 
@@ -23,10 +23,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Meta
 
 from backends.words import Bags, WordCounts
 
@@ -93,12 +94,16 @@ class LayerParams(NamedTuple):
 Params = tuple[LayerParams, ...]
 
 
+Positive = Annotated[float, Meta(gt=0)]
+Decay = Annotated[float, Meta(ge=0, lt=1)]  # a moving average that forgets nothing would never begin
+
+
 @dataclass(frozen=True)
 class SGD:
     """Gradient descent without momentum."""
 
     slots: ClassVar[int] = 0  # state values per parameter
-    learning_rate: float
+    learning_rate: Positive
 
 
 @dataclass(frozen=True)
@@ -106,8 +111,8 @@ class Momentum:
     """Gradient descent with momentum."""
 
     slots: ClassVar[int] = 1  # v
-    learning_rate: float
-    momentum: float = 0.9
+    learning_rate: Positive
+    momentum: Decay = 0.9
 
 
 @dataclass(frozen=True)
@@ -115,10 +120,10 @@ class Adam:
     """Adam with bias correction."""
 
     slots: ClassVar[int] = 2  # m and v
-    learning_rate: float
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
+    learning_rate: Positive
+    beta1: Decay = 0.9
+    beta2: Decay = 0.999
+    epsilon: Positive = 1e-8  # without it, a parameter whose gradient stays 0 would become 0 / 0
 
 
 Optimizer = SGD | Momentum | Adam

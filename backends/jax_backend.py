@@ -37,7 +37,12 @@ from backends.layout import transposed
 
 
 def open_trainer(problem: Problem, placement: Placement) -> JaxTrainer:
-    """Put the data on the device. Raises `Unsupported` for a GPU without a GPU or a GPU build of JAX."""
+    """Put the data on the device.
+
+    Raises `Unsupported` for a GPU without a GPU or a GPU build of JAX, and if compilation is switched off.
+    """
+    if jax.config.jax_disable_jit:
+        raise Unsupported("compilation is switched off here, by JAX_DISABLE_JIT; both modes compile")
     # JAX has no setting for the number of threads on the CPU: it uses the cores that the process may run on.
     jax.config.update("jax_enable_x64", placement.precision == "float64")
     jax.config.update("jax_default_matmul_precision", "highest")  # no TF32

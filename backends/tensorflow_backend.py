@@ -21,7 +21,12 @@ from backends.tensorflow_layers import LOSSES, forward, make_variables, put, upd
 
 
 def open_trainer(problem: Problem, placement: Placement) -> TensorflowTrainer:
-    """Put model and data on the device. Raises `Unsupported` if the device is a GPU and there is none."""
+    """Put model and data on the device.
+
+    Raises `Unsupported` if the device is a GPU and there is none, and for a mode with graphs if they are switched off.
+    """
+    if placement.mode != "eager" and tf.config.functions_run_eagerly():
+        raise Unsupported("graphs are switched off here, by tf.config.run_functions_eagerly")
     if placement.device == "gpu" and not tf.config.list_physical_devices("GPU"):
         raise Unsupported(f"TensorFlow {tf.__version__} finds no GPU device")
     set_threads(placement.threads)

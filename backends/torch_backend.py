@@ -29,9 +29,14 @@ from backends.torch_trainer import TorchTrainer
 
 
 def open_trainer(problem: Problem, placement: Placement) -> TorchTrainer:
-    """Put model and data on the device. Raises `Unsupported` if the device is a GPU and CUDA finds none."""
+    """Put model and data on the device.
+
+    Raises `Unsupported` if the device is a GPU and CUDA finds none, and for a compiled mode that would compile nothing.
+    """
     if placement.device == "gpu" and not torch.cuda.is_available():
         raise Unsupported(f"PyTorch {torch.__version__} finds no CUDA device")
+    if placement.mode.startswith("compile") and not compiles():
+        raise Unsupported("torch.compile is switched off here, by TORCHDYNAMO_DISABLE or a setting like it")
     torch.set_num_threads(placement.threads)
     torch.backends.cuda.matmul.allow_tf32 = False
     trainers: dict[str, Callable[[Problem, Placement], TorchTrainer]] = {
@@ -82,6 +87,18 @@ class LoopTrainer(TorchTrainer):
         loss.backward()
         self.optimizer.step()
         return loss.detach()
+
+
+def compiles() -> bool:
+    """Return whether `torch.compile` compiles; switched off, it returns what it is given and says nothing."""
+    seen = []
+
+    def keep(graph: torch.fx.GraphModule, _: list[Tensor]) -> Callable[..., object]:
+        seen.append(graph)
+        return graph.forward
+
+    torch.compile(lambda x: x + 1, backend=keep)(torch.zeros(1))
+    return bool(seen)
 
 
 def compiled(model: nn.Module) -> Callable[[Batch], Tensor]:

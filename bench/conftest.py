@@ -40,6 +40,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse several processes of pytest: each would begin a run of its own, and they would disturb each other."""
+    if config.getoption("numprocesses", None):
+        raise pytest.UsageError("pytest bench times all rows side by side in one run; leave out -n of pytest-xdist")
+
+
 def _workers(text: str) -> int:
     if (workers := int(text)) < 1:
         raise ArgumentTypeError(f"{workers} is not at least 1")
@@ -82,10 +88,16 @@ def finished(request: pytest.FixtureRequest) -> Run:
 
 
 def measure(rows: tuple[Row, ...], option: Callable[[str], Any], console: Console) -> Run:
-    """Begin a run of these rows and carry it out; return the content of its file. Raises `UserError`."""
+    """Begin a run of these rows and carry it out; return the content of its file. Raises `UserError`.
+
+    With --benchmark-disable each row is trained once, to see that it works, and the timed run is its only check.
+    """
     setup = make_setup(None, TIME_LIMIT_S, None)
-    goal = Goal(workers=option("--workers"), effect=option("--detect"), time_s=option("--minutes") * 60)
-    plan = Plan(rows=rows, threads=setup.threads, settings={}, goal=goal, seed=random_seed())
+    disabled = bool(option("--benchmark-disable"))
+    workers = 1 if disabled else option("--workers")
+    goal = Goal(workers=workers, effect=option("--detect"), time_s=option("--minutes") * 60)
+    seed = random_seed()
+    plan = Plan(rows=rows, threads=setup.threads, settings={}, goal=goal, seed=seed, followed=not disabled)
     begun = begin(default_path("run"), plan, setup, shlex.join(["pytest", *sys.argv[1:]]))
     console.print()
     with TerminalProgress(console) as listener:

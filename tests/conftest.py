@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,19 @@ from support import Tracer
 
 
 def pytest_configure() -> None:
-    """Hide from whatever a test starts that pytest has several processes: pytest-benchmark would time nothing there."""
+    """Hide from whatever a test starts that pytest has several processes.
+
+    pytest-benchmark would time nothing there.
+    """
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
         os.environ.pop(name, None)
+    # One run at a time holds for users; the processes of the tests start runs beside each other.
+    os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="levelfield-tests-")
+
+
+def pytest_unconfigure() -> None:
+    """Remove the folder of the lock."""
+    shutil.rmtree(os.environ["XDG_RUNTIME_DIR"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -178,11 +178,25 @@ def a_block(task: str, block: int = 0, loop_s: float = 2e-3, **changes: Any) -> 
 
 
 def write_run(path: Path, header: Header, lines: Iterable[Line] = ()) -> Path:
-    """Write a run file; return its path."""
-    with RunFile.create(path, header) as run_file:
+    """Write a run file; return its path. A header that names no rows gets those of the lines."""
+    lines = tuple(lines)
+    with RunFile.create(path, header if header.rows else replace(header, rows=rows_of(lines))) as run_file:
         for line in lines:
             run_file.append(line)
     return path
+
+
+def rows_of(lines: Iterable[Line]) -> tuple[Row, ...]:
+    """Return the rows that lines are about, each once; some row of a task of which there is only a round."""
+    rows: dict[Row, None] = {}
+    for line in lines:
+        if isinstance(line, Record):
+            rows[line.job.row] = None
+        elif isinstance(line, ParityResult):
+            rows[line.row] = None
+    tasks = {row.task for row in rows}
+    rounds = {line.task: None for line in lines if isinstance(line, Block)}
+    return (*rows, *(a_row(task) for task in rounds if task not in tasks))
 
 
 def require(row: Row) -> None:

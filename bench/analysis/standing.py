@@ -43,9 +43,7 @@ NOT_RUN = Standing("not run", "has not been run")
 
 def standings_of(run: Run) -> dict[Row, Standing]:
     """Return the standing of every row of a run."""
-    records = run.last_records
-    rows = dict.fromkeys((*run.header.rows, *(record.job.row for record in records)))
-    return standings(rows, run.parity, records)
+    return standings(run.header.rows, run.parity, run.last_records)
 
 
 def standings(

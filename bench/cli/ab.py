@@ -30,9 +30,11 @@ from bench.cli.options import (
 from bench.cli.table import comparison_code
 from bench.errors import require_name
 from bench.harness.setup import TIME_LIMIT_S, make_setup
+from bench.machine.host import gpu_names
 from bench.records.schema import Goal, Row
 from bench.report import terminal
 from bench.runs.plan import Plan, percent, random_seed
+from bench.runs.selection import require_device
 from bench.runs.session import begin, carry_out, default_path
 from bench.runs.versions import NEW, OLD, at_place, version_of, with_versions
 from bench.tasks.names import find_task
@@ -87,6 +89,7 @@ def ab(
 
     find_task(task)
     require_name(backend, BACKENDS, "backend")
+    require_device(options.device, has_gpu=options.device == "gpu" and bool(gpu_names()))
     limit = None if options.fail_on is None else percent(options.fail_on, "--fail-on")
     entries = [at_place(BACKENDS[backend], which, place) for which, place in ((OLD, old), (NEW, new))]
     setup = make_setup(options.threads, options.time_limit, options.data_dir)

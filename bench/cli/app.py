@@ -41,10 +41,16 @@ for name, command in COMMANDS.items():
     app.command(name)(expand_options(command))
 
 
+def end_on_signals() -> None:
+    """Let a signal that ends the process end its workers too, as Ctrl-C does, unless the user has it ignored."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP, so that a run outlives its terminal
+            signal.signal(number, signal.default_int_handler)
+
+
 def main() -> None:
     """Run the command line; an error that a user can cause gives one line and an exit code."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # ends worker processes when the terminal is closed
+    end_on_signals()
     try:
         app()
     except UserError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from bench.errors import UserError
+from bench.errors import BadChoice, UserError
 from bench.records.runfile import Run, read_runs
 from bench.report import terminal
 from bench.report.progress_bar import TerminalProgress
@@ -46,12 +46,18 @@ def write(path: Path, content: str | bytes) -> None:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
 
 
+def refuse_inputs(out: Path, inputs: Iterable[Path]) -> None:
+    """Raise `BadChoice` if the file to write is one that is read: its content would be lost."""
+    for path in inputs:
+        if out.exists() and path.exists() and out.samefile(path):
+            raise BadChoice(f"{out} is a run file that is read here, and would be overwritten; name another file")
+
+
 def read(paths: Iterable[Path]) -> tuple[Run, ...]:
-    """Read run files; warn about an incomplete last line. Raises `UserError`."""
+    """Read run files; warn about lines that are left out. Raises `UserError`."""
     runs = read_runs(paths)
-    for run in runs:
-        if run.torn:
-            print(f"warning: {run.torn}", file=sys.stderr)
+    for remark in (remark for run in runs for remark in run.remarks):
+        print(f"warning: {remark}", file=sys.stderr)
     return runs
 
 

@@ -44,7 +44,8 @@ Ranks = Annotated[
     ),
 ]
 DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="Folder of data files; default: BENCH_DATA_DIR or the cache folder.")
+    Path | None,
+    typer.Option("--data-dir", help="Folder with data files of yours, which is only read; default: BENCH_DATA_DIR."),
 ]
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, help="Take exactly N samples per row; no early stopping.")
@@ -56,7 +57,10 @@ Detect = Annotated[
 Minutes = Annotated[
     float,
     typer.Option(
-        "--minutes", min=0, max=MAX_MINUTES, help="Time limit for sampling; no round starts that would exceed it."
+        "--minutes",
+        min=0,
+        max=MAX_MINUTES,
+        help="Time limit for sampling; no round starts that would exceed it.",
     ),
 ]
 ScheduleSeed = Annotated[
@@ -70,7 +74,13 @@ Quick = Annotated[
 ]
 Resume = Annotated[Path | None, typer.Option("--resume", help="Continue the run in this run file.")]
 TimeLimit = Annotated[
-    float, typer.Option("--time-limit", min=1, help="Seconds after which a worker process is killed.")
+    float,
+    typer.Option(
+        "--time-limit",
+        min=1,
+        max=60 * MAX_MINUTES,
+        help="Seconds after which a worker process is killed.",
+    ),
 ]
 
 

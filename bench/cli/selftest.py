@@ -14,6 +14,7 @@ from bench.harness.setup import TIME_LIMIT_S, make_setup
 from bench.machine.host import gpu_names, this_machine
 from bench.records.provenance import commit, utc_now, versions
 from bench.report import terminal
+from bench.runs.alone import alone
 from bench.runs.plan import random_seed
 from bench.runs.selection import Choice, choose_rows, choose_tasks, shortened
 from bench.selftest import TASK
@@ -38,7 +39,7 @@ def selftest(
     find_task(task)
     setup, seed = make_setup(threads, TIME_LIMIT_S, None), random_seed()
     about = f"{task}; {_about(setup.threads)}"
-    with console.progress() as listener:
+    with alone(), console.progress() as listener:
         result = check_claims(setup, listener, repetitions, seed, task)
     lines = [
         {"claim": claim.name, "wanted": claim.wanted, "got": claim.got, "holds": "yes" if claim.holds else "NO"}

@@ -11,7 +11,7 @@ import typer
 
 from bench.cli import console, exit_codes
 from bench.cli.options import Baseline, Ranks, Strict
-from bench.errors import UserError, require_name
+from bench.errors import BadChoice, UserError, require_name
 from bench.records.provenance import Difference, differences
 from bench.records.runfile import Run
 from bench.report import terminal
@@ -35,6 +35,15 @@ def table(
     rank: Ranks = "steady",
     samples: Annotated[bool, typer.Option("--samples", help="One line per sample instead of per row.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write instead of printing.")] = None,
+    output_of: Annotated[
+        str | None,
+        typer.Option(
+            "--output-of",
+            metavar="ROW",
+            help="Instead of the table, print why a row failed and what its processes printed last; a row by words "
+            "such as 'linear_fit jax jit'.",
+        ),
+    ] = None,
 ) -> None:
     """Print the result table of run files.
 
@@ -42,7 +51,12 @@ def table(
     """
     from bench.report import formats
 
+    if output_of is not None:
+        _print_output(console.read(runs), output_of)
+        return
     style = style or formats.default_format(out)
+    if out is not None:
+        console.refuse_inputs(out, runs)
     content = _render(console.read(runs), style, baseline, rank, samples=samples)
     if out is not None:
         console.write(out, content)
@@ -50,6 +64,23 @@ def table(
         raise UserError(f"{style} is not text; name a file with --out")
     else:
         print(content.rstrip("\n"))
+
+
+def _print_output(runs: tuple[Run, ...], row: str) -> None:
+    """Print reason and last output of every failed sample of the rows whose name has these words."""
+    wanted = set(row.split())
+    named = [each for run in runs for each in run.header.rows if wanted and wanted <= set(str(each).split())]
+    if not named:
+        rows = dict.fromkeys(str(each) for run in runs for each in run.header.rows)
+        raise BadChoice(f"no row is called {row!r}; the rows are: {', '.join(rows)}")
+    failed = [record for run in runs for record in run.records if record.job.row in named and record.status != "ok"]
+    if not failed:
+        print(f"no process of {', '.join(dict.fromkeys(map(str, named)))} failed; output is kept of those that do")
+    for record in failed:
+        title = f"{record.job.row} #{record.job.block + 1}: {record.status}: {record.reason}"
+        terminal.print_sentence(console.output(), title)
+        for line in record.output.splitlines():
+            terminal.print_sentence(console.output(), f"    {line}")
 
 
 def _render(runs: tuple[Run, ...], style: Format, baseline: str, rank: Rank, *, samples: bool) -> str | bytes:

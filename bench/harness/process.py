@@ -17,11 +17,12 @@ from typing import IO, Self, cast
 
 from msgspec.structs import replace
 
-from bench.harness.protocol import Failure, Place, R, Reply, Request, decode_reply, encode_request
+from bench.harness.output import last_lines, telling_line
+from bench.harness.protocol import BadReply, Failure, Place, R, Reply, Request, decode_reply, encode_request
 from bench.machine.variables import CACHE_VARIABLES, THREAD_VARIABLES
 from bench.records.schema import FAILURES, Status
 
-OUTPUT_LINES = 30
+REPLY_BYTES = 2**26  # arrays travel as files, so a reply has a few megabytes of losses at most
 CLOSING_S = 10  # a worker whose requests have ended must exit within this time
 
 
@@ -151,13 +152,20 @@ class Child:
         with contextlib.suppress(BrokenPipeError):  # then there will be no reply, which is handled below
             self.requests.write(encode_request(replace(request, spawned_s=self.spawned_s)) + b"\n")
             self.requests.flush()
-        reply = self._read_line(time.monotonic() + time_limit_s)
-        if reply is None:
+        line = self._read_line(time.monotonic() + time_limit_s)
+        if line is None:
             self.kill()
             raise ChildDied("timeout", f"no result within {time_limit_s:g} s; stopped")
-        if not reply.endswith(b"\n"):
-            raise ChildDied("crashed", f"the worker {self._how_it_ended()}")
-        return decode_reply(reply)
+        if len(line) > REPLY_BYTES:
+            self.kill()
+            raise ChildDied("crashed", f"the worker sent more than {REPLY_BYTES // 2**20} MiB as a result; stopped")
+        if not line.endswith(b"\n"):
+            raise ChildDied("crashed", f"the worker {self._how_it_ended()}{self._last_words()}")
+        try:
+            return decode_reply(line, request)
+        except BadReply as error:
+            self.kill()
+            raise ChildDied("crashed", f"the worker sent something that is no result: {error}; stopped") from error
 
     def pause(self) -> None:
         """Stop the child and its children: threads that wait for work may keep cores busy otherwise."""
@@ -189,22 +197,27 @@ class Child:
 
     def output(self) -> str:
         """Return the last lines that the child printed."""
-        self.log.seek(0)
-        return "\n".join(self.log.read().decode(errors="replace").splitlines()[-OUTPUT_LINES:])
+        return last_lines(self.log)
+
+    def _last_words(self) -> str:
+        """Return the line that the child printed about its end, after a colon; nothing if it printed nothing."""
+        line = telling_line(self.output())
+        return line and f": {line}"
 
     def _read_line(self, deadline: float) -> bytes | None:
-        """Return a line, a part of one if the child closed the pipe, or None at the deadline."""
-        received = b""
+        """Return a line, a part of one if the child closed the pipe or sent too much, or None at the deadline."""
+        received = bytearray()
         with selectors.DefaultSelector() as selector:
             selector.register(self.replies, selectors.EVENT_READ)
-            while not received.endswith(b"\n"):
-                if not selector.select(max(0.0, deadline - time.monotonic())):
+            while not received.endswith(b"\n") and len(received) <= REPLY_BYTES:
+                left_s = deadline - time.monotonic()
+                if left_s <= 0 or not selector.select(left_s):
                     return None
                 chunk = os.read(self.replies, 1 << 16)
                 if not chunk:
                     break
                 received += chunk
-        return received
+        return bytes(received)
 
     def _how_it_ended(self) -> str:
         try:
@@ -219,6 +232,7 @@ class Child:
 def _describe(status: int) -> str:
     if status >= 0:
         return f"ended with exit status {status} and no result"
-    name = signal.Signals(-status).name
+    number = -status
+    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"  # real-time ones
     memory = "; the system does this when memory runs out" if name == "SIGKILL" else ""
     return f"was killed by {name}{memory}"

@@ -7,7 +7,7 @@ the worker imports only the modules of the jobs that it is asked to do.
 from __future__ import annotations
 
 import importlib
-from typing import Generic, NamedTuple, TypeVar, cast
+from typing import Generic, NamedTuple, TypeVar, cast, get_type_hints
 
 import msgspec
 from msgspec import Struct
@@ -15,6 +15,12 @@ from msgspec import Struct
 from backends.registry import Entry
 from bench.harness.workbench import Workbench
 from bench.records.schema import Calibration, Job, Record, Status, Steady
+
+REASON_CHARACTERS = 5000
+
+
+class BadReply(Exception):
+    """Raised for a line of a worker that is not the reply to the request; the message says why."""
 
 
 class CalibrationReply(Struct, frozen=True, kw_only=True, tag="calibration"):
@@ -118,6 +124,31 @@ def encode_reply(reply: Reply) -> bytes:
     return msgspec.json.encode(reply)
 
 
-def decode_reply(line: bytes) -> Reply:
-    """Return the reply that a line contains."""
-    return cast(Reply, msgspec.json.decode(line, type=Reply))
+def decode_reply(line: bytes, request: Request[R]) -> Reply:
+    """Return the reply that a line contains. Raises `BadReply`: code of a backend can write to the pipe, too."""
+    try:
+        reply = cast(Reply, msgspec.json.decode(line, type=Reply))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadReply(str(error)) from error
+    if isinstance(reply, Failure):
+        return _bounded(reply)
+    wanted = get_type_hints(type(request).answer)["return"]
+    if not isinstance(reply, wanted):
+        raise BadReply(f"a {type(reply).__name__}; wanted a {wanted.__name__}")
+    if isinstance(reply, Record) and isinstance(request, JobRequest) and not _same(reply.job, request.job):
+        raise BadReply(f"a record of {reply.job.row}, round {reply.job.block + 1}; wanted one of {request.job.row}")
+    return cast(Reply, reply)
+
+
+def _same(job: Job, other: Job) -> bool:
+    """Return whether two jobs are the same to a reader of JSON, which knows no tuples."""
+    return msgspec.json.encode(job) == msgspec.json.encode(other)
+
+
+def _bounded(failure: Failure) -> Failure:
+    """Return a failure whose reason, which may be text of a backend, has a reasonable length."""
+    if failure.status == "ok":
+        raise BadReply("a failure whose status is ok")
+    if len(failure.reason) <= REASON_CHARACTERS:
+        return failure
+    return msgspec.structs.replace(failure, reason=f"{failure.reason[:REASON_CHARACTERS]} …")

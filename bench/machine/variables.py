@@ -27,9 +27,25 @@ CACHE_VARIABLES = ("JAX_COMPILATION_CACHE_DIR",)  # with a warm cache the first 
 FRAMEWORK_PREFIXES = (
     *("CUDA_", "JAX_", "KMP_", "MKL_", "OMP_", "OPENBLAS_", "PYTORCH_", "TORCH", "XLA_"),
     *("TF_CPU_", "TF_CUDNN_", "TF_DETERMINISTIC_", "TF_ENABLE_", "TF_FORCE_", "TF_GPU_", "TF_NUM_", "TF_XLA_"),
+    *("ATEN_", "BLIS_", "DNNL_", "GOMP_", "NPY_", "NUMEXPR_", "NVPL_", "ONEDNN_", "TRITON_", "VECLIB_"),
 )
+# They change every library: the loader, the allocator, and the precision of products on a GPU.
+COMMON_VARIABLES = (
+    *("LD_PRELOAD", "DYLD_INSERT_LIBRARIES", "GLIBC_TUNABLES", "MALLOC_ARENA_MAX", "MALLOC_CONF"),
+    *("NVIDIA_TF32_OVERRIDE", "PYTHONMALLOC", "PYTHONOPTIMIZE"),
+)
+SECRETS = ("CREDENTIAL", "KEY", "PASSW", "SECRET", "TOKEN")  # no variable with such a part gets into a file
 
 
 def settings_of_frameworks(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that configure frameworks or thread libraries, by name. All workers inherit them."""
-    return {name: value for name, value in sorted(environment.items()) if name.startswith(FRAMEWORK_PREFIXES)}
+    """Return the variables that change what the workers compute with, by name. All workers inherit them.
+
+    They stand in the header of a run file, where `bench compare` and `--resume` compare them; what `bench doctor` warns
+    of is among them.
+    """
+    return {name: value for name, value in sorted(environment.items()) if _counts(name)}
+
+
+def _counts(name: str) -> bool:
+    known = name in COMMON_VARIABLES or name.startswith(FRAMEWORK_PREFIXES)
+    return known and not any(part in name.upper() for part in SECRETS)

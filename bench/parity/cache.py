@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -35,7 +34,7 @@ class EnvelopeCache:
         """Return the envelope of a key, None if there is none or it cannot be read."""
         try:
             return load_envelope(self.folder / f"{key}.npz")
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        except Exception:  # a damaged file may raise anything, MemoryError included; it is replaced by a new one
             return None
 
     def put(self, key: str, envelope: Envelope) -> None:

@@ -125,7 +125,7 @@ def save_envelope(path: Path, envelope: Envelope) -> None:
 
 def load_envelope(path: Path) -> Envelope:
     """Read an envelope from a .npz file."""
-    with np.load(path, allow_pickle=False) as arrays:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:  # which leaves a damaged file open
         return Envelope(
             losses=arrays["losses"],
             spread=arrays["spread"],

@@ -37,7 +37,7 @@ class References:
 
     def __init__(self, computer: Computer) -> None:
         self.computer = computer
-        self.cache = EnvelopeCache(data_folders(computer.setup.environment)[0] / "envelopes")
+        self.cache = EnvelopeCache(data_folders(computer.setup.environment)[-1] / "envelopes")
         self.failures: dict[str, str] = {}  # why a task has no reference
         self._traces: dict[str, Trace] = {}
         self._envelopes: dict[tuple[str, Precision, int | None], Envelope] = {}

@@ -17,7 +17,10 @@ import msgspec
 
 from bench.errors import UserError
 from bench.records.schema import READABLE, Block, Header, Line, ParityResult, Record, Row
+from bench.records.sense import fault
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+WHITE = b" \t\r"  # around a line: JSON allows it, and systems that end lines with CR and LF leave it
 Losses = tuple[float | None, ...]
 NO_LOSSES: Mapping[Row, Losses] = MappingProxyType({})
 
@@ -35,7 +38,8 @@ class Run:
     records: tuple[Record, ...]
     blocks: tuple[Block, ...]
     parity_results: tuple[ParityResult, ...]  # in file order
-    torn: str = ""  # a message if the last line is incomplete
+    remarks: tuple[str, ...] = ()  # for people: lines that are left out
+    whole: int = 0  # bytes of the file up to the end of its last whole line
 
     @property
     def last_records(self) -> tuple[Record, ...]:
@@ -67,17 +71,21 @@ class RunFile:
 
     @classmethod
     def resume(cls, run: Run) -> Self:
-        """Open an existing file to append to it. An incomplete last line is removed first."""
-        if run.torn:
-            whole = run.path.read_bytes()
-            os.truncate(run.path, whole.rindex(b"\n") + 1)
-        return cls(run.path, first_losses(run.records))
+        """Open an existing file to append to it. What follows its last whole line is removed first."""
+        if run.path.stat().st_size > run.whole:
+            os.truncate(run.path, run.whole)
+        run_file = cls(run.path, first_losses(run.records))
+        if not run.path.read_bytes().endswith(b"\n"):  # an editor may leave out the last line break
+            run_file._write(b"\n")
+        return run_file
 
     def append(self, line: Line) -> None:
         """Append a line in a single write and wait until it is on the disk. Raises `UserError` if writing fails."""
         if isinstance(line, Record):
             line = self._without_repetition(line)
-        whole = msgspec.json.encode(line) + b"\n"
+        self._write(msgspec.json.encode(line) + b"\n")
+
+    def _write(self, whole: bytes) -> None:
         try:
             written = os.write(self.file, whole)
             os.fsync(self.file)
@@ -104,27 +112,62 @@ class RunFile:
 
 
 def read_run(path: Path) -> Run:
-    """Read a run file. An incomplete last line is left out. Raises `NotARunFile`, also if the file cannot be read."""
+    """Read a run file. Raises `NotARunFile`, also if the file cannot be read or holds a line that makes no sense.
+
+    Blank lines count as nothing, and so does a byte order mark before the first line. A last line that was cut off and
+    a sample that stands there twice are left out, and a remark says so.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise NotARunFile(f"cannot read {path}: {error.strerror}") from error
-    *lines, rest = content.split(b"\n")
-    if not lines:
+    *ended, rest = content.split(b"\n")
+    torn = bool(rest.strip()) and not _is_whole(rest)
+    lines = [*ended, *([] if torn else [rest])]
+    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip(WHITE)]
+    if not numbered:
         raise NotARunFile(f"{path} is not a run file: it has no complete line")
-    _check_schema(lines[0], path)
-    header = _parse(lines[0], path, 1)
+    (first, head), *others = numbered
+    _check_schema(head.removeprefix(BYTE_ORDER_MARK), path, first)
+    header = _parse(head.removeprefix(BYTE_ORDER_MARK), path, first)
     if not isinstance(header, Header):
         raise NotARunFile(f"{path} is not a run file: its first line is not a header")
-    parsed = [_parse(line, path, number) for number, line in enumerate(lines[1:], start=2)]
+    parsed, remarks = _body(others, header, path)
+    if torn:
+        remarks.append(f"{path}: line {len(lines) + 1} was cut off while it was written; it is left out")
     return Run(
         path=path,
         header=header,
         records=restored(tuple(line for line in parsed if isinstance(line, Record))),
         blocks=tuple(line for line in parsed if isinstance(line, Block)),
         parity_results=tuple(line for line in parsed if isinstance(line, ParityResult)),
-        torn=f"{path}: line {len(lines) + 1} was cut off while it was written; it is left out" if rest else "",
+        remarks=tuple(remarks),
+        whole=len(content) - (len(rest) if torn else 0),
     )
+
+
+def _body(numbered: Iterable[tuple[int, bytes]], header: Header, path: Path) -> tuple[list[Line], list[str]]:
+    """Return the lines after the header, and remarks on those that are left out."""
+    parsed, remarks, seen = [], [], dict[bytes, int]()
+    for number, text in numbered:
+        line = _parse(text, path, number)
+        if wrong := fault(line, header):
+            raise NotARunFile(f"{path}: line {number} is {wrong}")
+        earlier = seen.setdefault(text.strip(WHITE), number)
+        if earlier != number and isinstance(line, Record) and line.status == "ok":  # its times cannot come twice
+            remarks.append(f"{path}: line {number} repeats line {earlier}; it is left out")
+        else:
+            parsed.append(line)
+    return parsed, remarks
+
+
+def _is_whole(line: bytes) -> bool:
+    """Return whether the last line, which has no line break, is complete: an editor may have left the break out."""
+    try:
+        msgspec.json.decode(line, type=Line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def first_losses(records: Iterable[Record]) -> dict[Row, Losses]:
@@ -161,11 +204,11 @@ class _AnyHeader(msgspec.Struct):
     schema: int
 
 
-def _check_schema(line: bytes, path: Path) -> None:
+def _check_schema(line: bytes, path: Path, number: int) -> None:
     try:
         schema = msgspec.json.decode(line, type=_AnyHeader).schema
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NotARunFile(f"{path} is not a run file: line 1: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise NotARunFile(f"{path} is not a run file: line {number}: {error}") from error
     if schema not in READABLE:
         raise NotARunFile(f"{path} has schema {schema}; this version reads schemas {' and '.join(map(str, READABLE))}")
 
@@ -173,6 +216,6 @@ def _check_schema(line: bytes, path: Path) -> None:
 def _parse(line: bytes, path: Path, number: int) -> Line:
     try:
         parsed: Line = msgspec.json.decode(line, type=Line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotARunFile(f"{path} is not a run file: line {number}: {error}") from error
     return parsed

@@ -5,17 +5,23 @@ Names end with the unit: `_s` for seconds, `_bytes` for bytes. A number that is 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct, json
 
 from backends.contract import Device, Precision
+from bench.tasks.definition import Metric
 
 SCHEMA = 3
 READABLE = (2, SCHEMA)  # schema 2 has no turns
 
 Status = Literal["ok", "unsupported", "no data", "failed", "crashed", "timeout"]
 FAILURES: tuple[Status, ...] = ("no data", "failed", "crashed", "timeout")
+
+Seconds = Annotated[float, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # what other languages can read
+Scalar = bool | int | float | str | None
+Settings = dict[str, Scalar | list[Scalar]]  # of a task, by name
 
 
 class Row(Struct, frozen=True, kw_only=True, order=True):
@@ -35,9 +41,9 @@ class Job(Struct, frozen=True, kw_only=True):
     """The work of one worker process on one row, such as one measurement."""
 
     row: Row
-    threads: int
-    block: int  # number of the round of the task, from 0; its rows run side by side, in orders drawn for this round
-    settings: dict[str, Any] = {}  # task settings that were changed, by name
+    threads: Annotated[int, Meta(ge=1)]
+    block: Count  # number of the round of the task, from 0; its rows run side by side, in orders drawn for this round
+    settings: Settings = {}  # task settings that were changed, by name
 
 
 class Steady(Struct, frozen=True, kw_only=True):
@@ -47,11 +53,11 @@ class Steady(Struct, frozen=True, kw_only=True):
     its first pass to the end of the last, without evaluation.
     """
 
-    window_s: float  # wall time of this period
-    cpu_s: float  # CPU time of all threads
-    vanished_cpu_s: float  # part of cpu_s, of threads that ended within this period
-    waited_s: float | None  # time that threads were ready to run but had no core; None if not reported
-    helpers_cpu_s: float = 0.0  # CPU time of the processes that it has started, which is not part of cpu_s
+    window_s: Seconds  # wall time of this period
+    cpu_s: Seconds  # CPU time of all threads
+    vanished_cpu_s: Seconds  # part of cpu_s, of threads that ended within this period
+    waited_s: Seconds | None  # time that threads were ready to run but had no core; None if not reported
+    helpers_cpu_s: Seconds = 0.0  # CPU time of the processes that it has started, which is not part of cpu_s
 
 
 class Turns(Struct, frozen=True, kw_only=True):
@@ -61,14 +67,14 @@ class Turns(Struct, frozen=True, kw_only=True):
     i belongs to turn i of the round, so the entries of two rows with the same number lie side by side in time.
     """
 
-    passes: tuple[int, ...]  # complete passes; 0 if the process took no part
-    wall_s: tuple[float, ...]  # sum of the times of these passes
-    cpu_s: tuple[float, ...]  # CPU time of the process and its children during these passes
-    longest_s: tuple[float, ...] = ()  # the longest of these passes
-    reads: tuple[int, ...] = ()  # readings of the parameters: after each repetition, and at the end of the turn
-    read_s: tuple[float, ...] = ()  # sum of their times; they wait for unfinished work
-    took_s: tuple[float, ...] = ()  # the whole turn, warm-up and readings included, by the clock of the process
-    asked_s: tuple[float, ...] = ()  # from asking for the turn to the reply, by the clock of the parent process
+    passes: tuple[Count, ...]  # complete passes; 0 if the process took no part
+    wall_s: tuple[Seconds, ...]  # sum of the times of these passes
+    cpu_s: tuple[Seconds, ...]  # CPU time of the process and its children during these passes
+    longest_s: tuple[Seconds, ...] = ()  # the longest of these passes
+    reads: tuple[Count, ...] = ()  # readings of the parameters: after each repetition, and at the end of the turn
+    read_s: tuple[Seconds, ...] = ()  # sum of their times; they wait for unfinished work
+    took_s: tuple[Seconds, ...] = ()  # the whole turn, warm-up and readings included, by the clock of the process
+    asked_s: tuple[Seconds, ...] = ()  # from asking for the turn to the reply, by the clock of the parent process
 
     @property
     def passes_s(self) -> tuple[float, ...]:
@@ -79,24 +85,24 @@ class Turns(Struct, frozen=True, kw_only=True):
 class Timing(Struct, frozen=True, kw_only=True):
     """Times of one worker process. Its phases follow each other and add up to its wall time."""
 
-    start_s: float  # from the start of the process to the start of the job: Python, NumPy and this suite
-    import_s: float  # importing the framework
-    data_s: float  # loading data, drawing initial weights and batch orders
-    setup_s: float  # copying data to the device, creating the model, setting its weights
-    passes_s: tuple[float, ...]  # every call of `train`, including the first
-    evaluation_s: float  # predicting the test rows and computing the metric
-    resets_s: float  # setting the weights again between trainings
-    checks_s: float  # reading parameters to check that training had finished, and matrix products
-    wall_s: float  # from the start of the process to its reply, by the parent process's clock
-    cpu_s: float  # CPU time of the process and its children
-    steps_per_pass: int
-    rows_per_step: int
-    flops_per_pass: int  # of the model's matrix products; a multiplication and an addition count as two
-    read_s: tuple[float, ...]  # reading the parameters right after a pass, which waits for unfinished work
-    reread_s: tuple[float, ...]  # the same long after a pass, with the caches emptied
+    start_s: Seconds  # from the start of the process to the start of the job: Python, NumPy and this suite
+    import_s: Seconds  # importing the framework
+    data_s: Seconds  # loading data, drawing initial weights and batch orders
+    setup_s: Seconds  # copying data to the device, creating the model, setting its weights
+    passes_s: tuple[Seconds, ...]  # every call of `train`, including the first
+    evaluation_s: Seconds  # predicting the test rows and computing the metric
+    resets_s: Seconds  # setting the weights again between trainings
+    checks_s: Seconds  # reading parameters to check that training had finished, and matrix products
+    wall_s: Seconds  # from the start of the process to its reply, by the parent process's clock
+    cpu_s: Seconds  # CPU time of the process and its children
+    steps_per_pass: Count
+    rows_per_step: Count
+    flops_per_pass: Count  # of the model's matrix products; a multiplication and an addition count as two
+    read_s: tuple[Seconds, ...]  # reading the parameters right after a pass, which waits for unfinished work
+    reread_s: tuple[Seconds, ...]  # the same long after a pass, with the caches emptied
     steady: Steady
-    peak_memory_bytes: int  # maximum resident set size of the process
-    peak_device_memory_bytes: int | None  # GPU memory as reported by the framework; None on the CPU
+    peak_memory_bytes: Count  # maximum resident set size of the process
+    peak_device_memory_bytes: Count | None  # GPU memory as reported by the framework; None on the CPU
     product_flops_per_s: float  # of the fastest large matrix product of this framework in this process
     product_limit_flops_per_s: float | None = None  # what the processor's cores can reach; None if unknown
     turns: Turns | None = None  # None in files of schema 2, whose processes did not run side by side
@@ -117,7 +123,7 @@ class Quality(Struct, frozen=True, kw_only=True):
     """Result of the first training in a worker process."""
 
     losses: tuple[float | None, ...]  # [steps], each before its update; empty in a file if as in the row's first record
-    metric: str
+    metric: Metric
     value: float | None
     parameters: tuple[float | None, ...] | None  # weights, then bias, of a model with a single small layer; else None
     truth: tuple[float, ...]  # weights and bias that generated the data; empty if unknown
@@ -132,7 +138,7 @@ class Quality(Struct, frozen=True, kw_only=True):
 class Resources(Struct, frozen=True, kw_only=True):
     """What the worker process actually used, as it reported."""
 
-    cores: int | None  # cores that the process may run on; None where processes cannot be pinned
+    cores: Count | None  # cores that the process may run on; None where processes cannot be pinned
     dtype: str  # of the parameters
     framework: str  # version of the framework
 
@@ -140,7 +146,7 @@ class Resources(Struct, frozen=True, kw_only=True):
 class Calibration(Struct, frozen=True, kw_only=True):
     """Times of the calibration loop at one moment: a fixed piece of work on all cores of the run, repeated."""
 
-    loops_s: tuple[float, ...]
+    loops_s: tuple[Seconds, ...]
 
 
 class Record(Struct, frozen=True, kw_only=True, tag="record"):
@@ -159,17 +165,17 @@ class Record(Struct, frozen=True, kw_only=True, tag="record"):
 class CoreTimes(Struct, frozen=True, kw_only=True):
     """CPU time on the cores of a run since boot, and CPU time of the run's own processes."""
 
-    busy_s: float
-    stolen_s: float  # taken by the hypervisor for other machines
-    own_s: float
+    busy_s: Seconds
+    stolen_s: Seconds  # taken by the hypervisor for other machines
+    own_s: Seconds
 
 
 class Block(Struct, frozen=True, kw_only=True, tag="block"):
     """State of the machine during a round, in which each row of a task that needs more measurements runs once."""
 
     task: str
-    block: int
-    wall_s: float  # without the calibrations
+    block: Count
+    wall_s: Seconds  # without the calibrations
     before: Calibration | None  # None if the calibration failed
     after: Calibration | None
     foreign_cores: float | None  # mean number of cores that other processes kept busy; None if unknown
@@ -183,7 +189,7 @@ class ParityResult(Struct, frozen=True, kw_only=True, tag="verdict"):
     """
 
     row: Row
-    settings: dict[str, Any] = {}
+    settings: Settings = {}
     status: Status  # of the float64 check
     agrees: bool | None = None  # None if the check could not decide
     tier: str = ""  # the first one that found a fault: gradient, trajectory, envelope or metric
@@ -201,8 +207,8 @@ class Machine(Struct, frozen=True, kw_only=True):
 
     system: str
     cpu: str
-    cores: int  # cores that the suite may run on
-    memory_bytes: int
+    cores: Count  # cores that the suite may run on
+    memory_bytes: Count
     governor: str
     gpus: tuple[str, ...]
     load: float  # runnable processes before the run, average of one minute
@@ -215,7 +221,7 @@ class Goal(Struct, frozen=True, kw_only=True):
         int | None
     )  # processes per row; None: until each row's comparison with the fastest is decided, or time is up
     effect: float  # detectable difference: 0.05 for 5 %; smaller differences count as equal
-    time_s: float  # time limit: no round starts that would exceed it; not used with a number of workers
+    time_s: Seconds  # time limit: no round starts that would exceed it; not used with a number of workers
 
 
 class Header(Struct, frozen=True, kw_only=True, tag="header"):
@@ -228,13 +234,18 @@ class Header(Struct, frozen=True, kw_only=True, tag="header"):
     versions: dict[str, str]
     commit: str
     environment: dict[str, str] = {}  # variables that configure frameworks or thread libraries
-    threads: int
+    threads: Count
     goal: Goal
     followed: bool = True  # whether the float64 parity check ran; if not, only timed runs were checked
     schedule_seed: int
-    settings: dict[str, Any]  # task settings that were changed, by name
-    tasks: dict[str, dict[str, Any]]  # every setting of every task
+    settings: Settings  # task settings that were changed, by name
+    tasks: dict[str, Settings]  # every setting of every task
     rows: tuple[Row, ...]
 
 
 Line = Header | Record | Block | ParityResult
+
+
+def run_file_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a line of a run file, which is published as `run-file.schema.json`."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **json.schema(Line)}

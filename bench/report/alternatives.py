@@ -64,8 +64,7 @@ def _line(pair: Pair, samples: pd.DataFrame) -> dict[str, str]:
         compared_with, found = BOUND, list(1 / own["flops_share"])
     else:
         other = _row(samples, pair.other_task or pair.task, pair.other)
-        shared = own.join(other, rsuffix="_other", how="inner")
-        compared_with, found = _name(other), list(shared["pass_s"] / shared["pass_s_other"])
+        compared_with, found = _name(other), _ratios(own, other)
     if pair.other_task:
         compared_with = f"{compared_with}, {pair.other_task}"
     return {
@@ -76,6 +75,17 @@ def _line(pair: Pair, samples: pd.DataFrame) -> dict[str, str]:
         "lowest, highest": f"{min(found):.2f}, {max(found):.2f}",
         "run file": f"{pair.run}.jsonl",
     }
+
+
+def _ratios(own: pd.DataFrame, other: pd.DataFrame) -> list[float]:
+    """Return own / other in each round that both were in, or else, of each process of one, with each of the other.
+
+    Rows that do not fit into memory together are never in one round.
+    """
+    shared = own.join(other, rsuffix="_other", how="inner")
+    if shared.empty:
+        shared = own.merge(other, how="cross", suffixes=("", "_other"))
+    return list(shared["pass_s"] / shared["pass_s_other"])
 
 
 def _row(samples: pd.DataFrame, task: str, name: str) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from bench.errors import UserError
 from bench.report.formats import Format
+from bench.report.text import in_markdown, visible
 
 
 class CannotRender(UserError):
@@ -18,8 +19,7 @@ class CannotRender(UserError):
 
 def listed(lines: Iterable[dict[str, str]], about: str) -> str:
     """Return lines, each a mapping from columns to cells, as a markdown table with a sentence below it."""
-    frame = pd.DataFrame(list(lines))
-    return f"{frame.to_markdown(index=False, disable_numparse=True)}\n\n{about}.\n"
+    return f"{_markdown(pd.DataFrame(list(lines)))}\n\n{about}.\n"
 
 
 def tidy(lines: Iterable[dict[str, Any]]) -> str:
@@ -30,17 +30,26 @@ def tidy(lines: Iterable[dict[str, Any]]) -> str:
 def render(frame: pd.DataFrame, style: Format) -> str | bytes:
     """Return a frame in a format, as text, or as bytes for parquet. Raises `CannotRender`."""
     writers: dict[Format, Callable[[], str | bytes]] = {
-        "markdown": lambda: frame.to_markdown(index=False, disable_numparse=True),
+        "markdown": lambda: _markdown(frame),
         "csv": lambda: frame.to_csv(index=False),
         "json": lambda: frame.to_json(orient="records", indent=1),
-        "latex": lambda: frame.to_latex(index=False, escape=True),
-        "html": lambda: frame.to_html(index=False),
+        "latex": lambda: _of_text(frame, visible).to_latex(index=False, escape=True),
+        "html": lambda: _of_text(frame, visible).to_html(index=False),
         "parquet": lambda: _parquet(frame),
     }
     try:
         return writers[style]()
     except ImportError as error:
         raise CannotRender(f"{style} needs a package that is missing: pip install 'levelfield[report]'") from error
+
+
+def _markdown(frame: pd.DataFrame) -> str:
+    return _of_text(frame, in_markdown).to_markdown(index=False, disable_numparse=True)
+
+
+def _of_text(frame: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """Return a frame whose texts are changed; numbers stay."""
+    return frame.map(lambda cell: change(cell) if isinstance(cell, str) else cell)
 
 
 def _parquet(frame: pd.DataFrame) -> bytes:

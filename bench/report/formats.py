@@ -5,12 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from bench.errors import BadChoice
+
 Format = Literal["markdown", "csv", "json", "latex", "html", "parquet"]
 
 
+ENDINGS: dict[str, Format] = {
+    "": "markdown",
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".txt": "markdown",
+    ".csv": "csv",
+    ".json": "json",
+    ".tex": "latex",
+    ".html": "html",
+    ".htm": "html",
+    ".parquet": "parquet",
+}
+
+
 def default_format(path: Path | None) -> Format:
-    """Return the format for the suffix of a file's name, markdown without a file."""
-    known: dict[str, Format] = {
-        ".csv": "csv", ".json": "json", ".tex": "latex", ".html": "html", ".parquet": "parquet"
-    }  # fmt: skip
-    return known.get(path.suffix, "markdown") if path else "markdown"
+    """Return the format for the ending of a file's name, markdown without a file. Raises `BadChoice` for others."""
+    ending = path.suffix.lower() if path else ""
+    if ending not in ENDINGS:
+        known = ", ".join(filter(None, ENDINGS))
+        raise BadChoice(f"no table can be written as {ending} ({path}); name a file that ends in {known}, or --format")
+    return ENDINGS[ending]

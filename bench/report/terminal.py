@@ -11,6 +11,7 @@ from rich.text import Text
 
 from backends.registry import BACKENDS
 from bench.records.schema import ParityResult
+from bench.report.text import visible
 from bench.tasks import HEADLINE, TASKS
 from bench.tasks.names import find_task
 
@@ -55,7 +56,9 @@ def print_list(console: Console, gpus: tuple[str, ...]) -> None:
         version = entry.version()
         state = entry.fault or (f"{entry.framework} {version}" if version else f"missing: {entry.install}")
         backends.add_row(
-            name, ", ".join(entry.modes), Text(state, style="" if version and not entry.fault else "yellow")
+            _cell(name),
+            _cell(", ".join(entry.modes)),
+            _cell(state, style="" if version and not entry.fault else "yellow"),
         )
     console.print(backends)
     console.print(f"devices: cpu{''.join(f', gpu ({name})' for name in gpus) or ' (no NVIDIA GPU found)'}")
@@ -83,10 +86,10 @@ def print_summary(console: Console, readable: pd.DataFrame, answers: Sequence[st
         hidden = [name for name in LEFT_TO_FILES if name != "device" or lines["device"].nunique() == 1]
         shown = lines.drop(columns=["task", *hidden])
         shown = fitting(shown[[column for column in shown if shown[column].any()]], console.width)
-        console.print(Text(f"{task}: {find_task(str(task)).summary}", style="bold"))
+        console.print(_cell(f"{task}: {find_task(str(task)).summary}", style="bold"))
         table = _table(*shown.columns)
         for _, line in shown.iterrows():
-            table.add_row(*(Text(cell, style=_style(name, cell)) for name, cell in line.items()))
+            table.add_row(*(_cell(cell, style=_style(name, cell)) for name, cell in line.items()))
         console.print(table)
         for sentence in answers:
             if sentence.startswith(f"{task}: "):
@@ -104,7 +107,7 @@ def print_parity(console: Console, verdicts: Iterable[ParityResult]) -> None:
         sizes = (verdict.gradient, verdict.losses, verdict.parameters)
         departures = ("" if size is None else f"{size:.0e}" for size in sizes)
         cells = (row.task, row.backend, row.mode, row.device, *departures)
-        table.add_row(*cells, Text(agrees, style=_style("agrees", agrees)), Text(note))
+        table.add_row(*map(_cell, cells), _cell(agrees, style=_style("agrees", agrees)), _cell(note))
     console.print(table)
 
 
@@ -117,8 +120,9 @@ def print_changes(console: Console, found: Sequence[Change]) -> None:
         row = change.row
         times = ("" if each is None else seconds(each) for each in (change.then_s, change.now_s))
         ratio = bracketed(change.ratio, change.interval)
-        kind = Text(change.kind, style=_style("change", change.kind))
-        table.add_row(row.task, row.backend, row.mode, row.device, *times, ratio, kind, Text(change.reason))
+        kind = _cell(change.kind, style=_style("change", change.kind))
+        cells = (row.task, row.backend, row.mode, row.device, *times, ratio)
+        table.add_row(*map(_cell, cells), kind, _cell(change.reason))
     console.print(table)
 
 
@@ -127,7 +131,8 @@ def print_findings(console: Console, findings: Iterable[MachineFinding]) -> None
     table = _table("", "what", "found", "what to do")
     for finding in findings:
         table.add_row(
-            Text(finding.level, style=_style("level", finding.level)), finding.name, finding.found, finding.advice
+            _cell(finding.level, style=_style("level", finding.level)),
+            *map(_cell, (finding.name, finding.found, finding.advice)),
         )
     console.print(table)
 
@@ -136,7 +141,7 @@ def print_lines(console: Console, lines: Sequence[Mapping[str, str]]) -> None:
     """Print a table from lines, each a mapping from column to cell; all of them have the same columns."""
     table = _table(*lines[0])
     for line in lines:
-        table.add_row(*(Text(cell, style=_style(column, cell)) for column, cell in line.items()))
+        table.add_row(*(_cell(cell, style=_style(column, cell)) for column, cell in line.items()))
     console.print(table)
 
 
@@ -151,12 +156,17 @@ def print_panels(console: Console, panels: Mapping[str, pd.DataFrame]) -> None:
 
 def print_title(console: Console, title: str) -> None:
     """Print the title of what follows."""
-    console.print(title, style="bold", markup=False, highlight=False)
+    console.print(visible(title), style="bold", markup=False, highlight=False)
 
 
 def print_sentence(console: Console, sentence: str) -> None:
     """Print text without breaking lines, so that it can be searched and copied."""
-    console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    console.print(visible(sentence), markup=False, highlight=False, soft_wrap=True)
+
+
+def _cell(text: str, style: str = "") -> Text:
+    """Return text for a cell of a table; it may come from a file, so it is neither markup nor a command."""
+    return Text(visible(text), style=style)
 
 
 def _table(*columns: Any) -> Table:

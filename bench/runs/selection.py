@@ -59,6 +59,7 @@ def choose_rows(choice: Choice, *, has_gpu: bool) -> tuple[Row, ...]:
     modes = [mode for entry in backends for mode in entry.modes]
     for mode in choice.modes:
         require_name(mode, modes, "mode")
+    require_device(choice.device, has_gpu=has_gpu)
     devices: dict[str, tuple[Device, ...]] = {
         "cpu": ("cpu",),
         "gpu": ("gpu",),
@@ -72,6 +73,12 @@ def choose_rows(choice: Choice, *, has_gpu: bool) -> tuple[Row, ...]:
         for mode in (entry.modes[-1:] if choice.quick and not choice.modes else entry.modes)
         if not choice.modes or mode in choice.modes
     )
+
+
+def require_device(device: str, *, has_gpu: bool) -> None:
+    """Raise `BadChoice` for a GPU that is not there."""
+    if device == "gpu" and not has_gpu:
+        raise BadChoice("there is no NVIDIA GPU on this machine (nvidia-smi names none); choose --device cpu or auto")
 
 
 def shortened(reference: TaskRef) -> TaskRef:

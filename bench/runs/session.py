@@ -20,11 +20,15 @@ from bench.machine.variables import settings_of_frameworks
 from bench.records.provenance import commit, differences, utc_now, versions
 from bench.records.runfile import Run, RunFile, read_run
 from bench.records.schema import Header, ParityResult, Record, Row
+from bench.runs.alone import alone, require_alone
 from bench.runs.plan import Plan, resolved
 from bench.runs.runner import run_plan
 from bench.runs.selection import require_row
 from bench.tasks.memory import require_memory
 from bench.tasks.names import threads_of
+
+# Endings of tables and pictures. A sweep writes those beside its run file, under the same name.
+OTHER_ENDINGS = frozenset({".csv", ".png", ".svg", ".pdf", ".md", ".html", ".tex", ".parquet", ".xlsx"})
 
 
 class NotComparable(UserError):
@@ -61,6 +65,9 @@ def begin(path: Path, plan: Plan, setup: WorkerSetup, command: str) -> BegunRun:
     Raises `TooLarge` where a task does not fit into memory, before there is a file, and `UserError` where a task wants
     more threads than the run has cores, or the file cannot be written or exists already.
     """
+    if path.suffix.lower() in OTHER_ENDINGS:
+        raise UserError(f"a run file is JSON Lines, so its name cannot end in {path.suffix}; name it {path.stem}.jsonl")
+    require_alone()
     require_threads_for(plan.rows, setup)
     require_memory_for(plan.rows, plan.settings, setup)
     header = Header(
@@ -94,6 +101,7 @@ def resume(
     Raises `NotComparable` if machine, versions or code differ, `TooLarge` if a task no longer fits into memory, and
     `UserError` for another number of threads or a file that cannot be written.
     """
+    require_alone()
     plan = plan_of(earlier.header, time_s)
     _require_same_provenance(earlier)
     if threads not in (None, plan.threads):
@@ -110,10 +118,13 @@ def resume(
 
 
 def carry_out(begun: BegunRun, listener: Listener) -> FinishedRun:
-    """Check and time the rows of a run; return the content of its file. An interrupt ends it early."""
+    """Check and time the rows of a run; return the content of its file. An interrupt ends it early.
+
+    Raises `UserError` if another run has begun meanwhile.
+    """
     interrupted = False
     good = [record for record in begun.earlier if record.status == "ok"]
-    with begun.run_file:
+    with alone(), begun.run_file:
         try:
             run_plan(begun.plan, begun.setup, listener, begun.run_file.append, good, begun.verdicts)
         except KeyboardInterrupt:

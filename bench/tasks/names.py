@@ -7,6 +7,7 @@ setting of a task, because it changes no result. But it may stand here too, `mni
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -16,6 +17,8 @@ from bench.tasks import TASKS, Task
 from bench.tasks.settings import BadSetting, override
 
 THREADS = "threads"
+MAX_DIGITS = 9  # of a number of threads
+MAX_POINTS = 1000  # of a sweep: even of rows that take a second, more take a day
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,9 @@ class TaskRef:
         text = self.settings.get(THREADS)
         if text is None:
             return None
-        if not (text.isascii() and text.isdecimal() and int(text) > 0):
-            raise BadSetting(f"threads of {self.base} must be a whole number above 0, got {text!r}")
+        if not (text.isascii() and text.isdecimal() and len(text) < MAX_DIGITS and int(text) > 0):
+            shown = text if len(text) < MAX_DIGITS else f"{text[:MAX_DIGITS]}…"
+            raise BadSetting(f"threads of {self.base} must be a whole number above 0, got {shown!r}")
         return int(text)
 
     def having(self, key: str, value: str) -> Self:
@@ -101,6 +105,8 @@ def grid(base: str, varied: Iterable[str]) -> tuple[str, ...]:
         if len(set(values)) < len(values):
             raise BadSetting(f"--vary {text} has a value twice")
         axes[key] = values
+    if (count := math.prod(map(len, axes.values()))) > MAX_POINTS:
+        raise BadSetting(f"this grid has {count:,} points; a sweep takes {MAX_POINTS:,} at most, so name fewer values")
     points = [TaskRef(base, dict(zip(axes, values, strict=True))) for values in itertools.product(*axes.values())]
     for point in points:
         point.task()

@@ -21,7 +21,10 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "momentum": Momentum, "ada
 SIZES = re.compile(r"\d+(x\d+)+")  # 128x64, as people write the sizes of layers
 FIXED = ("name", "summary")  # these are not settings
 
-Value = str | int | float | list[Any] | tuple[Any, ...]
+SHOWN_CHARACTERS = 100
+LARGEST = 2**31 - 1  # of whole numbers: rows are counted in int32
+
+Value = str | int | float | list[Any] | tuple[Any, ...] | None
 
 
 class BadSetting(UserError):
@@ -70,14 +73,16 @@ def _convert(key: str, value: Value, wanted: Any) -> Any:
         parsed = parsed.item()
     if _is_tuple(wanted) and not isinstance(parsed, list | tuple):
         parsed = [parsed]
-    refusal = BadSetting(f"{key} cannot be {value!r}; it takes {describe(wanted)}")
+    refusal = BadSetting(f"{key} cannot be {shortened(value)}; it takes {describe(wanted)}")
     try:
         converted = msgspec.convert(parsed, wanted)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, OverflowError, UnicodeEncodeError) as error:  # a number, a text for no machine
         raise refusal from error
     numbers = converted if isinstance(converted, tuple) else (converted,)
     if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
         raise refusal
+    if any(isinstance(number, int) and abs(number) > LARGEST for number in numbers):
+        raise BadSetting(f"{key} cannot be {shortened(value)}: whole numbers go up to {LARGEST:,}")
     return converted
 
 
@@ -95,7 +100,7 @@ def _is_tuple(wanted: Any) -> bool:
 def _scalar(text: str) -> Any:
     try:
         value = json.loads(text)
-    except ValueError:  # no JSON, or a number of thousands of digits
+    except (ValueError, RecursionError):  # no JSON, a number of thousands of digits, or thousands of brackets
         return text
     return value if isinstance(value, int | float) else text
 
@@ -104,8 +109,16 @@ def describe(wanted: Any) -> str:
     """Return a type in words, for people."""
     origin, arguments = get_origin(wanted), get_args(wanted)
     if origin is Annotated:
-        bounds = arguments[1]
-        return describe(arguments[0]) + (f" of at least {bounds.ge}" if bounds.ge is not None else "")
+        bounds = [
+            f"{words} {limit:g}"
+            for words, limit in (
+                ("above", arguments[1].gt),
+                ("of at least", arguments[1].ge),
+                ("below", arguments[1].lt),
+            )
+            if limit is not None
+        ]
+        return " ".join((describe(arguments[0]), " and ".join(bounds))).rstrip()
     if origin is Literal:
         return " or ".join(", ".join(map(str, arguments)).rsplit(", ", 1))
     if origin is tuple:
@@ -115,13 +128,24 @@ def describe(wanted: Any) -> str:
     return {int: "a whole number", float: "a number", str: "a text"}[wanted]
 
 
+def shortened(value: Value) -> str:
+    """Return a value as Python writes it, cut where it is too long to be read."""
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+
+
 def _fields(owner: Any) -> dict[str, Any]:
     return {field.name: getattr(owner, field.name) for field in fields(owner) if field.name not in FIXED}
 
 
 def _checked(task: Task) -> Task:
-    """Return the task. Raises `BadSetting` if its loss and its metric do not go together."""
+    """Return the task. Raises `BadSetting` if settings do not go together: loss and metric, or batch size and rows."""
     classifies = task.loss == "softmax_cross_entropy"
     if classifies != (task.metric == "accuracy"):
         raise BadSetting(f"loss {task.loss} and metric {task.metric} do not go together")
+    rows = task.data.size.rows  # settings that select rows from files may leave fewer; `make_training` sees that
+    if isinstance(task.batch_size, int) and task.batch_size > rows:
+        raise BadSetting(
+            f"batch_size {task.batch_size} is more than the {rows} rows of {task.name}; all uses every row"
+        )
     return task

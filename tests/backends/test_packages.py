@@ -100,7 +100,7 @@ def test_every_row_of_the_run_has_its_outcome(run_all: tuple[int, Path]) -> None
     run = read_run(path)
     found = outcomes(run)
     assert code == 1
-    assert not run.torn
+    assert not run.remarks
     assert set(found) == {(row.backend, row.mode) for row in run.header.rows}
     assert len(found) == 2 + len(ENTRIES) + len(FAILING)
     for name, fault in ENTRIES.items():

@@ -130,6 +130,22 @@ def test_a_bad_value_is_refused_before_anything_runs(options: tuple[str, ...], s
     assert not (tmp_path / "results").exists()
 
 
+def test_several_processes_of_pytest_are_refused_before_anything_runs(tmp_path: Path) -> None:
+    result = pytest_bench("-n", "2", "-k", "thermometer_raw and numpy", cwd=tmp_path)
+    assert result.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "one run; leave out -n of pytest-xdist" in result.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_with_benchmarks_disabled_each_row_is_trained_once(tmp_path: Path) -> None:
+    result = pytest_bench("-k", "thermometer_raw and numpy", "--benchmark-disable", cwd=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "1 passed" in result.stdout
+    run = run_in(tmp_path)
+    assert (run.header.goal.workers, run.header.followed) == (1, False)
+    assert [record.status for record in run.records] == ["ok"]
+
+
 def test_what_does_not_fit_into_memory_is_a_usage_error_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "small_memory.py").write_text(
         "from bench.runs import session\nsession.free_memory_bytes = lambda: 2**20\n"

@@ -138,7 +138,7 @@ TWO_ROWS = ("thermometer_raw", "--backend", "misbehaving", "--mode", "right", "-
 def test_an_interrupted_run_keeps_what_is_finished_and_can_be_resumed(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench", "run", *TWO_ROWS, "--workers", "4", "--out", str(path)],
+        [sys.executable, "-m", "bench", "run", *TWO_ROWS, "--workers", "3", "--out", str(path)],
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(FAKES)))},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
@@ -152,13 +152,13 @@ def test_an_interrupted_run_keeps_what_is_finished_and_can_be_resumed(tmp_path: 
     assert "Traceback" not in errors
     before = read_run(path)
     rounds = len(before.blocks)
-    assert 1 <= rounds < 4
+    assert 1 <= rounds < 3
     assert [record.job.block for record in before.records] == [number for number in range(rounds) for _ in (0, 1)]
     resumed = run_bench("run", "--resume", str(path), cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     after = read_run(path)
     assert after.records[: len(before.records)] == before.records
-    assert [record.job.block for record in after.records] == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert [record.job.block for record in after.records] == [0, 0, 1, 1, 2, 2]
 
 
 def test_with_numpy_and_torch_alone_their_rows_run_and_the_others_say_what_to_install(tmp_path: Path) -> None:

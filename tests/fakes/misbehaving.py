@@ -38,7 +38,17 @@ MODES = (
     "hangs_in_turn",
     "raises_in_turn",
     "helped",
+    *("pipe_text", "pipe_bytes", "pipe_other_type", "pipe_forged", "pipe_endless"),
+    *("real_time_signal", "shouts", "long_reason", "told_why"),
 )
+ROW = {"task": "thermometer_raw", "backend": "misbehaving", "mode": "right", "device": "cpu", "precision": "float32"}
+FORGED = {"type": "record", "job": {"row": ROW, "threads": 1, "block": 0}, "status": "ok"}
+TO_PIPE = {
+    "pipe_text": b"hello\n",
+    "pipe_bytes": b"\xff\xfe\x00\n",
+    "pipe_other_type": b'{"type":"done"}\n',
+    "pipe_forged": json.dumps(FORGED).encode() + b"\n",
+}
 FIRST_TRAININGS = 4  # trainings after which these modes misbehave: the timed one, its repeated pass, and a turn's first
 ENTRY = Entry(
     name="misbehaving",
@@ -80,10 +90,30 @@ class Misbehaving(NumpyTrainer):
             case "talks":
                 print(json.dumps({"type": "record", "status": "ok"}), flush=True)
                 print("to standard error", file=sys.stderr, flush=True)
+        self.misbehave_to_parent()
         losses = super().train(order)
         if self.mode == "unfinished":
             self.done_s = time.monotonic() + LEFT_S
         return np.full_like(losses, np.nan) if self.mode == "nan" else losses
+
+    def misbehave_to_parent(self) -> None:
+        if self.mode in TO_PIPE:
+            os.write(int(sys.argv[1]), TO_PIPE[self.mode])
+        match self.mode:
+            case "pipe_endless":
+                while True:
+                    os.write(int(sys.argv[1]), bytes(2**20))
+            case "real_time_signal":
+                os.kill(os.getpid(), 40)
+            case "shouts":
+                print("x" * 10**8, flush=True)
+                os._exit(1)
+            case "long_reason":
+                raise Unsupported("x" * 2 * 10**7)
+            case "told_why":
+                print("2026-01-01: F0000 parse_flags.cc:1] Unknown flag in XLA_FLAGS: --xla_foo=1", flush=True)
+                print("*** Check failure stack trace: ***\n    @ 0x7f00 (unknown)", flush=True)
+                os._exit(1)
 
     def misbehave_in_turn(self) -> None:
         match self.mode:

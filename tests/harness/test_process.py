@@ -16,7 +16,7 @@ from bench.harness.calibrate_job import CalibrateRequest
 from bench.harness.live import record_of
 from bench.harness.measure import MAX_READINGS, REREADINGS
 from bench.harness.process import Worker, worker_environment
-from bench.harness.protocol import CalibrationReply, Failure
+from bench.harness.protocol import REASON_CHARACTERS, CalibrationReply, Failure
 from bench.harness.time_job import TimeRequest
 from bench.machine.calibration import LOOPS
 from bench.machine.host import usable_cores
@@ -165,6 +165,44 @@ def test_a_worker_that_dies_leaves_a_record_and_the_next_job_runs(mode: str, rea
         assert record.status == "crashed"
         assert reason in record.reason
         assert record_of(request("right"), worker, 60).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        ("pipe_text", "the worker sent something that is no result: JSON is malformed"),
+        ("pipe_bytes", "the worker sent something that is no result: "),
+        ("pipe_endless", "the worker sent more than 64 MiB as a result; stopped"),
+        ("pipe_other_type", "no result: a Done; wanted a Record; stopped"),
+        ("pipe_forged", "no result: a record of thermometer_raw misbehaving right cpu float32, round 1; wanted one of"),
+        ("real_time_signal", "was killed by signal 40"),
+        ("shouts", "ended with exit status 1 and no result: xxx"),
+        ("told_why", "no result: 2026-01-01: F0000 parse_flags.cc:1] Unknown flag in XLA_FLAGS: --xla_foo=1"),
+    ],
+)
+def test_what_a_backend_does_to_its_process_or_pipe_costs_only_its_own_row(
+    mode: str, reason: str, tmp_path: Path
+) -> None:
+    with start_worker(tmp_path) as worker:
+        record = record_of(request(mode), worker, 60)
+        assert record.status == "crashed"
+        assert reason in record.reason
+        assert len(record.reason) < 1000
+        assert len(record.output) < 100_000
+        assert record_of(request("right"), worker, 60).status == "ok"
+
+
+def test_a_reply_without_end_does_not_outlast_the_time_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "REPLY_BYTES", 2**50)
+    monkeypatch.setattr(os, "read", lambda *_: b" ")  # so that it does not fill the memory of the test
+    record = run("pipe_endless", tmp_path, time_limit_s=2)
+    assert (record.status, record.reason) == ("timeout", "no result within 2 s; stopped")
+
+
+def test_a_reason_of_megabytes_is_cut(tmp_path: Path) -> None:
+    record = run("long_reason", tmp_path)
+    assert record.status == "unsupported"
+    assert len(record.reason) == REASON_CHARACTERS + len(" …")
 
 
 @pytest.mark.parametrize(

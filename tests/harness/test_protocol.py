@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any, get_type_hints
 
+import msgspec
 import pytest
 from support import ROOT, a_job, a_record, a_row
 
@@ -14,6 +16,7 @@ from bench.conformance.job import CheckRequest
 from bench.harness import child
 from bench.harness.calibrate_job import CalibrateRequest
 from bench.harness.protocol import (
+    BadReply,
     CalibrationReply,
     Done,
     Failure,
@@ -29,7 +32,7 @@ from bench.harness.time_job import TimeRequest
 from bench.harness.turn_job import HandOverRequest, TurnRequest
 from bench.harness.workbench import Workbench
 from bench.parity.jobs import EnvelopeRequest, FollowRequest, TraceRequest, TrainRequest
-from bench.records.schema import Calibration, Steady
+from bench.records.schema import Calibration, Record, Steady
 from bench.selftest import FAULTY
 from bench.selftest.by_hand import ByHandRequest, ByHandTurnRequest
 
@@ -68,11 +71,49 @@ def test_a_request_arrives_as_it_was_sent(request_: Request[Done]) -> None:
     assert arrived == request_
 
 
-@pytest.mark.parametrize("reply", REPLIES, ids=lambda reply: type(reply).__name__)
-def test_a_reply_arrives_as_it_was_sent(reply: Reply) -> None:
+ASKED: list[Request[Any]] = [
+    TimeRequest(job=a_record(a_row("linear_fit")).job, backend=NUMPY),
+    CalibrateRequest(),
+    TurnRequest(turn=7),
+    HandOverRequest(folder="a folder"),
+    TurnRequest(turn=7),
+]
+
+
+@pytest.mark.parametrize(("reply", "request_"), zip(REPLIES, ASKED, strict=True), ids=lambda each: type(each).__name__)
+def test_a_reply_arrives_as_it_was_sent(reply: Reply, request_: Request[Any]) -> None:
     line = encode_reply(reply)
     assert b"\n" not in line
-    assert decode_reply(line) == reply
+    assert decode_reply(line, request_) == reply
+
+
+@pytest.mark.parametrize("reply", REPLIES[:-1], ids=lambda reply: type(reply).__name__)
+@pytest.mark.parametrize("request_", ASKED[:-1], ids=lambda request: type(request).__name__)
+def test_only_the_type_of_reply_that_was_asked_for_is_believed(reply: Reply, request_: Request[Any]) -> None:
+    if REPLIES.index(reply) == ASKED.index(request_):
+        return
+    with pytest.raises(BadReply, match=f"a {type(reply).__name__}; wanted a "):
+        decode_reply(encode_reply(reply), request_)
+
+
+@pytest.mark.parametrize("changes", [{"block": 3}, {"threads": 1}, {"row": a_row("iris_mlp")}], ids=str)
+def test_a_record_of_another_job_is_not_believed(changes: dict[str, Any]) -> None:
+    other = msgspec.structs.replace(ASKED[0], job=msgspec.structs.replace(ASKED[0].job, **changes))  # type: ignore[attr-defined]
+    with pytest.raises(BadReply, match="a record of linear_fit numpy loop cpu float32, round 1; wanted one of"):
+        decode_reply(encode_reply(REPLIES[0]), other)
+
+
+@pytest.mark.parametrize(
+    "line", [b"\n", b"hello\n", b"\xff\n", b"[" * 10**5, b'{"type":"failure","status":"ok","reason":""}', b"{}\n"]
+)
+def test_what_is_no_reply_is_not_believed(line: bytes) -> None:
+    with pytest.raises(BadReply):
+        decode_reply(line, ASKED[2])
+
+
+def test_every_request_names_the_type_of_its_reply() -> None:
+    replies = {type(request): get_type_hints(type(request).answer)["return"] for request in REQUESTS}
+    assert set(replies.values()) == {Record, CalibrationReply, TurnReply, Done}
 
 
 @pytest.mark.parametrize(

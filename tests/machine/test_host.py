@@ -14,16 +14,34 @@ import pytest
 
 from bench.machine import host as machine
 from bench.machine.host import core_times, gpu_names, this_machine, usable_cores
-from bench.machine.variables import settings_of_frameworks
+from bench.machine.variables import (
+    BINDING_VARIABLES,
+    CACHE_VARIABLES,
+    KERNEL_VARIABLES,
+    THREAD_VARIABLES,
+    settings_of_frameworks,
+)
 from bench.records.provenance import versions
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the time of each core")
 
 
 def test_variables_that_set_frameworks_are_kept_and_no_others() -> None:
-    ours = {"OMP_PROC_BIND": "close", "TF_ENABLE_ONEDNN_OPTS": "0", "XLA_FLAGS": "--x"}
+    ours = {"OMP_PROC_BIND": "close", "TF_ENABLE_ONEDNN_OPTS": "0", "XLA_FLAGS": "--x", "LD_PRELOAD": "x.so"}
     others = {"HOME": "/home/somebody", "TF_CLI_CONFIG_FILE": "/home/somebody/.terraformrc", "PATH": "/bin"}
     assert settings_of_frameworks({**others, **ours}) == ours
+
+
+def test_all_that_doctor_warns_of_stands_in_the_header() -> None:
+    warned_of = dict.fromkeys((*KERNEL_VARIABLES, *BINDING_VARIABLES, *THREAD_VARIABLES, *CACHE_VARIABLES), "x")
+    assert settings_of_frameworks(warned_of) == dict(sorted(warned_of.items()))
+
+
+@pytest.mark.parametrize(
+    "name", ["TORCH_HUB_TOKEN", "JAX_API_KEY", "CUDA_PASSWORD", "MKL_client_secret", "OMP_CREDENTIALS"]
+)
+def test_nothing_that_is_named_like_a_secret_gets_into_a_file(name: str) -> None:
+    assert settings_of_frameworks({name: "hunter2"}) == {}
 
 
 def test_what_cannot_be_found_out_is_unknown_and_never_empty() -> None:

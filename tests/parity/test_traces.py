@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,6 +146,29 @@ def test_an_envelope_is_kept_under_all_that_it_comes_from(tmp_path: Path) -> Non
     }
     assert len(keys) == 5
     assert cache_key("t", {"seed": 0}, "float32", None) in keys
+
+
+def test_an_envelope_file_with_any_damage_is_computed_again_and_replaced(tmp_path: Path) -> None:
+    kept, path = EnvelopeCache(tmp_path), tmp_path / "a.npz"
+    kept.put("a", an_envelope())
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    damaged = [whole[: rng.integers(len(whole))] for _ in range(50)]
+    for _ in range(300):
+        content = bytearray(whole)
+        for place in rng.integers(len(whole), size=rng.integers(1, 9)):
+            content[place] = rng.integers(256)
+        damaged.append(bytes(content))
+    with zipfile.ZipFile(tmp_path / "other", "w", zipfile.ZIP_LZMA) as other:
+        other.writestr("losses.npy", b"")
+    for content in (b"", b"PK", whole[::-1], (tmp_path / "other").read_bytes(), *damaged):
+        path.write_bytes(content)
+        found = kept.get("a")
+        assert found is None or np.array_equal(found.spread, an_envelope().spread)  # by the checksums of the archive
+    kept.put("a", an_envelope())
+    assert path.read_bytes() == whole
+    path.unlink()
+    path.mkdir()
+    assert kept.get("a") is None
 
 
 def test_an_envelope_that_cannot_be_read_or_written_is_computed_again(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ import pytest
 from support import ROOT, a_block, a_header, a_machine, a_parity_result, a_quality, a_record, a_row, a_timing, write_run
 
 from bench.errors import UserError
-from bench.records.runfile import NotARunFile, RunFile, read_run, read_runs
-from bench.records.schema import SCHEMA, Calibration, Goal, Job, Line, Record, Steady
+from bench.records.runfile import BYTE_ORDER_MARK, NotARunFile, RunFile, read_run, read_runs
+from bench.records.schema import SCHEMA, Calibration, Goal, Job, Line, Record, Steady, Turns, run_file_schema
 
 NOT_FINITE = [float("nan"), float("inf"), float("-inf")]
 ROW = a_row("linear_fit")
@@ -39,7 +39,7 @@ FAILED = a_record(
 VERDICT = a_parity_result(ROW, gradient=1e-16, losses=2e-12, parameters=0.0, envelope=1e-7, metric=-1e-9)
 BLOCK = a_block("linear_fit", 1, 1 / 3, foreign_cores=0.1, stolen_cores=1e-9)
 HEADER = a_header(
-    ROW,
+    *(ROW, *(a_row("linear_fit", mode=mode) for mode in ("a", "b", "c", "other")), a_row("line_fit")),
     command="bench run 'linear fit'",
     machine=a_machine(gpus=("H200",), load=0.5),
     versions={"numpy": "2.3.5"},
@@ -70,12 +70,12 @@ def test_every_kind_of_line_is_read_as_it_was_written(path: Path) -> None:
     assert run.records == (RECORD, FAILED)
     assert run.blocks == (BLOCK,)
     assert run.parity_results == (VERDICT,)
-    assert run.torn == ""
+    assert run.remarks == ()
 
 
 def test_a_run_file_of_a_header_alone_is_one(path: Path) -> None:
     run = read_run(write(path))
-    assert (run.header, run.records, run.blocks, run.parity_results, run.torn) == (HEADER, (), (), (), "")
+    assert (run.header, run.records, run.blocks, run.parity_results, run.remarks) == (HEADER, (), (), (), ())
 
 
 @pytest.mark.parametrize("status", ["unsupported", "no data", "failed", "crashed", "timeout"])
@@ -273,17 +273,17 @@ def test_a_resumed_file_goes_on_after_its_last_line(path: Path) -> None:
 FULL_LINE = msgspec.json.encode(FAILED)
 
 
-@pytest.mark.parametrize("length", [1, 20, FULL_LINE.index("☃".encode()) + 1, len(FULL_LINE) - 1, len(FULL_LINE)])
+@pytest.mark.parametrize("length", [1, 20, FULL_LINE.index("☃".encode()) + 1, len(FULL_LINE) - 1])
 def test_a_torn_last_line_is_reported_and_left_out(path: Path, length: int) -> None:
     whole = write(path, RECORD, VERDICT).read_bytes()
     path.write_bytes(whole + FULL_LINE[:length])
     run = read_run(path)
     assert (run.header, run.records, run.parity_results) == (HEADER, (RECORD,), (VERDICT,))
-    assert run.torn.startswith(f"{path}: line 4 was cut off")
+    assert [remark.partition(" while")[0] for remark in run.remarks] == [f"{path}: line 4 was cut off"]
     assert path.read_bytes() == whole + FULL_LINE[:length]  # reading changes nothing
 
 
-@pytest.mark.parametrize("length", [1, 20, len(FULL_LINE)])
+@pytest.mark.parametrize("length", [1, 20, len(FULL_LINE) - 1])
 def test_a_torn_last_line_is_cut_on_resume(path: Path, length: int) -> None:
     whole = write(path, RECORD).read_bytes()
     path.write_bytes(whole + FULL_LINE[:length])
@@ -291,7 +291,7 @@ def test_a_torn_last_line_is_cut_on_resume(path: Path, length: int) -> None:
         assert path.read_bytes() == whole
         run_file.append(VERDICT)
     again = read_run(path)
-    assert (again.records, again.parity_results, again.torn) == ((RECORD,), (VERDICT,), "")
+    assert (again.records, again.parity_results, again.remarks) == ((RECORD,), (VERDICT,), ())
 
 
 def test_a_whole_file_loses_nothing_on_resume(path: Path) -> None:
@@ -301,10 +301,31 @@ def test_a_whole_file_loses_nothing_on_resume(path: Path) -> None:
     assert path.read_bytes() == whole
 
 
+def test_a_last_line_without_a_line_break_is_whole_and_stays_on_resume(path: Path) -> None:
+    whole = write(path, RECORD).read_bytes() + FULL_LINE
+    path.write_bytes(whole)
+    run = read_run(path)
+    assert (run.records, run.remarks) == ((RECORD, FAILED), ())
+    with RunFile.resume(run) as run_file:
+        run_file.append(VERDICT)
+    assert path.read_bytes() == whole + b"\n" + msgspec.json.encode(VERDICT) + b"\n"
+
+
+@pytest.mark.parametrize("content", [b"", b"{"])
+def test_what_an_editor_or_another_system_makes_of_a_file_changes_nothing(path: Path, content: bytes) -> None:
+    lines = write(path, RECORD, BLOCK).read_bytes().splitlines()
+    path.write_bytes(b"\n" + BYTE_ORDER_MARK + b"\r\n\r\n".join(lines) + b"\r\n \t\n" + content)
+    run = read_run(path)
+    assert (run.header, run.records, run.blocks, len(run.remarks)) == (HEADER, (RECORD,), (BLOCK,), len(content))
+    with RunFile.resume(run) as run_file:
+        run_file.append(VERDICT)
+    assert read_run(path).parity_results == (VERDICT,)
+
+
 def test_a_torn_line_after_the_header_leaves_the_header(path: Path) -> None:
     whole = write(path).read_bytes()
     path.write_bytes(whole + b"{")
-    assert read_run(path).torn.startswith(f"{path}: line 2 was cut off")
+    assert read_run(path).remarks[0].startswith(f"{path}: line 2 was cut off")
 
 
 # What is no run file
@@ -372,7 +393,7 @@ def test_one_bad_file_among_several_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"damaged", b"", b'{"type":"record"}', b'{"type":"chapter"}', RECORD_LINE[:50], b"\xff\xfe", b"null"]
+    "line", [b"damaged", b'{"type":"record"}', b'{"type":"chapter"}', RECORD_LINE[:50], b"\xff\xfe", b"null"]
 )
 def test_a_damaged_line_in_the_middle_is_refused_by_its_number(path: Path, line: bytes) -> None:
     path.write_bytes(HEADER_LINE + RECORD_LINE + line + b"\n" + RECORD_LINE)
@@ -400,6 +421,81 @@ def test_another_schema_is_refused_as_such_where_its_header_is_of_another_form(
         read_run(path)
 
 
+# Lines that make no sense
+
+
+def altered(part: str, **changes: Any) -> Record:
+    """Return the good sample with another timing, quality, resources or job; `steady` and `turns` are in its timing."""
+    whole = getattr(RECORD, part)
+    return msgspec.structs.replace(RECORD, **{part: msgspec.structs.replace(whole, **changes)})
+
+
+TURNS = Turns(passes=(2, 0, 3), wall_s=(0.1, 0.0, 0.2), cpu_s=(0.1, 0.0, 0.2))
+NONSENSE: dict[str, tuple[Line, str]] = {
+    "a second header": (HEADER, "line 3 is a second header: here another run begins"),
+    "a row of another run": (a_record(a_row("mnist_mlp")), "a result of mnist_mlp numpy loop cpu float32, which"),
+    "a verdict of another run": (a_parity_result(a_row("mnist_mlp")), "a result of mnist_mlp numpy loop cpu float32"),
+    "a round of another run": (a_block("mnist_mlp", 0), "a round of mnist_mlp, which the header does not name"),
+    "a negative time": (altered("timing", import_s=-0.1), r">= 0.*`\$.timing.import_s`"),
+    "a negative pass": (altered("timing", passes_s=(0.1, -0.1)), r">= 0.*`\$.timing.passes_s\[1\]`"),
+    "a negative round": (altered("job", block=-1), r">= 0.*`\$.job.block`"),
+    "no thread": (altered("job", threads=0), r">= 1.*`\$.job.threads`"),
+    "memory of 10^30 bytes": (altered("timing", peak_memory_bytes=10**30), r"line 3: .*peak_memory_bytes"),
+    "a nested setting": (altered("job", settings={"epochs": {"a": 1}}), r"line 3: .*settings"),
+    "an unknown metric": (altered("quality", metric="luck"), r"Invalid enum value 'luck'"),
+    "no pass": (altered("timing", passes_s=()), "a good sample without a steady pass"),
+    "one pass": (altered("timing", passes_s=(0.1,)), "a good sample without a steady pass"),
+    "no reading": (altered("timing", read_s=()), "a good sample without readings"),
+    "no later reading": (altered("timing", reread_s=()), "a good sample without readings"),
+    "no times": (msgspec.structs.replace(RECORD, timing=None), "a good sample without timing"),
+    "no result": (msgspec.structs.replace(RECORD, quality=None, resources=None), "without quality and resources"),
+    "another precision": (altered("resources", dtype="float16"), "float32 that was trained in float16"),
+    "turns of other lengths": (
+        altered("timing", turns=msgspec.structs.replace(TURNS, took_s=(0.1,))),
+        "turns whose lists differ in length: passes 3, wall_s 3, cpu_s 3, took_s 1",
+    ),
+    "a turn that took no time": (
+        altered("timing", turns=msgspec.structs.replace(TURNS, wall_s=(0.1, 0.0, 0.0))),
+        "a turn with passes that took no time",
+    ),
+}
+
+
+@pytest.mark.parametrize(("line", "reason"), NONSENSE.values(), ids=NONSENSE)
+def test_a_line_that_cannot_come_from_the_run_is_refused_by_its_number(path: Path, line: Line, reason: str) -> None:
+    path.write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in (HEADER, RECORD, line)))
+    with pytest.raises(NotARunFile, match=reason) as caught:
+        read_run(path)
+    assert "line 3" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_pass_is_enough_where_there_were_turns(path: Path) -> None:
+    record = altered("timing", passes_s=(0.1,), turns=TURNS)
+    assert read_run(write(path, record)).records == (record,)
+
+
+def test_two_runs_in_one_file_are_refused_where_the_second_begins(path: Path) -> None:
+    one = write(path, RECORD, BLOCK).read_bytes()
+    path.write_bytes(one + one)
+    with pytest.raises(NotARunFile, match="line 4 is a second header"):
+        read_run(path)
+
+
+def test_a_good_sample_that_stands_there_twice_counts_once_and_a_remark_says_so(path: Path) -> None:
+    run = read_run(write(path, RECORD, FAILED, VERDICT, FAILED, VERDICT))
+    assert (len(run.records), len(run.parity_results), run.remarks) == (3, 2, ())
+    path.write_bytes(path.read_bytes() + path.read_bytes().splitlines(keepends=True)[1])
+    again = read_run(path)
+    assert again.records == run.records
+    assert again.remarks == (f"{path}: line 7 repeats line 2; it is left out",)
+
+
+def test_the_published_schema_is_that_of_the_types() -> None:
+    published = json.loads((ROOT / "bench" / "records" / "run-file.schema.json").read_text())
+    assert published == json.loads(json.dumps(run_file_schema()))
+
+
 # Losses that repeat themselves
 
 
@@ -412,12 +508,18 @@ def in_file(path: Path) -> list[list[float]]:
     return [line["quality"]["losses"] for line in lines if line["type"] == "record"]
 
 
-def with_losses(*losses: float) -> Record:
-    return msgspec.structs.replace(RECORD, quality=msgspec.structs.replace(QUALITY, losses=losses))
+def with_losses(*losses: float, started: str = "") -> Record:
+    return msgspec.structs.replace(RECORD, started=started, quality=msgspec.structs.replace(QUALITY, losses=losses))
 
 
 def test_losses_that_are_the_same_to_the_digit_are_written_once_and_read_each_time(path: Path) -> None:
-    write(path, with_losses(1.5, 0.1), with_losses(1.5, 0.1), with_losses(1.5, 0.2), with_losses(1.5, 0.1))
+    write(
+        path,
+        with_losses(1.5, 0.1),
+        with_losses(1.5, 0.1),
+        with_losses(1.5, 0.2),
+        with_losses(1.5, 0.1, started="later"),
+    )
     assert in_file(path) == [[1.5, 0.1], [], [1.5, 0.2], []]
     assert losses_of(path) == [(1.5, 0.1), (1.5, 0.1), (1.5, 0.2), (1.5, 0.1)]
 
@@ -431,7 +533,7 @@ def test_another_row_has_losses_of_its_own(path: Path) -> None:
 def test_a_run_that_is_gone_on_with_still_knows_them(path: Path) -> None:
     write(path, with_losses(1.0))
     with RunFile.resume(read_run(path)) as run_file:
-        run_file.append(with_losses(1.0))
+        run_file.append(with_losses(1.0, started="later"))
     assert in_file(path) == [[1.0], []]
     assert losses_of(path) == [(1.0,), (1.0,)]
 
@@ -442,7 +544,7 @@ KEPT_RUNS = sorted((ROOT / "results").glob("*.jsonl"))
 @pytest.mark.parametrize("kept", KEPT_RUNS, ids=lambda path: path.name)
 def test_every_run_that_is_kept_can_be_read(kept: Path) -> None:
     run = read_run(kept)
-    assert run.torn == ""
+    assert run.remarks == ()
     assert len(run.records) + len(run.blocks) + len(run.parity_results) == len(kept.read_text().splitlines()) - 1
     assert {record.job.row for record in run.records} <= set(run.header.rows)
     assert any(record.timing for record in run.records)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from made_up_runs import mixed_run, summary_of, table_of
 
+from bench.errors import BadChoice
 from bench.records.runfile import Run
 from bench.report.export import render
 from bench.report.formats import default_format
@@ -37,7 +38,14 @@ def test_tables_for_programs_can_be_read_back(style: str, baseline: str, mixed: 
 
 
 @pytest.mark.parametrize(
-    ("name", "style"), [("a.csv", "csv"), ("a.parquet", "parquet"), ("a.md", "markdown"), ("a", "markdown")]
+    ("name", "style"),
+    [("a.csv", "csv"), ("a.CSV", "csv"), ("a.parquet", "parquet"), ("a.md", "markdown"), ("a", "markdown")],
 )
 def test_the_format_is_told_by_the_name(name: str, style: str) -> None:
     assert default_format(Path(name)) == style
+
+
+@pytest.mark.parametrize("name", ["a.xlsx", "a.jsonl", "a.png", "a.csv.gz"])
+def test_an_ending_that_no_table_has_is_refused_with_those_there_are(name: str) -> None:
+    with pytest.raises(BadChoice, match=r"no table can be written as \.\w+ \(a\..*ends in \.md, .*\.csv, .*\.parquet"):
+        default_format(Path(name))

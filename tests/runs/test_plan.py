@@ -102,12 +102,16 @@ def test_rows_are_every_task_with_every_backend() -> None:
         ("auto", True, ["cpu", "gpu"]),
         ("cpu", True, ["cpu"]),
         ("gpu", True, ["gpu"]),
-        ("gpu", False, ["gpu"]),
     ],
 )
 def test_devices_are_those_chosen_or_those_there(device: str, has_gpu: bool, devices: list[str]) -> None:
     rows = rows_of(tasks=("linear_fit",), backends=("jax",), modes=("jit",), device=device, has_gpu=has_gpu)
     assert [row.device for row in rows] == devices
+
+
+def test_a_gpu_that_is_not_there_is_refused_with_the_choices() -> None:
+    with pytest.raises(BadChoice, match=r"no NVIDIA GPU on this machine .* choose --device cpu or auto"):
+        rows_of(tasks=("linear_fit",), device="gpu", has_gpu=False)
 
 
 def test_a_quick_run_has_each_framework_once_by_the_mode_meant_to_be_its_fastest() -> None:

@@ -114,9 +114,18 @@ def test_find_never_returns_a_damaged_file(tmp_path: Path, damaged: bytes) -> No
         find(collection(), (tmp_path,))
 
 
-def test_find_passes_over_a_damaged_file_where_a_later_folder_has_a_good_one(tmp_path: Path) -> None:
-    first, second = put(tmp_path / "1", {"a.bin": b"damaged"}), put(tmp_path / "2", CONTENTS)
-    assert find(collection(), (first, second))["a.bin"] == second / "a.bin"
+OTHERS = {"a.bin": b"of another dataset", "b.bin": b"this one too"}
+
+
+@pytest.mark.parametrize("look", [find, lambda wanted, folders: fetch(wanted, folders, KINDS, Quiet())])
+def test_files_of_the_user_with_the_right_names_and_other_contents_are_refused_and_stay(
+    look: Callable[..., object], tmp_path: Path
+) -> None:
+    mine, cache = put(tmp_path / "1", OTHERS), put(tmp_path / "2", CONTENTS)
+    for folders in ((mine, cache), (mine, tmp_path / "empty")):
+        with pytest.raises(DataMissing, match=r"1/a\.bin is not the a\.bin of things .* stays as it is: remove it, or"):
+            look(collection(good()), folders)
+    assert {path.name: path.read_bytes() for path in mine.iterdir()} == OTHERS
 
 
 def test_find_takes_no_folder_for_a_file(tmp_path: Path) -> None:
@@ -144,12 +153,13 @@ def test_a_file_in_the_second_folder_is_not_fetched(tmp_path: Path) -> None:
     assert not (tmp_path / "1").exists()
 
 
-def test_only_what_is_missing_is_fetched_and_into_the_first_folder(tmp_path: Path) -> None:
-    source, second = good(), put(tmp_path / "2", {"a.bin": CONTENTS["a.bin"]})
-    found = fetch(collection(source), (tmp_path / "1", second), KINDS, Quiet())
+def test_only_what_is_missing_is_fetched_and_into_the_cache_which_is_the_last_folder(tmp_path: Path) -> None:
+    source, mine = good(), put(tmp_path / "1", {"a.bin": CONTENTS["a.bin"]})
+    found = fetch(collection(source), (mine, tmp_path / "2"), KINDS, Quiet())
     assert source.asked == [["b.bin"]]
-    assert found == {"a.bin": second / "a.bin", "b.bin": tmp_path / "1" / "b.bin"}
-    assert everything_under(tmp_path / "1") == ["b.bin"]
+    assert found == {"a.bin": mine / "a.bin", "b.bin": tmp_path / "2" / "b.bin"}
+    assert everything_under(mine) == ["a.bin"]
+    assert everything_under(tmp_path / "2") == ["b.bin"]
 
 
 def test_what_was_fetched_is_found_the_next_time(tmp_path: Path) -> None:

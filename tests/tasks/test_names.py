@@ -104,6 +104,18 @@ def test_a_grid_that_is_none_is_refused(varied: list[str], message: str) -> None
     assert message in str(caught.value)
 
 
+def test_a_grid_of_a_billion_points_is_refused_and_not_enumerated() -> None:
+    values = ",".join(map(str, range(1, 1001)))
+    with pytest.raises(BadSetting, match="this grid has 1,000,000,000 points; a sweep takes 1,000 at most"):
+        grid("iris_mlp", [f"{key}={values}" for key in ("batch_size", "epochs", "seed")])
+
+
+def test_a_number_of_threads_of_thousands_of_digits_is_refused_in_a_short_sentence() -> None:
+    with pytest.raises(BadSetting, match="whole number above 0") as caught:
+        TaskRef.parse(f"iris_mlp:threads={'9' * 10_000}").threads  # noqa: B018
+    assert len(str(caught.value)) < 100
+
+
 def test_rows_of_one_run_may_differ_in_settings() -> None:
     names = ("iris_mlp", "iris_mlp:batch_size=10")
     rows = choose_rows(Choice(tasks=names, backends=("numpy",), settings={"epochs": 2}), has_gpu=False)

@@ -13,7 +13,7 @@ import pytest
 
 from backends.contract import Dense, EmbeddingSum, WordCounts
 from bench.tasks import TASKS, Task
-from bench.tasks.datasets.base import Dataset, Find, Split
+from bench.tasks.datasets.base import Dataset, Find, Size, Split
 from bench.tasks.datasets.fetch import Collection, DataMissing
 from bench.tasks.seeding import epoch_order, full_order, initial_params, stream
 from bench.tasks.settings import BadSetting, override
@@ -47,6 +47,7 @@ class FewWords:
     """Six documents over five words, two of them to test."""
 
     collection = None
+    size = Size(rows=4, test_rows=2, features=5, outputs=3, words=7)
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
         words = np.array([0, 3, 1, 4, 2, 0, 1], np.int32)

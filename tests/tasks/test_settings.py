@@ -195,12 +195,50 @@ def test_a_number_with_very_many_digits_is_refused() -> None:
         ("data.bias", "x", "a number"),
         ("model.hidden", "x", "a whole number of at least 1, or several with commas between, or none"),
         ("model.activation", "x", "identity, sigmoid, tanh or relu"),
+        ("optimizer.learning_rate", "0", "a number above 0"),
+        ("optimizer.learning_rate", "-0.1", "a number above 0"),
     ],
 )
 def test_a_refusal_says_what_is_taken(key: str, value: str, wanted: str) -> None:
     with pytest.raises(BadSetting) as caught:
         override(LINEAR, {key: value})
     assert str(caught.value) == f"{key} cannot be {value!r}; it takes {wanted}"
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "key", "refused", "taken"),
+    [
+        ("adam", "beta1", ("1", "-0.1", "1.5"), ("0", "0.5")),
+        ("adam", "beta2", ("1", "-0.1"), ("0", "0.9999")),
+        ("adam", "epsilon", ("0", "-1e-8"), ("1e-30",)),
+        ("momentum", "momentum", ("1", "-0.5"), ("0", "0.99")),
+    ],
+)
+def test_a_number_outside_the_bounds_of_its_arithmetic_is_refused(
+    optimizer: str, key: str, refused: tuple[str, ...], taken: tuple[str, ...]
+) -> None:
+    for value in refused:
+        with pytest.raises(BadSetting, match=f"optimizer.{key} cannot be '{value}'; it takes a number "):
+            override(LINEAR, {"optimizer": optimizer, f"optimizer.{key}": value})
+    for value in taken:
+        changed = override(LINEAR, {"optimizer": optimizer, f"optimizer.{key}": value})
+        assert getattr(changed.optimizer, key) == float(value)
+
+
+@pytest.mark.parametrize(
+    "value", ["[" * 100_000, "9" * 400, "9" * 10_000, "-" + "9" * 400, "\ud800", "1e999", "{", "\x00"]
+)
+@pytest.mark.parametrize("key", ["optimizer.learning_rate", "epochs", "model.hidden", "model.activation", "batch_size"])
+def test_text_that_no_setting_takes_is_refused_in_a_short_sentence(key: str, value: str) -> None:
+    with pytest.raises(BadSetting) as caught:
+        override(LINEAR, {key: value})
+    assert len(str(caught.value)) < 400
+
+
+def test_a_batch_larger_than_all_rows_is_refused_before_anything_is_loaded() -> None:
+    with pytest.raises(BadSetting, match="batch_size 60001 is more than the 60000 rows of mnist_mlp; all uses every"):
+        override(TASKS["mnist_mlp"], {"batch_size": "60001"})
+    assert override(TASKS["mnist_mlp"], {"batch_size": "60000"}).batch_size == 60000
 
 
 def test_a_refused_setting_is_the_users_to_mend() -> None:

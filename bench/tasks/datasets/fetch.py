@@ -29,7 +29,7 @@ class Collection:
 
 
 def data_folders(environment: Mapping[str, str], data_dir: Path | None = None) -> tuple[Path, ...]:
-    """Return the folders to search: the folder that the user names, then the cache. Downloads go to the first.
+    """Return the folders to search: the folder that the user names, then the cache. Only the cache is written to.
 
     `data_dir` takes precedence over the variable BENCH_DATA_DIR in `environment`.
     """
@@ -67,7 +67,7 @@ def fetch(
 ) -> dict[str, Path]:
     """Return the path of each file, by name. Sources are tried in turn for files that are missing or damaged.
 
-    Raises `DataMissing` when no source delivers them.
+    What is fetched is written to the last folder, the cache. Raises `DataMissing` when no source delivers the files.
     """
     folders = tuple(folders)
     found, faults = _search(collection, folders)
@@ -77,7 +77,7 @@ def fetch(
         if not missing:
             break
         try:
-            _fetch_from(source, collection, missing, folders[0], listener)
+            _fetch_from(source, collection, missing, folders[-1], listener)
         except SourceFailed as error:
             tried.append(f"{source}: {error}")
         found, _ = _search(collection, folders)  # a source may deliver only some of the files
@@ -91,11 +91,16 @@ def fetch(
 
 
 def _search(collection: Collection, folders: tuple[Path, ...]) -> tuple[dict[str, Path], dict[str, str]]:
-    """Return the undamaged files, by name, and a message for each file of which every copy is damaged or unreadable."""
+    """Return the undamaged files, by name, and a message for each file of which every copy is damaged or unreadable.
+
+    The last folder is the cache; the others are the user's. Raises `DataMissing` for a file there that is another one:
+    other datasets have files of the same names, and training on the cache's would not be what the user asked for.
+    """
     found: dict[str, Path] = {}
     faults: dict[str, str] = {}
     for name, sha256 in collection.sha256.items():
-        for path in (folder / name for folder in folders):
+        for folder in folders:
+            path = folder / name
             try:
                 if not path.is_file():
                     continue
@@ -107,6 +112,11 @@ def _search(collection: Collection, folders: tuple[Path, ...]) -> tuple[dict[str
                 found[name] = path
                 faults.pop(name, None)
                 break
+            if folder != folders[-1]:
+                raise DataMissing(
+                    f"{path} is not the {name} of {collection.name} (wrong SHA-256). It stays as it is: "
+                    "remove it, or name another folder with --data-dir"
+                )
             faults[name] = f"{path}: damaged (wrong SHA-256)"
     return found, faults
 

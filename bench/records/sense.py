@@ -1,0 +1,60 @@
+"""What the types of a run file cannot say: whether a line belongs to its run, and whether its parts fit together. Pure.
+
+Run files are joined, cut and edited by hand. A line that cannot have come from a run of its header is refused, because
+its numbers would stand in a table like any others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from bench.records.schema import Block, Header, Line, Record, Row, Timing, Turns
+
+
+def fault(line: Line, header: Header) -> str:
+    """Return what is wrong with a line that follows a header; empty if nothing is."""
+    match line:
+        case Header():
+            return "a second header: here another run begins; put each run into a file of its own"
+        case Record():
+            return _foreign(line.job.row, header.rows) or _fault_of_record(line)
+        case Block():
+            tasks = {row.task for row in header.rows}
+            return "" if line.task in tasks else f"a round of {line.task}, which the header does not name"
+        case _:
+            return _foreign(line.row, header.rows)
+
+
+def _foreign(row: Row, rows: Collection[Row]) -> str:
+    return "" if row in rows else f"a result of {row}, which the header does not name"
+
+
+def _fault_of_record(record: Record) -> str:
+    if record.status != "ok":
+        return ""
+    missing = [name for name in ("timing", "quality", "resources") if getattr(record, name) is None]
+    if missing:
+        return f"a good sample without {' and '.join(missing)}"
+    timing, resources = record.timing, record.resources
+    if resources is not None and resources.dtype != record.job.row.precision:
+        return f"a sample of {record.job.row} that was trained in {resources.dtype}"
+    return _fault_of_timing(timing) if timing is not None else ""
+
+
+def _fault_of_timing(timing: Timing) -> str:
+    turns = timing.turns
+    if not timing.steady_s and not (turns and turns.passes_s):
+        return "a good sample without a steady pass"
+    if not timing.read_s or not timing.reread_s:
+        return "a good sample without readings of the parameters"
+    return _fault_of_turns(turns) if turns else ""
+
+
+def _fault_of_turns(turns: Turns) -> str:
+    lists = {name: getattr(turns, name) for name in turns.__struct_fields__}
+    sizes = {name: len(values) for name, values in lists.items() if values or name in ("passes", "wall_s", "cpu_s")}
+    if len(set(sizes.values())) > 1:
+        return f"turns whose lists differ in length: {', '.join(f'{name} {size}' for name, size in sizes.items())}"
+    if any(passes and not wall_s for passes, wall_s in zip(turns.passes, turns.wall_s, strict=True)):
+        return "a turn with passes that took no time"
+    return ""
