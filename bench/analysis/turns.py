@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
-from scipy.stats import binomtest
 
 from backends.contract import Array
 from bench.records.schema import Record, Row, Timing
@@ -196,4 +195,6 @@ def response(row: Mapping[int, Array], other: Mapping[int, Array]) -> Response |
 
 def _by_chance(off: Array) -> float:
     """Return the p-value of a sign test: how often chance alone puts so many of these numbers on one side of 0."""
+    from scipy.stats import binomtest  # which takes a second to import, and standings need none of it
+
     return float(binomtest(int((off > 0).sum()), len(off)).pvalue) if len(off) else 1.0

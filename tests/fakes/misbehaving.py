@@ -38,7 +38,7 @@ MODES = (
     "hangs_in_turn",
     "raises_in_turn",
     "helped",
-    *("pipe_text", "pipe_bytes", "pipe_other_type", "pipe_forged", "pipe_endless"),
+    *("pipe_text", "pipe_bytes", "pipe_other_type", "pipe_forged", "pipe_endless", "pipe_drips"),
     *("real_time_signal", "shouts", "long_reason", "told_why"),
 )
 ROW = {"task": "thermometer_raw", "backend": "misbehaving", "mode": "right", "device": "cpu", "precision": "float32"}
@@ -103,6 +103,10 @@ class Misbehaving(NumpyTrainer):
             case "pipe_endless":
                 while True:
                     os.write(int(sys.argv[1]), bytes(2**20))
+            case "pipe_drips":
+                while True:
+                    os.write(int(sys.argv[1]), b" ")
+                    time.sleep(0.01)
             case "real_time_signal":
                 os.kill(os.getpid(), 40)
             case "shouts":

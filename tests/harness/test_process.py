@@ -192,11 +192,9 @@ def test_what_a_backend_does_to_its_process_or_pipe_costs_only_its_own_row(
         assert record_of(request("right"), worker, 60).status == "ok"
 
 
-def test_a_reply_without_end_does_not_outlast_the_time_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch, "REPLY_BYTES", 2**50)
-    monkeypatch.setattr(os, "read", lambda *_: b" ")  # so that it does not fill the memory of the test
-    record = run("pipe_endless", tmp_path, time_limit_s=2)
-    assert (record.status, record.reason) == ("timeout", "no result within 2 s; stopped")
+def test_a_reply_without_end_does_not_outlast_the_time_limit(tmp_path: Path) -> None:
+    record = run("pipe_drips", tmp_path, time_limit_s=3)
+    assert (record.status, record.reason) == ("timeout", "no result within 3 s; stopped")
 
 
 def test_a_reason_of_megabytes_is_cut(tmp_path: Path) -> None:

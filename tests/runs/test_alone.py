@@ -22,7 +22,7 @@ HOLD = (
 
 def test_a_second_run_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:
     path = tmp_path / "new" / "run.lock"
-    with alone(path), pytest.raises(UserError, match=rf"another run is under way .*\(process {os.getpid()}: bench "):
+    with alone(path), pytest.raises(UserError, match=rf"another run is under way .*\(process {os.getpid()}: bench"):
         require_alone(path)
     require_alone(path)
 

@@ -163,10 +163,10 @@ def test_an_interrupt_in_a_turn_ends_all_processes_and_what_was_finished_is_kept
 def test_rows_that_do_not_fit_side_by_side_run_in_successive_rounds_with_the_fastest() -> None:
     rows = rows_of(*"abcdefg")
     pass_s = dict(zip(rows, (5.0, 4.0, 3.0, 1.0, 3.0, 4.0, 5.0), strict=True))
-    executor = MockExecutor(pass_s, np.random.default_rng(0), free_bytes=4 * 2**30, takes_bytes=2**30)
+    executor = MockExecutor(pass_s, np.random.default_rng(0), free_bytes=5 * 2**30, takes_bytes=5 * 2**28)
     records = records_of(a_plan(rows, workers=2), executor)
     rounds = [{r.job.row for r in records if r.job.block == number} for number in range(records[-1].job.block + 1)]
-    assert {len(each) for each in rounds[:-1]} == {3}  # of 4 GiB, 3.6 are used
+    assert {len(each) for each in rounds[:-1]} == {3}  # of 5 GiB, 4.5 are used
     assert min(blocks_of(records).values()) == 2
     found = next(number for number, each in enumerate(rounds) if rows[3] in each)
     assert all(rows[3] in each for each in rounds[found:])

@@ -63,7 +63,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 
 
 def pytest_door(row: Row) -> Run:
-    options = {"--workers": 2, "--detect": 0.05, "--minutes": 1.0}
+    options = {"--workers": 2, "--detect": 0.05, "--minutes": 1.0, "--benchmark-disable": False}
     return door.measure((row,), options.__getitem__, Console(file=StringIO()))
 
 

@@ -115,7 +115,7 @@ def test_what_does_not_fit_is_refused_with_what_takes_it() -> None:
     assert message.startswith(
         f"{large} does not fit: it needs up to {2 * each.total / GIB:.1f} GiB, and 20.0 GiB are free"
     )
-    assert f"2 processes of {each.total / GIB:.1f} GiB: framework 1.0 GiB, data " in message
+    assert f"2 processes of {each.total / GIB:.1f} GiB: framework 1.2 GiB, data " in message
     assert "reduce model.hidden or batch_size, or use fewer --threads" in message
 
 
