@@ -21,6 +21,7 @@ from bench.records.sense import fault
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 WHITE = b" \t\r"  # around a line: JSON allows it, and systems that end lines with CR and LF leave it
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what msgspec raises for a bad line
 Losses = tuple[float | None, ...]
 NO_LOSSES: Mapping[Row, Losses] = MappingProxyType({})
 
@@ -74,8 +75,11 @@ class RunFile:
         """Open an existing file to append to it. What follows its last whole line is removed first."""
         if run.path.stat().st_size > run.whole:
             os.truncate(run.path, run.whole)
+        with run.path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            ended = file.read() == b"\n"
         run_file = cls(run.path, first_losses(run.records))
-        if not run.path.read_bytes().endswith(b"\n"):  # an editor may leave out the last line break
+        if not ended:  # an editor may leave out the last line break
             run_file._write(b"\n")
         return run_file
 
@@ -122,7 +126,7 @@ def read_run(path: Path) -> Run:
     except OSError as error:
         raise NotARunFile(f"cannot read {path}: {error.strerror}") from error
     *ended, rest = content.split(b"\n")
-    torn = bool(rest.strip()) and not _is_whole(rest)
+    torn = bool(rest.strip()) and not _is_whole(rest, path)
     lines = [*ended, *([] if torn else [rest])]
     numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip(WHITE)]
     if not numbered:
@@ -161,11 +165,11 @@ def _body(numbered: Iterable[tuple[int, bytes]], header: Header, path: Path) -> 
     return parsed, remarks
 
 
-def _is_whole(line: bytes) -> bool:
+def _is_whole(line: bytes, path: Path) -> bool:
     """Return whether the last line, which has no line break, is complete: an editor may have left the break out."""
     try:
-        msgspec.json.decode(line, type=Line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        _parse(line, path, 0)
+    except NotARunFile:
         return False
     return True
 
@@ -207,7 +211,7 @@ class _AnyHeader(msgspec.Struct):
 def _check_schema(line: bytes, path: Path, number: int) -> None:
     try:
         schema = msgspec.json.decode(line, type=_AnyHeader).schema
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise NotARunFile(f"{path} is not a run file: line {number}: {error}") from error
     if schema not in READABLE:
         raise NotARunFile(f"{path} has schema {schema}; this version reads schemas {' and '.join(map(str, READABLE))}")
@@ -216,6 +220,6 @@ def _check_schema(line: bytes, path: Path, number: int) -> None:
 def _parse(line: bytes, path: Path, number: int) -> Line:
     try:
         parsed: Line = msgspec.json.decode(line, type=Line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise NotARunFile(f"{path} is not a run file: line {number}: {error}") from error
     return parsed

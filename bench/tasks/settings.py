@@ -143,9 +143,15 @@ def _checked(task: Task) -> Task:
     classifies = task.loss == "softmax_cross_entropy"
     if classifies != (task.metric == "accuracy"):
         raise BadSetting(f"loss {task.loss} and metric {task.metric} do not go together")
-    rows = task.data.size.rows  # settings that select rows from files may leave fewer; `make_training` sees that
+    require_batch(
+        task, task.data.size.rows
+    )  # settings that select rows from files may leave fewer, seen when they load
+    return task
+
+
+def require_batch(task: Task, rows: int) -> None:
+    """Raise `BadSetting` if a batch of the task is larger than its data of so many rows."""
     if isinstance(task.batch_size, int) and task.batch_size > rows:
         raise BadSetting(
             f"batch_size {task.batch_size} is more than the {rows} rows of {task.name}; all uses every row"
         )
-    return task

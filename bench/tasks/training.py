@@ -11,7 +11,7 @@ from backends.contract import Array, Inputs, LayerParams, Params, Precision, Pro
 from bench.tasks.datasets.base import Find, Split
 from bench.tasks.definition import Metric, Task
 from bench.tasks.seeding import epoch_order, full_order, initial_params, repetition_seed, stream
-from bench.tasks.settings import BadSetting
+from bench.tasks.settings import BadSetting, require_batch
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,8 @@ def make_training(task: Task, precision: Precision, find: Find) -> Training:
     dataset = task.data.load(stream(task.seed, "data"), find)
     train, test = (_prepared(split, task, np.dtype(precision)) for split in (dataset.train, dataset.test))
     rows = len(train.inputs)
+    require_batch(task, rows)
     batch_size = rows if task.batch_size == "all" else task.batch_size
-    if batch_size > rows:
-        raise BadSetting(f"batch_size {batch_size} is more than the {rows} rows of {task.name}; all uses every row")
     if (train.targets.dtype.kind == "i") != (task.loss == "softmax_cross_entropy"):
         kind = "class numbers" if train.targets.dtype.kind == "i" else "real numbers"
         raise BadSetting(f"loss {task.loss} does not fit the data of {task.name}, whose targets are {kind}")

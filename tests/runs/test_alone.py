@@ -44,5 +44,7 @@ def test_a_run_that_failed_or_was_killed_holds_nothing(tmp_path: Path) -> None:
 
 def test_where_no_file_can_be_locked_runs_start_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with alone(tmp_path / "file" / "run.lock"):
-        pass
+    path = tmp_path / "file" / "run.lock"
+    with alone(path):
+        require_alone(path)
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
