@@ -15,9 +15,9 @@ from bench.machine.host import gpu_names, this_machine
 from bench.records.provenance import commit, utc_now, versions
 from bench.report import terminal
 from bench.runs.alone import alone
-from bench.runs.plan import random_seed
+from bench.runs.plan import MAX_MINUTES, random_seed
 from bench.runs.selection import Choice, choose_rows, choose_tasks, shortened
-from bench.selftest import TASK
+from bench.selftest import REPETITION_S, TASK
 from bench.tasks.names import find_task
 
 
@@ -26,6 +26,9 @@ def selftest(
         str, typer.Argument(metavar="[TASK]", help="Task of the runs with known ratios.", show_default=True)
     ] = TASK,
     repetitions: Annotated[int, typer.Option("--repetitions", min=1, help="Number of runs with known ratios.")] = 20,
+    minutes: Annotated[
+        float, typer.Option("--minutes", min=0, max=MAX_MINUTES, help="Time limit of each of these runs.")
+    ] = REPETITION_S / 60,
     threads: Threads = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for selftest.md and selftest.csv.")] = Path("results"),
 ) -> None:
@@ -34,13 +37,15 @@ def selftest(
     It runs on this machine and takes about half an hour.
     """
     from bench.report import export
+    from bench.selftest.run import Limits
     from bench.selftest.run import selftest as check_claims
 
     find_task(task)
     setup, seed = make_setup(threads, TIME_LIMIT_S, None), random_seed()
-    about = f"{task}; {_about(setup.threads)}"
+    about = f"{task}; runs of at most {minutes:g} minutes; {_about(setup.threads)}"
     with alone(), console.progress() as listener:
-        result = check_claims(setup, listener, repetitions, seed, task)
+        limits = Limits(repetition_s=minutes * 60)
+        result = check_claims(setup, listener, repetitions, seed, task, limits)
     lines = [
         {"claim": claim.name, "wanted": claim.wanted, "got": claim.got, "holds": "yes" if claim.holds else "NO"}
         for claim in result.claims

@@ -5,6 +5,7 @@ from __future__ import annotations
 from backends.registry import Entry
 
 TASK = "mlp_regression"  # some twenty passes of as many milliseconds in each process; it keeps one core busy
+REPETITION_S = 75.0  # 20 runs of this length, the overhead and the faults take half an hour at most
 # Backends for the self-test only: they are in no list, and only the self-test passes them to workers.
 SELFTEST = Entry(
     name="selftest",

@@ -74,11 +74,11 @@ def slowdowns_found(runs: Sequence[Times], effect: float) -> Claim:
     found = [compare_alone(times, "slower", "same", effect) for times in runs]
     able = [each for each in found if each.judged.detectable <= MORE_STEPS]
     seen = sum(each.judged.verdict == "slower" for each in able)
-    others = len(found) - len(able)
+    all_seen = sum(each.judged.verdict == "slower" for each in found)
     return Claim(
         name=f"{MORE_STEPS:.0%} more steps are found by a run that claims to detect such a difference",
         wanted=f"at least {FOUND:.0%}",
-        got=f"{seen} of {len(able)} ({seen / max(1, len(able)):.0%}); {others} runs ended without such a claim",
+        got=f"{seen} of {len(able)} ({seen / max(1, len(able)):.0%}); {all_seen} of all {len(found)} runs",
         holds=bool(able) and seen / len(able) >= FOUND,
     )
 

@@ -20,7 +20,7 @@ from bench.harness.setup import WorkerSetup
 from bench.records.schema import Goal, Job, Record, Row
 from bench.runs.plan import Plan
 from bench.runs.schedule import run_rounds
-from bench.selftest import HIDDEN, SELFTEST, TASK
+from bench.selftest import HIDDEN, REPETITION_S, SELFTEST, TASK
 from bench.selftest.by_hand import ByHandRequest, ByHandTurnRequest
 from bench.selftest.claims import (
     FAULTS,
@@ -51,7 +51,7 @@ class OverheadExecutor(ProcessExecutor):
 class Limits:
     """How long each part of a self-test may take samples; one round there always is."""
 
-    repetition_s: float = 75.0  # 20 of them, the overhead and the faults take half an hour at most
+    repetition_s: float = REPETITION_S
     overhead_s: float = 180.0
     fault_workers: int = 6  # a round has few turns where processes start fast, so a trend shows over several of them
 

@@ -121,7 +121,7 @@ def test_a_slowdown_that_is_always_found() -> None:
     assert claim.holds
     assert claim.name == "2% more steps are found by a run that claims to detect such a difference"
     assert claim.wanted == "at least 90%"
-    assert claim.got == "10 of 10 (100%); 0 runs ended without such a claim"
+    assert claim.got == "10 of 10 (100%); 10 of all 10 runs"
 
 
 @pytest.mark.parametrize(("missed", "holds"), [(1, True), (2, False)])
@@ -135,7 +135,7 @@ def test_one_slowdown_in_ten_may_be_missed(slower: float, missed: int, holds: bo
 def test_a_run_that_could_not_have_seen_a_slowdown_misses_none() -> None:
     claim = slowdowns_found([NOISY, SHORT, RIGHT], EFFECT)
     assert claim.holds
-    assert claim.got == "1 of 1 (100%); 2 runs ended without such a claim"
+    assert claim.got == "1 of 1 (100%); 1 of all 3 runs"
 
 
 def test_runs_that_all_could_not_have_seen_a_slowdown_prove_nothing() -> None:
@@ -714,14 +714,19 @@ def test_the_command_writes_claims_and_samples_and_ends_with_1_where_a_claim_bre
 ) -> None:
     asked: list[tuple[int, int]] = []
 
-    def hold(setup: WorkerSetup, listener: object, repetitions: int, seed: int, task: str) -> SelftestResult:
+    def hold(
+        setup: WorkerSetup, listener: object, repetitions: int, seed: int, task: str, limits: Limits
+    ) -> SelftestResult:
         assert task == "linear_fit"
+        assert limits.repetition_s == 300.0
         asked.append((repetitions, seed))
         return SelftestResult(claims, "mode,pass_s\nsame,0.02\n")
 
     monkeypatch.setattr(selftests, "selftest", hold)
     monkeypatch.setattr(
-        sys, "argv", ["bench", "selftest", "linear_fit", "--repetitions", "3", "--out", str(tmp_path / "told")]
+        sys,
+        "argv",
+        ["bench", "selftest", "linear_fit", "--repetitions", "3", "--minutes", "5", "--out", f"{tmp_path}/told"],
     )
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(SystemExit) as ended:
@@ -732,6 +737,7 @@ def test_the_command_writes_claims_and_samples_and_ends_with_1_where_a_claim_bre
     text = (tmp_path / "told" / "selftest.md").read_text()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| it ")]
     assert rows == [[each.name, each.wanted, each.got, "yes" if each.holds else "NO"] for each in claims]
+    assert "linear_fit; runs of at most 5 minutes; " in text
     assert f"; seed {seed}" in text
     assert (tmp_path / "told" / "selftest.csv").read_text() == "mode,pass_s\nsame,0.02\n"
     shown = capsys.readouterr().out
