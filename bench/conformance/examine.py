@@ -41,7 +41,7 @@ TIMED: tuple[tuple[str, dict[str, Any]], ...] = (
         "mlp_regression",
         {"data.rows": 2000, "model.hidden": (256,), "model.activation": "relu", "optimizer": "sgd", "epochs": 20},
     ),
-    ("linear_fit", {"data.rows": 20_000}),
+    ("linear_fit", {"data.rows": 20_000, "epochs": 20}),
 )
 TIMED_LESSON = (
     "Why it matters: the clock stops when train returns; work done afterwards, or on more cores than granted, "
