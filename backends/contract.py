@@ -2,9 +2,7 @@
 
 Every backend implements the following definitions of layers, losses and optimizers in its own idiom.
 
-Layers, for inputs x [batch, inputs], weights W [inputs, outputs], bias b [outputs]:
-    y = activation(x W + b), [batch, outputs]. `Dense` takes x as an array. `EmbeddingSum` takes x as word counts. It
-    sums the rows of W for the words that occur, weighted by their counts: the same product without its zeros.
+Layers: see `backends.layers`. A backend has a table of those that it knows and refuses others.
 
 Losses, for outputs z [batch, outputs]:
     mse                     mean of (z - target)^2 over batch and outputs
@@ -23,12 +21,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
-import numpy.typing as npt
 from msgspec import Meta
 
+from backends.layers import (
+    Activation,
+    Array,
+    Dense,
+    EmbeddingSum,
+    Layer,
+    Misfit,
+    Params,
+    Shape,
+    Unsupported,
+    dtype_of,
+    map_params,
+    output_shapes,
+    parameter_count,
+    parts,
+    require_layers,
+    views,
+)
 from backends.words import Bags, WordCounts
 
 __all__ = [
@@ -42,57 +57,31 @@ __all__ = [
     "EmbeddingSum",
     "Inputs",
     "Layer",
-    "LayerParams",
     "Loss",
+    "Misfit",
     "Momentum",
     "Optimizer",
     "Params",
     "Placement",
     "Precision",
     "Problem",
+    "Shape",
     "Trainer",
     "Unsupported",
     "WordCounts",
+    "dtype_of",
+    "map_params",
+    "output_shapes",
+    "parameter_count",
+    "parts",
+    "require_layers",
+    "views",
 ]
 
-Array = npt.NDArray[Any]
-Inputs = Array | WordCounts
-Activation = Literal["identity", "sigmoid", "tanh", "relu"]
+Inputs = Array | WordCounts  # [rows, ...]
 Loss = Literal["mse", "half_mse", "softmax_cross_entropy"]
 Device = Literal["cpu", "gpu"]
 Precision = Literal["float32", "float64"]
-
-
-@dataclass(frozen=True)
-class Dense:
-    """A fully connected layer with bias and activation."""
-
-    inputs: int
-    outputs: int
-    activation: Activation
-
-
-@dataclass(frozen=True)
-class EmbeddingSum:
-    """A sum of word embeddings with bias and activation. Only the first layer can be one; its input is word counts."""
-
-    inputs: int  # size of the vocabulary
-    outputs: int
-    activation: Activation
-
-
-Layer = Dense | EmbeddingSum
-
-
-class LayerParams(NamedTuple):
-    """The parameters of one layer."""
-
-    weights: Array  # [inputs, outputs]
-    bias: Array  # [outputs]
-
-
-Params = tuple[LayerParams, ...]
-
 
 Positive = Annotated[float, Meta(gt=0)]
 Decay = Annotated[float, Meta(ge=0, lt=1)]  # a moving average that forgets nothing would never begin
@@ -144,6 +133,13 @@ class Problem:
     batch_size: int
 
     @property
+    def row_shape(self) -> Shape:
+        """Shape of one row of the inputs: its features, or the size of the vocabulary."""
+        if isinstance(self.inputs, WordCounts):
+            return (self.inputs.vocabulary,)
+        return self.inputs.shape[1:]
+
+    @property
     def full_batch(self) -> bool:
         """Whether every step uses all rows in their original order, so that no rows have to be gathered."""
         return self.batch_size == len(self.inputs)
@@ -166,10 +162,6 @@ class Placement:
     def dtype(self) -> np.dtype[Any]:
         """The NumPy dtype of `precision`."""
         return np.dtype(self.precision)
-
-
-class Unsupported(Exception):
-    """Raised by `open_trainer` if the backend does not support the problem or placement; users see the message."""
 
 
 class Trainer(Protocol):

@@ -31,15 +31,18 @@ from backends.contract import (
     Problem,
     Unsupported,
     WordCounts,
+    dtype_of,
+    require_layers,
 )
-from backends.jax_layers import LOSSES, State, forward, put, update
+from backends.jax_layers import LAYERS, LOSSES, State, forward, put, update
 from backends.layout import transposed
 
 
 def open_trainer(problem: Problem, placement: Placement) -> JaxTrainer:
     """Put the data on the device.
 
-    Raises `Unsupported` for a GPU without a GPU or a GPU build of JAX, and if compilation is switched off.
+    Raises `Unsupported` for a GPU without a GPU or a GPU build of JAX, for unknown layers, and if compilation is
+    switched off.
     """
     if jax.config.jax_disable_jit:
         raise Unsupported("compilation is switched off here, by JAX_DISABLE_JIT; both modes compile")
@@ -50,6 +53,7 @@ def open_trainer(problem: Problem, placement: Placement) -> JaxTrainer:
         device = jax.devices(placement.device)[0]
     except RuntimeError as error:
         raise Unsupported(f"JAX {jax.__version__} finds no {placement.device.upper()} device") from error
+    require_layers(problem.layers, LAYERS, "JAX")
     return JaxTrainer(problem, placement.mode, device)
 
 
@@ -122,7 +126,7 @@ class JaxTrainer:
         """Copy `params` in and clear the optimizer's state. Shapes stay the same, so nothing is compiled again."""
         params = transposed(self.problem.layers, params)
         zeros = jax.tree.map(np.zeros_like, params)
-        taken = np.zeros((), params[0].bias.dtype)
+        taken = np.zeros((), dtype_of(params))
         params = jax.tree.map(np.array, params)  # on the CPU, JAX may use the caller's memory
         self.state: State = jax.device_put(State(params, (zeros,) * self.problem.optimizer.slots, taken), self.device)
 
@@ -151,7 +155,7 @@ class JaxTrainer:
         return np.asarray(jitted_forward(self.problem.layers, self.state.params, put(inputs, self.device), len(inputs)))
 
     def params(self) -> Params:
-        """Return copies of weights and biases."""
+        """Return copies of the parameters."""
         return transposed(self.problem.layers, jax.tree.map(np.array, self.state.params))
 
     def peak_device_memory_bytes(self) -> int | None:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from backends.contract import SGD, Adam, EmbeddingSum, Inputs, Layer, Momentum, Optimizer, Params, WordCounts
+from backends.contract import (
+    SGD,
+    Adam,
+    Bags,
+    Dense,
+    EmbeddingSum,
+    Inputs,
+    Layer,
+    Momentum,
+    Optimizer,
+    Params,
+    WordCounts,
+)
+
+Named = Mapping[str, jax.Array]  # the parameters of a layer, by name
 
 
 def put(inputs: Inputs, device: Any) -> Any:
@@ -26,18 +40,25 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 
-def forward(layers: tuple[Layer, ...], params: Params, flow: Any, rows: int) -> jax.Array:
-    """Return the outputs [rows, outputs] for a batch of `rows` rows: an array [rows, inputs], or `Bags` of words.
+def dense(layer: Dense, params: Named, x: jax.Array, _rows: int) -> jax.Array:
+    """Return activation(x W + b); W is kept as [outputs, inputs], see `backends.layout`."""
+    return ACTIVATIONS[layer.activation](x @ params["weights"].T + params["bias"])
 
-    Dense layers have weights [outputs, inputs], see `backends.layout`.
-    """
-    for layer, (weights, bias) in zip(layers, params, strict=True):
-        if isinstance(layer, EmbeddingSum):
-            embeddings = flow.counts[:, None] * weights[flow.words]
-            product = jax.ops.segment_sum(embeddings, flow.documents, rows, indices_are_sorted=True)
-        else:
-            product = flow @ weights.T
-        flow = ACTIVATIONS[layer.activation](product + bias)
+
+def embedding_sum(layer: EmbeddingSum, params: Named, x: Bags, rows: int) -> jax.Array:
+    """Return activation(x W + b) for word counts of `rows` documents."""
+    embeddings = x.counts[:, None] * params["weights"][x.words]
+    sums = jax.ops.segment_sum(embeddings, x.documents, rows, indices_are_sorted=True)
+    return ACTIVATIONS[layer.activation](sums + params["bias"])
+
+
+LAYERS: dict[type, Callable[[Any, Named, Any, int], jax.Array]] = {Dense: dense, EmbeddingSum: embedding_sum}
+
+
+def forward(layers: tuple[Layer, ...], params: Params, flow: Any, rows: int) -> jax.Array:
+    """Return the outputs [rows, outputs] for a batch of `rows` rows: an array [rows, inputs], or `Bags` of words."""
+    for layer, named in zip(layers, params, strict=True):
+        flow = LAYERS[type(layer)](layer, named, flow, rows)
     return flow
 
 

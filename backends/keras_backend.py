@@ -23,10 +23,9 @@ from backends.contract import (
     SGD,
     Adam,
     Array,
+    Dense,
     EmbeddingSum,
     Inputs,
-    Layer,
-    LayerParams,
     Loss,
     Momentum,
     Optimizer,
@@ -35,6 +34,8 @@ from backends.contract import (
     Problem,
     Unsupported,
     WordCounts,
+    parts,
+    require_layers,
 )
 
 STEPS_OF_A_FIT = 1000  # a longer pass takes several calls of `fit`, which limits the memory for losses
@@ -48,8 +49,9 @@ LOSSES: dict[Loss, Any] = {
 
 
 def open_trainer(problem: Problem, placement: Placement, wait_for: Callable[[Any], object]) -> KerasTrainer:
-    """Build and compile the model; `wait_for` waits for tensors. Raises `Unsupported` unless the device is the CPU."""
+    """Build and compile the model; `wait_for` waits for tensors. Raises `Unsupported` for GPUs and unknown layers."""
     require_cpu(placement)
+    require_layers(problem.layers, LAYERS, "Keras")
     keras.config.set_floatx(placement.precision)
     keras.config.set_dtype_policy(placement.precision)  # an earlier trainer may have set another one
     if placement.precision == "float64":
@@ -152,15 +154,23 @@ class StepLosses(keras.metrics.Metric):
         return self.losses[-1]
 
 
+def make_dense(layer: Dense, _rows: int) -> keras.layers.Layer:
+    """Return a dense layer; its weights are set later."""
+    return keras.layers.Dense(layer.outputs, activation=ACTIVATIONS[layer.activation], kernel_initializer="zeros")
+
+
+LAYERS: dict[type, Callable[[Any, int], keras.layers.Layer]] = {Dense: make_dense, EmbeddingSum: EmbeddingSumLayer}
+
+
 class Network(keras.Model):
     """A stack of layers that also keeps the losses of its steps."""
 
     def __init__(self, problem: Problem) -> None:
-        inputs, first = make_inputs(problem)
-        flow = first
-        for layer in problem.layers[1:]:
-            flow = make_dense(layer)(flow)
-        super().__init__(inputs=inputs, outputs=flow)
+        inputs = make_inputs(problem)
+        flow = inputs
+        for layer in problem.layers:
+            flow = (LAYERS[type(layer)](layer, problem.batch_size)(*flow),)
+        super().__init__(inputs=inputs, outputs=flow[0])
         self.step_losses = StepLosses()
 
     def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
@@ -170,20 +180,11 @@ class Network(keras.Model):
         return loss
 
 
-def make_inputs(problem: Problem) -> tuple[Any, Any]:
-    """Return the inputs of the model, and the outputs of its first layer."""
-    first = problem.layers[0]
-    if isinstance(first, EmbeddingSum):
-        kinds = ("int32", keras.config.floatx(), "int32")
-        bags = tuple(keras.Input(batch_shape=(None,), dtype=kind) for kind in kinds)
-        return bags, EmbeddingSumLayer(first, problem.batch_size)(*bags)
-    inputs = keras.Input((first.inputs,))
-    return inputs, make_dense(first)(inputs)
-
-
-def make_dense(layer: Layer) -> keras.layers.Layer:
-    """Return a dense layer; its weights are set later."""
-    return keras.layers.Dense(layer.outputs, activation=ACTIVATIONS[layer.activation], kernel_initializer="zeros")
+def make_inputs(problem: Problem) -> tuple[Any, ...]:
+    """Return the inputs of the model: an array, or word counts as three."""
+    if isinstance(problem.inputs, WordCounts):
+        return tuple(keras.Input(batch_shape=(None,), dtype=kind) for kind in ("int32", keras.config.floatx(), "int32"))
+    return (keras.Input(problem.inputs.shape[1:]),)
 
 
 class Batches(keras.utils.PyDataset):
@@ -220,7 +221,7 @@ class KerasTrainer:
 
     def reset(self, params: Params) -> None:
         """Copy `params` in and clear the optimizer's state. The variables stay, so nothing is compiled again."""
-        self.model.set_weights([part for layer in params for part in layer])
+        self.model.set_weights(list(parts(params)))
         for variable, value in zip(self.model.optimizer.variables, self.fresh, strict=True):
             variable.assign(value)
 
@@ -251,9 +252,9 @@ class KerasTrainer:
         return outputs[: len(inputs)]
 
     def params(self) -> Params:
-        """Return copies of weights and biases."""
-        arrays = [np.array(array) for array in self.model.get_weights()]
-        return tuple(LayerParams(*pair) for pair in zip(arrays[::2], arrays[1::2], strict=True))
+        """Return copies of the parameters. Keras keeps them in the order of `Layer.shapes`."""
+        arrays = map(np.array, self.model.get_weights())
+        return tuple({name: next(arrays) for name in layer.shapes()} for layer in self.problem.layers)
 
     def peak_device_memory_bytes(self) -> int | None:
         """Return None: the backend runs on the CPU only."""

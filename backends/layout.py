@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from backends.contract import EmbeddingSum, Layer, LayerParams, Params
+from backends.contract import Dense, Layer, Params
+
+TRANSPOSED: dict[type, tuple[str, ...]] = {Dense: ("weights",)}  # the contract has them as [inputs, outputs]
 
 
 def transposed(layers: tuple[Layer, ...], params: Params) -> Params:
-    """Return the parameters with the weights of dense layers transposed: [inputs, outputs] <-> [outputs, inputs].
+    """Return the parameters with those of `TRANSPOSED` transposed: [inputs, outputs] <-> [outputs, inputs].
 
-    The arrays are views; embeddings are unchanged.
+    The arrays are views; the others are unchanged. Names are in the order of `Layer.shapes`.
     """
     return tuple(
-        LayerParams(weights if isinstance(layer, EmbeddingSum) else weights.T, bias)
-        for layer, (weights, bias) in zip(layers, params, strict=True)
+        {name: named[name].T if name in TRANSPOSED.get(type(layer), ()) else named[name] for name in layer.shapes()}
+        for layer, named in zip(layers, params, strict=True)
     )

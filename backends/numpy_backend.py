@@ -12,16 +12,29 @@ from collections.abc import Callable
 
 import numpy as np
 
-from backends.contract import Array, Inputs, LayerParams, Params, Placement, Problem, Unsupported, WordCounts
-from backends.numpy_layers import LOSSES, Batch, NumpyLayer, make_update, take
+from backends.contract import (
+    Array,
+    Inputs,
+    Params,
+    Placement,
+    Problem,
+    Unsupported,
+    WordCounts,
+    map_params,
+    parameter_count,
+    require_layers,
+    views,
+)
+from backends.numpy_layers import LAYERS, LOSSES, Batch, make_update, take
 
 PREDICT_ROWS = 1024  # rows predicted at a time, to limit the memory
 
 
 def open_trainer(problem: Problem, placement: Placement) -> NumpyTrainer:
-    """Allocate all arrays that training needs. Raises `Unsupported` unless the device is the CPU."""
+    """Allocate all arrays that training needs. Raises `Unsupported` for GPUs and unknown layers."""
     if placement.device != "cpu":
         raise Unsupported("NumPy computes on the CPU only")
+    require_layers(problem.layers, LAYERS, "NumPy")
     return NumpyTrainer(problem, placement)
 
 
@@ -41,12 +54,15 @@ class NumpyTrainer:
 
     def __init__(self, problem: Problem, placement: Placement) -> None:
         self.problem = problem
-        sizes = [(layer.inputs + 1) * layer.outputs for layer in problem.layers]
-        self.values = np.zeros(sum(sizes), placement.dtype)
+        self.values = np.zeros(parameter_count(problem.layers), placement.dtype)
         self.gradients = np.zeros_like(self.values)
-        ends = np.cumsum(sizes)[:-1]
-        views = zip(problem.layers, np.split(self.values, ends), np.split(self.gradients, ends), strict=True)
-        self.layers = [NumpyLayer(layer, values, gradients, problem.batch_size) for layer, values, gradients in views]
+        self.named = views(self.values, problem.layers)
+        self.layers = [
+            LAYERS[type(layer)](layer, params, gradients, problem.batch_size)
+            for layer, params, gradients in zip(
+                problem.layers, self.named, views(self.gradients, problem.layers), strict=True
+            )
+        ]
         self.outputs_gradient = np.empty_like(self.layers[-1].outputs)
         self.loss = LOSSES[problem.loss]
         self.update = make_update(problem.optimizer, self.values, self.gradients)
@@ -58,9 +74,9 @@ class NumpyTrainer:
 
     def reset(self, params: Params) -> None:
         """Copy `params` in and clear the optimizer's state."""
-        for layer, (weights, bias) in zip(self.layers, params, strict=True):
-            layer.weights[...] = weights
-            layer.bias[...] = bias
+        for mine, given in zip(self.named, params, strict=True):
+            for name, part in given.items():
+                mine[name][...] = part
         self.update = make_update(self.problem.optimizer, self.values, self.gradients)
 
     def train(self, order: Array) -> Array:
@@ -107,8 +123,8 @@ class NumpyTrainer:
         return np.asarray(flow)
 
     def params(self) -> Params:
-        """Return copies of weights and biases."""
-        return tuple(LayerParams(layer.weights.copy(), layer.bias.copy()) for layer in self.layers)
+        """Return copies of the parameters."""
+        return map_params(np.copy, self.named)
 
     def peak_device_memory_bytes(self) -> int | None:
         """Return None: the backend runs on the CPU only."""

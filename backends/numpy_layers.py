@@ -6,12 +6,12 @@ The derivative of every activation is written as a function of its output, so la
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from backends.contract import SGD, Adam, Array, Inputs, Layer, Momentum, Optimizer, WordCounts
+from backends.contract import SGD, Adam, Array, Dense, EmbeddingSum, Inputs, Momentum, Optimizer, WordCounts
 
 BLOCK = 32_768  # elements that Adam updates at a time: blocks of five vectors fit into a core's cache together
 
@@ -24,6 +24,7 @@ class LocalCounts(NamedTuple):
 
 
 Batch = Array | LocalCounts
+Named = Mapping[str, Array]  # the parameters of a layer, or their gradients, by name
 
 
 def take(inputs: Inputs, rows: Array, out: Array | None = None) -> Batch:
@@ -93,45 +94,69 @@ BACK_THROUGH: dict[
 }
 
 
-class NumpyLayer:
-    """One layer for batches of one size: its parameters, their gradients, and its outputs."""
+class AffineLayer:
+    """What layers that compute activation(x W + b) share, for batches of one size."""
 
-    def __init__(self, layer: Layer, values: Array, gradients: Array, batch_size: int) -> None:
-        """Make weights and bias views of `values`, and their gradients of `gradients`, both [(inputs + 1) outputs]."""
-        shape, split = (layer.inputs, layer.outputs), layer.inputs * layer.outputs
-        self.weights, self.bias = values[:split].reshape(shape), values[split:]
-        self.weights_gradient, self.bias_gradient = gradients[:split].reshape(shape), gradients[split:]
-        self.outputs = np.empty((batch_size, layer.outputs), values.dtype)
-        self.inputs_gradient = np.empty((batch_size, layer.inputs), values.dtype)
-        self.ones = np.ones(batch_size, values.dtype)
-        self.touched: Array | slice = slice(None)  # the rows of the weights' gradient that may be nonzero
+    def __init__(self, layer: Dense | EmbeddingSum, params: Named, gradients: Named, batch_size: int) -> None:
+        """Keep the arrays of the parameters and of their gradients, and allocate the outputs [batch, outputs]."""
+        self.weights, self.bias = params["weights"], params["bias"]
+        self.weights_gradient, self.bias_gradient = gradients["weights"], gradients["bias"]
+        self.outputs = np.empty((batch_size, len(self.bias)), self.bias.dtype)
+        self.ones = np.ones(batch_size, self.bias.dtype)
         self.activate = ACTIVATE[layer.activation]
         self.back_through = BACK_THROUGH[layer.activation]
 
-    def forward(self, inputs: Batch, out: Array | None = None) -> Array:
-        """Return the outputs [batch, outputs], in `out` if given."""
-        if isinstance(inputs, LocalCounts):
-            outputs = np.matmul(inputs.counts, self.weights.take(inputs.present, axis=0), out=out)
-        else:
-            outputs = np.matmul(inputs, self.weights, out=out)
-        outputs += self.bias
-        self.activate(outputs)
-        return outputs
+    def activated(self, product: Array) -> Array:
+        """Turn x W [batch, outputs] into the outputs, in place."""
+        product += self.bias
+        self.activate(product)
+        return product
 
-    def backward(self, inputs: Batch, gradient: Array) -> None:
-        """Compute the gradients of weights and bias; turn `gradient` [batch, outputs] of the outputs into that of z."""
+    def bias_backward(self, gradient: Array) -> None:
+        """Turn `gradient` [batch, outputs] of the outputs into that of z, and sum it up for the bias."""
         self.back_through(gradient, self.outputs)
         np.dot(self.ones, gradient, out=self.bias_gradient)  # the sum over the batch, faster than `np.sum`
-        if isinstance(inputs, LocalCounts):
-            self.weights_gradient[self.touched] = 0
-            self.touched = inputs.present
-            self.weights_gradient[self.touched] = inputs.counts.T @ gradient
-        else:
-            np.matmul(inputs.T, gradient, out=self.weights_gradient)
+
+
+class DenseLayer(AffineLayer):
+    """A fully connected layer."""
+
+    def __init__(self, layer: Dense | EmbeddingSum, params: Named, gradients: Named, batch_size: int) -> None:
+        super().__init__(layer, params, gradients, batch_size)
+        self.inputs_gradient = np.empty((batch_size, len(self.weights)), self.weights.dtype)
+
+    def forward(self, inputs: Array, out: Array | None = None) -> Array:
+        """Return the outputs [batch, outputs], in `out` if given."""
+        return self.activated(np.matmul(inputs, self.weights, out=out))
+
+    def backward(self, inputs: Array, gradient: Array) -> None:
+        """Compute the gradients of weights and bias; turn `gradient` [batch, outputs] of the outputs into that of z."""
+        self.bias_backward(gradient)
+        np.matmul(inputs.T, gradient, out=self.weights_gradient)
 
     def gradient_by_inputs(self, gradient: Array) -> Array:
         """Return the gradient of the inputs [batch, inputs] from that of z [batch, outputs]."""
         return np.matmul(gradient, self.weights.T, out=self.inputs_gradient)
+
+
+class EmbeddingSumLayer(AffineLayer):
+    """A sum of word embeddings. It is the first layer, so nobody asks for the gradient of its inputs."""
+
+    touched: Array | slice = slice(None)  # the rows of the weights' gradient that may be nonzero
+
+    def forward(self, inputs: LocalCounts, out: Array | None = None) -> Array:
+        """Return the outputs [batch, outputs], in `out` if given."""
+        return self.activated(np.matmul(inputs.counts, self.weights.take(inputs.present, axis=0), out=out))
+
+    def backward(self, inputs: LocalCounts, gradient: Array) -> None:
+        """Compute the gradients of weights and bias; turn `gradient` [batch, outputs] of the outputs into that of z."""
+        self.bias_backward(gradient)
+        self.weights_gradient[self.touched] = 0
+        self.touched = inputs.present
+        self.weights_gradient[self.touched] = inputs.counts.T @ gradient
+
+
+LAYERS: dict[type, Callable[[Any, Named, Named, int], Any]] = {Dense: DenseLayer, EmbeddingSum: EmbeddingSumLayer}
 
 
 def mse(outputs: Array, targets: Array, gradient: Array) -> float:

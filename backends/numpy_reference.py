@@ -15,7 +15,7 @@ z = x W + b and y = activation(z), both [batch, outputs]:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,37 +25,44 @@ from backends.contract import (
     SGD,
     Adam,
     Array,
+    Dense,
+    EmbeddingSum,
     Inputs,
     Layer,
-    LayerParams,
     Momentum,
     Params,
     Placement,
     Problem,
     Unsupported,
     WordCounts,
+    parts,
+    require_layers,
+    views,
 )
 
 
-class Batch(NamedTuple):
-    """The inputs of a batch; for word counts, only the columns of words that occur in it.
+class LocalCounts(NamedTuple):
+    """Word counts of a batch, as a matrix of only the words that occur in it.
 
     A column of zeros adds nothing to x W, and the gradient of its row of W is zero.
     """
 
-    columns: Array | slice  # their numbers, ascending
-    inputs: Array  # [batch, columns]
+    present: Array  # numbers of the words that occur, ascending [present]
+    counts: Array  # [batch, present]
+
+
+Batch = Array | LocalCounts
 
 
 def take(inputs: Inputs, rows: Array) -> Batch:
     """Return the rows `rows` [batch] of `inputs`."""
     if not isinstance(inputs, WordCounts):
-        return Batch(slice(None), inputs[rows])
+        return inputs[rows]
     bags = inputs.bags(rows)
-    words, columns = np.unique(bags.words, return_inverse=True)
-    counts = np.zeros((len(rows), len(words)), bags.counts.dtype)
+    present, columns = np.unique(bags.words, return_inverse=True)
+    counts = np.zeros((len(rows), len(present)), bags.counts.dtype)
     counts[bags.documents, columns] = bags.counts
-    return Batch(words, counts)
+    return LocalCounts(present, counts)
 
 
 def affine(x: Array, weights: Array, bias: Array) -> Array:
@@ -63,12 +70,12 @@ def affine(x: Array, weights: Array, bias: Array) -> Array:
     return x @ weights + bias
 
 
-def layer_gradients(x: Array, gradient: Array) -> LayerParams:
+def affine_gradients(x: Array, gradient: Array) -> tuple[Array, Array]:
     """Return the gradients of W and b from the inputs x [batch, inputs] and the gradient of z [batch, outputs].
 
     The loss is a mean over the batch: the division by the batch size is already part of `gradient`.
     """
-    return LayerParams(x.T @ gradient, gradient.sum(axis=0))
+    return x.T @ gradient, gradient.sum(axis=0)
 
 
 def sigmoid(z: Array) -> Array:
@@ -125,11 +132,11 @@ class Arithmetic:
     """The operations whose rounding errors differ between correct implementations: sums, and powers of Adam's betas.
 
     They are arguments of a trainer, so that they can be replaced to study rounding (`bench.parity.rounding`). Their
-    signatures are those of `affine`, `layer_gradients`, the functions in `LOSSES`, and `one_minus_power`.
+    signatures are those of `affine`, `affine_gradients`, the functions in `LOSSES`, and `one_minus_power`.
     """
 
     affine: Callable[[Array, Array, Array], Array]
-    layer_gradients: Callable[[Array, Array], LayerParams]
+    affine_gradients: Callable[[Array, Array], tuple[Array, Array]]
     loss: Callable[[Array, Array], LossAndGradient]
     one_minus_power: Callable[[float, int], float]
 
@@ -145,54 +152,81 @@ def one_minus_power(beta: float, t: int) -> float:
 
 def arithmetic_of(problem: Problem) -> Arithmetic:
     """Return the plain operations, with the loss of the problem."""
-    return Arithmetic(affine, layer_gradients, LOSSES[problem.loss], one_minus_power)
+    return Arithmetic(affine, affine_gradients, LOSSES[problem.loss], one_minus_power)
 
 
-def forward(layers: tuple[Layer, ...], params: Params, batch: Batch, arithmetic: Arithmetic) -> list[Array]:
-    """Return the inputs [batch, columns], followed by the outputs y [batch, outputs] of each layer."""
-    flow = [batch.inputs]
-    for layer, (weights, bias) in zip(layers, restricted(params, batch), strict=True):
-        z = arithmetic.affine(flow[-1], weights, bias)
-        flow.append(ACTIVATIONS[layer.activation].function(z))
-    return flow
+class Backward(NamedTuple):
+    """The gradients of a layer for a batch."""
+
+    params: Mapping[str, Array]  # of the parameters, by name
+    inputs: Callable[[], Array]  # of the inputs; computed on request, because nobody needs those of the data
 
 
-def restricted(params: Params, batch: Batch) -> Params:
-    """Return the parameters; of the first layer's weights only the rows that belong to the columns of the batch."""
-    first, *others = params
-    return (first._replace(weights=first.weights[batch.columns]), *others)
+class Forward(NamedTuple):
+    """The outputs of a layer for a batch [batch, ...], and a function from their gradient to those of the layer."""
+
+    outputs: Array
+    backward: Callable[[Array], Backward]
+
+
+def dense(layer: Dense, params: Mapping[str, Array], x: Array, arithmetic: Arithmetic) -> Forward:
+    """Return y = activation(x W + b) for x [batch, inputs]."""
+    function, derivative = ACTIVATIONS[layer.activation]
+    y = function(arithmetic.affine(x, params["weights"], params["bias"]))
+
+    def backward(gradient: Array) -> Backward:
+        gradient = gradient * derivative(y)
+        weights, bias = arithmetic.affine_gradients(x, gradient)
+        return Backward({"weights": weights, "bias": bias}, lambda: gradient @ params["weights"].T)
+
+    return Forward(y, backward)
+
+
+def embedding_sum(layer: EmbeddingSum, params: Mapping[str, Array], x: LocalCounts, arithmetic: Arithmetic) -> Forward:
+    """Return y = activation(x W + b) for word counts x, computed from the rows of W for the words that occur."""
+    occurring = {"weights": params["weights"][x.present], "bias": params["bias"]}
+    plain = dense(Dense(len(x.present), layer.outputs, layer.activation), occurring, x.counts, arithmetic)
+
+    def backward(gradient: Array) -> Backward:
+        found = plain.backward(gradient)
+        weights = np.zeros_like(params["weights"])
+        weights[x.present] = found.params["weights"]
+        return found._replace(params={**found.params, "weights": weights})
+
+    return Forward(plain.outputs, backward)
+
+
+LAYERS: dict[type, Callable[..., Forward]] = {Dense: dense, EmbeddingSum: embedding_sum}
+
+
+def forward(layers: tuple[Layer, ...], params: Params, batch: Batch, arithmetic: Arithmetic) -> list[Forward]:
+    """Return what each layer computes, from the first to the last."""
+    found: list[Forward] = []
+    flow = batch
+    for layer, named in zip(layers, params, strict=True):
+        found.append(LAYERS[type(layer)](layer, named, flow, arithmetic))
+        flow = found[-1].outputs
+    return found
 
 
 def loss_and_gradients(
     layers: tuple[Layer, ...], params: Params, batch: Batch, targets: Array, arithmetic: Arithmetic
 ) -> tuple[float, Params]:
-    """Return the loss of a batch and its gradients with respect to weights and bias of each layer."""
-    flow = forward(layers, params, batch, arithmetic)
-    loss, gradient = arithmetic.loss(flow[-1], targets)
-    found: list[LayerParams] = []
+    """Return the loss of a batch and its gradients with respect to the parameters of each layer."""
+    passed = forward(layers, params, batch, arithmetic)
+    loss, gradient = arithmetic.loss(passed[-1].outputs, targets)
+    found: list[Mapping[str, Array]] = []
     for number in reversed(range(len(layers))):
-        gradient = gradient * ACTIVATIONS[layers[number].activation].derivative(flow[number + 1])
-        found.insert(0, arithmetic.layer_gradients(flow[number], gradient))
-        if number > 0:  # the gradient of the data is not needed
-            gradient = gradient @ params[number].weights.T
-    weights = np.zeros_like(params[0].weights)
-    weights[batch.columns] = found[0].weights
-    return loss, (found[0]._replace(weights=weights), *found[1:])
+        back = passed[number].backward(gradient)
+        found.insert(0, back.params)
+        if number > 0:
+            gradient = back.inputs()
+    return loss, tuple(found)
 
 
 def flat(params: Params) -> Array:
     """Return all parameters in one new vector [parameters], because an optimizer treats all of them alike."""
-    return np.concatenate([part.ravel() for layer in params for part in layer])
-
-
-def shaped(vector: Array, layers: tuple[Layer, ...]) -> Params:
-    """Return weights and bias of each layer as views of a vector [parameters]: the inverse of `flat`."""
-    found, start = [], 0
-    for layer in layers:
-        bias, end = start + layer.inputs * layer.outputs, start + (layer.inputs + 1) * layer.outputs
-        found.append(LayerParams(vector[start:bias].reshape(layer.inputs, layer.outputs), vector[bias:end]))
-        start = end
-    return tuple(found)
+    return np.concatenate([part.ravel() for part in parts(params)])
 
 
 State = tuple[Array, ...]  # the parameters and the optimizer's state (v, or m and v), each [parameters]
@@ -249,7 +283,7 @@ class ReferenceTrainer:
         """Take one step on the rows [batch]; return the loss before it."""
         layers, optimizer = self.problem.layers, self.problem.optimizer
         batch = take(self.problem.inputs, rows) if self.whole is None else self.whole
-        params, targets = shaped(self.state[0], layers), self.problem.targets[rows]
+        params, targets = views(self.state[0], layers), self.problem.targets[rows]
         loss, gradients = loss_and_gradients(layers, params, batch, targets, self.arithmetic)
         self.steps += 1
         update = OPTIMIZERS[type(optimizer)]
@@ -260,12 +294,12 @@ class ReferenceTrainer:
         """Return the outputs [rows, outputs], computed one batch at a time to limit the memory."""
         layers, ids, size = self.problem.layers, np.arange(len(inputs)), self.problem.batch_size
         batches = (take(inputs, ids[start : start + size]) for start in range(0, len(ids), size))
-        params = shaped(self.state[0], layers)
-        return np.concatenate([forward(layers, params, batch, self.arithmetic)[-1] for batch in batches])
+        params = views(self.state[0], layers)
+        return np.concatenate([forward(layers, params, batch, self.arithmetic)[-1].outputs for batch in batches])
 
     def params(self) -> Params:
-        """Return copies of weights and biases."""
-        return shaped(self.state[0].copy(), self.problem.layers)
+        """Return copies of the parameters."""
+        return views(self.state[0].copy(), self.problem.layers)
 
     def peak_device_memory_bytes(self) -> int | None:
         """Return None: the reference runs on the CPU only."""
@@ -273,7 +307,8 @@ class ReferenceTrainer:
 
 
 def open_trainer(problem: Problem, placement: Placement) -> ReferenceTrainer:
-    """Return a trainer in the precision of the data. Raises `Unsupported` unless the device is the CPU."""
+    """Return a trainer in the precision of the data. Raises `Unsupported` for GPUs and unknown layers."""
     if placement.device != "cpu":
         raise Unsupported("NumPy computes on the CPU only")
+    require_layers(problem.layers, LAYERS, "the reference")
     return ReferenceTrainer(problem, arithmetic_of(problem))

@@ -10,7 +10,7 @@ cross-entropy. Their Adam adds epsilon to the root of v before the bias correcti
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -19,19 +19,22 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from backends.contract import (
     Adam,
     Array,
+    Dense,
+    EmbeddingSum,
     Inputs,
-    LayerParams,
     Momentum,
     Params,
     Placement,
     Problem,
     Unsupported,
     WordCounts,
+    require_layers,
 )
 from backends.numpy_backend import open_product
 
 __all__ = ["open_product", "open_trainer"]
 
+LAYERS = (Dense, EmbeddingSum)  # a sum of embeddings is a product with a sparse matrix
 ACTIVATIONS = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
 LOSS_SCALES = {"mse": 2.0, "half_mse": 1.0, "softmax_cross_entropy": 1.0}  # our loss / scikit-learn's loss
 
@@ -45,8 +48,8 @@ def open_trainer(problem: Problem, placement: Placement) -> SklearnTrainer:
 
 
 def refusal(problem: Problem, placement: Placement) -> str:
-    """Return why scikit-learn cannot train the problem, empty if it can."""
-    *hidden, last = problem.layers
+    """Return why scikit-learn cannot train the problem, empty if it can. Raises `Unsupported` for unknown layers."""
+    *hidden, last = affine_layers(problem)
     if placement.device != "cpu":
         return "scikit-learn computes on the CPU only"
     if isinstance(problem.optimizer, Adam):
@@ -58,6 +61,12 @@ def refusal(problem: Problem, placement: Placement) -> str:
     if problem.loss == "softmax_cross_entropy" and last.outputs < 3:
         return "scikit-learn has no softmax for fewer than three classes"
     return ""
+
+
+def affine_layers(problem: Problem) -> tuple[Dense | EmbeddingSum, ...]:
+    """Return the layers, each of which multiplies by weights. Raises `Unsupported` if there are others."""
+    require_layers(problem.layers, LAYERS, "scikit-learn")
+    return cast("tuple[Dense | EmbeddingSum, ...]", problem.layers)
 
 
 class Recorder:
@@ -89,7 +98,7 @@ class SklearnTrainer:
         self.problem = problem
         self.dtype = placement.dtype
         self.inputs = put(problem.inputs)
-        outputs = problem.layers[-1].outputs
+        outputs = affine_layers(problem)[-1].outputs
         self.targets = problem.targets.ravel() if outputs == 1 else problem.targets
         self.loss_scale = LOSS_SCALES[problem.loss]
         self.estimator = make_estimator(problem, self.loss_scale)
@@ -129,7 +138,7 @@ class SklearnTrainer:
     def params(self) -> Params:
         """Return copies of weights and biases."""
         pairs = zip(self.estimator.coefs_, self.estimator.intercepts_, strict=True)
-        return tuple(LayerParams(weights.copy(), bias.copy()) for weights, bias in pairs)
+        return tuple({"weights": weights.copy(), "bias": bias.copy()} for weights, bias in pairs)
 
     def peak_device_memory_bytes(self) -> int | None:
         """Return None: the backend runs on the CPU only."""
@@ -138,7 +147,7 @@ class SklearnTrainer:
 
 def make_estimator(problem: Problem, loss_scale: float) -> Any:
     """Return the untrained estimator; its own loss is the problem's loss / `loss_scale`."""
-    *hidden, last = problem.layers
+    *hidden, last = affine_layers(problem)
     optimizer = problem.optimizer
     kind, averaged = (Classifier, 1) if problem.loss == "softmax_cross_entropy" else (Regressor, last.outputs)
     return kind(
@@ -157,7 +166,7 @@ def make_estimator(problem: Problem, loss_scale: float) -> Any:
 
 def by_kind(params: Params) -> tuple[Array, ...]:
     """Return the arrays of all weights, then of all biases."""
-    return (*(layer.weights for layer in params), *(layer.bias for layer in params))
+    return (*(layer["weights"] for layer in params), *(layer["bias"] for layer in params))
 
 
 def put(inputs: Inputs) -> Any:

@@ -15,20 +15,34 @@ from typing import Any
 
 import tensorflow as tf
 
-from backends.contract import Array, Bags, Inputs, LayerParams, Params, Placement, Problem, Unsupported, WordCounts
+from backends.contract import (
+    Array,
+    Bags,
+    Inputs,
+    Params,
+    Placement,
+    Problem,
+    Unsupported,
+    WordCounts,
+    map_params,
+    parts,
+    require_layers,
+)
 from backends.layout import transposed
-from backends.tensorflow_layers import LOSSES, forward, make_variables, put, update
+from backends.tensorflow_layers import LAYERS, LOSSES, forward, make_variables, put, update
 
 
 def open_trainer(problem: Problem, placement: Placement) -> TensorflowTrainer:
     """Put model and data on the device.
 
-    Raises `Unsupported` if the device is a GPU and there is none, and for a mode with graphs if they are switched off.
+    Raises `Unsupported` if the device is a GPU and there is none, for unknown layers, and for a mode with graphs if
+    they are switched off.
     """
     if placement.mode != "eager" and tf.config.functions_run_eagerly():
         raise Unsupported("graphs are switched off here, by tf.config.run_functions_eagerly")
     if placement.device == "gpu" and not tf.config.list_physical_devices("GPU"):
         raise Unsupported(f"TensorFlow {tf.__version__} finds no GPU device")
+    require_layers(problem.layers, LAYERS, "TensorFlow")
     set_threads(placement.threads)
     tf.config.experimental.enable_tensor_float_32_execution(False)
     with tf.device("/GPU:0" if placement.device == "gpu" else "/CPU:0"):
@@ -68,8 +82,8 @@ class TensorflowTrainer:
         # are gathered before it starts, padded to one shape.
         self.inputs = None if self.words and not problem.full_batch else put(problem.inputs)
         self.targets = tf.constant(problem.targets)
-        self.layers = tuple(make_variables(layer, placement.precision) for layer in problem.layers)
-        self.variables: list[tf.Variable] = tf.nest.flatten(self.layers)
+        self.layers = make_variables(problem.layers, placement.precision)
+        self.variables: list[tf.Variable] = [each for named in self.layers for each in named.values()]
         self.slots = [
             [tf.Variable(tf.zeros_like(variable)) for variable in self.variables]
             for _ in range(problem.optimizer.slots)
@@ -84,9 +98,8 @@ class TensorflowTrainer:
 
     def reset(self, params: Params) -> None:
         """Copy `params` in and clear the optimizer's state. The variables stay the same, so nothing is traced again."""
-        for layer, (weights, bias) in zip(self.layers, transposed(self.problem.layers, params), strict=True):
-            layer.weights.assign(weights)
-            layer.bias.assign(bias)
+        for variable, part in zip(self.variables, parts(transposed(self.problem.layers, params)), strict=True):
+            variable.assign(part)
         for slot in self.slots:
             for variable in slot:
                 variable.assign(tf.zeros_like(variable))
@@ -142,9 +155,8 @@ class TensorflowTrainer:
         return outputs
 
     def params(self) -> Params:
-        """Return copies of weights and biases."""
-        params = tuple(LayerParams(layer.weights.numpy(), layer.bias.numpy()) for layer in self.layers)
-        return transposed(self.problem.layers, params)
+        """Return copies of the parameters."""
+        return transposed(self.problem.layers, map_params(lambda variable: variable.numpy(), self.layers))
 
     def peak_device_memory_bytes(self) -> int | None:
         """Return the peak memory of tensors on a GPU; None on the CPU."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from backends.contract import SGD, Adam, Bags, EmbeddingSum, Inputs, Layer, Momentum, Optimizer, WordCounts
+from backends.contract import SGD, Adam, Bags, Dense, EmbeddingSum, Inputs, Layer, Momentum, Optimizer, WordCounts
+from backends.layout import transposed
+
+Named = Mapping[str, tf.Variable]  # the variables of a layer, by name
 
 
 def put(inputs: Inputs | Bags) -> Any:
@@ -26,29 +29,32 @@ ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
 }
 
 
-class LayerVariables(NamedTuple):
-    """The variables of one layer."""
-
-    weights: tf.Variable  # [outputs, inputs] of dense layers, see `backends.layout`; embeddings are [inputs, outputs]
-    bias: tf.Variable  # [outputs]
-
-
-def make_variables(layer: Layer, dtype: str) -> LayerVariables:
-    """Return the variables of a layer, all zero."""
-    dense, embeddings = (layer.outputs, layer.inputs), (layer.inputs, layer.outputs)
-    shape = embeddings if isinstance(layer, EmbeddingSum) else dense
-    return LayerVariables(tf.Variable(tf.zeros(shape, dtype)), tf.Variable(tf.zeros(layer.outputs, dtype)))
+def make_variables(layers: tuple[Layer, ...], dtype: str) -> tuple[dict[str, tf.Variable], ...]:
+    """Return the variables of each layer by name, all zero, in the layout of `backends.layout`."""
+    zeros = tuple({name: np.zeros(shape, dtype) for name, shape in layer.shapes().items()} for layer in layers)
+    return tuple({name: tf.Variable(zero) for name, zero in named.items()} for named in transposed(layers, zeros))
 
 
-def forward(layers: tuple[Layer, ...], variables: tuple[LayerVariables, ...], flow: Any, rows: int) -> tf.Tensor:
+def dense(layer: Dense, variables: Named, x: tf.Tensor, _rows: int) -> tf.Tensor:
+    """Return activation(x W + b); W is kept as [outputs, inputs]."""
+    product = tf.matmul(x, variables["weights"], transpose_b=True)
+    return ACTIVATIONS[layer.activation](product + variables["bias"])
+
+
+def embedding_sum(layer: EmbeddingSum, variables: Named, x: Bags, rows: int) -> tf.Tensor:
+    """Return activation(x W + b) for word counts of `rows` documents."""
+    embeddings = x.counts[:, None] * tf.gather(variables["weights"], x.words)
+    sums = tf.math.unsorted_segment_sum(embeddings, x.documents, rows)
+    return ACTIVATIONS[layer.activation](sums + variables["bias"])
+
+
+LAYERS: dict[type, Callable[[Any, Named, Any, int], tf.Tensor]] = {Dense: dense, EmbeddingSum: embedding_sum}
+
+
+def forward(layers: tuple[Layer, ...], variables: tuple[Named, ...], flow: Any, rows: int) -> tf.Tensor:
     """Return the outputs [rows, outputs] for a batch of `rows` rows: a tensor [rows, inputs], or `Bags` of words."""
-    for layer, (weights, bias) in zip(layers, variables, strict=True):
-        if isinstance(layer, EmbeddingSum):
-            embeddings = flow.counts[:, None] * tf.gather(weights, flow.words)
-            product = tf.math.unsorted_segment_sum(embeddings, flow.documents, rows)
-        else:
-            product = tf.matmul(flow, weights, transpose_b=True)
-        flow = ACTIVATIONS[layer.activation](product + bias)
+    for layer, named in zip(layers, variables, strict=True):
+        flow = LAYERS[type(layer)](layer, named, flow, rows)
     return flow
 
 

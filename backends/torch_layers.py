@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -13,10 +13,10 @@ from torch.nn import functional as F  # noqa: N812 - as all of PyTorch's users w
 from backends.contract import (
     SGD,
     Adam,
+    Dense,
     EmbeddingSum,
     Inputs,
     Layer,
-    LayerParams,
     Momentum,
     Optimizer,
     Params,
@@ -64,13 +64,30 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-class EmbeddingSumLayer(nn.Module):
-    """A sum of word embeddings, each multiplied by its count, and a bias."""
+class DenseLayer(nn.Linear):
+    """A fully connected layer with its activation."""
 
-    def __init__(self, vocabulary: int, outputs: int) -> None:
+    def __init__(self, layer: Dense) -> None:
+        super().__init__(layer.inputs, layer.outputs)
+        self.activation = ACTIVATIONS[layer.activation]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [batch, outputs]."""
+        return self.activation(super().forward(x))
+
+    def named(self) -> dict[str, Tensor]:
+        """Return the parameters in the contract's layout; `nn.Linear` keeps weights as [outputs, inputs]."""
+        return {"weights": self.weight.T, "bias": self.bias}
+
+
+class EmbeddingSumLayer(nn.Module):
+    """A sum of word embeddings, each multiplied by its count, with bias and activation."""
+
+    def __init__(self, layer: EmbeddingSum) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(vocabulary, outputs))
-        self.bias = nn.Parameter(torch.empty(outputs))
+        self.weight = nn.Parameter(torch.empty(layer.inputs, layer.outputs))
+        self.bias = nn.Parameter(torch.empty(layer.outputs))
+        self.activation = ACTIVATIONS[layer.activation]
 
     def forward(self, batch: Words) -> Tensor:
         """Return [documents, outputs]."""
@@ -78,7 +95,14 @@ class EmbeddingSumLayer(nn.Module):
         sums = F.embedding_bag(
             words, self.weight, starts, mode="sum", per_sample_weights=counts, include_last_offset=True
         )
-        return sums + self.bias
+        return self.activation(sums + self.bias)
+
+    def named(self) -> dict[str, Tensor]:
+        """Return the parameters in the contract's layout."""
+        return {"weights": self.weight, "bias": self.bias}
+
+
+LAYERS: dict[type, Callable[[Any], nn.Module]] = {Dense: DenseLayer, EmbeddingSum: EmbeddingSumLayer}
 
 
 class Network(nn.Module):
@@ -86,37 +110,26 @@ class Network(nn.Module):
 
     def __init__(self, layers: tuple[Layer, ...]) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
-            EmbeddingSumLayer(layer.inputs, layer.outputs)
-            if isinstance(layer, EmbeddingSum)
-            else nn.Linear(layer.inputs, layer.outputs)
-            for layer in layers
-        )
-        self.activations = [ACTIVATIONS[layer.activation] for layer in layers]
+        self.layers = nn.ModuleList(LAYERS[type(layer)](layer) for layer in layers)
 
     def forward(self, flow: Batch) -> Tensor:
         """Return the outputs [batch, outputs]."""
-        for layer, activation in zip(self.layers, self.activations, strict=True):
-            flow = activation(layer(flow))
+        for layer in self.layers:
+            flow = layer(flow)
         return flow
 
     def load(self, params: Params) -> None:
-        """Copy weights [inputs, outputs] and biases into the existing parameter tensors."""
-        for target, source in zip(self.matrices(), params, strict=True):
-            for part, array in zip(target, source, strict=True):
-                part.copy_(torch.tensor(array))
+        """Copy parameters into the existing tensors."""
+        for layer, given in zip(self.layers, params, strict=True):
+            for name, tensor in layer.named().items():
+                tensor.detach().copy_(torch.tensor(given[name]))
 
     def params(self) -> Params:
-        """Return copies of weights [inputs, outputs] and biases, in host memory."""
-        return tuple(LayerParams(*(part.cpu().numpy().copy() for part in pair)) for pair in self.matrices())
-
-    def matrices(self) -> list[tuple[Tensor, Tensor]]:
-        """Return weights [inputs, outputs] and bias of each layer, sharing the parameters' memory."""
-        # nn.Linear keeps its weights as [outputs, inputs].
-        return [
-            (layer.weight.detach().T if isinstance(layer, nn.Linear) else layer.weight.detach(), layer.bias.detach())
+        """Return copies of the parameters, in host memory."""
+        return tuple(
+            {name: tensor.detach().cpu().numpy().copy() for name, tensor in layer.named().items()}
             for layer in self.layers
-        ]
+        )
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # outputs [batch, outputs], targets -> mean over the batch

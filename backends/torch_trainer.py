@@ -53,7 +53,7 @@ class TorchTrainer(ABC):
         return outputs
 
     def params(self) -> Params:
-        """Return copies of weights [inputs, outputs] and biases."""
+        """Return copies of the parameters."""
         return self.model.params()
 
     def peak_device_memory_bytes(self) -> int | None:

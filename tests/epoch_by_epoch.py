@@ -49,7 +49,7 @@ def followed(entry: Entry, mode: str, task: str, precision: Precision) -> dict[s
 def numbers(params: Params) -> tuple[float, float]:
     """Return the weight and the bias of the one layer."""
     (layer,) = params
-    return float(layer.weights[0, 0]), float(layer.bias[0])
+    return float(layer["weights"][0, 0]), float(layer["bias"][0])
 
 
 class EpochsRequest(JobRequest[Done], frozen=True, kw_only=True):

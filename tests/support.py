@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from backends.contract import LayerParams, Params, Problem
+from backends.contract import Params, Problem
 from backends.registry import BUILT_IN, REFERENCE, Entry, third_party
 from bench.harness.live import record_of
 from bench.harness.process import Worker, worker_environment
@@ -217,10 +217,7 @@ def require(row: Row) -> None:
 def draw_params(problem: Problem) -> Params:
     """Return parameters for the layers of a problem, the same at every call."""
     rng = np.random.default_rng(2)
-    return tuple(
-        LayerParams(rng.normal(size=(layer.inputs, layer.outputs)), rng.normal(size=layer.outputs))
-        for layer in problem.layers
-    )
+    return tuple({name: rng.normal(size=shape) for name, shape in layer.shapes().items()} for layer in problem.layers)
 
 
 def no_files(collection: Collection) -> dict[str, Path]:

@@ -9,7 +9,7 @@ from statistics import median
 
 import numpy as np
 
-from backends.contract import Array, LayerParams, Params, Precision, Trainer
+from backends.contract import Array, Params, Precision, Trainer, map_params, parts
 from bench.analysis.steadiness import SPIKE, SPIKE_S
 from bench.conformance.cases import STEPS, arrays, copied
 from bench.conformance.subject import (
@@ -113,7 +113,7 @@ def leaves_inputs(subject: Subject) -> None:
         require_same(array, before[name], f"{name}, passed in by the caller and then changed")
     passed_in = _kept(case.initial)
     trainer.reset(passed_in)
-    for part in _parts(passed_in):
+    for part in parts(passed_in):
         part.fill(np.nan)
     what = "losses after the caller wrote NaN into the arrays that it had passed to reset"
     require_same(trainer.train(case.order), losses, what, "copy the arrays in reset; do not keep them")
@@ -148,7 +148,7 @@ def _warm(trainer: Trainer, subject: Subject) -> None:
 def _handed_out(trainer: Trainer, subject: Subject) -> dict[str, Array]:
     found = {"losses of train": trainer.train(subject.case.order), "outputs of predict": _outputs(trainer, subject)}
     for number, layer in enumerate(trainer.params(), start=1):
-        found |= {f"params(), {name} of layer {number}": part for name, part in layer._asdict().items()}
+        found |= {f"params(), {name} of layer {number}": part for name, part in layer.items()}
     return found
 
 
@@ -161,17 +161,14 @@ def computes_in_precision(subject: Subject) -> None:
     dtype = subject.placement.dtype
     trainer, right, order = subject.open(), subject.reference(), subject.case.order[:1]
     losses = trainer.train(order)
-    for name, part in zip(LayerParams._fields, trainer.params()[0], strict=True):
-        if part.dtype != dtype:
-            raise Violation(f"{name} of layer 1 are {part.dtype}, wanted {dtype}")
+    for number, layer in enumerate(trainer.params(), start=1):
+        for name, part in layer.items():
+            if part.dtype != dtype:
+                raise Violation(f"{name} of layer {number}: type {part.dtype}, wanted {dtype}")
     if subject.precision == "float64":
         require_close(losses, right.train(order), "loss of the first step in float64", FIRST_STEP)
         require_close_params(trainer.params(), right.params(), "params() after one step in float64", FIRST_STEP)
 
 
 def _kept(params: Params) -> Params:
-    return tuple(LayerParams(*(np.array(part) for part in layer)) for layer in params)
-
-
-def _parts(params: Params) -> list[Array]:
-    return [part for layer in params for part in layer]
+    return map_params(np.array, params)

@@ -14,12 +14,12 @@ from backends.contract import (
     Dense,
     EmbeddingSum,
     Inputs,
-    LayerParams,
     Momentum,
     Params,
     Precision,
     Problem,
     WordCounts,
+    map_params,
 )
 from bench.tasks.seeding import epoch_order, full_order, initial_params
 
@@ -38,7 +38,7 @@ class Case:
 
     def other_params(self) -> Params:
         """Return other initial parameters."""
-        return tuple(LayerParams(*(0.5 * part + 0.1 for part in layer)) for layer in self.initial)
+        return map_params(lambda part: 0.5 * part + 0.1, self.initial)
 
     def other_order(self) -> Array:
         """Return another order of the rows, int32 [STEPS, batch]; the same one if each step takes all rows."""
@@ -47,7 +47,7 @@ class Case:
 
 def _params(problem: Problem, dtype: Precision) -> Params:
     initial = initial_params(problem.layers, "uniform", seed=0)
-    return tuple(LayerParams(*(part.astype(dtype) for part in layer)) for layer in initial)
+    return map_params(lambda part: part.astype(dtype), initial)
 
 
 def _case(name: str, problem: Problem, unseen: Inputs, precision: Precision) -> Case:
@@ -114,7 +114,7 @@ CASES: tuple[Callable[[Precision], Case], ...] = (classification, regression, li
 def copied(case: Case) -> Case:
     """Return the case with copies of its arrays."""
     problem = replace(case.problem, inputs=_copy(case.problem.inputs), targets=case.problem.targets.copy())
-    initial = tuple(LayerParams(*(part.copy() for part in layer)) for layer in case.initial)
+    initial = map_params(np.copy, case.initial)
     return replace(case, problem=problem, initial=initial, order=case.order.copy(), unseen=_copy(case.unseen))
 
 
@@ -127,7 +127,7 @@ def arrays(case: Case) -> dict[str, Array]:
         else:
             found[name] = inputs
     for number, layer in enumerate(case.initial, start=1):
-        found |= {f"params, {part} of layer {number}": array for part, array in layer._asdict().items()}
+        found |= {f"params, {part} of layer {number}": array for part, array in layer.items()}
     return found
 
 

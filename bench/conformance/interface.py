@@ -7,13 +7,14 @@ import inspect
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
 import numpy as np
 
-from backends.contract import LayerParams, Trainer, Unsupported
+from backends.contract import Trainer, Unsupported, output_shapes
 from backends.registry import BUILT_IN, GROUP
 from bench.conformance.subject import Subject, Violation
 from bench.harness.measure import fastest_product_s
@@ -105,10 +106,10 @@ def shapes(subject: Subject) -> None:
     trainer, case, dtype = subject.open(), subject.case, subject.placement.dtype
     for steps in (len(case.order), 1):
         _require_array(trainer.train(case.order[:steps]), (steps,), dtype, f"train(order of {steps} steps)")
-    outputs = case.problem.layers[-1].outputs
+    outputs = output_shapes(case.problem.layers, case.problem.row_shape)[-1]
     for inputs in (case.unseen, case.problem.inputs):
         got = trainer.predict(inputs)
-        _require_array(got, (len(inputs), outputs), dtype, f"predict(inputs of {len(inputs)} rows)")
+        _require_array(got, (len(inputs), *outputs), dtype, f"predict(inputs of {len(inputs)} rows)")
     _require_params(trainer, subject)
     memory_bytes = trainer.peak_device_memory_bytes()
     if subject.placement.device == "cpu" and memory_bytes is not None:
@@ -118,14 +119,17 @@ def shapes(subject: Subject) -> None:
 def _require_params(trainer: Trainer, subject: Subject) -> None:
     layers, got = subject.case.problem.layers, trainer.params()
     if not isinstance(got, tuple) or len(got) != len(layers):
-        raise Violation(f"params() is {_described(got)}; wanted a tuple of {len(layers)} LayerParams, one a layer")
-    for number, (layer, part) in enumerate(zip(layers, got, strict=True), start=1):
-        if not isinstance(part, LayerParams):
-            raise Violation(f"params() has {_described(part)} for layer {number}; wanted a LayerParams")
-        where = f"params(), layer {number}"
-        dtype = subject.placement.dtype
-        _require_array(part.weights, (layer.inputs, layer.outputs), dtype, f"{where}, weights [inputs, outputs]")
-        _require_array(part.bias, (layer.outputs,), dtype, f"{where}, bias [outputs]")
+        raise Violation(f"params() is {_described(got)}; wanted a tuple of {len(layers)} mappings, one a layer")
+    for number, (layer, named) in enumerate(zip(layers, got, strict=True), start=1):
+        wanted = layer.shapes()
+        if not isinstance(named, Mapping):
+            raise Violation(
+                f"params() has {_described(named)} for layer {number}; wanted a mapping from names to arrays"
+            )
+        if set(named) != set(wanted):
+            raise Violation(f"params(), layer {number}: {', '.join(map(str, named))}; wanted {', '.join(wanted)}")
+        for name, shape in wanted.items():
+            _require_array(named[name], shape, subject.placement.dtype, f"params(), layer {number}, {name}")
 
 
 def _require_array(got: object, shape: tuple[int, ...], dtype: np.dtype[Any], what: str) -> None:

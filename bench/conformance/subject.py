@@ -77,15 +77,15 @@ def require_close(got: Array, wanted: Array, what: str, relative: float, cause: 
 def require_same_params(got: Params, wanted: Params, what: str) -> None:
     """Raise `Violation` unless both are the same bit for bit."""
     for number, (layer_got, right) in enumerate(zip(got, wanted, strict=True), start=1):
-        for name, a, b in zip(right._fields, layer_got, right, strict=True):
-            require_same(a, b, f"{what}, {name} of layer {number}")
+        for name, part in right.items():
+            require_same(layer_got[name], part, f"{what}, {name} of layer {number}")
 
 
 def require_close_params(got: Params, wanted: Params, what: str, relative: float) -> None:
     """Raise `Violation` if a part differs by more than `relative` times the largest wanted number of that part."""
     for number, (layer_got, right) in enumerate(zip(got, wanted, strict=True), start=1):
-        for name, a, b in zip(right._fields, layer_got, right, strict=True):
-            require_close(a, b, f"{what}, {name} of layer {number}", relative)
+        for name, part in right.items():
+            require_close(layer_got[name], part, f"{what}, {name} of layer {number}", relative)
 
 
 def _first(got: Array, wanted: Array, wrong: Array) -> str:

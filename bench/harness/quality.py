@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from backends.contract import Array, Inputs, LayerParams, Params, Problem
-from backends.numpy_reference import ACTIVATIONS, restricted, take
+from backends.contract import (
+    Activation,
+    Array,
+    Dense,
+    EmbeddingSum,
+    Inputs,
+    Params,
+    Problem,
+    dtype_of,
+    map_params,
+)
+from backends.numpy_reference import ACTIVATIONS, take
 
 CHECKED_ROWS = 1024  # at a time, in float64: a check must not take more memory than the training
 
@@ -28,9 +40,9 @@ def repeated(start: Params, first: Params, last: Params) -> float | None:
 def _distance(one: Params, other: Params) -> float:
     """Return the norm of the difference; parts that are equal, or not a number in both, differ by 0."""
     total = 0.0
-    for layers in zip(one, other, strict=True):
-        for a, b in zip(*layers, strict=True):
-            exact_a, exact_b = a.astype(np.float64), b.astype(np.float64)
+    for layer, other_layer in zip(one, other, strict=True):
+        for name, part in layer.items():
+            exact_a, exact_b = part.astype(np.float64), other_layer[name].astype(np.float64)
             with np.errstate(invalid="ignore", over="ignore"):
                 same = (exact_a == exact_b) | (np.isnan(exact_a) & np.isnan(exact_b))
                 total += float(np.sum(np.where(same, 0.0, exact_a - exact_b) ** 2))
@@ -45,8 +57,8 @@ def prediction_error(problem: Problem, params: Params, inputs: Inputs, outputs: 
     probabilistic rounding error analysis). The errors of a layer's inputs are independent, so their squares add up. No
     activation of the contract has a slope above 1.
     """
-    unit = float(np.finfo(params[0].weights.dtype).eps)
-    exact = tuple(LayerParams(*(part.astype(np.float64) for part in layer)) for layer in params)
+    unit = float(np.finfo(dtype_of(params)).eps)
+    exact = map_params(lambda part: part.astype(np.float64), params)
     largest, size, ids = 0.0, min(problem.batch_size, CHECKED_ROWS), np.arange(len(inputs))
     for begin in range(0, len(ids), size):
         rows = ids[begin : begin + size]
@@ -58,15 +70,39 @@ def prediction_error(problem: Problem, params: Params, inputs: Inputs, outputs: 
 def _forward(problem: Problem, params: Params, inputs: Inputs, rows: Array, unit: float) -> tuple[Array, Array]:
     """Return the outputs of some rows in float64, and what rounding explains of each [rows, outputs]."""
     batch = take(inputs, rows)
-    y = batch.inputs.astype(np.float64)
-    explained = np.zeros_like(y)
+    flow = Flow(batch, np.zeros((len(rows), 1)))  # the data are exact
     with np.errstate(over="ignore", invalid="ignore"):
-        for layer, (weights, bias) in zip(problem.layers, restricted(params, batch), strict=True):
-            z, terms = y @ weights + bias, np.count_nonzero(y) / len(y) + 1
-            summed = unit / 3 * np.sqrt(terms * np.mean(z**2))
-            y = ACTIVATIONS[layer.activation].function(z)
-            explained = np.sqrt(explained**2 @ weights**2 + summed**2 + (unit * z) ** 2 + (unit * y) ** 2)
-    return y, explained
+        for layer, named in zip(problem.layers, params, strict=True):
+            flow = ERRORS[type(layer)](layer, named, flow, unit)
+    return flow.numbers, flow.explained
+
+
+class Flow(NamedTuple):
+    """The inputs or outputs of a layer in float64, and what rounding explains of each, as a standard deviation."""
+
+    numbers: Any  # [batch, ...], or the word counts of a batch
+    explained: Array
+
+
+def _dense(layer: Dense, params: Mapping[str, Array], flow: Flow, unit: float) -> Flow:
+    return _affine(layer.activation, params["weights"], params["bias"], flow, unit)
+
+
+def _embedding_sum(layer: EmbeddingSum, params: Mapping[str, Array], flow: Flow, unit: float) -> Flow:
+    present, counts = flow.numbers
+    return _affine(layer.activation, params["weights"][present], params["bias"], Flow(counts, flow.explained), unit)
+
+
+def _affine(activation: Activation, weights: Array, bias: Array, flow: Flow, unit: float) -> Flow:
+    x = flow.numbers.astype(np.float64)
+    z, terms = x @ weights + bias, np.count_nonzero(x) / len(x) + 1
+    summed = unit / 3 * np.sqrt(terms * np.mean(z**2))
+    y = ACTIVATIONS[activation].function(z)
+    passed_on = np.broadcast_to(flow.explained, x.shape) ** 2 @ weights**2
+    return Flow(y, np.sqrt(passed_on + summed**2 + (unit * z) ** 2 + (unit * y) ** 2))
+
+
+ERRORS: dict[type, Callable[..., Flow]] = {Dense: _dense, EmbeddingSum: _embedding_sum}
 
 
 def _multiple(outputs: Array, right: Array, explained: Array) -> float:

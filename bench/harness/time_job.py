@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from msgspec.structs import replace
 
-from backends.contract import Backend, Device, Params, Precision, Trainer
+from backends.contract import Backend, Device, Params, Precision, Trainer, parts
 from bench.errors import UserError
 from bench.harness.job import find_data, placement_of, task_of
 from bench.harness.measure import Clock, Measured, Stopwatch, fastest_product_s, measure, reread
@@ -152,9 +153,9 @@ def look_after(opened: Opened, job: Job) -> After:
 
 def require_precision(params: Params, precision: Precision) -> None:
     """Raise `UserError` unless the parameters have the precision of the job."""
-    dtype = str(params[0].weights.dtype)
-    if dtype != precision:
-        raise UserError(f"trained in {dtype} instead of {precision}")
+    for part in parts(params):
+        if part.dtype != precision:
+            raise UserError(f"trained in {part.dtype} instead of {precision}")
 
 
 def empty_caches() -> None:
@@ -164,13 +165,13 @@ def empty_caches() -> None:
 
 def quality_of(training: Training, measured: Measured) -> Quality:
     """Return losses, metric and parameters of the first training."""
-    params = measured.params
-    small = len(params) == 1 and params[0].weights.size < SHOWN_PARAMETERS
+    numbers = [part.ravel() for part in parts(measured.params)]
+    small = len(measured.params) == 1 and sum(map(len, numbers)) <= SHOWN_PARAMETERS
     return Quality(
         losses=tuple(map(finite, measured.losses)),
         metric=training.metric,
         value=finite(evaluate(training.metric, measured.outputs, training.test.targets)),
-        parameters=tuple(map(finite, (*params[0].weights.ravel(), *params[0].bias))) if small else None,
+        parameters=tuple(map(finite, np.concatenate(numbers))) if small else None,
         truth=training.truth,
     )
 

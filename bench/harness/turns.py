@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backends.contract import Array, Inputs, Params, Trainer
+from backends.contract import Array, Inputs, Params, Trainer, parts
 from bench.harness.measure import Clock
 from bench.harness.protocol import TurnReply
 from bench.harness.repetition import Repetition
@@ -135,12 +135,12 @@ class Repeater:
 
     def _allowance_s(self, training: Training) -> float:
         """Return what setting the parameters and the optimizer's state can take, from a copy of them in NumPy."""
-        parts = [part for layer in training.initial for part in layer]
+        arrays = list(parts(training.initial))
         before_s = self.instruments.clock()
-        for part in parts:
-            np.copy(part)
+        for array in arrays:
+            np.copy(array)
         copy_s = self.instruments.clock() - before_s
-        return (1 + training.problem.optimizer.slots) * (len(parts) * ARRAY_S + COPIES * copy_s)
+        return (1 + training.problem.optimizer.slots) * (len(arrays) * ARRAY_S + COPIES * copy_s)
 
     def _complete(self) -> None:
         params = self._read()

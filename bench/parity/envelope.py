@@ -38,7 +38,7 @@ class Envelope:
     losses: Array  # float64 [steps]
     spread: Array  # of the losses [steps]
     params: Params  # after the last step
-    params_spread: Array  # of weights and bias of each layer: norm of the difference, relative [layers, 2]
+    params_spread: Array  # of each part of `params`, in its order: norm of the difference, relative [parts]
     pass_spread: float  # of the parameters after the first pass, relative to how far it moved them
     evaluation: Evaluation
     outputs_spread: float  # largest of any output for the evaluation rows, relative to their root mean square
@@ -97,13 +97,14 @@ def departures(candidate: npt.ArrayLike, centre: npt.ArrayLike) -> Array:
 
 
 def relative_norms(candidate: Params, centre: Params, floor: float = 0.0) -> Array:
-    """Return norm(candidate - centre) / max(norm(centre), floor) for weights and bias of each layer [layers, 2].
+    """Return norm(candidate - centre) / max(norm(centre), floor) of each part, in the order of `centre` [parts].
 
     Where a number is not finite: 0 if both are the same, infinite if not.
     """
     return np.array([
-        [_relative(part, centre_part, floor) for part, centre_part in zip(*layers, strict=True)]
-        for layers in zip(candidate, centre, strict=True)
+        _relative(layer[name], part, floor)
+        for layer, right in zip(candidate, centre, strict=True)
+        for name, part in right.items()
     ])  # fmt: skip
 
 

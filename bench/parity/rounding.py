@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.contract import Array, LayerParams
+from backends.contract import Array, dtype_of, map_params
 from backends.numpy_reference import Arithmetic, LossAndGradient, ReferenceTrainer, arithmetic_of
 from bench.parity.envelope import Envelope, envelope_of
 from bench.parity.traces import TrainingResult, train_to_end
@@ -41,7 +41,7 @@ def rounded_result(training: Training, seed: int, number: int) -> TrainingResult
     """Return the result of a training with random errors; each `number` gives different errors."""
     rng = stream(seed, "rounding", number)
     training = nudged(training, rng)
-    arithmetic = blurred(arithmetic_of(training.problem), training.initial[0].weights.dtype, rng)
+    arithmetic = blurred(arithmetic_of(training.problem), dtype_of(training.initial), rng)
     return train_to_end(ReferenceTrainer(training.problem, arithmetic), training)
 
 
@@ -51,8 +51,8 @@ def nudged(training: Training, rng: np.random.Generator) -> Training:
     The settings are included because frameworks keep them, and numbers computed from them, in the precision of the
     training: Adam's rounding errors are largest where 1 - beta^t is near 0.
     """
-    initial = tuple(LayerParams(*(_nudged(part, rng) for part in layer)) for layer in training.initial)
-    optimizer, dtype = training.problem.optimizer, initial[0].weights.dtype
+    initial = map_params(lambda part: _nudged(part, rng), training.initial)
+    optimizer, dtype = training.problem.optimizer, dtype_of(initial)
     settings = {field.name: np.array(getattr(optimizer, field.name), dtype) for field in fields(optimizer)}
     changes: dict[str, Any] = {name: float(_nudged(value, rng)) for name, value in settings.items()}
     problem = replace(training.problem, optimizer=replace(optimizer, **changes))
@@ -68,7 +68,7 @@ def blurred(plain: Arithmetic, dtype: np.dtype[Any], rng: np.random.Generator) -
     """Return the same operations with random errors from `rng`, of the size of the rounding errors of `dtype`."""
     return Arithmetic(
         affine=blurred_affine(plain.affine, rng),
-        layer_gradients=blurred_layer_gradients(plain.layer_gradients, rng),
+        affine_gradients=blurred_affine_gradients(plain.affine_gradients, rng),
         loss=blurred_loss(plain.loss, rng),
         one_minus_power=blurred_power(plain.one_minus_power, np.finfo(dtype).eps, rng),
     )
@@ -92,17 +92,17 @@ def blurred_affine(plain: Callable[[Array, Array, Array], Array], rng: np.random
     return affine
 
 
-def blurred_layer_gradients(
-    plain: Callable[[Array, Array], LayerParams], rng: np.random.Generator
-) -> Callable[[Array, Array], LayerParams]:
-    """Return a function for the gradients of a layer with random errors as large as those of summing over the batch.
+def blurred_affine_gradients(
+    plain: Callable[[Array, Array], tuple[Array, Array]], rng: np.random.Generator
+) -> Callable[[Array, Array], tuple[Array, Array]]:
+    """Return a function for the gradients of W and b with random errors as large as those of summing over the batch.
 
     Their size is the square root of the number of terms, times the sum of their absolute values, times a third of a
     unit in the last place (the standard deviation of a random walk; Higham and Mary 2019, A new approach to
     probabilistic rounding error analysis).
     """
 
-    def layer_gradients(x: Array, gradient: Array) -> LayerParams:
+    def affine_gradients(x: Array, gradient: Array) -> tuple[Array, Array]:
         weights, bias = plain(x, gradient)
         sizes, dtype = np.abs(gradient), gradient.dtype
         share = _of_a_sum(len(gradient), np.finfo(dtype).eps)
@@ -114,9 +114,9 @@ def blurred_layer_gradients(
         bias = bias + share * drawn(len(bias)) * sizes.sum(axis=0)
         # One random number per row times one per column: one per weight would take longer than the step.
         rows, columns = share * drawn(x.shape[1]), drawn(sizes.shape[1])
-        return LayerParams(weights + (np.abs(x) * rows).T @ (sizes * columns), bias)
+        return weights + (np.abs(x) * rows).T @ (sizes * columns), bias
 
-    return layer_gradients
+    return affine_gradients
 
 
 def blurred_loss(

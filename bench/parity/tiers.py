@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from backends.contract import Array, Params, Precision
+from backends.contract import Array, Params, Precision, parts
 from bench.parity.envelope import Envelope, departures, outputs_off, relative_norms
 from bench.parity.traces import Evaluation, Trace
 from bench.records.schema import Quality
@@ -51,14 +51,14 @@ class Departure:
 
 
 def compare_gradients(candidate: Params, reference: Params) -> Departure:
-    """Compare weights and biases of each layer by norm(difference) / norm(reference)."""
-    sizes, fault = _params_off(candidate, reference, GRADIENT_RELATIVE, np.zeros((len(reference), 2)))
+    """Compare those of each parameter by norm(difference) / norm(reference)."""
+    sizes, fault = _params_off(candidate, reference, GRADIENT_RELATIVE, np.zeros(len(_names(reference))))
     return Departure(float(sizes.max()), fault)
 
 
 def compare_params(candidate: Params, reference: Params, envelope: Envelope | None = None) -> Departure:
     """Compare parameters after the last step in the same way; what the envelope explains is allowed."""
-    explained = np.zeros((len(reference), 2)) if envelope is None else envelope.params_spread
+    explained = np.zeros(len(_names(reference))) if envelope is None else envelope.params_spread
     sizes, fault = _params_off(candidate, reference, TRAJECTORY_RELATIVE, explained)
     return Departure(float(sizes.max()), fault and f"after the last step {fault}")
 
@@ -202,19 +202,20 @@ def first_fault(departures: Iterable[Departure]) -> str:
 
 
 def largest_part(candidate: Params, reference: Params) -> str:
-    """Return for a sentence which weights or bias differ most, and by how much.
+    """Return for a sentence which parameters differ most, and by how much.
 
     If several differ as much, the first of them; if none does, what that says of a wrong loss.
     """
     off = relative_norms(candidate, reference)
     if off.max() <= TRAJECTORY_RELATIVE:
         return "the parameters before this step are right: the loss itself is wrong, or that of other rows"
-    layer, part = np.unravel_index(int(np.argmax(off)), off.shape)
-    return f"largest difference at this step: {_name(reference, layer, part)}, by {off[layer, part]:.1e}"
+    worst = int(np.argmax(off))
+    return f"largest difference at this step: {_names(reference)[worst]}, by {off[worst]:.1e}"
 
 
-def _name(params: Params, layer: np.intp, part: np.intp) -> str:
-    return f"{params[layer]._fields[part]} of layer {layer + 1}"
+def _names(params: Params) -> list[str]:
+    """Return what to call each part in a sentence, in the order of `relative_norms`."""
+    return [f"{name} of layer {number}" for number, layer in enumerate(params, start=1) for name in layer]
 
 
 def _first(candidate: Array, reference: Array, off: Array, allowed: Array, explained: Array, size: float) -> Departure:
@@ -255,27 +256,27 @@ def _multiple(off: Array | float, allowed: Array | float) -> float:
 def _params_off(
     candidate: Params, reference: Params, relative: float, explained: Array, *, of_float64: bool = True
 ) -> tuple[Array, str]:
-    """Return the relative differences [layers, 2], or infinity for other shapes, and a sentence if one is too large."""
+    """Return the relative differences [parts], or infinity for other shapes, and a sentence if one is too large."""
     if len(candidate) != len(reference):
         return np.array(np.inf), f"there are {len(candidate)} layers instead of {len(reference)}"
-    for number, (layer_params, right) in enumerate(zip(candidate, reference, strict=True), start=1):
-        for name, a, b in zip(right._fields, layer_params, right, strict=True):
-            if a.shape != b.shape:
-                return np.array(np.inf), f"{name} of layer {number}: shape {a.shape} instead of {b.shape}"
+    for number, (layer, right) in enumerate(zip(candidate, reference, strict=True), start=1):
+        if set(layer) != set(right):
+            return np.array(np.inf), f"layer {number}: {', '.join(layer) or 'nothing'} instead of {', '.join(right)}"
+        for name, part in right.items():
+            if layer[name].shape != part.shape:
+                return np.array(np.inf), f"{name} of layer {number}: shape {layer[name].shape} instead of {part.shape}"
     with np.errstate(over="ignore"):
-        whole = np.sqrt(sum(np.sum(np.square(part)) for layer in reference for part in layer))
+        whole = np.sqrt(sum(np.sum(np.square(part)) for part in parts(reference)))
     floor = ROUNDING / relative * whole if of_float64 else 0.0
     sizes = relative_norms(candidate, reference, floor)
     allowed = np.maximum(relative, MULTIPLE * explained)
     if (sizes <= allowed).all():
         return sizes, ""
-    layer, part = np.unravel_index(int(np.argmax(_shares(sizes, allowed))), sizes.shape)
-    name = _name(reference, layer, part)
-    if np.isinf(sizes[layer, part]):
+    worst = int(np.argmax(_shares(sizes, allowed)))
+    name = _names(reference)[worst]
+    if np.isinf(sizes[worst]):
         return sizes, f"{name}: not finite where the reference is finite, or the other way round"
-    return sizes, f"{name}: off by {sizes[layer, part]:.1e} relative; " + _allowance(
-        explained[layer, part], allowed[layer, part]
-    )
+    return sizes, f"{name}: off by {sizes[worst]:.1e} relative; {_allowance(explained[worst], allowed[worst])}"
 
 
 def _outputs_off(candidate: Array, reference: Array, relative: float, explained: float) -> tuple[float, str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from backends.contract import SGD, Array, Backend, LayerParams, Params, Placement, Trainer
+from backends.contract import SGD, Array, Backend, Params, Placement, Trainer, map_params
 from backends.numpy_reference import LOSSES
 from bench.tasks.training import Training, evaluate
 
@@ -60,8 +60,7 @@ def first_gradients(backend: Backend, placement: Placement, trainings: Sequence[
     found = []
     for training in trainings:
         _losses(trainer, training.initial, (training.orders[0][:1],))
-        pairs = zip(training.initial, trainer.params(), strict=True)
-        found.append(tuple(LayerParams(*(old - new for old, new in zip(*pair, strict=True))) for pair in pairs))
+        found.append(map_params(np.subtract, training.initial, trainer.params()))
     return found
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from backends.contract import Array, Inputs, LayerParams, Params, Placement, Problem
+from backends.contract import Array, Inputs, Params, Placement, Problem, map_params
 from backends.numpy_backend import NumpyTrainer
 from bench.selftest.backend import Unfinished
 from bench.selftest.faulty_trainers import Altered, Coarse, Skipping
@@ -252,5 +252,5 @@ class PredictsHalf(NumpyTrainer):
     def predict(self, inputs: Inputs) -> Array:
         """Return the outputs [rows, outputs] of rounded parameters."""
         other = NumpyTrainer(self.problem, self.placement)
-        other.reset(tuple(LayerParams(*(part.astype(np.float16) for part in layer)) for layer in self.params()))
+        other.reset(map_params(lambda part: part.astype(np.float16), self.params()))
         return other.predict(inputs)

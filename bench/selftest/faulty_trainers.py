@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from backends.contract import Adam, Array, Inputs, LayerParams, Momentum, Params, Placement, Problem
+from backends.contract import Adam, Array, Inputs, Momentum, Params, Placement, Problem, map_params
 from backends.numpy_backend import NumpyTrainer
+from backends.numpy_layers import BACK_THROUGH
 
 SKIPPED_SHARE = 0.1  # of the steps of a pass, but at least one, by a training that stops early
 TF32_BITS = 10  # of a mantissa
@@ -197,8 +198,8 @@ class ReluLeaks(NumpyTrainer):
     def reset(self, params: Params) -> None:
         """Copy `params` in."""
         super().reset(params)
-        for layer, definition in zip(self.layers, self.problem.layers, strict=True):
-            if definition.activation == "relu":
+        for layer in self.layers:
+            if layer.back_through is BACK_THROUGH["relu"]:
                 layer.back_through = lambda *_: None
 
 
@@ -234,14 +235,11 @@ class Transposed(NumpyTrainer):
 
     def reset(self, params: Params) -> None:
         """Copy `params` in, with the numbers in the wrong places."""
-        super().reset(tuple(layer._replace(weights=layer.weights.reshape(layer.weights.T.shape).T) for layer in params))
+        super().reset(map_params(lambda part: part.reshape(part.T.shape).T, params))
 
     def params(self) -> Params:
         """Return copies, with the numbers in their original places."""
-        return tuple(
-            LayerParams(np.ascontiguousarray(layer.weights.T).reshape(layer.weights.shape), layer.bias)
-            for layer in super().params()
-        )
+        return map_params(lambda part: np.ascontiguousarray(part.T).reshape(part.shape), super().params())
 
 
 class Coarse(NumpyTrainer):
@@ -250,7 +248,7 @@ class Coarse(NumpyTrainer):
     def __init__(self, problem: Problem, placement: Placement) -> None:
         super().__init__(problem, placement)
         for layer in self.layers:
-            layer.forward = self.coarsened(layer.forward)  # type: ignore[method-assign]
+            layer.forward = self.coarsened(layer.forward)
 
     def coarsened(self, forward: Callable[..., Array]) -> Callable[..., Array]:
         """Return a layer's forward pass with its result rounded."""
@@ -327,6 +325,6 @@ class EvaluatesStart(NumpyTrainer):
 
     def load(self, params: Params) -> None:
         """Copy `params` in without clearing the optimizer's state."""
-        for layer, (weights, bias) in zip(self.layers, params, strict=True):
-            layer.weights[...] = weights
-            layer.bias[...] = bias
+        for mine, given in zip(self.named, params, strict=True):
+            for name, part in given.items():
+                mine[name][...] = part

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backends.contract import Array, LayerParams, Params
+from backends.contract import Array, Params
 
 
 def save_arrays(path: Path, arrays: dict[str, Array]) -> None:
@@ -16,14 +16,16 @@ def save_arrays(path: Path, arrays: dict[str, Array]) -> None:
 
 def named(kind: str, params: Params) -> dict[str, Array]:
     """Return the parts of `params` by name, such as `gradient.0.weights` for the kind `gradient`."""
-    return {
-        f"{kind}.{number}.{name}": part for number, layer in enumerate(params) for name, part in layer._asdict().items()
-    }
+    return {f"{kind}.{number}.{name}": part for number, layer in enumerate(params) for name, part in layer.items()}
 
 
 def params_named(kind: str, arrays: np.lib.npyio.NpzFile) -> Params:
     """Return the parameters of a kind from a file that has the names of `named`."""
-    layers = sum(name.startswith(f"{kind}.") for name in arrays) // len(LayerParams._fields)
-    return tuple(
-        LayerParams(*(arrays[f"{kind}.{number}.{name}"] for name in LayerParams._fields)) for number in range(layers)
-    )
+    found: list[dict[str, Array]] = []
+    for key in arrays:
+        prefix, _, rest = key.partition(".")
+        if prefix == kind:
+            number, _, name = rest.partition(".")
+            found += [{} for _ in range(len(found), int(number) + 1)]
+            found[int(number)][name] = arrays[key]
+    return tuple(found)

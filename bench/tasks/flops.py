@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from backends.contract import Array, Problem, WordCounts
+from backends.contract import Array, Problem, WordCounts, output_shapes
 
 
 def flops_per_pass(problem: Problem, order: Array) -> int:
     """Return the operations of all matrix products in a pass over `order` [steps, batch].
 
-    A multiplication and an addition count as two operations. For each row, a layer with weights [inputs, outputs]
-    takes 2 * inputs * outputs operations in the forward pass, the same number for the gradient of the weights, and
-    the same number for the gradient of its inputs. The first layer does not compute the gradient of its inputs. A sum
-    of word embeddings counts only the words that occur. Activations, losses and optimizer updates are not counted, so
-    the result is a lower bound; in a large model they are negligible.
+    They are those that each layer tells for a row: of the forward pass, of the gradient of its parameters and of that
+    of its inputs, which the first layer does not compute. A sum of word embeddings counts only the words that occur.
+    Activations, losses and optimizer updates are not counted, so the result is a lower bound; in a large model they are
+    negligible.
     """
-    rows = order.size
-    flops = sum(6 * layer.inputs * layer.outputs * rows for layer in problem.layers[1:])
-    return flops + 4 * _entries(problem, order) * problem.layers[0].outputs
-
-
-def _entries(problem: Problem, order: Array) -> int:
-    """Return the number of input values that the first layer reads in the whole pass."""
+    first, *others = problem.layers
+    shapes = output_shapes(problem.layers, problem.row_shape)
+    of_others = sum(sum(layer.flops(shape)) for layer, shape in zip(others, shapes[:-1], strict=True))
     if isinstance(problem.inputs, WordCounts):
-        return int(problem.inputs.lengths()[order].sum())
-    return int(order.size * problem.layers[0].inputs)
+        words = int(problem.inputs.lengths()[order].sum())
+        of_first = first.flops((words,))  # of all rows together
+        return of_first.forward + of_first.params_gradient + order.size * of_others
+    of_first = first.flops(problem.row_shape)
+    return order.size * (of_first.forward + of_first.params_gradient + of_others)

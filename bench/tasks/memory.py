@@ -6,13 +6,14 @@ compares it with the measured peak memory of worker processes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
-from backends.contract import Precision
+from backends.contract import Precision, output_shapes, parameter_count
 from bench.errors import UserError
 from bench.tasks import Task
 from bench.tasks.names import find_task
@@ -56,13 +57,13 @@ def needs(task: Task, precision: Precision) -> Needs:
     layers = task.model.layers(size.features, size.outputs)
     sparse = size.words is not None and task.model.first_layer == "embedding_sum"
     numbers = size.words if sparse else (size.rows + size.test_rows) * size.features
-    parameters = sum((layer.inputs + 1) * layer.outputs for layer in layers)
+    parameters = parameter_count(layers)
     batch = size.rows if task.batch_size == "all" else task.batch_size
-    width = sum(layer.outputs for layer in layers)
+    outputs = [math.prod(shape) for shape in output_shapes(layers, (size.features,))]  # of each layer, one row
     gathered = (numbers or 0) * batch // max(size.rows, 1)
     if sparse:  # one embedding per word of the batch, and its gradient
-        gathered *= 2 * layers[0].outputs
-    flow = COPIES_OF_FLOW * max(batch, size.test_rows) * width
+        gathered *= 2 * outputs[0]
+    flow = COPIES_OF_FLOW * max(batch, size.test_rows) * sum(outputs)
     return Needs(
         framework=FRAMEWORK_BYTES,
         data=(DRAWN_BYTES + COPIES_OF_DATA * word) * (numbers or 0),

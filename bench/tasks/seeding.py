@@ -7,7 +7,7 @@ from zlib import crc32
 
 import numpy as np
 
-from backends.contract import Array, Layer, LayerParams, Params
+from backends.contract import Array, Layer, Params, Shape
 from bench.tasks.definition import Start
 
 Purpose = Literal["data", "weights", "order", "rounding", "repetition"]
@@ -30,21 +30,23 @@ def repetition_seed(seed: int, number: int) -> int:
 
 
 def initial_params(layers: tuple[Layer, ...], start: Start, seed: int) -> Params:
-    """Return weights [inputs, outputs] and biases [outputs] in float64, drawn layer by layer, weights first."""
+    """Return the parameters in float64, drawn layer by layer in the order of `Layer.shapes`."""
     rng = stream(seed, "weights")
-    return tuple(_initial_layer(layer, start, rng) for layer in layers)
+    return tuple(
+        {name: _initial(name, shape, layer.fan_in(), start, rng) for name, shape in layer.shapes().items()}
+        for layer in layers
+    )
 
 
-def _initial_layer(layer: Layer, start: Start, rng: np.random.Generator) -> LayerParams:
-    shape = (layer.inputs, layer.outputs)
+def _initial(name: str, shape: Shape, fan_in: int, start: Start, rng: np.random.Generator) -> Array:
     match start:
         case "uniform":
-            bound = 1 / np.sqrt(layer.inputs)
-            return LayerParams(rng.uniform(-bound, bound, shape), rng.uniform(-bound, bound, layer.outputs))
+            bound = 1 / np.sqrt(fan_in)
+            return rng.uniform(-bound, bound, shape)
         case "gaussian":
-            return LayerParams(rng.standard_normal(shape), rng.standard_normal(layer.outputs))
+            return rng.standard_normal(shape)
         case "one_zero":
-            return LayerParams(np.ones(shape), np.zeros(layer.outputs))
+            return np.zeros(shape) if name == "bias" else np.ones(shape)
 
 
 def epoch_order(rows: int, batch_size: int, seed: int, epoch: int) -> Array:

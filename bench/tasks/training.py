@@ -7,7 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from backends.contract import Array, Inputs, LayerParams, Params, Precision, Problem, WordCounts
+from backends.contract import (
+    Array,
+    Inputs,
+    Misfit,
+    Params,
+    Precision,
+    Problem,
+    WordCounts,
+    map_params,
+    output_shapes,
+)
 from bench.tasks.datasets.base import Find, Split
 from bench.tasks.definition import Metric, Task
 from bench.tasks.seeding import epoch_order, full_order, initial_params, repetition_seed, stream
@@ -53,6 +63,10 @@ def make_training(task: Task, precision: Precision, find: Find) -> Training:
         raise BadSetting(f"loss {task.loss} does not fit the data of {task.name}, whose targets are {kind}")
     layers = task.model.layers(_features(train.inputs), dataset.outputs)
     problem = Problem(train.inputs, train.targets, layers, task.loss, task.optimizer, batch_size)
+    try:
+        output_shapes(layers, problem.row_shape)
+    except Misfit as misfit:
+        raise BadSetting(f"the model of {task.name} does not fit its data: {misfit}") from misfit
     return _started(task, problem, precision, task.seed, test, dataset.truth)
 
 
@@ -82,7 +96,7 @@ def _started(
         orders = tuple(epoch_order(rows, problem.batch_size, seed, epoch) for epoch in range(task.epochs))
     return Training(
         problem=problem,
-        initial=tuple(LayerParams(*(_frozen(part.astype(precision)) for part in layer)) for layer in initial),
+        initial=map_params(lambda part: _frozen(part.astype(precision)), initial),
         orders=tuple(map(_frozen, orders)),
         test=test,
         metric=task.metric,

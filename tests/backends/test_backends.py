@@ -168,8 +168,8 @@ def test_every_setting_means_the_same_everywhere(variant: str, backend: str, mod
     right = tracer.reference("iris_mlp", settings)
     np.testing.assert_allclose(mine.losses, right.losses, rtol=1e-10)
     for layer, reference in zip(mine.params, right.params, strict=True):
-        np.testing.assert_allclose(layer.weights, reference.weights, rtol=1e-8, atol=1e-12)
-        np.testing.assert_allclose(layer.bias, reference.bias, rtol=1e-8, atol=1e-12)
+        np.testing.assert_allclose(layer["weights"], reference["weights"], rtol=1e-8, atol=1e-12)
+        np.testing.assert_allclose(layer["bias"], reference["bias"], rtol=1e-8, atol=1e-12)
 
 
 @pytest.mark.parametrize(("backend", "mode"), slow_but(QUICK, compiled=False))

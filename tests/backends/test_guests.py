@@ -11,7 +11,7 @@ import pytest
 from support import ROOT, a_row, no_files, require
 
 from backends import numpy_backend
-from backends.contract import SGD, Dense, EmbeddingSum, LayerParams, Momentum, Params, Placement, Problem, WordCounts
+from backends.contract import SGD, Dense, EmbeddingSum, Momentum, Params, Placement, Problem, WordCounts, parts
 from backends.registry import BUILT_IN
 from bench.tasks import TASKS
 from bench.tasks.training import make_training
@@ -46,9 +46,7 @@ def test_keras_trains_on_the_framework_it_is_to_and_loads_neither_of_the_two_lar
 
 
 def some_params(layers: tuple[Dense | EmbeddingSum, ...], rng: np.random.Generator) -> Params:
-    return tuple(
-        LayerParams(rng.normal(size=(layer.inputs, layer.outputs)), rng.normal(size=layer.outputs)) for layer in layers
-    )
+    return tuple({name: rng.normal(size=shape) for name, shape in layer.shapes().items()} for layer in layers)
 
 
 def placed(mode: str) -> Placement:
@@ -100,7 +98,7 @@ def test_scikit_learn_averages_over_several_outputs_as_the_contract_does(loss: s
         trainer = backend.open_trainer(given, placed("loop"))
         trainer.reset(start)
         losses = np.concatenate([trainer.train(order), trainer.train(order)])
-        ends.append((losses, trainer.predict(inputs), *(part for layer in trainer.params() for part in layer)))
+        ends.append((losses, trainer.predict(inputs), *(part for part in parts(trainer.params()))))
     for mine, right in zip(*ends, strict=True):
         np.testing.assert_allclose(mine, right, rtol=1e-12, atol=1e-14)
 
@@ -119,6 +117,6 @@ def test_scikit_learn_takes_word_counts_as_a_sparse_matrix() -> None:
     for backend in (sklearn_backend, numpy_backend):
         trainer = backend.open_trainer(given, placed("loop"))
         trainer.reset(start)
-        ends.append((trainer.train(order), trainer.predict(counts), trainer.params()[0].weights))
+        ends.append((trainer.train(order), trainer.predict(counts), trainer.params()[0]["weights"]))
     for mine, right in zip(*ends, strict=True):
         np.testing.assert_allclose(mine, right, rtol=1e-12, atol=1e-14)

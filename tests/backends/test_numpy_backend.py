@@ -15,13 +15,13 @@ from backends.contract import (
     Adam,
     Dense,
     EmbeddingSum,
-    LayerParams,
     Momentum,
     Optimizer,
     Placement,
     Problem,
     Unsupported,
     WordCounts,
+    parts,
 )
 from backends.numpy_backend import PREDICT_ROWS
 from backends.numpy_layers import ACTIVATE, BACK_THROUGH, BLOCK, LOSSES
@@ -71,7 +71,7 @@ def results(backend: Any, problem: Problem) -> list[np.ndarray]:
     trainer.reset(draw_params(problem))
     order = orders(problem)
     losses = np.concatenate([trainer.train(order[:1]), trainer.train(order[1:])])
-    return [losses, trainer.predict(problem.inputs), *[part for layer in trainer.params() for part in layer]]
+    return [losses, trainer.predict(problem.inputs), *parts(trainer.params())]
 
 
 def assert_same(problem: Problem) -> None:
@@ -141,10 +141,10 @@ def test_another_optimizer_than_the_references_is_seen(optimizer: Optimizer, mon
 def test_cross_entropy_of_large_outputs_is_finite() -> None:
     problem = make_problem("identity", "softmax_cross_entropy")
     trainer = numpy_backend.open_trainer(problem, CPU)
-    trainer.reset(tuple(LayerParams(layer.weights * 1e4, layer.bias) for layer in draw_params(problem)))
+    trainer.reset(tuple({**layer, "weights": layer["weights"] * 1e4} for layer in draw_params(problem)))
     losses = trainer.train(orders(problem)[:1])
     assert np.isfinite(losses).all()
-    assert all(np.isfinite(part).all() for layer in trainer.params() for part in layer)
+    assert all(np.isfinite(part).all() for part in parts(trainer.params()))
 
 
 def test_reset_clears_the_optimizer_so_that_training_repeats_bit_for_bit() -> None:
@@ -156,8 +156,8 @@ def test_reset_clears_the_optimizer_so_that_training_repeats_bit_for_bit() -> No
         runs.append((trainer.train(orders(problem)), trainer.params()))
     np.testing.assert_array_equal(runs[0][0], runs[1][0])
     for first, second in zip(runs[0][1], runs[1][1], strict=True):
-        np.testing.assert_array_equal(first.weights, second.weights)
-        np.testing.assert_array_equal(first.bias, second.bias)
+        np.testing.assert_array_equal(first["weights"], second["weights"])
+        np.testing.assert_array_equal(first["bias"], second["bias"])
 
 
 def test_a_gpu_is_unsupported() -> None:

@@ -84,18 +84,18 @@ def test_the_setting_of_the_mnist_3v7_lesson_learns_half_with_labels_as_written(
 
 def test_linear_fit_finds_the_weights_and_not_yet_the_bias(tracer: Tracer) -> None:
     (layer,) = tracer.trace(a_row("linear_fit")).params
-    np.testing.assert_allclose(layer.weights.ravel(), (3, -4), atol=0.02)
-    assert 2.9 < layer.bias[0] < 3.5
+    np.testing.assert_allclose(layer["weights"].ravel(), (3, -4), atol=0.02)
+    assert 2.9 < layer["bias"][0] < 3.5
 
 
 def test_linear_fit_by_mini_batches_finds_the_bias_too(tracer: Tracer) -> None:
     (layer,) = tracer.trace(a_row("linear_fit_minibatch")).params
-    np.testing.assert_allclose((*layer.weights.ravel(), *layer.bias), (3, -4, 5), atol=0.01)
+    np.testing.assert_allclose((*layer["weights"].ravel(), *layer["bias"]), (3, -4, 5), atol=0.01)
 
 
 def test_linear_fit_3d_finds_the_weights(tracer: Tracer) -> None:
     (layer,) = tracer.trace(a_row("linear_fit_3d")).params
-    np.testing.assert_allclose(layer.weights.ravel(), (2, 4, -3), atol=0.02)
+    np.testing.assert_allclose(layer["weights"].ravel(), (2, 4, -3), atol=0.02)
 
 
 def test_mlp_regression_fits_what_a_line_cannot(tracer: Tracer) -> None:

@@ -118,7 +118,7 @@ def test_the_repetition_that_is_handed_over_is_what_its_start_and_order_give() -
     trainer = BUILT_IN["numpy"].load().open_trainer(training.problem, PLACEMENT)
     trainer.reset(training.initial)
     np.testing.assert_allclose(found.losses, np.concatenate([trainer.train(order) for order in training.orders]))
-    np.testing.assert_allclose(found.params[0].weights, trainer.params()[0].weights)
+    np.testing.assert_allclose(found.params[0]["weights"], trainer.params()[0]["weights"])
     np.testing.assert_allclose(found.outputs, trainer.predict(training.test.inputs))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backends.contract import SGD, Array, Dense, Inputs, LayerParams, Params, Problem
+from backends.contract import SGD, Array, Dense, Inputs, Params, Problem
 from bench.harness.measure import (
     MAX_READINGS,
     MIN_PRODUCTS,
@@ -77,7 +77,7 @@ class FakeTrainer:
         self.spend("params", self.read_s, 0)
         self.now_s += self.owed_s
         self.owed_s = 0.0
-        return (LayerParams(np.ones((1, 1)), np.ones(1) * self.calls.count("train")),)
+        return ({"weights": np.ones((1, 1)), "bias": np.ones(1) * self.calls.count("train")},)
 
     def peak_device_memory_bytes(self) -> int | None:
         return None
@@ -104,10 +104,10 @@ def test_every_pass_is_kept_and_the_first_training_is_the_one_that_is_judged() -
     assert measured.resets_s == RESET_S
     assert measured.losses.tolist() == [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5]
     assert measured.outputs.tolist() == [[5.0]] * 4
-    assert measured.params[0].bias.tolist() == [5.0]
+    assert measured.params[0]["bias"].tolist() == [5.0]
     training = ["params", *["train", "params"] * 5, "predict", "params"]
     assert trainer.calls == [*training, "reset", "train", "params"]
-    assert measured.first_pass[0].bias.tolist() == [1.0]
+    assert measured.first_pass[0]["bias"].tolist() == [1.0]
 
 
 @pytest.mark.parametrize("passes", [1, 5, MAX_READINGS, 2 * MAX_READINGS])
@@ -116,7 +116,7 @@ def test_the_first_pass_is_repeated_from_the_same_start_and_read(passes: int) ->
     measured = measure_fake(trainer, passes)
     assert len(measured.passes_s) == passes + 1
     assert trainer.calls[-3:] == ["reset", "train", "params"]
-    assert measured.again[0].bias.tolist() == [passes + 1.0]
+    assert measured.again[0]["bias"].tolist() == [passes + 1.0]
 
 
 def test_resets_readings_and_evaluation_are_in_no_pass() -> None:

@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 from support import no_files
 
-from backends.contract import Array, LayerParams, Params, Placement, Precision
+from backends.contract import Array, Params, Placement, Precision, map_params
 from backends.numpy_backend import NumpyTrainer
 from bench.harness.quality import prediction_error, repeated
 from bench.tasks import TASKS
 from bench.tasks.training import Training, make_training
 
-START = (LayerParams(np.zeros((2, 1)), np.zeros(1)), LayerParams(np.zeros((1, 1)), np.zeros(1)))
+START = ({"weights": np.zeros((2, 1)), "bias": np.zeros(1)}, {"weights": np.zeros((1, 1)), "bias": np.zeros(1)})
 RIGHT = 4.0  # half of what the parity check allows
 
 
 def moved(*by: float) -> Params:
     """Return parameters that are off the start by these numbers: two weights, a bias, a weight, a bias."""
     return (
-        LayerParams(np.array(by[:2])[:, None], np.array(by[2:3])),
-        LayerParams(np.array([by[3:4]]), np.array(by[4:5])),
+        {"weights": np.array(by[:2])[:, None], "bias": np.array(by[2:3])},
+        {"weights": np.array([by[3:4]]), "bias": np.array(by[4:5])},
     )
 
 
@@ -71,7 +71,7 @@ def test_predictions_in_half_precision_or_of_other_parameters_are_off_by_far_mor
     training, trainer = trained(task, "float32")
     outputs, params = trainer.predict(training.test.inputs), trainer.params()
     assert error_of(training, params, outputs.astype(np.float16)) > 8 * RIGHT
-    trainer.reset(tuple(LayerParams(*(part * np.float32(1 + 1e-4) for part in layer)) for layer in params))
+    trainer.reset(map_params(lambda part: part * np.float32(1 + 1e-4), params))
     assert error_of(training, params, trainer.predict(training.test.inputs)) > 8 * RIGHT
 
 
@@ -79,7 +79,7 @@ def test_predictions_that_are_no_numbers_are_off_unless_the_parameters_give_none
     training, trainer = trained("linear_fit", "float32")
     outputs, params = trainer.predict(training.test.inputs), trainer.params()
     assert error_of(training, params, np.full_like(outputs, np.nan)) == sys.float_info.max
-    nowhere = tuple(layer._replace(bias=np.full_like(layer.bias, np.nan)) for layer in params)
+    nowhere = tuple({**layer, "bias": np.full_like(layer["bias"], np.nan)} for layer in params)
     assert error_of(training, nowhere, np.full_like(outputs, np.nan)) == 0
     assert error_of(training, nowhere, outputs) == sys.float_info.max
 

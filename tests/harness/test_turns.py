@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from backends.contract import SGD, Adam, Array, Dense, Inputs, LayerParams, Params, Problem
+from backends.contract import SGD, Adam, Array, Dense, Inputs, Params, Problem
 from bench.harness.turns import ARRAY_S, LONGEST_TURN_S, TURN_S, WARM_UP_S, Instruments, Repeater
 from bench.machine.usage import Usage
 from bench.tasks.datasets.base import Split
@@ -42,7 +42,7 @@ class FakeTrainer:
 
     def reset(self, params: Params) -> None:
         self.spend("reset", self.reset_s)
-        self.starts.append(float(params[0].bias[0]))
+        self.starts.append(float(params[0]["bias"][0]))
 
     def train(self, order: Array) -> Array:
         self.spend("train", self.owed_s + self.pass_s)
@@ -58,7 +58,7 @@ class FakeTrainer:
     def params(self) -> Params:
         self.spend("params", self.owed_s + self.read_s)
         self.owed_s = 0.0
-        return (LayerParams(np.full((1, 1), self.starts[-1]), np.full(1, float(self.orders[-1]))),)
+        return ({"weights": np.full((1, 1), self.starts[-1]), "bias": np.full(1, float(self.orders[-1]))},)
 
     def peak_device_memory_bytes(self) -> int | None:
         return None
@@ -75,7 +75,7 @@ class Machine:
 
     def training(self, number: int) -> Training:
         self.trainer.now_s += self.drawing_s
-        initial = (LayerParams(np.zeros((1, 1)), np.full(1, float(number))),)
+        initial = ({"weights": np.zeros((1, 1)), "bias": np.full(1, float(number))},)
         orders = tuple(np.full((STEPS, 2), 100 * number + epoch, np.int32) for epoch in range(self.passes))
         return Training(self.problem, initial, orders, Split(X, Y), "rmse", ())
 
@@ -185,7 +185,7 @@ def test_the_last_watched_repetition_that_was_completed_is_kept_with_all_that_it
     assert found is not None
     assert found.losses.tolist() == [500] * STEPS + [501] * STEPS
     assert found.outputs.tolist() == [[5.0]] * 4
-    assert found.params[0].bias.tolist() == [501]
+    assert found.params[0]["bias"].tolist() == [501]
     assert trainer.calls.count("predict") == 3
 
 

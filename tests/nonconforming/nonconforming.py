@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from backends import numpy_backend
-from backends.contract import EmbeddingSum, LayerParams, Placement, Problem, Trainer, Unsupported
+from backends.contract import EmbeddingSum, Placement, Problem, Trainer, Unsupported, map_params
 from backends.numpy_backend import NumpyTrainer
 from backends.registry import Entry
 
@@ -41,7 +41,7 @@ class ListOfLosses(NumpyTrainer):
 
 class Transposed(NumpyTrainer):
     def params(self) -> Any:
-        return tuple(LayerParams(weights.T, bias) for weights, bias in super().params())
+        return map_params(np.transpose, super().params())
 
 
 class FixedRows(NumpyTrainer):
@@ -157,7 +157,7 @@ class KeepsArrays(NumpyTrainer):
 
 class GivesViews(NumpyTrainer):
     def params(self) -> Any:
-        return tuple(LayerParams(layer.weights, layer.bias) for layer in self.layers)
+        return self.named
 
 
 class ReusesLosses(NumpyTrainer):
@@ -182,7 +182,7 @@ class Single(NumpyTrainer):
         return super().train(order).astype(self.dtype)
 
     def params(self) -> Any:
-        return tuple(LayerParams(*(part.astype(self.dtype) for part in layer)) for layer in super().params())
+        return map_params(lambda part: part.astype(self.dtype), super().params())
 
 
 class Double(NumpyTrainer):

@@ -15,8 +15,8 @@ from backends.numpy_reference import (
     Arithmetic,
     ReferenceTrainer,
     affine,
+    affine_gradients,
     arithmetic_of,
-    layer_gradients,
     one_minus_power,
 )
 from bench.parity.envelope import relative_norms
@@ -32,7 +32,7 @@ UNIT = float(np.finfo(np.float32).eps)
 TASK = override(TASKS["iris_mlp"], {"epochs": 2, "optimizer": "adam"})
 DRAWS = 40
 PRECISIONS: tuple[Precision, Precision] = ("float64", "float32")
-PLAIN = Arithmetic(affine, layer_gradients, LOSSES["mse"], one_minus_power)
+PLAIN = Arithmetic(affine, affine_gradients, LOSSES["mse"], one_minus_power)
 
 
 def training(precision: str = "float32") -> Training:
@@ -48,7 +48,7 @@ def test_nudges_are_of_one_unit_in_the_last_place_and_differ() -> None:
     plain = training()
     moved = [nudged(plain, np.random.default_rng(number)) for number in (0, 1)]
     for each in moved:
-        before, after = plain.initial[0].weights, each.initial[0].weights
+        before, after = plain.initial[0]["weights"], each.initial[0]["weights"]
         assert after.dtype == np.float32
         steps = (after.view(np.int32).astype(int) - before.view(np.int32)).ravel()
         assert set(steps.tolist()) == {-1, 0, 1}
@@ -56,7 +56,7 @@ def test_nudges_are_of_one_unit_in_the_last_place_and_differ() -> None:
         assert isinstance(adam, Adam)
         assert isinstance(right, Adam)
         assert abs(adam.beta2 / right.beta2 - 1) <= 1.2e-7
-    assert (moved[0].initial[0].weights != moved[1].initial[0].weights).any()
+    assert (moved[0].initial[0]["weights"] != moved[1].initial[0]["weights"]).any()
 
 
 def test_a_beta_of_zero_can_be_nudged() -> None:
@@ -84,9 +84,9 @@ def test_sums_over_a_batch_are_off_by_what_adding_up_term_by_term_loses() -> Non
     rng = np.random.default_rng(0)
     x = rng.uniform(1, 2, (900, 6)).astype(np.float32)
     gradient = rng.uniform(1, 2, (900, 3)).astype(np.float32)
-    plain, found = layer_gradients(x, gradient), []
+    plain, found = affine_gradients(x, gradient), []
     for number in range(DRAWS):
-        mine = blurred_operations(number).layer_gradients(x, gradient)
+        mine = blurred_operations(number).affine_gradients(x, gradient)
         assert {part.dtype for part in mine} == {np.dtype(np.float32)}
         found.append([float(np.abs(part / right - 1).max()) for part, right in zip(mine, plain, strict=True)])
     assert UNIT < np.max(found) <= 11 * UNIT  # a third of the root of 900, and what float32 adds
@@ -95,7 +95,7 @@ def test_sums_over_a_batch_are_off_by_what_adding_up_term_by_term_loses() -> Non
 
 def test_a_sum_over_a_batch_whose_terms_cancel_is_off_by_as_much_as_they_are_large() -> None:
     x, gradient = np.ones((900, 1), np.float32), np.array([[1.0], [-1.0]] * 450, np.float32)
-    errors = [blurred_operations(number).layer_gradients(x, gradient) for number in range(DRAWS)]
+    errors = [blurred_operations(number).affine_gradients(x, gradient) for number in range(DRAWS)]
     for part in range(2):
         assert 2000 * UNIT < max(abs(float(error[part].ravel()[0])) for error in errors) <= 9000 * UNIT
 
@@ -194,7 +194,7 @@ def test_an_adam_whose_powers_are_running_products_is_right(seed: int) -> None:
     assert departure.size > 0
 
 
-@pytest.mark.parametrize("part", ["affine", "layer_gradients", "loss", "one_minus_power"])
+@pytest.mark.parametrize("part", ["affine", "affine_gradients", "loss", "one_minus_power"])
 def test_an_error_at_any_of_its_places_changes_a_training(part: str) -> None:
     plain = training()
     operations = arithmetic_of(plain.problem)

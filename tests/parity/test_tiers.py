@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support import a_parity_result, a_quality, a_row
 
-from backends.contract import Array, LayerParams, Params
+from backends.contract import Array, Params
 from bench.parity.check import with_tiers
 from bench.parity.envelope import Envelope
 from bench.parity.tiers import (
@@ -34,13 +34,14 @@ from bench.parity.tiers import (
 )
 from bench.parity.traces import Evaluation, Trace
 
-PARAMS = (LayerParams(np.array([[3.0], [-4.0]]), np.array([5.0])), LayerParams(np.array([[1.0]]), np.array([0.01])))
+PARAMS = (
+    {"weights": np.array([[3.0], [-4.0]]), "bias": np.array([5.0])},
+    {"weights": np.array([[1.0]]), "bias": np.array([0.01])},
+)
 
 
 def scaled(params: Params, layer: int, name: str, factor: float) -> Params:
-    return tuple(
-        part._replace(**{name: getattr(part, name) * factor}) if i == layer else part for i, part in enumerate(params)
-    )
+    return tuple({**part, name: part[name] * factor} if i == layer else part for i, part in enumerate(params))
 
 
 def test_equal_params_do_not_depart() -> None:
@@ -67,17 +68,18 @@ def test_other_shapes_and_numbers_of_layers_are_faults() -> None:
     assert fewer == Departure(np.inf, "there are 1 layers instead of 2")
     for layer, number in ((0, 1), (1, 2)):
         longer = list(PARAMS)
-        longer[layer] = longer[layer]._replace(bias=np.ones(2))
+        longer[layer] = {**longer[layer], "bias": np.ones(2)}
         departure = compare_gradients(tuple(longer), PARAMS)
         assert departure == Departure(np.inf, f"bias of layer {number}: shape (2,) instead of (1,)")
     assert compare_params(tuple(longer), PARAMS).fault == f"after the last step {departure.fault}"
 
 
 def test_what_is_allowed_for_params_is_told_and_may_be_used_up() -> None:
-    off, one = LayerParams(np.ones((1, 1)), np.array([1 + 2**-10])), LayerParams(np.ones((1, 1)), np.ones(1))
+    one = {"weights": np.ones((1, 1)), "bias": np.ones(1)}
+    off = {**one, "bias": np.array([1 + 2**-10])}
     fault = "bias of layer 1: off by 9.8e-04 relative; 1.0e-10 is allowed"
     assert compare_gradients((off,), (one,)) == Departure(2**-10, fault)
-    explains, too_little = (an_envelope(params_spread=np.array([[0, share * 2**-13]])) for share in (1, 0.5))
+    explains, too_little = (an_envelope(params_spread=np.array([0, share * 2**-13])) for share in (1, 0.5))
     assert compare_params((off,), (one,), explains) == Departure(2**-10)
     told = "after the last step bias of layer 1: off by 9.8e-04 relative; rounding explains 6.1e-05, 4.9e-04 is allowed"
     assert compare_params((off,), (one,), too_little) == Departure(2**-10, told)
@@ -90,7 +92,7 @@ def test_params_that_are_not_numbers_are_a_fault() -> None:
 
 
 def test_params_whose_squares_overflow_are_equal_to_themselves() -> None:
-    huge = (LayerParams(np.array([[1e200]]), np.array([1.0])),)
+    huge = ({"weights": np.array([[1e200]]), "bias": np.array([1.0])},)
     assert compare_params(huge, huge) == Departure(0)
 
 
@@ -131,7 +133,7 @@ def an_envelope(**changes: Any) -> Envelope:
         "losses": LOSSES,
         "spread": np.where(np.arange(STEPS) < 20, 1e-6, 1e-3),
         "params": PARAMS,
-        "params_spread": np.zeros((2, 2)),
+        "params_spread": np.zeros(4),
         "pass_spread": 1e-5,
         "evaluation": EVALUATION,
         "outputs_spread": 0.0,
@@ -203,7 +205,7 @@ def test_what_rounding_explains_in_float64_is_allowed_beyond_the_fixed_bounds() 
     assert compare_losses(off, LOSSES, an_envelope()).fault == ""
     assert compare_losses(off_at(5, 1e-5), LOSSES, an_envelope()).step == 5
     moved = scaled(PARAMS, 1, "bias", 1 + 1e-6)
-    explains = an_envelope(params_spread=np.array([[0, 0], [0, 2e-7]]))
+    explains = an_envelope(params_spread=np.array([0, 0, 0, 2e-7]))
     assert "after the last step bias of layer 2" in compare_params(moved, PARAMS).fault
     assert compare_params(moved, PARAMS, explains).fault == ""
     assert "weights of layer 1" in compare_params(scaled(PARAMS, 0, "weights", 1 + 1e-6), PARAMS, explains).fault
@@ -302,7 +304,7 @@ def test_the_loss_on_the_evaluation_rows_is_compared_in_float64() -> None:
 
 
 def test_a_later_training_is_held_to_losses_parameters_and_outputs_of_its_own_start() -> None:
-    outputs, spread = EVALUATION.outputs, np.full((2, 2), 1e-6)
+    outputs, spread = EVALUATION.outputs, np.full(4, 1e-6)
     envelope = an_envelope(params_spread=spread, outputs_spread=1e-6)
     assert compare_repetition(LOSSES, PARAMS, outputs, "float32", envelope) == Departure(0.0)
     losses = compare_repetition(off_at(7, 1e-3), PARAMS, outputs, "float32", envelope)
@@ -357,15 +359,15 @@ def test_a_training_that_diverges_everywhere_alike_is_no_fault() -> None:
     right = np.array([1.0, 1e200, np.inf, np.nan, np.nan])
     assert compare_losses(right.copy(), right).fault == ""
     assert "at step 2" in compare_losses(np.array([1.0, 1e200, 1e300, np.nan, np.nan]), right).fault
-    diverged = (LayerParams(np.array([[np.nan]]), np.array([np.inf])),)
+    diverged = ({"weights": np.array([[np.nan]]), "bias": np.array([np.inf])},)
     assert compare_params(diverged, diverged).fault == ""
-    assert compare_params((LayerParams(np.array([[np.nan]]), np.array([1.0])),), diverged).fault
+    assert compare_params(({"weights": np.array([[np.nan]]), "bias": np.array([1.0])},), diverged).fault
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 def test_a_gradient_that_ought_to_be_zero_may_be_rounded(scale: float) -> None:
     right, rounded, wrong = (
-        (LayerParams(scale * np.ones((3, 2)), scale * np.array(bias)),)
+        ({"weights": scale * np.ones((3, 2)), "bias": scale * np.array(bias)},)
         for bias in ([1e-17, -2e-17], [-1e-17, 0.0], [1e-9, 0.0])
     )
     assert compare_gradients(rounded, right).fault == ""
@@ -388,7 +390,7 @@ def test_rounding_is_asked_only_for_what_departs_and_not_where_a_gradient_is_wro
     assert [each.fault for each in compare_traces(rounded, right, explain)] == [""] * 4
     assert len(asked) == 1
     moved = replace(right, params=scaled(PARAMS, 1, "bias", 1 + 1e-6))
-    explains = an_envelope(params_spread=np.full((2, 2), 2e-7))
+    explains = an_envelope(params_spread=np.full(4, 2e-7))
     assert [each.fault for each in compare_traces(moved, right, lambda: explains)] == [""] * 4
     predicted = replace(right, evaluation=replace(EVALUATION, outputs=EVALUATION.outputs * (1 + 1e-7)))
     explains = an_envelope(outputs_spread=2e-8)

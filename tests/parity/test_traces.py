@@ -53,7 +53,7 @@ def test_another_seed_gives_other_weights_and_another_order_on_the_same_rows() -
     assert other.problem.inputs is not None
     np.testing.assert_array_equal(plain.problem.inputs, other.problem.inputs)
     assert (plain.orders[0] != other.orders[0]).any()
-    assert (plain.initial[0].weights != other.initial[0].weights).all()
+    assert (plain.initial[0]["weights"] != other.initial[0]["weights"]).all()
     same = reseeded(plain, TASK, "float64", TASK.seed)
     np.testing.assert_array_equal(plain.orders[2], same.orders[2])
 

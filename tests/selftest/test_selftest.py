@@ -18,7 +18,7 @@ import pytest
 from support import a_record, a_row, a_timing, no_files
 from synthetic import MockExecutor
 
-from backends.contract import Array, Params, Placement, Trainer
+from backends.contract import Array, Params, Placement, Trainer, parts
 from backends.numpy_backend import NumpyTrainer
 from backends.registry import BACKENDS
 from bench.analysis.flags import Flag, ProcessTimes, flags
@@ -381,7 +381,7 @@ def test_all_but_the_no_op_and_more_steps_train_as_numpy_does(mode: str, clock: 
 
 
 def values(params: Params) -> list[Any]:
-    return [part.tolist() for layer in params for part in layer]
+    return [part.tolist() for part in parts(params)]
 
 
 def test_the_no_op_trains_nothing(clock: FakeTime) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backends.contract import Dense, EmbeddingSum, WordCounts
+from backends.contract import Dense, EmbeddingSum, WordCounts, parts
 from bench.tasks import TASKS, Task
 from bench.tasks.datasets.base import Dataset, Find, Size, Split
 from bench.tasks.datasets.fetch import Collection, DataMissing
@@ -93,7 +93,7 @@ def test_a_stream_is_the_same_in_every_process() -> None:
 
 def test_more_data_leave_weights_as_they_are() -> None:
     few, many = training_of("linear_fit", data__rows=10), training_of("linear_fit", data__rows=500)
-    np.testing.assert_array_equal(few.initial[0].weights, many.initial[0].weights)
+    np.testing.assert_array_equal(few.initial[0]["weights"], many.initial[0]["weights"])
 
 
 def test_other_weights_leave_data_and_orders_as_they_are() -> None:
@@ -115,23 +115,23 @@ def test_more_epochs_leave_the_earlier_orders_as_they_are() -> None:
 def test_starts_depend_on_the_seed_alone(start: Any) -> None:
     first, again, other = (initial_params(LAYERS, start, seed) for seed in (1, 1, 2))
     for one, two, three in zip(first, again, other, strict=True):
-        np.testing.assert_array_equal(one.weights, two.weights)
-        np.testing.assert_array_equal(one.bias, two.bias)
-        assert np.array_equal(one.weights, three.weights) is (start == "one_zero")
+        np.testing.assert_array_equal(one["weights"], two["weights"])
+        np.testing.assert_array_equal(one["bias"], two["bias"])
+        assert np.array_equal(one["weights"], three["weights"]) is (start == "one_zero")
 
 
 @pytest.mark.parametrize("start", ["uniform", "gaussian", "one_zero"])
 def test_starts_have_the_shapes_of_their_layers_in_float64(start: Any) -> None:
     params = initial_params(LAYERS, start, 0)
-    assert [(layer.weights.shape, layer.bias.shape) for layer in params] == [((400, 30), (30,)), ((30, 3), (3,))]
-    assert {part.dtype for layer in params for part in layer} == {np.dtype("float64")}
+    assert [(layer["weights"].shape, layer["bias"].shape) for layer in params] == [((400, 30), (30,)), ((30, 3), (3,))]
+    assert {part.dtype for part in parts(params)} == {np.dtype("float64")}
 
 
 @pytest.mark.parametrize("inputs", [1, 4, 400])
 def test_uniform_starts_fill_the_bounds_of_one_over_the_root_of_the_inputs(inputs: int) -> None:
     (layer,) = initial_params((Dense(inputs, 2000, "relu"),), "uniform", 0)
     bound = 1 / np.sqrt(inputs)
-    for part in layer:
+    for part in layer.values():
         assert np.abs(part).max() <= bound
         assert part.min() < -0.99 * bound
         assert part.max() > 0.99 * bound
@@ -140,27 +140,27 @@ def test_uniform_starts_fill_the_bounds_of_one_over_the_root_of_the_inputs(input
 
 def test_gaussian_starts_have_deviation_one_whatever_the_inputs() -> None:
     (layer,) = initial_params((Dense(400, 2000, "relu"),), "gaussian", 0)
-    for part in layer:
+    for part in layer.values():
         assert part.mean() == pytest.approx(0, abs=0.1)
         assert part.std() == pytest.approx(1, rel=0.05)
 
 
 def test_the_one_zero_start_is_ones_and_zeros() -> None:
     (layer,) = initial_params((Dense(2, 3, "relu"),), "one_zero", 0)
-    assert layer.weights.tolist() == [[1, 1, 1], [1, 1, 1]]
-    assert layer.bias.tolist() == [0, 0, 0]
+    assert layer["weights"].tolist() == [[1, 1, 1], [1, 1, 1]]
+    assert layer["bias"].tolist() == [0, 0, 0]
 
 
 def test_weights_and_biases_of_all_layers_are_different_numbers() -> None:
     params = initial_params((Dense(4, 4, "relu"), Dense(4, 4, "relu")), "uniform", 0)
-    numbers = np.concatenate([part.ravel() for layer in params for part in layer])
+    numbers = np.concatenate([part.ravel() for part in parts(params)])
     assert len(np.unique(numbers)) == 40
 
 
 def test_a_sparse_layer_starts_as_a_dense_one() -> None:
     (dense,), (sparse,) = (initial_params((kind(9, 4, "relu"),), "uniform", 0) for kind in (Dense, EmbeddingSum))
-    np.testing.assert_array_equal(dense.weights, sparse.weights)
-    np.testing.assert_array_equal(dense.bias, sparse.bias)
+    np.testing.assert_array_equal(dense["weights"], sparse["weights"])
+    np.testing.assert_array_equal(dense["bias"], sparse["bias"])
 
 
 # Orders
@@ -231,7 +231,7 @@ def test_a_training_is_the_same_every_time(name: str, precision: Any) -> None:
 def test_another_seed_is_another_training() -> None:
     one, two = training_of("linear_fit_minibatch", seed=1), training_of("linear_fit_minibatch", seed=2)
     assert not np.array_equal(one.problem.inputs, two.problem.inputs)
-    assert not np.array_equal(one.initial[0].weights, two.initial[0].weights)
+    assert not np.array_equal(one.initial[0]["weights"], two.initial[0]["weights"])
     assert not np.array_equal(one.orders[0], two.orders[0])
 
 
@@ -239,7 +239,7 @@ def test_another_seed_is_another_training() -> None:
 def test_both_precisions_are_the_same_numbers_rounded(name: str) -> None:
     single, double = training_of(name, "float32"), training_of(name, "float64")
     np.testing.assert_array_equal(single.problem.inputs, double.problem.inputs.astype(np.float32))
-    np.testing.assert_array_equal(single.initial[0].weights, double.initial[0].weights.astype(np.float32))
+    np.testing.assert_array_equal(single.initial[0]["weights"], double.initial[0]["weights"].astype(np.float32))
     np.testing.assert_array_equal(single.orders[0][:5], double.orders[0][:5])
 
 
@@ -250,7 +250,7 @@ def test_all_numbers_are_in_the_precision_asked_for(name: str, precision: Any) -
     targets = np.int32 if name == "iris_mlp" else np.dtype(precision)
     assert training.problem.inputs.dtype == training.test.inputs.dtype == np.dtype(precision)
     assert training.problem.targets.dtype == training.test.targets.dtype == targets
-    assert {part.dtype for layer in training.initial for part in layer} == {np.dtype(precision)}
+    assert {part.dtype for part in parts(training.initial)} == {np.dtype(precision)}
     assert {order.dtype for order in training.orders} == {np.dtype("int32")}
 
 
@@ -259,7 +259,7 @@ def test_all_numbers_are_in_the_precision_asked_for(name: str, precision: Any) -
 def test_all_arrays_are_read_only(name: str, precision: Any) -> None:
     training = training_of(name, precision)
     arrays = [training.problem.inputs, training.problem.targets, training.test.inputs, training.test.targets]
-    arrays += [part for layer in training.initial for part in layer]
+    arrays += parts(training.initial)
     arrays += [*training.orders, *training.shortened(1).orders]
     assert not any(array.flags.writeable for array in arrays)
     with pytest.raises(ValueError, match="read-only"):
@@ -288,7 +288,7 @@ def test_word_counts_stay_sparse_for_a_sparse_layer_and_become_a_matrix_for_a_de
     assert dense.problem.inputs.tolist() == [[1, 0, 0, 2, 0], [0, 1, 0, 0, 1], [0, 0, 0, 0, 0], [0, 0, 5, 0, 0]]
     np.testing.assert_array_equal(sparse.problem.inputs.dense(), dense.problem.inputs)
     np.testing.assert_array_equal(sparse.test.inputs.dense(), dense.test.inputs)
-    np.testing.assert_array_equal(sparse.initial[0].weights, dense.initial[0].weights)
+    np.testing.assert_array_equal(sparse.initial[0]["weights"], dense.initial[0]["weights"])
     np.testing.assert_array_equal(sparse.orders, dense.orders)
     assert sparse.problem.layers[0] == EmbeddingSum(5, 100, "relu")
     assert dense.problem.layers[0] == Dense(5, 100, "relu")

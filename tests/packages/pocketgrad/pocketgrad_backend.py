@@ -4,14 +4,13 @@ import numpy as np
 import pocketgrad
 from pocketgrad import Tensor
 
-from backends.contract import SGD, LayerParams, Momentum, Unsupported, WordCounts
+from backends.contract import SGD, Dense, Momentum, Unsupported, parts, require_layers
 
 
 def open_trainer(problem, placement):
     if placement.device != "cpu":
         raise Unsupported("pocketgrad computes on the CPU only")
-    if isinstance(problem.inputs, WordCounts):
-        raise Unsupported("pocketgrad has no word embeddings")
+    require_layers(problem.layers, [Dense], "pocketgrad")
     if any(layer.activation == "tanh" for layer in problem.layers):
         raise Unsupported("pocketgrad has no tanh")
     return PocketTrainer(problem)
@@ -27,7 +26,7 @@ class PocketTrainer:
         self.problem = problem
 
     def reset(self, params):
-        self.parameters = [Tensor(part.copy(), learns=True) for layer in params for part in layer]
+        self.parameters = [Tensor(part.copy(), learns=True) for part in parts(params)]
         self.state = [(np.zeros_like(p.data), np.zeros_like(p.data)) for p in self.parameters]
         self.steps = 0
 
@@ -67,7 +66,7 @@ class PocketTrainer:
 
     def params(self):
         copies = (parameter.data.copy() for parameter in self.parameters)
-        return tuple(map(LayerParams, copies, copies))
+        return tuple({name: next(copies) for name in layer.shapes()} for layer in self.problem.layers)
 
     def peak_device_memory_bytes(self):
         return None  # there is no device but the CPU
