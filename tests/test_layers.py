@@ -28,7 +28,8 @@ LAYERS = (
     "bench.cli",
 )
 DOORS = ("bench", "bench.__main__", "bench.conftest", "bench.bench_training")  # they may import everything
-ABSTRACT = {"backends.words", "backends.layout", "backends.contract"}  # what a backend is; they import no backend
+# What a backend is; they import no backend.
+ABSTRACT = {"backends.words", "backends.layers", "backends.layout", "backends.contract"}
 FRAMEWORKS = {"torch", "tensorflow", "jax", "keras", "sklearn"}
 MODULES = sorted(path for package in ("backends", "bench") for path in (ROOT / package).rglob("*.py"))
 
