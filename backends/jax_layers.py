@@ -8,15 +8,20 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from backends.contract import (
     SGD,
     Adam,
+    AveragePool2d,
     Bags,
+    Conv2d,
     Dense,
     EmbeddingSum,
+    Flatten,
     Inputs,
     Layer,
+    MaxPool2d,
     Momentum,
     Optimizer,
     Params,
@@ -52,7 +57,44 @@ def embedding_sum(layer: EmbeddingSum, params: Named, x: Bags, rows: int) -> jax
     return ACTIVATIONS[layer.activation](sums + params["bias"])
 
 
-LAYERS: dict[type, Callable[[Any, Named, Any, int], jax.Array]] = {Dense: dense, EmbeddingSum: embedding_sum}
+def conv2d(layer: Conv2d, params: Named, x: jax.Array, _rows: int) -> jax.Array:
+    """Return the convolution of images [rows, height, width, channels]."""
+    top, bottom, left, right = layer.padding
+    product = lax.conv_general_dilated(
+        x,
+        params["weights"],
+        window_strides=(layer.stride, layer.stride),
+        padding=((top, bottom), (left, right)),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+    return ACTIVATIONS[layer.activation](product + params["bias"])
+
+
+def max_pool2d(layer: MaxPool2d, _params: Named, x: jax.Array, _rows: int) -> jax.Array:
+    """Return the maximum of each window."""
+    window = (1, layer.window, layer.window, 1)
+    return lax.reduce_window(x, -np.inf, lax.max, window, window, "VALID")
+
+
+def average_pool2d(layer: AveragePool2d, _params: Named, x: jax.Array, _rows: int) -> jax.Array:
+    """Return the mean of each window."""
+    window = (1, layer.window, layer.window, 1)
+    return lax.reduce_window(x, 0.0, lax.add, window, window, "VALID") / layer.window**2
+
+
+def flatten(_layer: Flatten, _params: Named, x: jax.Array, rows: int) -> jax.Array:
+    """Return images as [rows, values]."""
+    return x.reshape(rows, -1)
+
+
+LAYERS: dict[type, Callable[[Any, Named, Any, int], jax.Array]] = {
+    Dense: dense,
+    EmbeddingSum: embedding_sum,
+    Conv2d: conv2d,
+    MaxPool2d: max_pool2d,
+    AveragePool2d: average_pool2d,
+    Flatten: flatten,
+}
 
 
 def forward(layers: tuple[Layer, ...], params: Params, flow: Any, rows: int) -> jax.Array:

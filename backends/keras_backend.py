@@ -23,10 +23,14 @@ from backends.contract import (
     SGD,
     Adam,
     Array,
+    AveragePool2d,
+    Conv2d,
     Dense,
     EmbeddingSum,
+    Flatten,
     Inputs,
     Loss,
+    MaxPool2d,
     Momentum,
     Optimizer,
     Params,
@@ -159,7 +163,47 @@ def make_dense(layer: Dense, _rows: int) -> keras.layers.Layer:
     return keras.layers.Dense(layer.outputs, activation=ACTIVATIONS[layer.activation], kernel_initializer="zeros")
 
 
-LAYERS: dict[type, Callable[[Any, int], keras.layers.Layer]] = {Dense: make_dense, EmbeddingSum: EmbeddingSumLayer}
+def make_conv2d(layer: Conv2d, _rows: int) -> keras.layers.Layer:
+    """Return a convolution with zeros around the image; its weights are set later."""
+    top, bottom, left, right = layer.padding
+    return keras.Sequential(
+        [
+            keras.layers.ZeroPadding2D(((top, bottom), (left, right)), data_format="channels_last"),
+            keras.layers.Conv2D(
+                layer.outputs,
+                layer.kernel,
+                layer.stride,
+                data_format="channels_last",
+                activation=ACTIVATIONS[layer.activation],
+                kernel_initializer="zeros",
+            ),
+        ]
+    )
+
+
+def make_max_pool2d(layer: MaxPool2d, _rows: int) -> keras.layers.Layer:
+    """Return a pool by the maximum."""
+    return keras.layers.MaxPooling2D(layer.window, data_format="channels_last")
+
+
+def make_average_pool2d(layer: AveragePool2d, _rows: int) -> keras.layers.Layer:
+    """Return a pool by the mean."""
+    return keras.layers.AveragePooling2D(layer.window, data_format="channels_last")
+
+
+def make_flatten(_layer: Flatten, _rows: int) -> keras.layers.Layer:
+    """Return a layer that makes a row of an image, with the channels last."""
+    return keras.layers.Flatten(data_format="channels_last")
+
+
+LAYERS: dict[type, Callable[[Any, int], keras.layers.Layer]] = {
+    Dense: make_dense,
+    EmbeddingSum: EmbeddingSumLayer,
+    Conv2d: make_conv2d,
+    MaxPool2d: make_max_pool2d,
+    AveragePool2d: make_average_pool2d,
+    Flatten: make_flatten,
+}
 
 
 class Network(keras.Model):

@@ -3,8 +3,8 @@
 A layer says all that the rest of the suite needs to know of it. Seeding draws the parameters in the order of `shapes`;
 the estimate of memory, the count of operations, the parity check and the conformance checks loop over them by name.
 
-For inputs x [batch, inputs], weights W [inputs, outputs] and bias b [outputs], both layers compute
-y = activation(x W + b), [batch, outputs].
+`Dense` and `EmbeddingSum` compute y = activation(x W + b), [batch, outputs], for inputs x [batch, inputs], weights
+W [inputs, outputs] and bias b [outputs]. Images are [batch, height, width, channels].
 """
 
 from __future__ import annotations
@@ -112,18 +112,140 @@ class EmbeddingSum:
         return Flops(product, product, 0)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Conv2d:
+    """A convolution of images with bias and activation; as in all frameworks, the kernel is not flipped.
+
+    With zeros around the image, y[i, j, o] is the activation of
+    b[o] + the sum over k, l, c of x[stride i + k - top, stride j + l - left, c] W[k, l, c, o].
+    """
+
+    inputs: int  # channels
+    outputs: int  # channels
+    kernel: tuple[int, int]  # height, width
+    stride: int
+    padding: tuple[int, int, int, int]  # rows of zeros at the top and the bottom, columns at the left and the right
+    activation: Activation
+
+    def shapes(self) -> dict[str, Shape]:
+        """Return the shapes of weights [kernel height, kernel width, inputs, outputs] and bias."""
+        return {"weights": (*self.kernel, self.inputs, self.outputs), "bias": (self.outputs,)}
+
+    def fan_in(self) -> int:
+        """Return the number of values under the kernel."""
+        return math.prod(self.kernel) * self.inputs
+
+    def output(self, shape: Shape) -> Shape:
+        """Return [height, width, outputs] for [height, width, inputs]. Raises `Misfit`."""
+        if len(shape) != 3 or shape[2] != self.inputs:
+            raise Misfit(f"{self} takes inputs of shape [height, width, {self.inputs}], and got {list(shape)}")
+        top, bottom, left, right = self.padding
+        spare = shape[0] + top + bottom - self.kernel[0], shape[1] + left + right - self.kernel[1]
+        if min(spare) < 0:
+            raise Misfit(f"{self} takes inputs as large as its kernel, and got {list(shape)}")
+        return spare[0] // self.stride + 1, spare[1] // self.stride + 1, self.outputs
+
+    def flops(self, shape: Shape) -> Flops:
+        """Return the operations of the three sums over the kernel at each place, those with zeros included."""
+        product = 2 * self.fan_in() * math.prod(self.output(shape))
+        return Flops(product, product, product)
+
+
+@dataclass(frozen=True)
+class MaxPool2d:
+    """The maximum of each window of images; windows do not overlap.
+
+    If several values of a window are the largest, the gradient goes to any one of them, as frameworks choose different
+    ones. Where a ReLU comes before, such values are zeros that pass no gradient on, or come from equal patches.
+    """
+
+    window: int  # height and width
+
+    def shapes(self) -> dict[str, Shape]:
+        """Return nothing: there are no parameters."""
+        return {}
+
+    def fan_in(self) -> int:
+        """Return the number of values of a window."""
+        return self.window**2
+
+    def output(self, shape: Shape) -> Shape:
+        """Return [height / window, width / window, channels] for [height, width, channels]. Raises `Misfit`."""
+        return pooled(self, self.window, shape)
+
+    def flops(self, shape: Shape) -> Flops:
+        """Return 0: only sums of products are counted."""
+        return Flops(0, 0, 0)
+
+
+@dataclass(frozen=True)
+class AveragePool2d:
+    """The mean of each window of images; windows do not overlap, and there is no padding to be counted."""
+
+    window: int  # height and width
+
+    def shapes(self) -> dict[str, Shape]:
+        """Return nothing: there are no parameters."""
+        return {}
+
+    def fan_in(self) -> int:
+        """Return the number of values of a window."""
+        return self.window**2
+
+    def output(self, shape: Shape) -> Shape:
+        """Return [height / window, width / window, channels] for [height, width, channels]. Raises `Misfit`."""
+        return pooled(self, self.window, shape)
+
+    def flops(self, shape: Shape) -> Flops:
+        """Return 0: only sums of products are counted."""
+        return Flops(0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Flatten:
+    """The values of an image in one row, in the order height, width, channel."""
+
+    def shapes(self) -> dict[str, Shape]:
+        """Return nothing: there are no parameters."""
+        return {}
+
+    def fan_in(self) -> int:
+        """Return 1."""
+        return 1
+
+    def output(self, shape: Shape) -> Shape:
+        """Return [height * width * channels] for [height, width, channels]. Raises `Misfit`."""
+        if len(shape) != 3:
+            raise Misfit(f"{self} takes inputs of shape [height, width, channels], and got {list(shape)}")
+        return (math.prod(shape),)
+
+    def flops(self, shape: Shape) -> Flops:
+        """Return 0."""
+        return Flops(0, 0, 0)
+
+
+def pooled(layer: Layer, window: int, shape: Shape) -> Shape:
+    """Return the shape of images whose windows became one value each. Raises `Misfit` unless windows fill them."""
+    if len(shape) != 3 or shape[0] % window or shape[1] % window:
+        raise Misfit(
+            f"{layer} takes inputs of shape [height, width, channels] with height and width that are multiples of "
+            f"{window}, and got {list(shape)}"
+        )
+    return shape[0] // window, shape[1] // window, shape[2]
+
+
 def require_shape(layer: Layer, got: Shape, wanted: Shape) -> None:
     """Raise `Misfit` unless the inputs of a layer have the wanted shape."""
     if got != wanted:
         raise Misfit(f"{layer} takes inputs of shape {list(wanted)}, and got {list(got)}")
 
 
-def output_shapes(layers: Collection[Layer], inputs: Shape) -> list[Shape]:
-    """Return the shapes of the outputs of each layer, of one row, for inputs of this shape. Raises `Misfit`."""
+def flow_shapes(layers: Collection[Layer], inputs: Shape) -> list[Shape]:
+    """Return the shape of one row of the inputs, followed by those of the outputs of each layer. Raises `Misfit`."""
     found = [inputs]
     for layer in layers:
         found.append(layer.output(found[-1]))
-    return found[1:]
+    return found
 
 
 def require_layers(layers: Collection[Layer], known: Collection[type], framework: str) -> None:

@@ -9,6 +9,7 @@ Mode:
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from backends.contract import (
     Problem,
     Unsupported,
     WordCounts,
+    flow_shapes,
     map_params,
     parameter_count,
     require_layers,
@@ -57,13 +59,13 @@ class NumpyTrainer:
         self.values = np.zeros(parameter_count(problem.layers), placement.dtype)
         self.gradients = np.zeros_like(self.values)
         self.named = views(self.values, problem.layers)
+        gradients = views(self.gradients, problem.layers)
+        shapes = [(problem.batch_size, *shape) for shape in flow_shapes(problem.layers, problem.row_shape)]
         self.layers = [
-            LAYERS[type(layer)](layer, params, gradients, problem.batch_size)
-            for layer, params, gradients in zip(
-                problem.layers, self.named, views(self.gradients, problem.layers), strict=True
-            )
+            LAYERS[type(layer)](layer, params, slopes, inputs)
+            for layer, params, slopes, inputs in zip(problem.layers, self.named, gradients, shapes[:-1], strict=True)
         ]
-        self.outputs_gradient = np.empty_like(self.layers[-1].outputs)
+        self.outputs_gradient = np.empty(shapes[-1], placement.dtype)
         self.loss = LOSSES[problem.loss]
         self.update = make_update(problem.optimizer, self.values, self.gradients)
         self.whole = take(problem.inputs, np.arange(problem.batch_size)) if problem.full_batch else None
@@ -94,11 +96,11 @@ class NumpyTrainer:
 
     def step(self, inputs: Batch, targets: Array) -> float:
         """Compute the loss and its gradients, and update the parameters; return the loss before the update."""
-        flow = [inputs]
+        flow: list[Any] = [inputs]
         for layer in self.layers:
-            flow.append(layer.forward(flow[-1], layer.outputs))
+            flow.append(layer.forward(flow[-1], training=True))
         gradient = self.outputs_gradient
-        loss = self.loss(self.layers[-1].outputs, targets, gradient)
+        loss = self.loss(flow[-1], targets, gradient)
         for i in reversed(range(len(self.layers))):
             self.layers[i].backward(flow[i], gradient)
             if i > 0:  # the gradient of the data is not needed
@@ -119,7 +121,7 @@ class NumpyTrainer:
         """Return the outputs for a batch of any size, in new arrays."""
         flow = batch
         for layer in self.layers:
-            flow = layer.forward(flow)
+            flow = layer.forward(flow, training=False)
         return np.asarray(flow)
 
     def params(self) -> Params:

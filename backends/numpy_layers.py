@@ -1,17 +1,36 @@
 """Layers, losses and optimizers in NumPy, with gradients; most results are written to arrays that are allocated once.
 
-The derivative of every activation is written as a function of its output, so layers do not keep pre-activations.
+A layer has four methods. `forward` returns its outputs; in training they are written to an array that is allocated
+once, and what the way back needs is kept. `backward` computes the gradients of its parameters, and `gradient_by_inputs`
+that of its inputs, which nobody asks the first layer for.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from backends.contract import SGD, Adam, Array, Dense, EmbeddingSum, Inputs, Momentum, Optimizer, WordCounts
+from backends.contract import (
+    SGD,
+    Adam,
+    Array,
+    AveragePool2d,
+    Conv2d,
+    Dense,
+    EmbeddingSum,
+    Flatten,
+    Inputs,
+    MaxPool2d,
+    Momentum,
+    Optimizer,
+    Shape,
+    WordCounts,
+)
+from backends.numpy_affine import AffineLayer, Named
+from backends.numpy_images import AveragePool2dLayer, Conv2dLayer, FlattenLayer, MaxPool2dLayer
 
 BLOCK = 32_768  # elements that Adam updates at a time: blocks of five vectors fit into a core's cache together
 
@@ -24,7 +43,6 @@ class LocalCounts(NamedTuple):
 
 
 Batch = Array | LocalCounts
-Named = Mapping[str, Array]  # the parameters of a layer, or their gradients, by name
 
 
 def take(inputs: Inputs, rows: Array, out: Array | None = None) -> Batch:
@@ -40,94 +58,16 @@ def take(inputs: Inputs, rows: Array, out: Array | None = None) -> Batch:
     )  # unlike the default mode, "clip" writes to `out` directly
 
 
-def _identity(_: Array) -> None:
-    pass
-
-
-def _sigmoid(z: Array) -> None:
-    # 1 / (1 + exp(-z)) overflows for large negative z; tanh does not, and the two are the same function.
-    z *= 0.5
-    np.tanh(z, out=z)
-    z += 1
-    z *= 0.5
-
-
-def _tanh(z: Array) -> None:
-    np.tanh(z, out=z)
-
-
-def _relu(z: Array) -> None:
-    np.maximum(z, 0, out=z)
-
-
-ACTIVATE: dict[str, Callable[[Array], None]] = {  # z [batch, outputs] becomes activation(z), in place
-    "identity": _identity,
-    "sigmoid": _sigmoid,
-    "tanh": _tanh,
-    "relu": _relu,
-}
-
-
-def _through_identity(_: Array, __: Array) -> None:
-    pass
-
-
-def _through_sigmoid(gradient: Array, outputs: Array) -> None:
-    gradient *= outputs * (1 - outputs)
-
-
-def _through_tanh(gradient: Array, outputs: Array) -> None:
-    gradient *= 1 - outputs * outputs
-
-
-def _through_relu(gradient: Array, outputs: Array) -> None:
-    gradient *= outputs > 0
-
-
-BACK_THROUGH: dict[
-    str, Callable[[Array, Array], None]
-] = {  # turn the gradient of y = activation(z) into that of z, in place
-    "identity": _through_identity,
-    "sigmoid": _through_sigmoid,
-    "tanh": _through_tanh,
-    "relu": _through_relu,
-}
-
-
-class AffineLayer:
-    """What layers that compute activation(x W + b) share, for batches of one size."""
-
-    def __init__(self, layer: Dense | EmbeddingSum, params: Named, gradients: Named, batch_size: int) -> None:
-        """Keep the arrays of the parameters and of their gradients, and allocate the outputs [batch, outputs]."""
-        self.weights, self.bias = params["weights"], params["bias"]
-        self.weights_gradient, self.bias_gradient = gradients["weights"], gradients["bias"]
-        self.outputs = np.empty((batch_size, len(self.bias)), self.bias.dtype)
-        self.ones = np.ones(batch_size, self.bias.dtype)
-        self.activate = ACTIVATE[layer.activation]
-        self.back_through = BACK_THROUGH[layer.activation]
-
-    def activated(self, product: Array) -> Array:
-        """Turn x W [batch, outputs] into the outputs, in place."""
-        product += self.bias
-        self.activate(product)
-        return product
-
-    def bias_backward(self, gradient: Array) -> None:
-        """Turn `gradient` [batch, outputs] of the outputs into that of z, and sum it up for the bias."""
-        self.back_through(gradient, self.outputs)
-        np.dot(self.ones, gradient, out=self.bias_gradient)  # the sum over the batch, faster than `np.sum`
-
-
 class DenseLayer(AffineLayer):
     """A fully connected layer."""
 
-    def __init__(self, layer: Dense | EmbeddingSum, params: Named, gradients: Named, batch_size: int) -> None:
-        super().__init__(layer, params, gradients, batch_size)
-        self.inputs_gradient = np.empty((batch_size, len(self.weights)), self.weights.dtype)
+    def __init__(self, layer: Dense, params: Named, gradients: Named, inputs: Shape) -> None:
+        super().__init__(layer, params, gradients, (inputs[0], layer.outputs))
+        self.inputs_gradient = np.empty(inputs, self.weights.dtype)
 
-    def forward(self, inputs: Array, out: Array | None = None) -> Array:
-        """Return the outputs [batch, outputs], in `out` if given."""
-        return self.activated(np.matmul(inputs, self.weights, out=out))
+    def forward(self, inputs: Array, training: bool) -> Array:
+        """Return the outputs [batch, outputs]."""
+        return self.activated(np.matmul(inputs, self.weights, out=self.outputs if training else None))
 
     def backward(self, inputs: Array, gradient: Array) -> None:
         """Compute the gradients of weights and bias; turn `gradient` [batch, outputs] of the outputs into that of z."""
@@ -144,9 +84,13 @@ class EmbeddingSumLayer(AffineLayer):
 
     touched: Array | slice = slice(None)  # the rows of the weights' gradient that may be nonzero
 
-    def forward(self, inputs: LocalCounts, out: Array | None = None) -> Array:
-        """Return the outputs [batch, outputs], in `out` if given."""
-        return self.activated(np.matmul(inputs.counts, self.weights.take(inputs.present, axis=0), out=out))
+    def __init__(self, layer: EmbeddingSum, params: Named, gradients: Named, inputs: Shape) -> None:
+        super().__init__(layer, params, gradients, (inputs[0], layer.outputs))
+
+    def forward(self, inputs: LocalCounts, training: bool) -> Array:
+        """Return the outputs [batch, outputs]."""
+        rows, out = self.weights.take(inputs.present, axis=0), self.outputs if training else None
+        return self.activated(np.matmul(inputs.counts, rows, out=out))
 
     def backward(self, inputs: LocalCounts, gradient: Array) -> None:
         """Compute the gradients of weights and bias; turn `gradient` [batch, outputs] of the outputs into that of z."""
@@ -156,7 +100,14 @@ class EmbeddingSumLayer(AffineLayer):
         self.weights_gradient[self.touched] = inputs.counts.T @ gradient
 
 
-LAYERS: dict[type, Callable[[Any, Named, Named, int], Any]] = {Dense: DenseLayer, EmbeddingSum: EmbeddingSumLayer}
+LAYERS: dict[type, Callable[[Any, Named, Named, Shape], Any]] = {
+    Dense: DenseLayer,
+    EmbeddingSum: EmbeddingSumLayer,
+    Conv2d: Conv2dLayer,
+    MaxPool2d: MaxPool2dLayer,
+    AveragePool2d: AveragePool2dLayer,
+    Flatten: FlattenLayer,
+}
 
 
 def mse(outputs: Array, targets: Array, gradient: Array) -> float:

@@ -2,22 +2,13 @@
 
 Read it together with the contract: one line per operation, pure functions, no array changed in place. It is not a
 backend for users. Theirs is `backends.numpy_backend`, which is tuned for speed and is compared with this one like all
-others.
-
-Gradients follow the chain rule, from the loss back to the first layer. For a layer with inputs x [batch, inputs],
-z = x W + b and y = activation(z), both [batch, outputs]:
-    d loss / d z = activation'(z) * d loss / d y        [batch, outputs], element by element
-    d loss / d W = x^T (d loss / d z)                   [inputs, outputs]
-    d loss / d b = sum over the batch of d loss / d z   [outputs]
-    d loss / d x = (d loss / d z) W^T                   [batch, inputs], which is d loss / d y of the layer before
+others. Its layers stand in `backends.numpy_reference_layers`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -25,8 +16,6 @@ from backends.contract import (
     SGD,
     Adam,
     Array,
-    Dense,
-    EmbeddingSum,
     Inputs,
     Layer,
     Momentum,
@@ -34,70 +23,20 @@ from backends.contract import (
     Placement,
     Problem,
     Unsupported,
-    WordCounts,
     parts,
     require_layers,
     views,
 )
-
-
-class LocalCounts(NamedTuple):
-    """Word counts of a batch, as a matrix of only the words that occur in it.
-
-    A column of zeros adds nothing to x W, and the gradient of its row of W is zero.
-    """
-
-    present: Array  # numbers of the words that occur, ascending [present]
-    counts: Array  # [batch, present]
-
-
-Batch = Array | LocalCounts
-
-
-def take(inputs: Inputs, rows: Array) -> Batch:
-    """Return the rows `rows` [batch] of `inputs`."""
-    if not isinstance(inputs, WordCounts):
-        return inputs[rows]
-    bags = inputs.bags(rows)
-    present, columns = np.unique(bags.words, return_inverse=True)
-    counts = np.zeros((len(rows), len(present)), bags.counts.dtype)
-    counts[bags.documents, columns] = bags.counts
-    return LocalCounts(present, counts)
-
-
-def affine(x: Array, weights: Array, bias: Array) -> Array:
-    """Return z = x W + b [batch, outputs]."""
-    return x @ weights + bias
-
-
-def affine_gradients(x: Array, gradient: Array) -> tuple[Array, Array]:
-    """Return the gradients of W and b from the inputs x [batch, inputs] and the gradient of z [batch, outputs].
-
-    The loss is a mean over the batch: the division by the batch size is already part of `gradient`.
-    """
-    return x.T @ gradient, gradient.sum(axis=0)
-
-
-def sigmoid(z: Array) -> Array:
-    """Return 1 / (1 + exp(-z)), written with tanh because exp(-z) overflows for z far below zero."""
-    return (1 + np.tanh(z / 2)) / 2
-
-
-class Activation(NamedTuple):
-    """y = function(z), and its derivative as a function of y; all are [batch, outputs]."""
-
-    function: Callable[[Array], Array]
-    derivative: Callable[[Array], Array]
-
-
-ACTIVATIONS = {
-    "identity": Activation(lambda z: z, np.ones_like),
-    "sigmoid": Activation(sigmoid, lambda y: y * (1 - y)),
-    "tanh": Activation(np.tanh, lambda y: 1 - y**2),
-    "relu": Activation(lambda z: np.maximum(z, 0), lambda y: y > 0),
-}
-
-LossAndGradient = tuple[float, Array]  # the loss, and its gradient with respect to the outputs [batch, outputs]
+from backends.numpy_reference_layers import (
+    LAYERS,
+    Arithmetic,
+    Batch,
+    LossAndGradient,
+    affine,
+    affine_gradients,
+    forward,
+    take,
+)
 
 
 def mse(outputs: Array, targets: Array) -> LossAndGradient:
@@ -127,20 +66,6 @@ def softmax_cross_entropy(outputs: Array, targets: Array) -> LossAndGradient:
 LOSSES = {"mse": mse, "half_mse": half_mse, "softmax_cross_entropy": softmax_cross_entropy}
 
 
-@dataclass(frozen=True)
-class Arithmetic:
-    """The operations whose rounding errors differ between correct implementations: sums, and powers of Adam's betas.
-
-    They are arguments of a trainer, so that they can be replaced to study rounding (`bench.parity.rounding`). Their
-    signatures are those of `affine`, `affine_gradients`, the functions in `LOSSES`, and `one_minus_power`.
-    """
-
-    affine: Callable[[Array, Array, Array], Array]
-    affine_gradients: Callable[[Array, Array], tuple[Array, Array]]
-    loss: Callable[[Array, Array], LossAndGradient]
-    one_minus_power: Callable[[float, int], float]
-
-
 def one_minus_power(beta: float, t: int) -> float:
     """Return 1 - beta^t to full precision.
 
@@ -153,60 +78,6 @@ def one_minus_power(beta: float, t: int) -> float:
 def arithmetic_of(problem: Problem) -> Arithmetic:
     """Return the plain operations, with the loss of the problem."""
     return Arithmetic(affine, affine_gradients, LOSSES[problem.loss], one_minus_power)
-
-
-class Backward(NamedTuple):
-    """The gradients of a layer for a batch."""
-
-    params: Mapping[str, Array]  # of the parameters, by name
-    inputs: Callable[[], Array]  # of the inputs; computed on request, because nobody needs those of the data
-
-
-class Forward(NamedTuple):
-    """The outputs of a layer for a batch [batch, ...], and a function from their gradient to those of the layer."""
-
-    outputs: Array
-    backward: Callable[[Array], Backward]
-
-
-def dense(layer: Dense, params: Mapping[str, Array], x: Array, arithmetic: Arithmetic) -> Forward:
-    """Return y = activation(x W + b) for x [batch, inputs]."""
-    function, derivative = ACTIVATIONS[layer.activation]
-    y = function(arithmetic.affine(x, params["weights"], params["bias"]))
-
-    def backward(gradient: Array) -> Backward:
-        gradient = gradient * derivative(y)
-        weights, bias = arithmetic.affine_gradients(x, gradient)
-        return Backward({"weights": weights, "bias": bias}, lambda: gradient @ params["weights"].T)
-
-    return Forward(y, backward)
-
-
-def embedding_sum(layer: EmbeddingSum, params: Mapping[str, Array], x: LocalCounts, arithmetic: Arithmetic) -> Forward:
-    """Return y = activation(x W + b) for word counts x, computed from the rows of W for the words that occur."""
-    occurring = {"weights": params["weights"][x.present], "bias": params["bias"]}
-    plain = dense(Dense(len(x.present), layer.outputs, layer.activation), occurring, x.counts, arithmetic)
-
-    def backward(gradient: Array) -> Backward:
-        found = plain.backward(gradient)
-        weights = np.zeros_like(params["weights"])
-        weights[x.present] = found.params["weights"]
-        return found._replace(params={**found.params, "weights": weights})
-
-    return Forward(plain.outputs, backward)
-
-
-LAYERS: dict[type, Callable[..., Forward]] = {Dense: dense, EmbeddingSum: embedding_sum}
-
-
-def forward(layers: tuple[Layer, ...], params: Params, batch: Batch, arithmetic: Arithmetic) -> list[Forward]:
-    """Return what each layer computes, from the first to the last."""
-    found: list[Forward] = []
-    flow = batch
-    for layer, named in zip(layers, params, strict=True):
-        found.append(LAYERS[type(layer)](layer, named, flow, arithmetic))
-        flow = found[-1].outputs
-    return found
 
 
 def loss_and_gradients(

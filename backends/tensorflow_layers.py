@@ -8,7 +8,22 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from backends.contract import SGD, Adam, Bags, Dense, EmbeddingSum, Inputs, Layer, Momentum, Optimizer, WordCounts
+from backends.contract import (
+    SGD,
+    Adam,
+    AveragePool2d,
+    Bags,
+    Conv2d,
+    Dense,
+    EmbeddingSum,
+    Flatten,
+    Inputs,
+    Layer,
+    MaxPool2d,
+    Momentum,
+    Optimizer,
+    WordCounts,
+)
 from backends.layout import transposed
 
 Named = Mapping[str, tf.Variable]  # the variables of a layer, by name
@@ -48,7 +63,37 @@ def embedding_sum(layer: EmbeddingSum, variables: Named, x: Bags, rows: int) -> 
     return ACTIVATIONS[layer.activation](sums + variables["bias"])
 
 
-LAYERS: dict[type, Callable[[Any, Named, Any, int], tf.Tensor]] = {Dense: dense, EmbeddingSum: embedding_sum}
+def conv2d(layer: Conv2d, variables: Named, x: tf.Tensor, _rows: int) -> tf.Tensor:
+    """Return the convolution of images [rows, height, width, channels]; TensorFlow's layouts are the contract's."""
+    top, bottom, left, right = layer.padding
+    padding = [[0, 0], [top, bottom], [left, right], [0, 0]]
+    product = tf.nn.conv2d(x, variables["weights"], layer.stride, padding)
+    return ACTIVATIONS[layer.activation](product + variables["bias"])
+
+
+def max_pool2d(layer: MaxPool2d, _variables: Named, x: tf.Tensor, _rows: int) -> tf.Tensor:
+    """Return the maximum of each window."""
+    return tf.nn.max_pool2d(x, layer.window, layer.window, "VALID")
+
+
+def average_pool2d(layer: AveragePool2d, _variables: Named, x: tf.Tensor, _rows: int) -> tf.Tensor:
+    """Return the mean of each window."""
+    return tf.nn.avg_pool2d(x, layer.window, layer.window, "VALID")
+
+
+def flatten(_layer: Flatten, _variables: Named, x: tf.Tensor, rows: int) -> tf.Tensor:
+    """Return images as [rows, values]."""
+    return tf.reshape(x, (rows, -1))
+
+
+LAYERS: dict[type, Callable[[Any, Named, Any, int], tf.Tensor]] = {
+    Dense: dense,
+    EmbeddingSum: embedding_sum,
+    Conv2d: conv2d,
+    MaxPool2d: max_pool2d,
+    AveragePool2d: average_pool2d,
+    Flatten: flatten,
+}
 
 
 def forward(layers: tuple[Layer, ...], variables: tuple[Named, ...], flow: Any, rows: int) -> tf.Tensor:

@@ -13,10 +13,14 @@ from torch.nn import functional as F  # noqa: N812 - as all of PyTorch's users w
 from backends.contract import (
     SGD,
     Adam,
+    AveragePool2d,
+    Conv2d,
     Dense,
     EmbeddingSum,
+    Flatten,
     Inputs,
     Layer,
+    MaxPool2d,
     Momentum,
     Optimizer,
     Params,
@@ -40,7 +44,9 @@ def put(inputs: Inputs, device: torch.device) -> Batch:
     if isinstance(inputs, WordCounts):
         arrays = inputs.words, inputs.starts.astype(np.int32), inputs.counts
         return Words(*(torch.tensor(array).to(device) for array in arrays))
-    return torch.tensor(inputs).to(device)
+    tensor = torch.tensor(inputs).to(device)
+    # PyTorch's images are [batch, channels, height, width].
+    return tensor.permute(0, 3, 1, 2).contiguous() if tensor.ndim == 4 else tensor
 
 
 def take(inputs: Batch, rows: Tensor) -> Batch:
@@ -102,7 +108,71 @@ class EmbeddingSumLayer(nn.Module):
         return {"weights": self.weight, "bias": self.bias}
 
 
-LAYERS: dict[type, Callable[[Any], nn.Module]] = {Dense: DenseLayer, EmbeddingSum: EmbeddingSumLayer}
+class Conv2dLayer(nn.Conv2d):
+    """A convolution with its activation."""
+
+    def __init__(self, layer: Conv2d) -> None:
+        top, bottom, left, right = layer.padding
+        alike = top == bottom and left == right
+        padding = (top, left) if alike else 0
+        super().__init__(layer.inputs, layer.outputs, layer.kernel, layer.stride, padding)
+        self.around = None if alike else (left, right, top, bottom)  # nn.Conv2d pads both sides by the same number
+        self.activation = ACTIVATIONS[layer.activation]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return [batch, channels, height, width]."""
+        return self.activation(super().forward(F.pad(images, self.around) if self.around else images))
+
+    def named(self) -> dict[str, Tensor]:
+        """Return the parameters in the contract's layout; PyTorch has [outputs, inputs, height, width]."""
+        return {"weights": self.weight.permute(2, 3, 1, 0), "bias": self.bias}
+
+
+class MaxPool2dLayer(nn.MaxPool2d):
+    """The maximum of each window."""
+
+    def __init__(self, layer: MaxPool2d) -> None:
+        super().__init__(layer.window)
+
+    def named(self) -> dict[str, Tensor]:
+        """Return nothing: there are no parameters."""
+        return {}
+
+
+class AveragePool2dLayer(nn.AvgPool2d):
+    """The mean of each window."""
+
+    def __init__(self, layer: AveragePool2d) -> None:
+        super().__init__(layer.window)
+
+    def named(self) -> dict[str, Tensor]:
+        """Return nothing: there are no parameters."""
+        return {}
+
+
+class FlattenLayer(nn.Module):
+    """An image as one row, with the channels last as in the contract."""
+
+    def __init__(self, _: Flatten) -> None:
+        super().__init__()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return [batch, values]."""
+        return images.permute(0, 2, 3, 1).flatten(1)
+
+    def named(self) -> dict[str, Tensor]:
+        """Return nothing: there are no parameters."""
+        return {}
+
+
+LAYERS: dict[type, Callable[[Any], nn.Module]] = {
+    Dense: DenseLayer,
+    EmbeddingSum: EmbeddingSumLayer,
+    Conv2d: Conv2dLayer,
+    MaxPool2d: MaxPool2dLayer,
+    AveragePool2d: AveragePool2dLayer,
+    Flatten: FlattenLayer,
+}
 
 
 class Network(nn.Module):

@@ -11,9 +11,13 @@ from backends.contract import (
     SGD,
     Adam,
     Array,
+    AveragePool2d,
+    Conv2d,
     Dense,
     EmbeddingSum,
+    Flatten,
     Inputs,
+    MaxPool2d,
     Momentum,
     Params,
     Precision,
@@ -100,6 +104,26 @@ def words(precision: Precision) -> Case:
     return _case("word counts, Adam", problem, _documents(rng, 5).astype(precision), precision)
 
 
+def images(precision: Precision) -> Case:
+    """Return a classifier of images by convolutions and pools, with momentum: 24 images of 8 by 8, 8 a step.
+
+    The second convolution has another stride, a kernel that is not square, and padding at two sides only.
+    """
+    rng = np.random.default_rng(5)
+    inputs = rng.standard_normal((24, 8, 8, 2)).astype(precision)
+    targets = rng.integers(0, 3, 24, dtype=np.int32)
+    layers = (
+        Conv2d(inputs=2, outputs=3, kernel=(3, 3), stride=1, padding=(1, 1, 1, 1), activation="relu"),
+        MaxPool2d(2),
+        Conv2d(inputs=3, outputs=4, kernel=(3, 2), stride=2, padding=(0, 1, 1, 0), activation="tanh"),
+        AveragePool2d(2),
+        Flatten(),
+        Dense(4, 3, "identity"),
+    )
+    problem = Problem(inputs, targets, layers, "softmax_cross_entropy", Momentum(0.1), batch_size=8)
+    return _case("images, Momentum", problem, inputs[:5].copy(), precision)
+
+
 def _documents(rng: np.random.Generator, documents: int, vocabulary: int = 30) -> WordCounts:
     lengths = rng.integers(2, 9, documents)
     chosen = [np.sort(rng.choice(vocabulary, length, replace=False)) for length in lengths]
@@ -108,7 +132,7 @@ def _documents(rng: np.random.Generator, documents: int, vocabulary: int = 30) -
     return WordCounts(starts, np.concatenate(chosen).astype(np.int32), counts, vocabulary)
 
 
-CASES: tuple[Callable[[Precision], Case], ...] = (classification, regression, line, words)
+CASES: tuple[Callable[[Precision], Case], ...] = (classification, regression, line, words, images)
 
 
 def copied(case: Case) -> Case:

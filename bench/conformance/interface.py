@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.contract import Trainer, Unsupported, output_shapes
+from backends.contract import Trainer, Unsupported, flow_shapes
 from backends.registry import BUILT_IN, GROUP
 from bench.conformance.subject import Subject, Violation
 from bench.harness.measure import fastest_product_s
@@ -106,7 +106,7 @@ def shapes(subject: Subject) -> None:
     trainer, case, dtype = subject.open(), subject.case, subject.placement.dtype
     for steps in (len(case.order), 1):
         _require_array(trainer.train(case.order[:steps]), (steps,), dtype, f"train(order of {steps} steps)")
-    outputs = output_shapes(case.problem.layers, case.problem.row_shape)[-1]
+    outputs = flow_shapes(case.problem.layers, case.problem.row_shape)[-1]
     for inputs in (case.unseen, case.problem.inputs):
         got = trainer.predict(inputs)
         _require_array(got, (len(inputs), *outputs), dtype, f"predict(inputs of {len(inputs)} rows)")

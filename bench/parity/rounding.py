@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from backends.contract import Array, dtype_of, map_params
-from backends.numpy_reference import Arithmetic, LossAndGradient, ReferenceTrainer, arithmetic_of
+from backends.numpy_reference import ReferenceTrainer, arithmetic_of
+from backends.numpy_reference_layers import Arithmetic, LossAndGradient
 from bench.parity.envelope import Envelope, envelope_of
 from bench.parity.traces import TrainingResult, train_to_end
 from bench.tasks.seeding import stream

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from backends.contract import Adam, Array, Inputs, Momentum, Params, Placement, Problem, map_params
+from backends.numpy_affine import BACK_THROUGH
 from backends.numpy_backend import NumpyTrainer
-from backends.numpy_layers import BACK_THROUGH
 
 SKIPPED_SHARE = 0.1  # of the steps of a pass, but at least one, by a training that stops early
 TF32_BITS = 10  # of a mantissa
@@ -253,8 +253,8 @@ class Coarse(NumpyTrainer):
     def coarsened(self, forward: Callable[..., Array]) -> Callable[..., Array]:
         """Return a layer's forward pass with its result rounded."""
 
-        def changed(inputs: Any, out: Array | None = None) -> Array:
-            outputs = forward(inputs, out)
+        def changed(inputs: Any, training: bool) -> Array:
+            outputs = forward(inputs, training)
             outputs[...] = self.rounded(outputs)
             return outputs
 

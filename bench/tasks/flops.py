@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backends.contract import Array, Problem, WordCounts, output_shapes
+from backends.contract import Array, Problem, WordCounts, flow_shapes
 
 
 def flops_per_pass(problem: Problem, order: Array) -> int:
@@ -14,8 +14,8 @@ def flops_per_pass(problem: Problem, order: Array) -> int:
     negligible.
     """
     first, *others = problem.layers
-    shapes = output_shapes(problem.layers, problem.row_shape)
-    of_others = sum(sum(layer.flops(shape)) for layer, shape in zip(others, shapes[:-1], strict=True))
+    _, *shapes, _ = flow_shapes(problem.layers, problem.row_shape)
+    of_others = sum(sum(layer.flops(shape)) for layer, shape in zip(others, shapes, strict=True))
     if isinstance(problem.inputs, WordCounts):
         words = int(problem.inputs.lengths()[order].sum())
         of_first = first.flops((words,))  # of all rows together

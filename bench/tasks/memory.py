@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.contract import Precision, output_shapes, parameter_count
+from backends.contract import Precision, flow_shapes, parameter_count
 from bench.errors import UserError
 from bench.tasks import Task
 from bench.tasks.names import find_task
@@ -59,7 +59,7 @@ def needs(task: Task, precision: Precision) -> Needs:
     numbers = size.words if sparse else (size.rows + size.test_rows) * size.features
     parameters = parameter_count(layers)
     batch = size.rows if task.batch_size == "all" else task.batch_size
-    outputs = [math.prod(shape) for shape in output_shapes(layers, (size.features,))]  # of each layer, one row
+    outputs = [math.prod(shape) for shape in flow_shapes(layers, (size.features,))[1:]]  # of each layer, one row
     gathered = (numbers or 0) * batch // max(size.rows, 1)
     if sparse:  # one embedding per word of the batch, and its gradient
         gathered *= 2 * outputs[0]

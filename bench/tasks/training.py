@@ -15,8 +15,8 @@ from backends.contract import (
     Precision,
     Problem,
     WordCounts,
+    flow_shapes,
     map_params,
-    output_shapes,
 )
 from bench.tasks.datasets.base import Find, Split
 from bench.tasks.definition import Metric, Task
@@ -64,7 +64,7 @@ def make_training(task: Task, precision: Precision, find: Find) -> Training:
     layers = task.model.layers(_features(train.inputs), dataset.outputs)
     problem = Problem(train.inputs, train.targets, layers, task.loss, task.optimizer, batch_size)
     try:
-        output_shapes(layers, problem.row_shape)
+        flow_shapes(layers, problem.row_shape)
     except Misfit as misfit:
         raise BadSetting(f"the model of {task.name} does not fit its data: {misfit}") from misfit
     return _started(task, problem, precision, task.seed, test, dataset.truth)

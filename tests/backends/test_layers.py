@@ -12,8 +12,8 @@ from backends.contract import (
     EmbeddingSum,
     Misfit,
     Unsupported,
+    flow_shapes,
     map_params,
-    output_shapes,
     parameter_count,
     parts,
     require_layers,
@@ -41,7 +41,7 @@ def test_parameters_are_named_in_the_order_in_which_they_are_drawn() -> None:
 
 
 def test_each_layer_takes_what_the_one_before_it_gives() -> None:
-    assert output_shapes(STACK, (5,)) == [(4,), (3,)]
+    assert flow_shapes(STACK, (5,)) == [(5,), (4,), (3,)]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_inputs_that_do_not_fit_are_refused_with_the_layer_and_both_shapes(
     layers: tuple[Dense, ...], inputs: tuple[int, ...], message: str
 ) -> None:
     with pytest.raises(Misfit, match=message):
-        output_shapes(layers, inputs)
+        flow_shapes(layers, inputs)
 
 
 def test_an_unknown_layer_is_refused_by_its_type_and_the_known_ones_are_named() -> None:

@@ -23,8 +23,9 @@ from backends.contract import (
     WordCounts,
     parts,
 )
+from backends.numpy_affine import ACTIVATE, BACK_THROUGH
 from backends.numpy_backend import PREDICT_ROWS
-from backends.numpy_layers import ACTIVATE, BACK_THROUGH, BLOCK, LOSSES
+from backends.numpy_layers import BLOCK, LOSSES
 
 CPU = Placement(mode="loop", device="cpu", precision="float64", threads=1)
 ROWS, FEATURES, CLASSES = 7, 5, 3

@@ -31,22 +31,16 @@ from backends.contract import (
     views,
 )
 from backends.numpy_reference import (
-    ACTIVATIONS,
     LOSSES,
     OPTIMIZERS,
-    Activation,
-    Arithmetic,
     ReferenceTrainer,
     adam,
-    affine,
-    affine_gradients,
     arithmetic_of,
     flat,
-    forward,
     loss_and_gradients,
     one_minus_power,
-    take,
 )
+from backends.numpy_reference_layers import ACTIVATIONS, Activation, Arithmetic, affine, affine_gradients, forward, take
 from backends.registry import BACKENDS, REFERENCE
 
 ROWS, FEATURES, CLASSES = 7, 5, 3

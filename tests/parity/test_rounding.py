@@ -10,15 +10,8 @@ import pytest
 from support import no_files
 
 from backends.contract import Adam, Array, Placement, Precision
-from backends.numpy_reference import (
-    LOSSES,
-    Arithmetic,
-    ReferenceTrainer,
-    affine,
-    affine_gradients,
-    arithmetic_of,
-    one_minus_power,
-)
+from backends.numpy_reference import LOSSES, ReferenceTrainer, arithmetic_of, one_minus_power
+from backends.numpy_reference_layers import Arithmetic, affine, affine_gradients
 from bench.parity.envelope import relative_norms
 from bench.parity.rounding import RUNS, blurred, nudged, rounded_result, surrounded
 from bench.parity.tiers import compare_repetition

@@ -1,0 +1,255 @@
+"""Layers of the reference: their formulas and gradients in plain NumPy. Pure functions; no array is changed in place.
+
+Gradients follow the chain rule, from the loss back to the first layer. For a layer with inputs x [batch, inputs],
+z = x W + b and y = activation(z), both [batch, outputs]:
+    d loss / d z = activation'(z) * d loss / d y        [batch, outputs], element by element
+    d loss / d W = x^T (d loss / d z)                   [inputs, outputs]
+    d loss / d b = sum over the batch of d loss / d z   [outputs]
+    d loss / d x = (d loss / d z) W^T                   [batch, inputs], which is d loss / d y of the layer before
+A convolution is such a layer for the patch of the image that its kernel sees at each place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from backends.contract import (
+    Array,
+    AveragePool2d,
+    Conv2d,
+    Dense,
+    EmbeddingSum,
+    Flatten,
+    Inputs,
+    Layer,
+    MaxPool2d,
+    Params,
+    Shape,
+    WordCounts,
+)
+
+
+class LocalCounts(NamedTuple):
+    """Word counts of a batch, as a matrix of only the words that occur in it.
+
+    A column of zeros adds nothing to x W, and the gradient of its row of W is zero.
+    """
+
+    present: Array  # numbers of the words that occur, ascending [present]
+    counts: Array  # [batch, present]
+
+
+Batch = Array | LocalCounts
+
+
+def take(inputs: Inputs, rows: Array) -> Batch:
+    """Return the rows `rows` [batch] of `inputs`."""
+    if not isinstance(inputs, WordCounts):
+        return inputs[rows]
+    bags = inputs.bags(rows)
+    present, columns = np.unique(bags.words, return_inverse=True)
+    counts = np.zeros((len(rows), len(present)), bags.counts.dtype)
+    counts[bags.documents, columns] = bags.counts
+    return LocalCounts(present, counts)
+
+
+def affine(x: Array, weights: Array, bias: Array) -> Array:
+    """Return z = x W + b [batch, outputs]."""
+    return x @ weights + bias
+
+
+def affine_gradients(x: Array, gradient: Array) -> tuple[Array, Array]:
+    """Return the gradients of W and b from the inputs x [batch, inputs] and the gradient of z [batch, outputs].
+
+    The loss is a mean over the batch: the division by the batch size is already part of `gradient`.
+    """
+    return x.T @ gradient, gradient.sum(axis=0)
+
+
+def sigmoid(z: Array) -> Array:
+    """Return 1 / (1 + exp(-z)), written with tanh because exp(-z) overflows for z far below zero."""
+    return (1 + np.tanh(z / 2)) / 2
+
+
+class Activation(NamedTuple):
+    """y = function(z), and its derivative as a function of y; all are [batch, outputs]."""
+
+    function: Callable[[Array], Array]
+    derivative: Callable[[Array], Array]
+
+
+ACTIVATIONS = {
+    "identity": Activation(lambda z: z, np.ones_like),
+    "sigmoid": Activation(sigmoid, lambda y: y * (1 - y)),
+    "tanh": Activation(np.tanh, lambda y: 1 - y**2),
+    "relu": Activation(lambda z: np.maximum(z, 0), lambda y: y > 0),
+}
+
+LossAndGradient = tuple[float, Array]  # the loss, and its gradient with respect to the outputs [batch, outputs]
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """The operations whose rounding errors differ between correct implementations: sums, and powers of Adam's betas.
+
+    They are arguments of a trainer, so that they can be replaced to study rounding (`bench.parity.rounding`). Their
+    signatures are those of `affine`, `affine_gradients`, the functions in `LOSSES`, and `one_minus_power`.
+    """
+
+    affine: Callable[[Array, Array, Array], Array]
+    affine_gradients: Callable[[Array, Array], tuple[Array, Array]]
+    loss: Callable[[Array, Array], LossAndGradient]
+    one_minus_power: Callable[[float, int], float]
+
+
+class Backward(NamedTuple):
+    """The gradients of a layer for a batch."""
+
+    params: Mapping[str, Array]  # of the parameters, by name
+    inputs: Callable[[], Array]  # of the inputs; computed on request, because nobody needs those of the data
+
+
+class Forward(NamedTuple):
+    """The outputs of a layer for a batch [batch, ...], and a function from their gradient to those of the layer."""
+
+    outputs: Array
+    backward: Callable[[Array], Backward]
+
+
+def dense(layer: Dense, params: Mapping[str, Array], x: Array, arithmetic: Arithmetic) -> Forward:
+    """Return y = activation(x W + b) for x [batch, inputs]."""
+    function, derivative = ACTIVATIONS[layer.activation]
+    y = function(arithmetic.affine(x, params["weights"], params["bias"]))
+
+    def backward(gradient: Array) -> Backward:
+        gradient = gradient * derivative(y)
+        weights, bias = arithmetic.affine_gradients(x, gradient)
+        return Backward({"weights": weights, "bias": bias}, lambda: gradient @ params["weights"].T)
+
+    return Forward(y, backward)
+
+
+def embedding_sum(layer: EmbeddingSum, params: Mapping[str, Array], x: LocalCounts, arithmetic: Arithmetic) -> Forward:
+    """Return y = activation(x W + b) for word counts x, computed from the rows of W for the words that occur."""
+    occurring = {"weights": params["weights"][x.present], "bias": params["bias"]}
+    plain = dense(Dense(len(x.present), layer.outputs, layer.activation), occurring, x.counts, arithmetic)
+
+    def backward(gradient: Array) -> Backward:
+        found = plain.backward(gradient)
+        weights = np.zeros_like(params["weights"])
+        weights[x.present] = found.params["weights"]
+        return found._replace(params={**found.params, "weights": weights})
+
+    return Forward(plain.outputs, backward)
+
+
+def conv2d(layer: Conv2d, params: Mapping[str, Array], x: Array, arithmetic: Arithmetic) -> Forward:
+    """Return the convolution of images x [batch, height, width, inputs]: a dense layer for the patch at each place."""
+    framed = padded(x, layer.padding)
+    seen = patches(framed, layer.kernel, layer.stride)
+    size = layer.fan_in()
+    at_each = {"weights": params["weights"].reshape(size, layer.outputs), "bias": params["bias"]}
+    plain = dense(Dense(size, layer.outputs, layer.activation), at_each, seen.reshape(-1, size), arithmetic)
+
+    def backward(gradient: Array) -> Backward:
+        found = plain.backward(gradient.reshape(-1, layer.outputs))
+
+        def inputs() -> Array:
+            top, _, left, _ = layer.padding
+            back = spread(found.inputs().reshape(seen.shape), framed.shape, layer.stride)
+            return back[:, top : top + x.shape[1], left : left + x.shape[2]]
+
+        weights = found.params["weights"].reshape(params["weights"].shape)
+        return Backward({**found.params, "weights": weights}, inputs)
+
+    return Forward(plain.outputs.reshape(*seen.shape[:3], layer.outputs), backward)
+
+
+def padded(images: Array, padding: tuple[int, int, int, int]) -> Array:
+    """Return images [batch, height, width, channels] with zeros at the top, the bottom, the left and the right."""
+    top, bottom, left, right = padding
+    return np.pad(images, ((0, 0), (top, bottom), (left, right), (0, 0)))
+
+
+def patches(images: Array, kernel: tuple[int, int], stride: int) -> Array:
+    """Return what the kernel sees at each place: [batch, places down, places across, *kernel, channels]."""
+    windows = np.lib.stride_tricks.sliding_window_view(images, kernel, axis=(1, 2))
+    return np.moveaxis(windows[:, ::stride, ::stride], 3, -1)
+
+
+def spread(gradient: Array, shape: Shape, stride: int) -> Array:
+    """Return the gradient of images [*shape] from that of `patches`: each pixel adds up what its patches got."""
+    found = np.zeros(shape, gradient.dtype)
+    _, down, across, height, width, _ = gradient.shape
+    for row, column in np.ndindex(height, width):  # of the kernel
+        rows = slice(row, row + stride * down, stride)
+        columns = slice(column, column + stride * across, stride)
+        found[:, rows, columns] += gradient[:, :, :, row, column]
+    return found
+
+
+def max_pool2d(layer: MaxPool2d, _params: Mapping[str, Array], x: Array, _: Arithmetic) -> Forward:
+    """Return the maximum of each window of images x; its gradient goes to the first of the largest values."""
+    windows = in_windows(x, layer.window)
+    largest = np.argmax(windows, axis=3)[:, :, :, None]
+    chosen = np.arange(windows.shape[3])[:, None] == largest  # [batch, down, across, window values, channels]
+
+    def backward(gradient: Array) -> Backward:
+        return Backward({}, lambda: out_of_windows(chosen * gradient[:, :, :, None], x.shape))
+
+    return Forward(windows.max(axis=3), backward)
+
+
+def average_pool2d(layer: AveragePool2d, _params: Mapping[str, Array], x: Array, _: Arithmetic) -> Forward:
+    """Return the mean of each window of images x."""
+    windows = in_windows(x, layer.window)
+
+    def backward(gradient: Array) -> Backward:
+        shares = np.broadcast_to(gradient[:, :, :, None] / windows.shape[3], windows.shape)
+        return Backward({}, lambda: out_of_windows(shares, x.shape))
+
+    return Forward(windows.mean(axis=3), backward)
+
+
+def in_windows(images: Array, window: int) -> Array:
+    """Return the values of windows that do not overlap: [batch, down, across, window values, channels]."""
+    batch, height, width, channels = images.shape
+    split = images.reshape(batch, height // window, window, width // window, window, channels)
+    return split.swapaxes(2, 3).reshape(batch, height // window, width // window, window**2, channels)
+
+
+def out_of_windows(values: Array, shape: Shape) -> Array:
+    """Return images [*shape] from the values of their windows: the inverse of `in_windows`."""
+    batch, down, across, count, channels = values.shape
+    window = math.isqrt(count)
+    return values.reshape(batch, down, across, window, window, channels).swapaxes(2, 3).reshape(shape)
+
+
+def flatten(_layer: Flatten, _params: Mapping[str, Array], x: Array, _: Arithmetic) -> Forward:
+    """Return images x [batch, height, width, channels] as [batch, values]."""
+    return Forward(x.reshape(len(x), -1), lambda gradient: Backward({}, lambda: gradient.reshape(x.shape)))
+
+
+LAYERS: dict[type, Callable[..., Forward]] = {
+    Dense: dense,
+    EmbeddingSum: embedding_sum,
+    Conv2d: conv2d,
+    MaxPool2d: max_pool2d,
+    AveragePool2d: average_pool2d,
+    Flatten: flatten,
+}
+
+
+def forward(layers: tuple[Layer, ...], params: Params, batch: Batch, arithmetic: Arithmetic) -> list[Forward]:
+    """Return what each layer computes, from the first to the last."""
+    found: list[Forward] = []
+    flow = batch
+    for layer, named in zip(layers, params, strict=True):
+        found.append(LAYERS[type(layer)](layer, named, flow, arithmetic))
+        flow = found[-1].outputs
+    return found
