@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from backends.registry import FRAMEWORKS
+from bench.analysis.claims import unlike_row
 from bench.analysis.steadiness import SPIKE, SPIKE_S, drift, long_passes, repeated, trend
 from bench.analysis.turns import typical_pass_s
 from bench.records.schema import Record, Resources, Row, Timing, Turns
@@ -43,6 +44,7 @@ class ProcessTimes:
     threads: int
     bound_flops_per_s: float  # rate of the fastest matrix product of any framework in the run, on the same device
     beside: tuple[Turns, ...] = ()  # what the processes of other rows did in the same round
+    unlike_row: str = ""  # in which ways it was not what its row says
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ def flags_of(records: Iterable[Record]) -> dict[Row, tuple[Flag, ...]]:
         if timing is not None and record.resources is not None:
             bound = bounds[row.device, row.precision]
             others = [turns for other, turns in beside.get((row.task, record.job.block), ()) if other != row]
-            times = ProcessTimes(timing, record.resources, record.job.threads, bound, tuple(others))
+            unlike = unlike_row(record.job, record.resources.used)
+            times = ProcessTimes(timing, record.resources, record.job.threads, bound, tuple(others), unlike)
             found.setdefault(row, []).append(times)
     return {row: flags(each) for row, each in found.items()}
 
@@ -350,7 +353,13 @@ def unaccounted(samples: Sequence[ProcessTimes]) -> str:
     return f"{missing_s / wall_s:.0%} of the wall time is in no phase"
 
 
+def other_than_claimed(samples: Sequence[ProcessTimes]) -> str:
+    """A process used another precision, device or number of threads than its row says."""
+    return next((sample.unlike_row for sample in samples if sample.unlike_row), "")
+
+
 UNFAIR = (
+    other_than_claimed,
     unfinished,
     crowded,
     escaped,

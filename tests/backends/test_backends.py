@@ -193,18 +193,38 @@ def test_a_gpu_without_one_is_unsupported_with_a_reason(backend: str, mode: str,
         tracer.trace(row)
 
 
+# Beside NumPy's, which is there in every process.
+POOLS = {
+    "torch": ("torch", "libgomp"),
+    "tensorflow": ("tensorflow",),
+    "jax": ("XLA",),
+    "keras-torch": ("torch", "libgomp"),
+    "keras-tensorflow": ("tensorflow",),
+    "keras-jax": ("XLA",),
+    "sklearn": ("libgomp",),
+}
+
+
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize(("backend", "mode"), slow_but(QUICK, compiled=False))
-def test_every_mode_multiplies_matrices_after_it_has_trained_and_tells_of_no_memory_but_the_hosts(
+def test_every_mode_multiplies_matrices_tells_of_no_memory_but_the_hosts_and_used_what_its_row_says(
     backend: str, mode: str, precision: Precision, tracer: Tracer
 ) -> None:
     row = a_row("thermometer_raw", backend, mode, precision=precision)
     require(row)
-    timing = tracer.record(row).timing
+    record = tracer.record(row)
+    timing, resources = record.timing, record.resources
     assert timing is not None
     assert timing.product_flops_per_s > 1e8
     assert timing.peak_memory_bytes > 10_000_000
     assert timing.peak_device_memory_bytes is None
+    assert resources is not None
+    used = resources.used
+    assert used is not None
+    assert (used.dtypes, used.devices, used.coarse) == ((precision,), ("cpu",), ())
+    pools = {pool.name: pool.threads for pool in used.pools}
+    assert pools.keys() >= {"libscipy_openblas", *POOLS.get(backend, ())}
+    assert set(pools.values()) == {1}
 
 
 def test_no_task_that_is_written_down_is_forgotten() -> None:
