@@ -32,7 +32,7 @@ from backends.contract import (
     Unsupported,
     WordCounts,
 )
-from backends.jax_layers import LOSSES, State, forward, put, update
+from backends.jax_layers import LOSSES, SUPPORTED, State, forward, put, update
 from backends.layout import transposed
 
 
@@ -106,6 +106,7 @@ class JaxTrainer:
     """Data and state on one device, and a compiled function for one step or for all steps of a pass."""
 
     def __init__(self, problem: Problem, mode: str, device: Any) -> None:
+        SUPPORTED.require(problem)
         self.problem = problem
         self.device = device
         self.words = problem.inputs if isinstance(problem.inputs, WordCounts) else None

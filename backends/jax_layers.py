@@ -9,7 +9,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from backends.contract import SGD, Adam, EmbeddingSum, Inputs, Layer, Momentum, Optimizer, Params, WordCounts
+from backends.contract import (
+    SGD,
+    Adam,
+    Dense,
+    EmbeddingSum,
+    Inputs,
+    Layer,
+    Momentum,
+    Optimizer,
+    Params,
+    Supported,
+    WordCounts,
+)
 
 
 def put(inputs: Inputs, device: Any) -> Any:
@@ -52,6 +64,15 @@ LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
     "half_mse": lambda outputs, targets: jnp.mean(jnp.square(outputs - targets)) / 2,
     "softmax_cross_entropy": _cross_entropy,
 }
+
+
+SUPPORTED = Supported(
+    framework="JAX",
+    layers=(Dense, EmbeddingSum),
+    activations=ACTIVATIONS,
+    losses=LOSSES,
+    optimizers=(SGD, Momentum, Adam),
+)
 
 
 class State(NamedTuple):

@@ -23,6 +23,7 @@ from backends.contract import (
     SGD,
     Adam,
     Array,
+    Dense,
     EmbeddingSum,
     Inputs,
     Layer,
@@ -33,6 +34,7 @@ from backends.contract import (
     Params,
     Placement,
     Problem,
+    Supported,
     Unsupported,
     WordCounts,
 )
@@ -45,6 +47,15 @@ LOSSES: dict[Loss, Any] = {
     "half_mse": lambda: lambda targets, outputs: keras.losses.mean_squared_error(targets, outputs) / 2,
     "softmax_cross_entropy": lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True),
 }
+
+
+SUPPORTED = Supported(
+    framework="Keras",
+    layers=(Dense, EmbeddingSum),
+    activations=ACTIVATIONS,
+    losses=LOSSES,
+    optimizers=(SGD, Momentum, Adam),
+)
 
 
 def open_trainer(problem: Problem, placement: Placement, wait_for: Callable[[Any], object]) -> KerasTrainer:
@@ -205,6 +216,7 @@ class KerasTrainer:
     """A compiled model and its data, which are in host memory; a full batch is on the device."""
 
     def __init__(self, problem: Problem, wait_for: Callable[[Any], object]) -> None:
+        SUPPORTED.require(problem)
         self.problem = problem
         self.wait_for = wait_for
         self.model = Network(problem)

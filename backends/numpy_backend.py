@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from backends.contract import Array, Inputs, LayerParams, Params, Placement, Problem, Unsupported, WordCounts
-from backends.numpy_layers import LOSSES, Batch, NumpyLayer, make_update, take
+from backends.numpy_layers import LOSSES, SUPPORTED, Batch, NumpyLayer, make_update, take
 
 PREDICT_ROWS = 1024  # rows predicted at a time, to limit the memory
 
@@ -40,6 +40,7 @@ class NumpyTrainer:
     """The layers and the loss, which compute their own gradients, and the optimizer's update."""
 
     def __init__(self, problem: Problem, placement: Placement) -> None:
+        SUPPORTED.require(problem)
         self.problem = problem
         sizes = [(layer.inputs + 1) * layer.outputs for layer in problem.layers]
         self.values = np.zeros(sum(sizes), placement.dtype)

@@ -11,7 +11,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backends.contract import SGD, Adam, Array, Inputs, Layer, Momentum, Optimizer, WordCounts
+from backends.contract import (
+    SGD,
+    Adam,
+    Array,
+    Dense,
+    EmbeddingSum,
+    Inputs,
+    Layer,
+    Momentum,
+    Optimizer,
+    Supported,
+    WordCounts,
+)
 
 BLOCK = 32_768  # elements that Adam updates at a time: blocks of five vectors fit into a core's cache together
 
@@ -169,6 +181,15 @@ LOSSES: dict[str, Callable[[Array, Array, Array], float]] = {
     "half_mse": half_mse,
     "softmax_cross_entropy": softmax_cross_entropy,
 }
+
+
+SUPPORTED = Supported(
+    framework="NumPy",
+    layers=(Dense, EmbeddingSum),
+    activations=ACTIVATE,
+    losses=LOSSES,
+    optimizers=(SGD, Momentum, Adam),
+)
 
 
 def make_update(optimizer: Optimizer, p: Array, g: Array) -> Callable[[], None]:

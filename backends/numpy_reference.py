@@ -25,6 +25,8 @@ from backends.contract import (
     SGD,
     Adam,
     Array,
+    Dense,
+    EmbeddingSum,
     Inputs,
     Layer,
     LayerParams,
@@ -32,6 +34,7 @@ from backends.contract import (
     Params,
     Placement,
     Problem,
+    Supported,
     Unsupported,
     WordCounts,
 )
@@ -223,6 +226,15 @@ def adam(settings: Adam, t: int, arithmetic: Arithmetic, g: Array, p: Array, m: 
 OPTIMIZERS: dict[type, Callable[..., State]] = {SGD: sgd, Momentum: momentum, Adam: adam}
 
 
+SUPPORTED = Supported(
+    framework="the reference",
+    layers=(Dense, EmbeddingSum),
+    activations=ACTIVATIONS,
+    losses=LOSSES,
+    optimizers=OPTIMIZERS,
+)
+
+
 class ReferenceTrainer:
     """A problem and the state of its training; a `Trainer` of the contract."""
 
@@ -276,4 +288,5 @@ def open_trainer(problem: Problem, placement: Placement) -> ReferenceTrainer:
     """Return a trainer in the precision of the data. Raises `Unsupported` unless the device is the CPU."""
     if placement.device != "cpu":
         raise Unsupported("NumPy computes on the CPU only")
+    SUPPORTED.require(problem)
     return ReferenceTrainer(problem, arithmetic_of(problem))

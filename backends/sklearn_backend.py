@@ -17,14 +17,18 @@ from scipy.sparse import csr_matrix
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from backends.contract import (
+    SGD,
     Adam,
     Array,
+    Dense,
+    EmbeddingSum,
     Inputs,
     LayerParams,
     Momentum,
     Params,
     Placement,
     Problem,
+    Supported,
     Unsupported,
     WordCounts,
 )
@@ -36,11 +40,21 @@ ACTIVATIONS = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "r
 LOSS_SCALES = {"mse": 2.0, "half_mse": 1.0, "softmax_cross_entropy": 1.0}  # our loss / scikit-learn's loss
 
 
+SUPPORTED = Supported(
+    framework="scikit-learn",
+    layers=(Dense, EmbeddingSum),
+    activations=ACTIVATIONS,
+    losses=LOSS_SCALES,
+    optimizers=(SGD, Momentum),
+)
+
+
 def open_trainer(problem: Problem, placement: Placement) -> SklearnTrainer:
     """Set up the estimator. Raises `Unsupported` for devices other than the CPU and for what estimators cannot do."""
     reason = refusal(problem, placement)
     if reason:
         raise Unsupported(reason)
+    SUPPORTED.require(problem)
     return SklearnTrainer(problem, placement)
 
 

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from backends.contract import Array, Bags, Inputs, LayerParams, Params, Placement, Problem, Unsupported, WordCounts
 from backends.layout import transposed
-from backends.tensorflow_layers import LOSSES, forward, make_variables, put, update
+from backends.tensorflow_layers import LOSSES, SUPPORTED, forward, make_variables, put, update
 
 
 def open_trainer(problem: Problem, placement: Placement) -> TensorflowTrainer:
@@ -60,6 +60,7 @@ class TensorflowTrainer:
     """Model and data on one device, and a function that takes the steps of a pass."""
 
     def __init__(self, problem: Problem, placement: Placement) -> None:
+        SUPPORTED.require(problem)
         self.problem = problem
         self.device = "/GPU:0" if placement.device == "gpu" else "/CPU:0"
         self.words = problem.inputs if isinstance(problem.inputs, WordCounts) else None

@@ -8,7 +8,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from backends.contract import SGD, Adam, Bags, EmbeddingSum, Inputs, Layer, Momentum, Optimizer, WordCounts
+from backends.contract import (
+    SGD,
+    Adam,
+    Bags,
+    Dense,
+    EmbeddingSum,
+    Inputs,
+    Layer,
+    Momentum,
+    Optimizer,
+    Supported,
+    WordCounts,
+)
 
 
 def put(inputs: Inputs | Bags) -> Any:
@@ -61,6 +73,15 @@ LOSSES: dict[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
     "half_mse": lambda outputs, targets: tf.reduce_mean(tf.math.squared_difference(outputs, targets)) / 2,
     "softmax_cross_entropy": _cross_entropy,
 }
+
+
+SUPPORTED = Supported(
+    framework="TensorFlow",
+    layers=(Dense, EmbeddingSum),
+    activations=ACTIVATIONS,
+    losses=LOSSES,
+    optimizers=(SGD, Momentum, Adam),
+)
 
 
 @tf.autograph.experimental.do_not_convert  # AutoGraph does not know `match`, and nothing here needs converting

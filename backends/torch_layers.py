@@ -13,6 +13,7 @@ from torch.nn import functional as F  # noqa: N812 - as all of PyTorch's users w
 from backends.contract import (
     SGD,
     Adam,
+    Dense,
     EmbeddingSum,
     Inputs,
     Layer,
@@ -20,6 +21,7 @@ from backends.contract import (
     Momentum,
     Optimizer,
     Params,
+    Supported,
     WordCounts,
 )
 
@@ -124,6 +126,15 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # outputs [batch, out
     "half_mse": lambda outputs, targets: F.mse_loss(outputs, targets) / 2,
     "softmax_cross_entropy": F.cross_entropy,
 }
+
+
+SUPPORTED = Supported(
+    framework="PyTorch",
+    layers=(Dense, EmbeddingSum),
+    activations=ACTIVATIONS,
+    losses=LOSSES,
+    optimizers=(SGD, Momentum, Adam),
+)
 
 
 def make_optimizer(optimizer: Optimizer, model: nn.Module) -> torch.optim.Optimizer:

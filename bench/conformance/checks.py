@@ -75,7 +75,8 @@ CHECKS: dict[str, Check] = {
             "no training",
             where="the formulas at the top of backends/contract.py, and Trainer",
             cause="losses kept from an earlier call, an order that is ignored, a gradient summed and not averaged, the "
-            "loss taken after the update and not before, another Adam or another momentum",
+            "loss taken after the update and not before, another momentum, another Adam, or Adam's 1 - beta^t computed "
+            "in float32 (it needs float64 or expm1, and is off by 1e-5 otherwise)",
         ),
         Check(
             name="continues",
@@ -124,9 +125,11 @@ CHECKS: dict[str, Check] = {
         Check(
             name="refuses",
             look=interface.refuses,
-            why="a missing device must give a row with a reason in the table, not a failure",
-            where="Unsupported in backends/contract.py",
-            cause="placement.device is ignored; raise Unsupported for every device that is not available",
+            why="a missing device must give a row with a reason in the table, not a failure; and a layer that is "
+            "computed as if it were another one would be wrong in every backend alike, which no comparison shows",
+            where="Unsupported and Supported in backends/contract.py",
+            cause="placement.device is ignored, or an else stands for all layers but one; raise Unsupported for every "
+            "device that is not available, and call Supported.require for the rest",
             every_case=False,
         ),
         Check(

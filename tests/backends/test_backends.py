@@ -14,7 +14,13 @@ import pytest
 from rich.console import Console
 from support import KINDS, QUICK, Tracer, a_row, require, slow_but
 
-from backends.contract import Precision
+from backends import numpy_reference
+from backends.contract import Placement, Precision, Unsupported
+from backends.registry import BUILT_IN, FRAMEWORKS
+from bench.conformance.cases import classification
+from bench.conformance.interface import with_something_unknown
+from bench.conformance.job import CheckRequest
+from bench.harness.protocol import Done
 from bench.harness.setup import make_setup
 from bench.machine.host import gpu_names
 from bench.parity.check import check_parity
@@ -191,6 +197,24 @@ def test_a_gpu_without_one_is_unsupported_with_a_reason(backend: str, mode: str,
     require(a_row("linear_fit", backend, mode))
     with pytest.raises(AssertionError, match=r"CPU only|finds no (CUDA|GPU) device"):
         tracer.trace(row)
+
+
+@pytest.mark.parametrize(
+    "backend", [name if name in FRAMEWORKS else pytest.param(name, marks=pytest.mark.slow) for name in BUILT_IN]
+)
+def test_what_a_backend_does_not_know_is_refused(backend: str, tracer: Tracer) -> None:
+    row = a_row("linear_fit", backend, BUILT_IN[backend].modes[0])
+    require(row)
+    placement = Placement(mode=row.mode, device="cpu", precision="float32", threads=1)
+    request = CheckRequest(check="refuses", backend=BUILT_IN[backend], placement=placement)
+    assert tracer.worker(row).run(request, 60) == Done()
+
+
+def test_the_reference_refuses_what_it_does_not_know() -> None:
+    placement = Placement(mode="plain", device="cpu", precision="float32", threads=1)
+    for problem in with_something_unknown(classification("float32").problem).values():
+        with pytest.raises(Unsupported, match=r"^the backend of the reference has no [Uu]nknown\w*$"):
+            numpy_reference.open_trainer(problem, placement)
 
 
 # Beside NumPy's, which is there in every process.

@@ -53,6 +53,13 @@ BREACHES = [
     ("gives copies", "reuses_losses", r"losses of train, returned and then changed by more training"),
     ("precision", "single", r"loss of the first step in float64: .* wanted NumPy's to 1e-12 relative"),
     ("precision", "double", r"weights of layer 1 are float64, wanted float32"),
+    ("follows", "single_powers", r"numbers by all rows, Adam: .* Adam's 1 - beta\^t computed in float32"),
+    ("refuses", "any_layer", r"opened with a layer that is not in the contract; wanted Unsupported"),
+    (
+        "refuses",
+        "looks_up_loss",
+        r"with a loss that is not in the contract raised KeyError: 'unknown_name'; wanted",
+    ),
     ("refuses", "any_device", r"opened for a GPU on a machine without an NVIDIA GPU"),
     ("refuses", "wrong_error", r"raised RuntimeError: no such device; wanted Unsupported"),
     ("refuses", "no_reason", r"Unsupported was raised with no reason"),

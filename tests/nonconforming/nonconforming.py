@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from backends import numpy_backend
-from backends.contract import EmbeddingSum, LayerParams, Placement, Problem, Trainer, Unsupported
+from backends import numpy_backend, numpy_layers
+from backends.contract import Dense, EmbeddingSum, LayerParams, Placement, Problem, Trainer, Unsupported
 from backends.numpy_backend import NumpyTrainer
 from backends.registry import Entry
 
@@ -214,6 +214,39 @@ class Unfinished(NumpyTrainer):
         return super().params()
 
 
+class AnyLayer(NumpyTrainer):
+    """Computes each layer that is no embedding as a dense one."""
+
+    def __init__(self, problem: Problem, placement: Placement) -> None:
+        layers = [
+            layer if isinstance(layer, EmbeddingSum) else Dense(layer.inputs, layer.outputs, layer.activation)
+            for layer in problem.layers
+        ]
+        super().__init__(replace(problem, layers=tuple(layers)), placement)
+
+
+class LooksUpLoss(NumpyTrainer):
+    def __init__(self, problem: Problem, placement: Placement) -> None:
+        numpy_layers.LOSSES[problem.loss]
+        super().__init__(problem, placement)
+
+
+class SinglePowers(NumpyTrainer):
+    """Computes Adam's 1 - beta^t in float32, as a difference."""
+
+    def reset(self, params: Any) -> None:
+        precise = numpy_layers._one_minus_power
+        super().reset(params)
+        inner = self.update
+
+        def update() -> None:
+            numpy_layers._one_minus_power = lambda beta, t: float(np.float32(1) - np.float32(beta) ** np.float32(t))
+            inner()
+            numpy_layers._one_minus_power = precise
+
+        self.update = update
+
+
 class Exits(NumpyTrainer):
     def predict(self, inputs: Any) -> Any:
         os._exit(7)
@@ -255,6 +288,9 @@ TRAINERS: dict[str, Callable[[Problem, Placement], Trainer]] = {
     "double": Double,
     "too_fast": TooFast,
     "unfinished": Unfinished,
+    "any_layer": AnyLayer,
+    "looks_up_loss": LooksUpLoss,
+    "single_powers": SinglePowers,
     "exits": Exits,
     "raises": Raises,
     "hangs": Hangs,

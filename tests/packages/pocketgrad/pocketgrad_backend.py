@@ -4,16 +4,16 @@ import numpy as np
 import pocketgrad
 from pocketgrad import Tensor
 
-from backends.contract import SGD, LayerParams, Momentum, Unsupported, WordCounts
+from backends.contract import SGD, Adam, Dense, LayerParams, Momentum, Supported, Unsupported
+
+LOSSES = ("mse", "half_mse", "softmax_cross_entropy")
+SUPPORTED = Supported("pocketgrad", (Dense,), ("identity", "sigmoid", "relu"), LOSSES, (SGD, Momentum, Adam))
 
 
 def open_trainer(problem, placement):
     if placement.device != "cpu":
         raise Unsupported("pocketgrad computes on the CPU only")
-    if isinstance(problem.inputs, WordCounts):
-        raise Unsupported("pocketgrad has no word embeddings")
-    if any(layer.activation == "tanh" for layer in problem.layers):
-        raise Unsupported("pocketgrad has no tanh")
+    SUPPORTED.require(problem)
     return PocketTrainer(problem)
 
 
