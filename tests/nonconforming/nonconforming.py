@@ -171,6 +171,17 @@ class ReusesLosses(NumpyTrainer):
         return self.buffer_of_losses
 
 
+class OneBuffer(NumpyTrainer):
+    """Keeps the loss of each step as a view of the same memory, as a framework does that uses its buffers again."""
+
+    def train(self, order: Any) -> Any:
+        buffer, views = np.empty((), self.values.dtype), []
+        for rows in order:
+            buffer[...] = self.step(*self.batch(rows))
+            views.append(buffer)
+        return np.stack(views)
+
+
 class Single(NumpyTrainer):
     """Computes in float32 whatever is asked for, and hides it."""
 
@@ -284,6 +295,7 @@ TRAINERS: dict[str, Callable[[Problem, Placement], Trainer]] = {
     "keeps_arrays": KeepsArrays,
     "gives_views": GivesViews,
     "reuses_losses": ReusesLosses,
+    "one_buffer": OneBuffer,
     "single": Single,
     "double": Double,
     "too_fast": TooFast,
