@@ -32,9 +32,8 @@ from backends.contract import (
     Unsupported,
     WordCounts,
     dtype_of,
-    require_layers,
 )
-from backends.jax_layers import LAYERS, LOSSES, State, forward, put, update
+from backends.jax_layers import LOSSES, SUPPORTED, State, forward, put, update
 from backends.layout import transposed
 
 
@@ -53,7 +52,6 @@ def open_trainer(problem: Problem, placement: Placement) -> JaxTrainer:
         device = jax.devices(placement.device)[0]
     except RuntimeError as error:
         raise Unsupported(f"JAX {jax.__version__} finds no {placement.device.upper()} device") from error
-    require_layers(problem.layers, LAYERS, "JAX")
     return JaxTrainer(problem, placement.mode, device)
 
 
@@ -110,6 +108,7 @@ class JaxTrainer:
     """Data and state on one device, and a compiled function for one step or for all steps of a pass."""
 
     def __init__(self, problem: Problem, mode: str, device: Any) -> None:
+        SUPPORTED.require(problem)
         self.problem = problem
         self.device = device
         self.words = problem.inputs if isinstance(problem.inputs, WordCounts) else None

@@ -25,6 +25,7 @@ from backends.contract import (
     Momentum,
     Optimizer,
     Params,
+    Supported,
     WordCounts,
 )
 
@@ -115,6 +116,15 @@ LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
     "half_mse": lambda outputs, targets: jnp.mean(jnp.square(outputs - targets)) / 2,
     "softmax_cross_entropy": _cross_entropy,
 }
+
+
+SUPPORTED = Supported(
+    framework="JAX",
+    layers=LAYERS,
+    activations=ACTIVATIONS,
+    losses=LOSSES,
+    optimizers=(SGD, Momentum, Adam),
+)
 
 
 class State(NamedTuple):

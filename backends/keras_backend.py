@@ -36,10 +36,10 @@ from backends.contract import (
     Params,
     Placement,
     Problem,
+    Supported,
     Unsupported,
     WordCounts,
     parts,
-    require_layers,
 )
 
 STEPS_OF_A_FIT = 1000  # a longer pass takes several calls of `fit`, which limits the memory for losses
@@ -55,7 +55,6 @@ LOSSES: dict[Loss, Any] = {
 def open_trainer(problem: Problem, placement: Placement, wait_for: Callable[[Any], object]) -> KerasTrainer:
     """Build and compile the model; `wait_for` waits for tensors. Raises `Unsupported` for GPUs and unknown layers."""
     require_cpu(placement)
-    require_layers(problem.layers, LAYERS, "Keras")
     keras.config.set_floatx(placement.precision)
     keras.config.set_dtype_policy(placement.precision)  # an earlier trainer may have set another one
     if placement.precision == "float64":
@@ -206,6 +205,15 @@ LAYERS: dict[type, Callable[[Any, int], keras.layers.Layer]] = {
 }
 
 
+SUPPORTED = Supported(
+    framework="Keras",
+    layers=LAYERS,
+    activations=ACTIVATIONS,
+    losses=LOSSES,
+    optimizers=(SGD, Momentum, Adam),
+)
+
+
 class Network(keras.Model):
     """A stack of layers that also keeps the losses of its steps."""
 
@@ -250,6 +258,7 @@ class KerasTrainer:
     """A compiled model and its data, which are in host memory; a full batch is on the device."""
 
     def __init__(self, problem: Problem, wait_for: Callable[[Any], object]) -> None:
+        SUPPORTED.require(problem)
         self.problem = problem
         self.wait_for = wait_for
         self.model = Network(problem)

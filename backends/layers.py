@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,10 @@ class Flops(NamedTuple):
 
 class Layer(Protocol):
     """One layer. Its fields say what it computes; shapes of inputs and outputs are those of one row."""
+
+    @property
+    def activation(self) -> Activation:
+        """The function that is applied to each of its outputs; `identity` for a layer without one."""
 
     def shapes(self) -> dict[str, Shape]:
         """Return the shapes of the parameters by name, in the order in which they are drawn."""
@@ -159,6 +163,7 @@ class MaxPool2d:
     ones. Where a ReLU comes before, such values are zeros that pass no gradient on, or come from equal patches.
     """
 
+    activation: ClassVar[Activation] = "identity"
     window: int  # height and width
 
     def shapes(self) -> dict[str, Shape]:
@@ -182,6 +187,7 @@ class MaxPool2d:
 class AveragePool2d:
     """The mean of each window of images; windows do not overlap, and there is no padding to be counted."""
 
+    activation: ClassVar[Activation] = "identity"
     window: int  # height and width
 
     def shapes(self) -> dict[str, Shape]:
@@ -204,6 +210,8 @@ class AveragePool2d:
 @dataclass(frozen=True)
 class Flatten:
     """The values of an image in one row, in the order height, width, channel."""
+
+    activation: ClassVar[Activation] = "identity"
 
     def shapes(self) -> dict[str, Shape]:
         """Return nothing: there are no parameters."""
@@ -246,14 +254,6 @@ def flow_shapes(layers: Collection[Layer], inputs: Shape) -> list[Shape]:
     for layer in layers:
         found.append(layer.output(found[-1]))
     return found
-
-
-def require_layers(layers: Collection[Layer], known: Collection[type], framework: str) -> None:
-    """Raise `Unsupported` for the first layer whose type is not among those that a backend knows."""
-    for layer in layers:
-        if type(layer) not in known:
-            names = ", ".join(each.__name__ for each in known)
-            raise Unsupported(f"{framework} has no layer {type(layer).__name__} here; it has {names}")
 
 
 def map_params(change: Callable[..., Array], *params: Params) -> Params:

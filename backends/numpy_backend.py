@@ -24,10 +24,9 @@ from backends.contract import (
     flow_shapes,
     map_params,
     parameter_count,
-    require_layers,
     views,
 )
-from backends.numpy_layers import LAYERS, LOSSES, Batch, make_update, take
+from backends.numpy_layers import LAYERS, LOSSES, SUPPORTED, Batch, make_update, take
 
 PREDICT_ROWS = 1024  # rows predicted at a time, to limit the memory
 
@@ -36,7 +35,6 @@ def open_trainer(problem: Problem, placement: Placement) -> NumpyTrainer:
     """Allocate all arrays that training needs. Raises `Unsupported` for GPUs and unknown layers."""
     if placement.device != "cpu":
         raise Unsupported("NumPy computes on the CPU only")
-    require_layers(problem.layers, LAYERS, "NumPy")
     return NumpyTrainer(problem, placement)
 
 
@@ -55,6 +53,7 @@ class NumpyTrainer:
     """The layers and the loss, which compute their own gradients, and the optimizer's update."""
 
     def __init__(self, problem: Problem, placement: Placement) -> None:
+        SUPPORTED.require(problem)
         self.problem = problem
         self.values = np.zeros(parameter_count(problem.layers), placement.dtype)
         self.gradients = np.zeros_like(self.values)

@@ -27,9 +27,10 @@ from backends.contract import (
     Momentum,
     Optimizer,
     Shape,
+    Supported,
     WordCounts,
 )
-from backends.numpy_affine import AffineLayer, Named
+from backends.numpy_affine import ACTIVATE, AffineLayer, Named
 from backends.numpy_images import AveragePool2dLayer, Conv2dLayer, FlattenLayer, MaxPool2dLayer
 
 BLOCK = 32_768  # elements that Adam updates at a time: blocks of five vectors fit into a core's cache together
@@ -145,6 +146,15 @@ LOSSES: dict[str, Callable[[Array, Array, Array], float]] = {
     "half_mse": half_mse,
     "softmax_cross_entropy": softmax_cross_entropy,
 }
+
+
+SUPPORTED = Supported(
+    framework="NumPy",
+    layers=LAYERS,
+    activations=ACTIVATE,
+    losses=LOSSES,
+    optimizers=(SGD, Momentum, Adam),
+)
 
 
 def make_update(optimizer: Optimizer, p: Array, g: Array) -> Callable[[], None]:

@@ -22,12 +22,13 @@ from backends.contract import (
     Params,
     Placement,
     Problem,
+    Supported,
     Unsupported,
     parts,
-    require_layers,
     views,
 )
 from backends.numpy_reference_layers import (
+    ACTIVATIONS,
     LAYERS,
     Arithmetic,
     Batch,
@@ -128,6 +129,15 @@ def adam(settings: Adam, t: int, arithmetic: Arithmetic, g: Array, p: Array, m: 
 OPTIMIZERS: dict[type, Callable[..., State]] = {SGD: sgd, Momentum: momentum, Adam: adam}
 
 
+SUPPORTED = Supported(
+    framework="the reference",
+    layers=LAYERS,
+    activations=ACTIVATIONS,
+    losses=LOSSES,
+    optimizers=OPTIMIZERS,
+)
+
+
 class ReferenceTrainer:
     """A problem and the state of its training; a `Trainer` of the contract."""
 
@@ -181,5 +191,5 @@ def open_trainer(problem: Problem, placement: Placement) -> ReferenceTrainer:
     """Return a trainer in the precision of the data. Raises `Unsupported` for GPUs and unknown layers."""
     if placement.device != "cpu":
         raise Unsupported("NumPy computes on the CPU only")
-    require_layers(problem.layers, LAYERS, "the reference")
+    SUPPORTED.require(problem)
     return ReferenceTrainer(problem, arithmetic_of(problem))

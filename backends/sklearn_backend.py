@@ -17,6 +17,7 @@ from scipy.sparse import csr_matrix
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from backends.contract import (
+    SGD,
     Adam,
     Array,
     Dense,
@@ -26,34 +27,42 @@ from backends.contract import (
     Params,
     Placement,
     Problem,
+    Supported,
     Unsupported,
     WordCounts,
-    require_layers,
 )
 from backends.numpy_backend import open_product
 
 __all__ = ["open_product", "open_trainer"]
 
-LAYERS = (Dense, EmbeddingSum)  # a sum of embeddings is a product with a sparse matrix
 ACTIVATIONS = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
 LOSS_SCALES = {"mse": 2.0, "half_mse": 1.0, "softmax_cross_entropy": 1.0}  # our loss / scikit-learn's loss
 
 
+SUPPORTED = Supported(
+    framework="scikit-learn",
+    layers=(Dense, EmbeddingSum),  # a sum of embeddings is a product with a sparse matrix
+    activations=ACTIVATIONS,
+    losses=LOSS_SCALES,
+    optimizers=(SGD, Momentum),
+)
+
+
 def open_trainer(problem: Problem, placement: Placement) -> SklearnTrainer:
     """Set up the estimator. Raises `Unsupported` for devices other than the CPU and for what estimators cannot do."""
-    reason = refusal(problem, placement)
-    if reason:
+    if placement.device != "cpu":
+        raise Unsupported("scikit-learn computes on the CPU only")
+    if isinstance(problem.optimizer, Adam):
+        raise Unsupported("scikit-learn's Adam adds epsilon before the bias correction, so it is a different optimizer")
+    SUPPORTED.require(problem)
+    if reason := refusal(problem):
         raise Unsupported(reason)
     return SklearnTrainer(problem, placement)
 
 
-def refusal(problem: Problem, placement: Placement) -> str:
-    """Return why scikit-learn cannot train the problem, empty if it can. Raises `Unsupported` for unknown layers."""
+def refusal(problem: Problem) -> str:
+    """Return why no estimator has this combination of layers and loss, empty if one has."""
     *hidden, last = affine_layers(problem)
-    if placement.device != "cpu":
-        return "scikit-learn computes on the CPU only"
-    if isinstance(problem.optimizer, Adam):
-        return "scikit-learn's Adam adds epsilon before the bias correction, so it is a different optimizer"
     if last.activation != "identity":
         return f"scikit-learn has no {last.activation} at the output of {problem.loss}"
     if len({layer.activation for layer in hidden}) > 1:
@@ -64,8 +73,7 @@ def refusal(problem: Problem, placement: Placement) -> str:
 
 
 def affine_layers(problem: Problem) -> tuple[Dense | EmbeddingSum, ...]:
-    """Return the layers, each of which multiplies by weights. Raises `Unsupported` if there are others."""
-    require_layers(problem.layers, LAYERS, "scikit-learn")
+    """Return the layers of a supported problem, each of which multiplies by weights."""
     return cast("tuple[Dense | EmbeddingSum, ...]", problem.layers)
 
 

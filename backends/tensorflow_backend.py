@@ -26,10 +26,9 @@ from backends.contract import (
     WordCounts,
     map_params,
     parts,
-    require_layers,
 )
 from backends.layout import transposed
-from backends.tensorflow_layers import LAYERS, LOSSES, forward, make_variables, put, update
+from backends.tensorflow_layers import LOSSES, SUPPORTED, forward, make_variables, put, update
 
 
 def open_trainer(problem: Problem, placement: Placement) -> TensorflowTrainer:
@@ -42,7 +41,6 @@ def open_trainer(problem: Problem, placement: Placement) -> TensorflowTrainer:
         raise Unsupported("graphs are switched off here, by tf.config.run_functions_eagerly")
     if placement.device == "gpu" and not tf.config.list_physical_devices("GPU"):
         raise Unsupported(f"TensorFlow {tf.__version__} finds no GPU device")
-    require_layers(problem.layers, LAYERS, "TensorFlow")
     set_threads(placement.threads)
     tf.config.experimental.enable_tensor_float_32_execution(False)
     with tf.device("/GPU:0" if placement.device == "gpu" else "/CPU:0"):
@@ -74,6 +72,7 @@ class TensorflowTrainer:
     """Model and data on one device, and a function that takes the steps of a pass."""
 
     def __init__(self, problem: Problem, placement: Placement) -> None:
+        SUPPORTED.require(problem)
         self.problem = problem
         self.device = "/GPU:0" if placement.device == "gpu" else "/CPU:0"
         self.words = problem.inputs if isinstance(problem.inputs, WordCounts) else None

@@ -22,6 +22,7 @@ from backends.contract import (
     MaxPool2d,
     Momentum,
     Optimizer,
+    Supported,
     WordCounts,
 )
 from backends.layout import transposed
@@ -112,6 +113,15 @@ LOSSES: dict[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
     "half_mse": lambda outputs, targets: tf.reduce_mean(tf.math.squared_difference(outputs, targets)) / 2,
     "softmax_cross_entropy": _cross_entropy,
 }
+
+
+SUPPORTED = Supported(
+    framework="TensorFlow",
+    layers=LAYERS,
+    activations=ACTIVATIONS,
+    losses=LOSSES,
+    optimizers=(SGD, Momentum, Adam),
+)
 
 
 @tf.autograph.experimental.do_not_convert  # AutoGraph does not know `match`, and nothing here needs converting

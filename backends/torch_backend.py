@@ -21,10 +21,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from backends.contract import Params, Placement, Problem, Unsupported, require_layers
+from backends.contract import Params, Placement, Problem, Unsupported
 from backends.torch_compile_pass import CompilePassTrainer
 from backends.torch_dataloader import DataLoaderTrainer
-from backends.torch_layers import LAYERS, Batch, make_optimizer
+from backends.torch_layers import Batch, make_optimizer
 from backends.torch_trainer import TorchTrainer
 
 
@@ -38,7 +38,6 @@ def open_trainer(problem: Problem, placement: Placement) -> TorchTrainer:
         raise Unsupported(f"PyTorch {torch.__version__} finds no CUDA device")
     if placement.mode.startswith("compile") and not compiles():
         raise Unsupported("torch.compile is switched off here, by TORCHDYNAMO_DISABLE or a setting like it")
-    require_layers(problem.layers, LAYERS, "PyTorch")
     torch.set_num_threads(placement.threads)
     torch.backends.cuda.matmul.allow_tf32 = False
     trainers: dict[str, Callable[[Problem, Placement], TorchTrainer]] = {

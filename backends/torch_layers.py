@@ -24,6 +24,7 @@ from backends.contract import (
     Momentum,
     Optimizer,
     Params,
+    Supported,
     WordCounts,
 )
 
@@ -207,6 +208,15 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # outputs [batch, out
     "half_mse": lambda outputs, targets: F.mse_loss(outputs, targets) / 2,
     "softmax_cross_entropy": F.cross_entropy,
 }
+
+
+SUPPORTED = Supported(
+    framework="PyTorch",
+    layers=LAYERS,
+    activations=ACTIVATIONS,
+    losses=LOSSES,
+    optimizers=(SGD, Momentum, Adam),
+)
 
 
 def make_optimizer(optimizer: Optimizer, model: nn.Module) -> torch.optim.Optimizer:

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from backends.contract import Array, Inputs, Params, Placement, Problem
-from backends.torch_layers import LOSSES, Batch, Network, put, take
+from backends.torch_layers import LOSSES, SUPPORTED, Batch, Network, put, take
 
 
 class TorchTrainer(ABC):
     """Model and data on one device; each mode has a class of its own that takes the steps."""
 
     def __init__(self, problem: Problem, placement: Placement) -> None:
+        SUPPORTED.require(problem)
         self.problem = problem
         self.device = torch.device("cuda" if placement.device == "gpu" else "cpu")
         self.dtype: torch.dtype = getattr(torch, placement.precision)

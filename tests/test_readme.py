@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 from page_rules import BENCH, RULES, Page, commands, excerpts, is_excerpt, page_of, read_page, words
-from support import ROOT, a_row, no_files
+from support import ROOT
 
-from backends.contract import Placement
-from backends.registry import BACKENDS, BUILT_IN
+from backends.registry import BUILT_IN
 from bench.records.runfile import read_run
 from bench.report import headline, pages
 from bench.tasks import TASKS
-from bench.tasks.training import make_training
 
 PAGES = ("README.md", "CONTRIBUTING.md", "bench/README.md", "backends/README.md", "results/README.md")
 MAX_WORDS = 900
@@ -212,26 +210,36 @@ def test_the_example_of_a_conformance_test_is_one(path: str, number: int) -> Non
     assert set(mine.tasks) <= {"all", *TASKS}
 
 
-def test_the_example_of_a_task_can_be_trained_to_what_its_test_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+def with_the_task_of_the_text(folder: Path) -> Path:
+    """Return a copy of this checkout in which somebody has done what "Add a task" says, word by word."""
+    parts = ("bench", "backends", "tests", "pyproject.toml")
+    for part in parts:
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+        copy(ROOT / part, folder / part)
     dataset, task, test, _ = examples("CONTRIBUTING.md")
-    module = ModuleType("rings")
-    for name in (
-        "rings",
-        "bench.tasks.datasets.rings",
-    ):  # dataclasses look for their own module, the task for the other
-        monkeypatch.setitem(sys.modules, name, module)
-    run_example(dataset, vars(module))
-    rings = run_example(task, {})["RINGS"]
+    (folder / "bench/tasks/datasets/rings.py").write_text(dataset)
+    (folder / "bench/tasks/catalog/rings.py").write_text(task)
+    catalog = folder / "bench/tasks/catalog/__init__.py"
+    added = catalog.read_text().replace("TEXT_TASKS)", "TEXT_TASKS, RINGS_TASKS)")
+    imported = "from bench.tasks.catalog.rings import RINGS_TASKS"
+    catalog.write_text(added.replace("from bench.tasks.catalog.text", f"{imported}\nfrom bench.tasks.catalog.text"))
+    with (folder / "tests/backends/test_results.py").open("a") as results:
+        results.write(f"\n\n{test}")
+    return folder
 
-    def train(row: object) -> SimpleNamespace:
-        training = make_training(rings, "float32", find=no_files)
-        placement = Placement(mode="loop", device="cpu", precision="float32", threads=1)
-        trainer = BACKENDS["numpy"].load().open_trainer(training.problem, placement)
-        trainer.reset(training.initial)
-        for order in training.orders:
-            trainer.train(order)
-        outputs = trainer.predict(training.problem.inputs)
-        return SimpleNamespace(metric=np.mean(outputs.argmax(axis=1) == training.problem.targets))
 
-    check = run_example(f"from __future__ import annotations\n{test}", {"a_row": a_row})
-    check["test_rings_are_told_apart"](SimpleNamespace(train=train))
+@pytest.mark.slow
+def test_a_task_that_is_added_as_the_text_says_runs_and_passes_its_test(tmp_path: Path) -> None:
+    folder = with_the_task_of_the_text(tmp_path)
+
+    def python(*arguments: str) -> str:
+        environment = {**os.environ, "PYTHONPATH": str(folder)}
+        command = [sys.executable, "-P", "-m", *arguments]
+        result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    found = python("bench", "run", "rings", "--workers", "1", "--backend", "numpy")
+    assert "rings: tell an inner ring from an outer one" in found
+    assert re.search(r"numpy .* yes ", found)
+    python("pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "tests/backends/test_results.py", "-k", "rings")

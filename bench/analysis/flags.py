@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from backends.registry import FRAMEWORKS
+from bench.analysis.claims import unlike_row
 from bench.analysis.steadiness import SPIKE, SPIKE_S, drift, long_passes, repeated, trend
 from bench.analysis.turns import typical_pass_s
 from bench.records.schema import Record, Resources, Row, Timing, Turns
@@ -27,7 +28,9 @@ TREND_PASSES = 6
 TREND_ERRORS = 3.4  # standard errors; just below the most that two processes of five turns can reach
 BOUND_SHARE = 1.02  # of the fastest matrix product
 CLOCK_SHARE = 0.01  # by which the clock of a process may differ from that of its parent
-PHASES_FLOOR_S = 0.02  # time between a worker's last measurement and its parent's
+PHASES_FLOOR_S = (
+    0.05  # time between a worker's last measurement and its parent's: with a load of 6 on two cores, over 0.02
+)
 TURN_FLOOR_S = 5e-3  # time from a request for a turn to its first measurement, and from the last one to the reply
 UNDISTURBED = 0.25  # of the turns; the others may be delayed
 HELPED_SHARE = 0.1  # of the CPU time: used by other processes
@@ -43,6 +46,7 @@ class ProcessTimes:
     threads: int
     bound_flops_per_s: float  # rate of the fastest matrix product of any framework in the run, on the same device
     beside: tuple[Turns, ...] = ()  # what the processes of other rows did in the same round
+    unlike_row: str = ""  # in which ways it was not what its row says
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ def flags_of(records: Iterable[Record]) -> dict[Row, tuple[Flag, ...]]:
         if timing is not None and record.resources is not None:
             bound = bounds[row.device, row.precision]
             others = [turns for other, turns in beside.get((row.task, record.job.block), ()) if other != row]
-            times = ProcessTimes(timing, record.resources, record.job.threads, bound, tuple(others))
+            unlike = unlike_row(record.job, record.resources.used)
+            times = ProcessTimes(timing, record.resources, record.job.threads, bound, tuple(others), unlike)
             found.setdefault(row, []).append(times)
     return {row: flags(each) for row, each in found.items()}
 
@@ -350,7 +355,13 @@ def unaccounted(samples: Sequence[ProcessTimes]) -> str:
     return f"{missing_s / wall_s:.0%} of the wall time is in no phase"
 
 
+def other_than_claimed(samples: Sequence[ProcessTimes]) -> str:
+    """A process used another precision, device or number of threads than its row says."""
+    return next((sample.unlike_row for sample in samples if sample.unlike_row), "")
+
+
 UNFAIR = (
+    other_than_claimed,
     unfinished,
     crowded,
     escaped,

@@ -11,7 +11,7 @@ from backends.registry import BACKENDS
 from bench.cli import console, exit_codes
 from bench.cli.options import DataDir, Modes, TimeLimit
 from bench.errors import require_name
-from bench.harness.setup import CHECK_LIMIT_S, make_setup
+from bench.harness.setup import TIME_LIMIT_S, make_setup
 from bench.report import terminal
 
 if TYPE_CHECKING:
@@ -29,8 +29,12 @@ def check_backend(
         list[str] | None,
         typer.Option("--task", help="Check parity on this task instead of on all; repeatable."),
     ] = None,
+    check: Annotated[
+        list[str] | None,
+        typer.Option("--check", help="Run only this check, such as follows or parity; repeatable."),
+    ] = None,
     data_dir: DataDir = None,
-    time_limit: TimeLimit = CHECK_LIMIT_S,
+    time_limit: TimeLimit = TIME_LIMIT_S,
 ) -> None:
     """Check that backends satisfy the contract.
 
@@ -47,7 +51,7 @@ def check_backend(
     for name in names:
         with (
             console.progress() as listener,
-            examination(name, tuple(mode or ()), tuple(task or ("all",)), setup, listener) as examined,
+            examination(name, mode or (), task or ("all",), setup, listener, check or ()) as examined,
         ):
             findings = list(examined.all())
         show_findings(findings, title=name if len(names) > 1 else "")

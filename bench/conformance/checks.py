@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import bench.conformance.behaviour as behaviour
 import bench.conformance.interface as interface
@@ -29,7 +30,11 @@ class Check:
 
     def explain(self, got: str, cause: str = "") -> str:
         """Return the whole message for the author of a backend."""
-        return f"{got}. Why it matters: {self.why}. See {self.where}. Usual cause: {cause or self.cause}."
+        return f"{self.lesson(got)} Usual cause: {cause or self.cause}."
+
+    def lesson(self, got: str) -> str:
+        """Return the message without a cause, where the cause is known."""
+        return f"{got}. Why it matters: {self.why}. See {self.where}."
 
 
 CHECKS: dict[str, Check] = {
@@ -75,7 +80,9 @@ CHECKS: dict[str, Check] = {
             "no training",
             where="the formulas at the top of backends/contract.py, and Trainer",
             cause="losses kept from an earlier call, an order that is ignored, a gradient summed and not averaged, the "
-            "loss taken after the update and not before, another Adam or another momentum",
+            "loss taken after the update and not before, another momentum, another Adam, or Adam's 1 - beta^t computed "
+            "in float32 (it needs float64 or expm1, and is off by 1e-5 otherwise); where all losses are the last one, "
+            "a buffer that is used again: copy the loss of each step",
         ),
         Check(
             name="continues",
@@ -124,9 +131,11 @@ CHECKS: dict[str, Check] = {
         Check(
             name="refuses",
             look=interface.refuses,
-            why="a missing device must give a row with a reason in the table, not a failure",
-            where="Unsupported in backends/contract.py",
-            cause="placement.device is ignored; raise Unsupported for every device that is not available",
+            why="a missing device must give a row with a reason in the table, not a failure; and a layer that is "
+            "computed as if it were another one would be wrong in every backend alike, which no comparison shows",
+            where="Unsupported and Supported in backends/contract.py",
+            cause="placement.device is ignored, or an else stands for all layers but one; raise Unsupported for every "
+            "device that is not available, and call Supported.require for the rest",
             every_case=False,
         ),
         Check(
@@ -139,6 +148,14 @@ CHECKS: dict[str, Check] = {
         ),
     )
 }
+
+
+def place_of(error: Exception, module: str) -> str:
+    """Return where an exception was raised: in the backend's own module, and in what that one calls."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).stem == module.rpartition(".")[2]]
+    shown = (f" at {Path(each.filename).name}:{each.lineno} in {each.name}: {each.line}" for each in (*own, frames[-1]))
+    return "".join(list(dict.fromkeys(shown))[-2:])
 
 
 def run_check(check: Check, entry: Entry, placement: Placement) -> str:
@@ -163,7 +180,8 @@ def run_check(check: Check, entry: Entry, placement: Placement) -> str:
             raise Violation(check.explain(f"{where}{violation}", violation.cause)) from violation
         except Exception as error:  # code of other people may raise anything
             traceback.print_exc()
-            raise Violation(check.explain(f"{where}raised {type(error).__name__}: {error}")) from error
+            raised = f"{where}raised {type(error).__name__}: {error}{place_of(error, entry.module)}"
+            raise Violation(check.lesson(raised)) from error
         tried += 1
         if not check.every_case:
             break

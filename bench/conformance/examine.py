@@ -24,6 +24,7 @@ from bench.harness.protocol import Done, Failure
 from bench.harness.setup import WorkerSetup
 from bench.harness.time_job import TimeRequest
 from bench.parity.check import check_parity
+from bench.parity.references import NOT_JUDGED
 from bench.records.schema import Job, ParityResult, Record, Row
 from bench.runs.selection import choose_tasks
 
@@ -32,6 +33,7 @@ CheckStatus = Literal["holds", "fails", "unsupported", "not run"]
 BLOCKING: tuple[CheckStatus, ...] = ("fails", "not run")
 
 WAITS = "waits"
+UNTRAINED = ("entry", "refuses")  # these hold for a backend that supports nothing
 PROCESSES = 3  # before times are called unfair
 PARITY = "parity "  # before the name of a task
 # Trainings whose passes take some tens of milliseconds, long enough that unfinished work is noticed. The first one that
@@ -67,14 +69,24 @@ class BackendFinding:
 
 @contextmanager
 def examination(
-    backend: str, modes: Sequence[str], tasks: Sequence[str], setup: WorkerSetup, listener: Listener
+    backend: str,
+    modes: Sequence[str],
+    tasks: Sequence[str],
+    setup: WorkerSetup,
+    listener: Listener,
+    checks: Sequence[str] = (),
 ) -> Iterator[Examination]:
-    """Yield an examination of a backend in these modes (empty: all) on these tasks. Raises `BadChoice`."""
+    """Yield an examination of a backend in these modes, by these checks (empty: all), on these tasks.
+
+    Parity is a check of each task, named after it, or `parity` for all of them. Raises `BadChoice`.
+    """
     require_name(backend, BACKENDS, "backend")
     known = BACKENDS[backend].modes
     for mode in modes:
         require_name(mode, known, "mode")
     names = tuple(task.name for task in choose_tasks(tasks))
+    for check in checks:
+        require_name(check, (*check_names(names), PARITY.strip()), "check")
     with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
         examined = Examination(
             backend=backend,
@@ -83,6 +95,7 @@ def examination(
             setup=setup,
             scratch=Path(scratch),
             listener=listener,
+            checks=tuple(name for name in check_names(names) if not checks or {name, _kind(name)} & {*checks}),
         )
         try:
             yield examined
@@ -100,14 +113,14 @@ class Examination:
     setup: WorkerSetup
     scratch: Path
     listener: Listener
+    checks: tuple[str, ...]
     findings: dict[tuple[str, str], BackendFinding] = field(default_factory=dict)
     results: dict[Row, ParityResult] = field(default_factory=dict)
     workers: dict[str, Worker] = field(default_factory=dict)  # of at most one mode at a time
 
     def all(self) -> Iterator[BackendFinding]:
         """Yield every finding: the checks mode by mode, then parity."""
-        names = check_names(self.tasks)
-        quick = [name for name in names if not name.startswith(PARITY)]
+        quick = [name for name in self.checks if not name.startswith(PARITY)]
         self.listener.stage("checks", len(quick) * len(self.modes))
         for mode in self.modes:
             for name in quick:
@@ -116,7 +129,7 @@ class Examination:
                 self.listener.ended(f"{name}, {mode}", "ok" if finding.status == "holds" else finding.status)
                 yield finding
         for mode in self.modes:
-            for name in names[len(quick) :]:
+            for name in self.checks[len(quick) :]:
                 yield self.find(name, mode)
 
     def find(self, name: str, mode: str) -> BackendFinding:
@@ -182,9 +195,12 @@ class Examination:
         name = f"{PARITY}{row.task}"
         if result.status == "unsupported":
             return BackendFinding(check=name, mode=row.mode, status="unsupported", reason=result.reason)
+        if result.agrees is None and result.reason.startswith(NOT_JUDGED):
+            return BackendFinding(check=name, mode=row.mode, status="not run", reason=result.reason)
         if result.agrees is not True:
             said = result.reason if result.status == "ok" else f"{result.status}: {result.reason}"
-            return self._fails(name, row.mode, f"{said}. {PARITY_LESSON}")
+            lesson = "" if result.status == "timeout" else f". {PARITY_LESSON}"
+            return self._fails(name, row.mode, f"{said}{lesson}")
         return BackendFinding(check=name, mode=row.mode, status="holds")
 
     def _run_tiers(self) -> None:
@@ -217,10 +233,11 @@ class Examination:
     def _no_result(
         self, name: str, mode: str, reply: Failure | Record, explain: Callable[[str], str]
     ) -> BackendFinding:
-        """Return the finding for a worker without a result; `explain` adds why that matters."""
+        """Return the finding for a worker without a result; `explain` adds why that matters, but not to a time-out."""
         if reply.status == "unsupported":
             return BackendFinding(check=name, mode=mode, status="unsupported", reason=reply.reason)
-        return self._fails(name, mode, explain(f"{reply.status}: {reply.reason}"))
+        said = f"{reply.status}: {reply.reason}"
+        return self._fails(name, mode, said if reply.status == "timeout" else explain(said))
 
     @staticmethod
     def _fails(name: str, mode: str, reason: str) -> BackendFinding:
@@ -232,9 +249,14 @@ def check_names(tasks: Sequence[str]) -> tuple[str, ...]:
     return (*CHECKS, WAITS, *(f"{PARITY}{task}" for task in tasks))
 
 
+def _kind(name: str) -> str:
+    """Return `parity` for that of a task, and other names as they are."""
+    return PARITY.strip() if name.startswith(PARITY) else name
+
+
 def worst(findings: Sequence[BackendFinding]) -> CheckStatus:
-    """Return the worst status: a failure first, and unsupported if no mode could train anything."""
+    """Return the worst status: a failure first, and unsupported if no mode could train anything that was checked."""
     outcomes = {finding.status for finding in findings}
     failed = next((outcome for outcome in BLOCKING if outcome in outcomes), None)
-    trained = any(finding.check == "trains" and finding.status == "holds" for finding in findings)
-    return failed or ("holds" if trained else "unsupported")
+    trained = any(finding.check not in UNTRAINED and finding.status == "holds" for finding in findings)
+    return failed or ("holds" if trained or "unsupported" not in outcomes else "unsupported")

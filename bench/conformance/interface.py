@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import math
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import metadata
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from backends.contract import Trainer, Unsupported, flow_shapes
+from backends.contract import Dense, Device, Problem, Trainer, Unsupported, flow_shapes
 from backends.registry import BUILT_IN, GROUP
 from bench.conformance.subject import Subject, Violation
 from bench.harness.measure import fastest_product_s
@@ -146,19 +147,53 @@ def _described(value: object) -> str:
     return f"a {type(value).__module__}.{type(value).__qualname__}{length}".replace("builtins.", "")
 
 
+class UnknownLayer(Dense):
+    """A layer that no backend knows, as a later contract may have one, although it has all that a dense one has."""
+
+
+@dataclass(frozen=True)
+class UnknownOptimizer:
+    """An optimizer that no backend knows."""
+
+    slots: ClassVar[int] = 0
+    learning_rate: float
+
+
+def with_something_unknown(problem: Problem) -> dict[str, Problem]:
+    """Return the problem with one part that no backend knows, by the name of that part."""
+    *first, _ = problem.layers
+    size = math.prod(flow_shapes(first, problem.row_shape)[-1])
+    unknown = UnknownLayer(size, 3, "identity")
+    optimizer: Any = UnknownOptimizer(problem.optimizer.learning_rate)
+    name: Any = "unknown_name"
+    return {
+        "a layer": replace(problem, layers=(*first, unknown)),
+        "an activation": replace(problem, layers=(*first, Dense(size, 3, name))),
+        "a loss": replace(problem, loss=name),
+        "an optimizer": replace(problem, optimizer=optimizer),
+    }
+
+
 def refuses(subject: Subject) -> None:
-    """A missing device is refused by `Unsupported`, with a reason."""
-    placement = replace(subject.placement, device="gpu")
+    """A missing device, and what the backend does not know, are refused by `Unsupported`, with a reason."""
+    for part, problem in with_something_unknown(subject.case.problem).items():
+        if not _refused(subject, problem, "cpu", f"with {part} that is not in the contract"):
+            raise Violation(f"open_trainer opened with {part} that is not in the contract; wanted Unsupported")
+    if not _refused(subject, subject.case.problem, "gpu", "for a GPU") and not gpu_names():
+        raise Violation("open_trainer opened for a GPU on a machine without an NVIDIA GPU; wanted Unsupported")
+
+
+def _refused(subject: Subject, problem: Problem, device: Device, what: str) -> bool:
+    """Return whether a problem is refused, as it should be. Raises `Violation` for another exception, or no reason."""
     try:
-        subject.backend.open_trainer(subject.case.problem, placement)
+        subject.backend.open_trainer(problem, replace(subject.placement, device=device))
     except Unsupported as error:
         if not str(error):
             raise Violation("Unsupported was raised with no reason; wanted a sentence for people") from error
-        return
+        return True
     except Exception as error:
-        raise Violation(f"open_trainer for a GPU raised {type(error).__name__}: {error}; wanted Unsupported") from error
-    if not gpu_names():
-        raise Violation("open_trainer opened for a GPU on a machine without an NVIDIA GPU; wanted Unsupported")
+        raise Violation(f"open_trainer {what} raised {type(error).__name__}: {error}; wanted Unsupported") from error
+    return False
 
 
 def product(subject: Subject) -> None:

@@ -12,6 +12,8 @@ from backends.registry import Entry
 from bench.conformance.cases import Case
 from bench.errors import UserError
 
+SHOWN = 10  # numbers of a list, such as the losses of a pass; a longer one is not shown whole
+
 
 class Violation(UserError):
     """Raised by a check: what was got and what was wanted; `cause` if it is not the check's usual one."""
@@ -89,7 +91,14 @@ def require_close_params(got: Params, wanted: Params, what: str, relative: float
 
 
 def _first(got: Array, wanted: Array, wrong: Array) -> str:
-    """Return the first wrong number and the right one, for a sentence."""
+    """Return the first wrong number and the right one, for a sentence; of a short list, all numbers."""
     index = np.unravel_index(wrong[0], wanted.shape)
     place = f"step {index[0] + 1}" if len(index) == 1 else f"place {tuple(map(int, index))}"
-    return f"{got[index]:.9g} at {place} where it should be {wanted[index]:.9g}"
+    first = f"{got[index]:.9g} at {place} where it should be {wanted[index]:.9g}"
+    if wanted.ndim != 1 or not 1 < len(wanted) <= SHOWN:
+        return first
+    return f"{first}; all {len(wanted)}: got {_listed(got)}, wanted {_listed(wanted)}"
+
+
+def _listed(numbers: Array) -> str:
+    return f"[{' '.join(f'{number:.9g}' for number in numbers)}]"

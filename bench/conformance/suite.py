@@ -12,7 +12,7 @@ from rich.console import Console
 from backends.registry import BACKENDS
 from bench.conformance.examine import PARITY, Examination, check_names, examination
 from bench.errors import UserError, require_name
-from bench.harness.setup import CHECK_LIMIT_S, make_setup
+from bench.harness.setup import TIME_LIMIT_S, make_setup
 from bench.report.progress_bar import TerminalProgress
 from bench.runs.selection import choose_tasks
 
@@ -26,7 +26,7 @@ class BackendConformance:
     backend: ClassVar[str]
     modes: ClassVar[tuple[str, ...]] = ()  # empty: all modes of its entry
     tasks: ClassVar[tuple[str, ...]] = ("all",)  # tasks whose parity is tested; some need data files
-    time_limit_s: ClassVar[float] = CHECK_LIMIT_S  # of one check
+    time_limit_s: ClassVar[float] = TIME_LIMIT_S  # of one check
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Make a test for each check and mode."""

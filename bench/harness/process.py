@@ -155,7 +155,8 @@ class Child:
         line = self._read_line(time.monotonic() + time_limit_s)
         if line is None:
             self.kill()
-            raise ChildDied("timeout", f"no result within {time_limit_s:g} s; stopped")
+            late = f"no result within {time_limit_s:g} s; stopped; raise --time-limit if it is only slow"
+            raise ChildDied("timeout", late)
         if len(line) > REPLY_BYTES:
             self.kill()
             raise ChildDied("crashed", f"the worker sent more than {REPLY_BYTES // 2**20} MiB as a result; stopped")

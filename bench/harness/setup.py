@@ -14,7 +14,6 @@ from bench.machine.host import usable_cores
 from bench.tasks.datasets.fetch import DATA_DIR, allowed_kinds
 
 TIME_LIMIT_S = 600.0
-CHECK_LIMIT_S = 300.0  # of one check of a backend, which may compile a dozen times
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from bench.harness.job import find_data, placement_of, task_of
 from bench.harness.measure import Clock, Measured, Stopwatch, fastest_product_s, measure, reread
 from bench.harness.protocol import JobRequest
 from bench.harness.quality import prediction_error, repeated
+from bench.harness.read_back import used_by
 from bench.harness.turns import Instruments, Repeater
 from bench.harness.workbench import Workbench
 from bench.machine.host import usable_cores
@@ -60,8 +61,8 @@ def time_job(request: TimeRequest, measure: Measure, workbench: Workbench) -> Re
     evaluation_s = measured.evaluation_s + watch.lap()
     require_precision(measured.params, request.job.row.precision)
     quality = checked(quality, opened.training, measured)
-    resources = resources_of(request)
     after = look_after(opened, request.job)
+    resources = resources_of(request, opened.trainer)  # copies the parameters: after the peak memory was read
     workbench.put(repeater_of(opened, request, measured.passes_s[-1]))
     timing = Timing(
         start_s=start_s,
@@ -181,11 +182,12 @@ def predicted(training: Training, measured: Measured) -> float:
     return prediction_error(training.problem, measured.params, training.test.inputs, measured.outputs)
 
 
-def resources_of(request: TimeRequest) -> Resources:
+def resources_of(request: TimeRequest, trainer: Trainer) -> Resources:
     """Return what this process had; its parameters have the precision of the row, see `require_precision`."""
     cores = len(usable_cores(helper.pid for helper in helpers())) if sys.platform == "linux" else None
     dtype, version = request.job.row.precision, request.backend.version()
-    return Resources(cores=cores, dtype=dtype, framework=version or "unknown")
+    used = used_by(trainer, request.job.row.device)
+    return Resources(cores=cores, dtype=dtype, framework=version or "unknown", used=used)
 
 
 def finite(number: float) -> float | None:

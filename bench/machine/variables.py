@@ -20,6 +20,8 @@ THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
     "NUMEXPR_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NPROC",  # of XLA's pool on the CPU, which has no other setting
 )
 CACHE_VARIABLES = ("JAX_COMPILATION_CACHE_DIR",)  # with a warm cache the first call would not compile
 
@@ -47,5 +49,5 @@ def settings_of_frameworks(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _counts(name: str) -> bool:
-    known = name in COMMON_VARIABLES or name.startswith(FRAMEWORK_PREFIXES)
+    known = name in (*COMMON_VARIABLES, *THREAD_VARIABLES) or name.startswith(FRAMEWORK_PREFIXES)
     return known and not any(part in name.upper() for part in SECRETS)

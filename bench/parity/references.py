@@ -28,8 +28,15 @@ class Timed(NamedTuple):
     precision: Precision
 
 
+NOT_JUDGED = "not judged: the reference could not be computed"
+
+
 class NoReference(Exception):
-    """Raised if the reference itself could not be computed; the message says why."""
+    """Raised if the reference itself could not be computed, which is no fault of the row; the message says why."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{NOT_JUDGED}: {why}")
+        self.why = why
 
 
 class References:
@@ -76,7 +83,7 @@ class References:
         try:
             self._envelope(*kind, None, worker)
         except NoReference as error:
-            self.failures[kind.task] = str(error)
+            self.failures[kind.task] = error.why
         self.computer.listener.ended(label, "failed" if kind.task in self.failures else "ok")
 
     def timed_envelope(self, row: Row) -> Envelope:
@@ -125,7 +132,7 @@ class References:
             self._traces[task] = self.computer.array(request, worker, load_trace)
             status = "ok"
         except NotComputed as error:
-            self.failures[task] = f"no reference: {error}"
+            self.failures[task] = str(error)
             status = error.status
         self.computer.listener.ended(str(row), status)
 

@@ -135,12 +135,29 @@ class Quality(Struct, frozen=True, kw_only=True):
     predicted: float | None = None
 
 
+class Pool(Struct, frozen=True, kw_only=True, order=True):
+    """A pool of threads of a library or framework."""
+
+    name: str
+    threads: Count
+
+
+class Used(Struct, frozen=True, kw_only=True):
+    """What a framework really used, read back from its own objects after the training."""
+
+    dtypes: tuple[str, ...]  # of the arrays that hold the weights, as NumPy calls them; empty if none was recognised
+    devices: tuple[str, ...]  # that these arrays are on: cpu, gpu, or the framework's name of something else
+    pools: tuple[Pool, ...]
+    coarse: tuple[str, ...]  # settings that allow products with fewer digits than the precision has, for people
+
+
 class Resources(Struct, frozen=True, kw_only=True):
     """What the worker process actually used, as it reported."""
 
     cores: Count | None  # cores that the process may run on; None where processes cannot be pinned
-    dtype: str  # of the parameters
+    dtype: str  # of the parameters that it hands out
     framework: str  # version of the framework
+    used: Used | None = None  # None in files of earlier versions
 
 
 class Calibration(Struct, frozen=True, kw_only=True):

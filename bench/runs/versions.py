@@ -52,6 +52,6 @@ def version_of(entry: Entry, setup: WorkerSetup) -> str:
         why = f"{reply.reason}: {printed[-1]}" if printed else reply.reason
         raise UserError(
             f"{entry.name} cannot run in {entry.python or entry.path}: {why}. "
-            f"It needs the framework, msgspec, numpy and psutil"
+            f"It needs the framework, msgspec, numpy, psutil and threadpoolctl"
         )
     return reply.note

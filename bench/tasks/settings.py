@@ -24,6 +24,9 @@ FIXED = ("name", "summary")  # these are not settings
 SHOWN_CHARACTERS = 100
 LARGEST = 2**31 - 1  # of whole numbers: rows are counted in int32
 
+SIMPLE = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+ALLOWED = "its type is bool, int, float, str, a Literal of texts, a tuple of one of these, or an alternative of them"
+
 Value = str | int | float | list[Any] | tuple[Any, ...] | None
 
 
@@ -125,7 +128,9 @@ def describe(wanted: Any) -> str:
         return f"{describe(arguments[0])}, or several with commas between, or none"
     if origin in (Union, UnionType):
         return " or ".join(map(describe, arguments))
-    return {int: "a whole number", float: "a number", str: "a text"}[wanted]
+    if wanted not in SIMPLE:
+        raise TypeError(f"a setting cannot be a {wanted}: {ALLOWED}")
+    return SIMPLE[wanted]
 
 
 def shortened(value: Value) -> str:

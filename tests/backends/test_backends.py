@@ -14,7 +14,13 @@ import pytest
 from rich.console import Console
 from support import KINDS, QUICK, Tracer, a_row, require, slow_but
 
-from backends.contract import Precision
+from backends import numpy_reference
+from backends.contract import Placement, Precision, Unsupported
+from backends.registry import BUILT_IN, FRAMEWORKS
+from bench.conformance.cases import classification
+from bench.conformance.interface import with_something_unknown
+from bench.conformance.job import CheckRequest
+from bench.harness.protocol import Done
 from bench.harness.setup import make_setup
 from bench.machine.host import gpu_names
 from bench.parity.check import check_parity
@@ -193,18 +199,56 @@ def test_a_gpu_without_one_is_unsupported_with_a_reason(backend: str, mode: str,
         tracer.trace(row)
 
 
+@pytest.mark.parametrize(
+    "backend", [name if name in FRAMEWORKS else pytest.param(name, marks=pytest.mark.slow) for name in BUILT_IN]
+)
+def test_what_a_backend_does_not_know_is_refused(backend: str, tracer: Tracer) -> None:
+    row = a_row("linear_fit", backend, BUILT_IN[backend].modes[0])
+    require(row)
+    placement = Placement(mode=row.mode, device="cpu", precision="float32", threads=1)
+    request = CheckRequest(check="refuses", backend=BUILT_IN[backend], placement=placement)
+    assert tracer.worker(row).run(request, 60) == Done()
+
+
+def test_the_reference_refuses_what_it_does_not_know() -> None:
+    placement = Placement(mode="plain", device="cpu", precision="float32", threads=1)
+    for problem in with_something_unknown(classification("float32").problem).values():
+        with pytest.raises(Unsupported, match=r"^the backend of the reference has no [Uu]nknown\w*$"):
+            numpy_reference.open_trainer(problem, placement)
+
+
+# Beside NumPy's, which is there in every process.
+POOLS = {
+    "torch": ("torch", "libgomp"),
+    "tensorflow": ("tensorflow",),
+    "jax": ("XLA",),
+    "keras-torch": ("torch", "libgomp"),
+    "keras-tensorflow": ("tensorflow",),
+    "keras-jax": ("XLA",),
+    "sklearn": ("libgomp",),
+}
+
+
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize(("backend", "mode"), slow_but(QUICK, compiled=False))
-def test_every_mode_multiplies_matrices_after_it_has_trained_and_tells_of_no_memory_but_the_hosts(
+def test_every_mode_multiplies_matrices_tells_of_no_memory_but_the_hosts_and_used_what_its_row_says(
     backend: str, mode: str, precision: Precision, tracer: Tracer
 ) -> None:
     row = a_row("thermometer_raw", backend, mode, precision=precision)
     require(row)
-    timing = tracer.record(row).timing
+    record = tracer.record(row)
+    timing, resources = record.timing, record.resources
     assert timing is not None
     assert timing.product_flops_per_s > 1e8
     assert timing.peak_memory_bytes > 10_000_000
     assert timing.peak_device_memory_bytes is None
+    assert resources is not None
+    used = resources.used
+    assert used is not None
+    assert (used.dtypes, used.devices, used.coarse) == ((precision,), ("cpu",), ())
+    pools = {pool.name: pool.threads for pool in used.pools}
+    assert pools.keys() >= {"libscipy_openblas", *POOLS.get(backend, ())}
+    assert set(pools.values()) == {1}
 
 
 def test_no_task_that_is_written_down_is_forgotten() -> None:

@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 
 from backends.contract import (
+    SGD,
     Dense,
     EmbeddingSum,
     Misfit,
+    Problem,
+    Supported,
     Unsupported,
     flow_shapes,
     map_params,
     parameter_count,
     parts,
-    require_layers,
     views,
 )
 from bench.tasks import TASKS
@@ -59,10 +61,12 @@ def test_inputs_that_do_not_fit_are_refused_with_the_layer_and_both_shapes(
         flow_shapes(layers, inputs)
 
 
-def test_an_unknown_layer_is_refused_by_its_type_and_the_known_ones_are_named() -> None:
-    require_layers(STACK, {Dense: 1, EmbeddingSum: 2}, "Here")
-    with pytest.raises(Unsupported, match="Here has no layer Unknown here; it has Dense, EmbeddingSum"):
-        require_layers((*STACK, Unknown(3, 3, "relu")), {Dense: 1, EmbeddingSum: 2}, "Here")
+def test_an_unknown_layer_is_refused_although_it_is_like_a_known_one() -> None:
+    supported = Supported("Here", {Dense: 1, EmbeddingSum: 2}, {"relu", "identity"}, {"mse"}, {SGD})
+    problem = Problem(np.zeros((2, 5)), np.zeros((2, 3)), STACK, "mse", SGD(0.1), 2)
+    supported.require(problem)
+    with pytest.raises(Unsupported, match="the backend of Here has no Unknown"):
+        supported.require(replace(problem, layers=(*STACK, Unknown(3, 3, "relu"))))
 
 
 def test_views_share_the_memory_of_the_vector_and_change_with_it() -> None:

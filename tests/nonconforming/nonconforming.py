@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from backends import numpy_backend
-from backends.contract import EmbeddingSum, Placement, Problem, Trainer, Unsupported, map_params
+from backends import numpy_backend, numpy_layers
+from backends.contract import Dense, EmbeddingSum, Placement, Problem, Trainer, Unsupported, map_params
 from backends.numpy_backend import NumpyTrainer
 from backends.registry import Entry
 
@@ -171,6 +171,17 @@ class ReusesLosses(NumpyTrainer):
         return self.buffer_of_losses
 
 
+class OneBuffer(NumpyTrainer):
+    """Keeps the loss of each step as a view of the same memory, as a framework does that uses its buffers again."""
+
+    def train(self, order: Any) -> Any:
+        buffer, views = np.empty((), self.values.dtype), []
+        for rows in order:
+            buffer[...] = self.step(*self.batch(rows))
+            views.append(buffer)
+        return np.stack(views)
+
+
 class Single(NumpyTrainer):
     """Computes in float32 whatever is asked for, and hides it."""
 
@@ -214,6 +225,39 @@ class Unfinished(NumpyTrainer):
         return super().params()
 
 
+class AnyLayer(NumpyTrainer):
+    """Computes each layer that is no embedding as a dense one."""
+
+    def __init__(self, problem: Problem, placement: Placement) -> None:
+        layers = [
+            layer if isinstance(layer, EmbeddingSum) else Dense(layer.inputs, layer.outputs, layer.activation)
+            for layer in problem.layers
+        ]
+        super().__init__(replace(problem, layers=tuple(layers)), placement)
+
+
+class LooksUpLoss(NumpyTrainer):
+    def __init__(self, problem: Problem, placement: Placement) -> None:
+        numpy_layers.LOSSES[problem.loss]
+        super().__init__(problem, placement)
+
+
+class SinglePowers(NumpyTrainer):
+    """Computes Adam's 1 - beta^t in float32, as a difference."""
+
+    def reset(self, params: Any) -> None:
+        precise = numpy_layers._one_minus_power
+        super().reset(params)
+        inner = self.update
+
+        def update() -> None:
+            numpy_layers._one_minus_power = lambda beta, t: float(np.float32(1) - np.float32(beta) ** np.float32(t))
+            inner()
+            numpy_layers._one_minus_power = precise
+
+        self.update = update
+
+
 class Exits(NumpyTrainer):
     def predict(self, inputs: Any) -> Any:
         os._exit(7)
@@ -251,10 +295,14 @@ TRAINERS: dict[str, Callable[[Problem, Placement], Trainer]] = {
     "keeps_arrays": KeepsArrays,
     "gives_views": GivesViews,
     "reuses_losses": ReusesLosses,
+    "one_buffer": OneBuffer,
     "single": Single,
     "double": Double,
     "too_fast": TooFast,
     "unfinished": Unfinished,
+    "any_layer": AnyLayer,
+    "looks_up_loss": LooksUpLoss,
+    "single_powers": SinglePowers,
     "exits": Exits,
     "raises": Raises,
     "hangs": Hangs,

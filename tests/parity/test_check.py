@@ -18,7 +18,7 @@ from bench.harness.repetition import Repetition
 from bench.harness.setup import make_setup
 from bench.parity.check import judge_repetition, open_references, still_wrong
 from bench.parity.envelope import Envelope
-from bench.parity.references import NoReference, References
+from bench.parity.references import NOT_JUDGED, NoReference, References
 from bench.parity.rounding import surrounded
 from bench.records.schema import Row
 from bench.tasks import TASKS
@@ -99,7 +99,7 @@ def test_the_largest_of_several_repetitions_is_told_and_the_first_fault_stays() 
 
 def test_without_a_reference_nothing_is_decided() -> None:
     undecided = judge_repetition(a_parity_result(ROW), replace(repeated(1), number=101), references())
-    assert (undecided.agrees, undecided.reason) == (None, "no envelope of repetition 101: it crashed")
+    assert (undecided.agrees, undecided.reason) == (None, f"{NOT_JUDGED}: no envelope of repetition 101: it crashed")
     wrong = a_parity_result(ROW, agrees=False, tier="gradient", reason="it is wrong")
     assert judge_repetition(wrong, replace(repeated(1), number=101), references()) == wrong
 

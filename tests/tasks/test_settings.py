@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from backends.contract import SGD, Adam, Dense, EmbeddingSum, Momentum
 from bench.errors import UserError
 from bench.tasks import HEADLINE, TASKS
+from bench.tasks.datasets.base import Size
 from bench.tasks.definition import Model
 from bench.tasks.fields import Count, Seed
 from bench.tasks.settings import BadSetting, describe, override, settings
@@ -22,6 +23,41 @@ def as_text(value: Any) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, value)) or "none"
     return str(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switched:
+    """Data with a switch, as somebody may add them."""
+
+    rows: Count = 10
+    shuffled: bool = False
+    odd: frozenset[int] = frozenset()
+
+    @property
+    def size(self) -> Size:
+        return Size(self.rows, 0, features=1, outputs=1)
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("false", False)])
+def test_a_setting_may_be_a_switch(text: str, value: bool) -> None:
+    task = override(replace(LINEAR, data=Switched(shuffled=not value)), {"data.shuffled": text})
+    assert task.data.shuffled is value
+
+
+@pytest.mark.parametrize("text", ["yes", "1", "0.5"])
+def test_a_switch_takes_nothing_else(text: str) -> None:
+    with pytest.raises(BadSetting, match=r"^data.shuffled cannot be '.*'; it takes true or false$"):
+        override(replace(LINEAR, data=Switched()), {"data.shuffled": text})
+
+
+def test_a_number_is_no_switch() -> None:
+    with pytest.raises(BadSetting, match="epochs cannot be 'true'; it takes a whole number"):
+        override(LINEAR, {"epochs": "true"})
+
+
+def test_a_type_that_no_setting_can_have_is_told_with_those_that_it_can() -> None:
+    with pytest.raises(TypeError, match=r"a setting cannot be a frozenset.*: its type is bool, int, float, str, a Lit"):
+        override(replace(LINEAR, data=Switched()), {"data.odd": "3"})
 
 
 # Every kind of setting

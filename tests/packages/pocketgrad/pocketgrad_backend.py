@@ -4,15 +4,16 @@ import numpy as np
 import pocketgrad
 from pocketgrad import Tensor
 
-from backends.contract import SGD, Dense, Momentum, Unsupported, parts, require_layers
+from backends.contract import SGD, Adam, Dense, Momentum, Supported, Unsupported, parts
+
+LOSSES = ("mse", "half_mse", "softmax_cross_entropy")
+SUPPORTED = Supported("pocketgrad", (Dense,), ("identity", "sigmoid", "relu"), LOSSES, (SGD, Momentum, Adam))
 
 
 def open_trainer(problem, placement):
     if placement.device != "cpu":
         raise Unsupported("pocketgrad computes on the CPU only")
-    require_layers(problem.layers, [Dense], "pocketgrad")
-    if any(layer.activation == "tanh" for layer in problem.layers):
-        raise Unsupported("pocketgrad has no tanh")
+    SUPPORTED.require(problem)
     return PocketTrainer(problem)
 
 
