@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import cast
 
@@ -31,6 +31,9 @@ class Entry:
     also_needs: tuple[str, ...] = ()  # import names of the frameworks that this one runs on, such as jax for keras-jax
     python: str = ""  # the Python that runs its workers; empty for the suite's own
     path: str = ""  # a folder whose packages its workers import before all others; empty for none
+    variables: tuple[str, ...] = ()  # environment variables that set the framework; NAME_ stands for all that begin so
+    caches: tuple[str, ...] = ()  # environment variables that say where it keeps compiled code: a folder or a file
+    package: str = ""  # the package that the entry is from, filled in when it is found; empty for built-in ones
 
     def missing(self) -> tuple[str, ...]:
         """Return the import names of required packages that are not installed; none if they are those of elsewhere."""
@@ -63,7 +66,7 @@ def require_sound(entry: Entry) -> None:
     for name in ("name", "module", "framework", "install"):
         if not isinstance(getattr(entry, name), str):
             raise TypeError(f"{name} must be a string, got {getattr(entry, name)!r}")
-    for name in ("modes", "distributions"):
+    for name in ("modes", "distributions", "also_needs", "variables", "caches"):
         value = getattr(entry, name)
         if not isinstance(value, tuple) or not all(isinstance(part, str) for part in value):
             raise TypeError(f"{name} must be a tuple of strings, got {value!r}")
@@ -89,7 +92,7 @@ def third_party() -> dict[str, Entry]:
         except (Exception, SystemExit) as error:  # code of another package may raise anything
             fault = f"entry point {point.value}: {type(error).__name__}: {error}"
             entry = Entry(point.name, "", ("unknown",), "backends", (), "", fault)
-        found[point.name] = entry
+        found[point.name] = replace(entry, package=point.dist.name if point.dist else "")
     return found
 
 

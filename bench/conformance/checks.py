@@ -129,6 +129,15 @@ CHECKS: dict[str, Check] = {
             precisions=("float64", "float32"),
         ),
         Check(
+            name="starts cold",
+            look=interface.starts_cold,
+            why="the first call is timed with its compilation, which code of an earlier process would hide",
+            where="Entry.caches in backends/registry.py",
+            cause="compiled code is kept in a folder of the framework's own; name the variable that sets it in "
+            "Entry.caches, and every worker gets an empty one",
+            every_case=False,
+        ),
+        Check(
             name="refuses",
             look=interface.refuses,
             why="a missing device must give a row with a reason in the table, not a failure; and a layer that is "

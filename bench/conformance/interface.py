@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import math
+import os
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ import numpy as np
 from backends.contract import Dense, Device, Problem, Trainer, Unsupported, flow_shapes
 from backends.registry import BUILT_IN, GROUP
 from bench.conformance.subject import Subject, Violation
+from bench.conformance.writes import kept, written
 from bench.harness.measure import fastest_product_s
 from bench.machine.host import gpu_names
 
@@ -145,6 +147,17 @@ def _require_array(got: object, shape: tuple[int, ...], dtype: np.dtype[Any], wh
 def _described(value: object) -> str:
     length = f" of {len(value)}" if isinstance(value, tuple | list) else ""
     return f"a {type(value).__module__}.{type(value).__qualname__}{length}".replace("builtins.", "")
+
+
+def starts_cold(subject: Subject) -> None:
+    """What the process has written so far ends with it: nothing is left that a later process could start from."""
+    trainer = subject.open()
+    trainer.train(subject.case.order)
+    left = kept(written(), os.environ["XDG_CACHE_HOME"])
+    written().clear()  # told once
+    if left:
+        others = f" and {len(left) - 1} others" if len(left) > 1 else ""
+        raise Violation(f"{left[0]}{others} was opened for writing; wanted only what ends with the process")
 
 
 class UnknownLayer(Dense):

@@ -19,8 +19,9 @@ from msgspec.structs import replace
 
 from bench.harness.output import last_lines, telling_line
 from bench.harness.protocol import BadReply, Failure, Place, R, Reply, Request, decode_reply, encode_request
-from bench.machine.variables import CACHE_VARIABLES, THREAD_VARIABLES
+from bench.machine.variables import CACHE_FOLDERS, CACHE_VARIABLES, THREAD_VARIABLES
 from bench.records.schema import FAILURES, Status
+from bench.tasks.datasets.fetch import CACHE_DIR, data_folders
 
 REPLY_BYTES = 2**26  # arrays travel as files, so a reply has a few megabytes of losses at most
 CLOSING_S = 10  # a worker whose requests have ended must exit within this time
@@ -34,7 +35,8 @@ def worker_environment(environment: Mapping[str, str], threads: int, compile_cac
         "TF_CPP_MIN_LOG_LEVEL": "2",  # TensorFlow's start-up messages would push an error out of the kept lines
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # JAX would reserve most of a GPU's memory
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # and so would TensorFlow
-        "TORCHINDUCTOR_CACHE_DIR": str(compile_cache),
+        **dict.fromkeys(CACHE_FOLDERS, str(compile_cache)),
+        CACHE_DIR: str(data_folders(environment)[-1]),  # data files are no compiled code
         # With an empty cache, PyTorch tests again which vector instructions the C++ compiler supports. That is half of
         # the first call of a small model, but users wait for it only once per machine. The processor is still queried.
         "TORCHINDUCTOR_VEC_ISA_OK": environment.get("TORCHINDUCTOR_VEC_ISA_OK", "1"),
@@ -141,7 +143,7 @@ class Child:
             stdout=self.log,
             stderr=subprocess.STDOUT,
             pass_fds=(to_parent,),
-            env={**environment, "PYTHONPATH": os.pathsep.join(packages)},
+            env={**environment, **_own_caches(place, environment), "PYTHONPATH": os.pathsep.join(packages)},
             start_new_session=True,
         )
         os.close(to_parent)
@@ -228,6 +230,14 @@ class Child:
             return "closed its pipe without a result and did not end; stopped"
         self.kill()  # its own children may still be running
         return _describe(status)
+
+
+def _own_caches(place: Place, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables by which a backend of another package is told where to keep compiled code: nothing is there.
+
+    Each gets a path of its own, because some name a folder and others a file.
+    """
+    return {name: str(Path(environment["XDG_CACHE_HOME"]) / name) for name in place.caches}
 
 
 def _describe(status: int) -> str:

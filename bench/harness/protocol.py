@@ -61,13 +61,19 @@ R = TypeVar("R", Record, CalibrationReply, TurnReply, Done)  # the reply to a re
 
 
 class Place(NamedTuple):
-    """The environment whose packages a process imports."""
+    """The environment whose packages a process imports, and what it needs to have empty."""
 
     python: str = ""  # the Python that runs it; empty for the suite's own
     path: str = ""  # a folder whose packages come before all others; empty for none
+    caches: tuple[str, ...] = ()  # variables that say where compiled code is kept
 
 
 HERE = Place()
+
+
+def place_of(backend: Entry) -> Place:
+    """Return where the code of a backend runs."""
+    return Place(backend.python, backend.path, backend.caches)
 
 
 class Request(Struct, Generic[R], frozen=True, kw_only=True):
@@ -97,7 +103,7 @@ class JobRequest(Request[R], frozen=True, kw_only=True):
     @property
     def place(self) -> Place:
         """Where the code of the backend is."""
-        return Place(self.backend.python, self.backend.path)
+        return place_of(self.backend)
 
 
 class _Line(Struct, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backends.registry import Entry
-from bench.harness.protocol import Done, Place, Request
+from bench.harness.protocol import Done, Place, Request, place_of
 from bench.harness.workbench import Workbench
 
 
@@ -15,7 +15,7 @@ class VersionRequest(Request[Done], frozen=True, kw_only=True):
     @property
     def place(self) -> Place:
         """Where the code of the backend is."""
-        return Place(self.backend.python, self.backend.path)
+        return place_of(self.backend)
 
     def answer(self, workbench: Workbench) -> Done:
         """Import the backend; return the version as a note."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 # They force the code for a given processor instead of the one that the library detects.
 KERNEL_VARIABLES = (
@@ -24,6 +24,8 @@ THREAD_VARIABLES = (
     "NPROC",  # of XLA's pool on the CPU, which has no other setting
 )
 CACHE_VARIABLES = ("JAX_COMPILATION_CACHE_DIR",)  # with a warm cache the first call would not compile
+# They say where compiled code is kept, by frameworks that must have such a place. Most libraries follow the first.
+CACHE_FOLDERS = ("XDG_CACHE_HOME", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "NUMBA_CACHE_DIR")
 
 # Not TF_ alone: other tools, such as Terraform, use this prefix too.
 FRAMEWORK_PREFIXES = (
@@ -39,15 +41,19 @@ COMMON_VARIABLES = (
 SECRETS = ("CREDENTIAL", "KEY", "PASSW", "SECRET", "TOKEN")  # no variable with such a part gets into a file
 
 
-def settings_of_frameworks(environment: Mapping[str, str]) -> dict[str, str]:
+def settings_of_frameworks(environment: Mapping[str, str], own: Collection[str] = ()) -> dict[str, str]:
     """Return the variables that change what the workers compute with, by name. All workers inherit them.
+
+    `own` are those that backends of other packages name; one that ends with _ stands for all that begin so.
 
     They stand in the header of a run file, where `bench compare` and `--resume` compare them; what `bench doctor` warns
     of is among them.
     """
-    return {name: value for name, value in sorted(environment.items()) if _counts(name)}
+    names = frozenset((*COMMON_VARIABLES, *THREAD_VARIABLES, *own))
+    prefixes = (*FRAMEWORK_PREFIXES, *(name for name in own if name.endswith("_")))
+    return {name: value for name, value in sorted(environment.items()) if _counts(name, names, prefixes)}
 
 
-def _counts(name: str) -> bool:
-    known = name in (*COMMON_VARIABLES, *THREAD_VARIABLES) or name.startswith(FRAMEWORK_PREFIXES)
+def _counts(name: str, names: Collection[str], prefixes: tuple[str, ...]) -> bool:
+    known = name in names or name.startswith(prefixes)
     return known and not any(part in name.upper() for part in SECRETS)

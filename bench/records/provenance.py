@@ -23,9 +23,13 @@ def utc_now() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of this suite and of the installed frameworks, by package. Missing packages are left out."""
+    """Return the versions of this suite, of the installed frameworks and of packages with backends, by package.
+
+    Missing packages are left out.
+    """
     found = {}
-    for package in dict.fromkeys((*PACKAGES, *(name for entry in BACKENDS.values() for name in entry.distributions))):
+    named = [name for entry in BACKENDS.values() for name in (*entry.distributions, entry.package) if name]
+    for package in dict.fromkeys((*PACKAGES, *named)):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from backends.registry import BACKENDS
 from bench.errors import UserError
 from bench.events import Listener
 from bench.harness.setup import WorkerSetup, make_setup
@@ -76,7 +77,7 @@ def begin(path: Path, plan: Plan, setup: WorkerSetup, command: str) -> BegunRun:
         machine=this_machine(),
         versions=versions(),
         commit=commit(),
-        environment=settings_of_frameworks(os.environ),
+        environment=environment_of_workers(),
         threads=plan.threads,
         goal=plan.goal,
         followed=plan.followed,
@@ -91,6 +92,11 @@ def begin(path: Path, plan: Plan, setup: WorkerSetup, command: str) -> BegunRun:
         if isinstance(error, FileExistsError) and error.filename == str(path):
             raise UserError(f"{path} exists already; name another file, or continue it with --resume {path}") from error
         raise UserError(f"cannot write {path}: {error.strerror}") from error
+
+
+def environment_of_workers() -> dict[str, str]:
+    """Return the environment variables that set a framework, those that entries of other packages name among them."""
+    return settings_of_frameworks(os.environ, [name for entry in BACKENDS.values() for name in entry.variables])
 
 
 def resume(
@@ -167,7 +173,7 @@ def _require_same_provenance(earlier: Run) -> None:
         machine=this_machine(),
         versions=versions(),
         commit=commit(),
-        environment=settings_of_frameworks(os.environ),
+        environment=environment_of_workers(),
         tasks=resolved(header.rows, header.settings),
     )
     if differing := differences(header, here):

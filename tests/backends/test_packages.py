@@ -103,6 +103,7 @@ def test_every_row_of_the_run_has_its_outcome(run_all: tuple[int, Path]) -> None
     assert not run.remarks
     assert set(found) == {(row.backend, row.mode) for row in run.header.rows}
     assert len(found) == 2 + len(ENTRIES) + len(FAILING)
+    assert {"pocketgrad", "levelfield-broken"} <= set(run.header.versions)  # the packages that the entries are from
     for name, fault in ENTRIES.items():
         record = found[name, "unknown"]
         assert (record.status, record.reason.endswith(fault)) == ("failed", True), record.reason
@@ -154,7 +155,7 @@ def test_what_the_example_cannot_do_is_a_reason_and_no_failure(bench: Bench) -> 
 def test_the_example_conforms(bench: Bench) -> None:
     result = bench("check-backend", "pocketgrad", *options("task", ("linear_fit", "iris_mlp", "mlp_regression")))
     assert result.returncode == 0, result.stdout
-    assert result.stdout.count(" yes ") == 17
+    assert result.stdout.count(" yes ") == 18
     assert "not run on word counts, Adam: the backend of pocketgrad has no EmbeddingSum" in result.stdout
 
 

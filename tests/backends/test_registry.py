@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support import FAKES, ROOT, a_row
+from support import FAKES, ROOT, a_row, entries_in
 
 from backends import registry
 from backends.registry import BUILT_IN, Entry, require_sound, third_party
@@ -64,9 +64,14 @@ def test_other_packages_add_backends_and_cannot_replace_ours() -> None:
     assert fault.startswith("entry point misbehaving:NOWHERE: AttributeError")
 
 
+def test_an_entry_that_is_found_says_which_package_it_is_from() -> None:
+    assert {entry.package for entry in entries_in(FAKES).values()} == {"misbehaving"}
+    assert {entry.package for entry in BUILT_IN.values()} == {""}
+
+
 def test_another_package_cannot_take_the_name_of_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
     points = [
-        SimpleNamespace(name=name, value="theirs:ENTRY", load=lambda name=name: replace(MISSING, name=name))
+        SimpleNamespace(name=name, value="theirs:ENTRY", load=lambda name=name: replace(MISSING, name=name), dist=None)
         for name in ("reference", "other")
     ]
     monkeypatch.setattr(registry.metadata, "entry_points", lambda group: points)
@@ -91,6 +96,9 @@ def test_an_entrys_module_can_be_imported_before_the_registry() -> None:
         ({"modes": "eager"}, "modes must be a tuple of strings, got 'eager'"),
         ({"modes": ()}, "modes must name at least one mode, got none"),
         ({"distributions": (1,)}, r"distributions must be a tuple of strings, got \(1,\)"),
+        ({"also_needs": None}, "also_needs must be a tuple of strings, got None"),
+        ({"variables": "TINY_"}, "variables must be a tuple of strings, got 'TINY_'"),
+        ({"caches": [1]}, r"caches must be a tuple of strings, got \[1\]"),
         ({"install": None}, "install must be a string, got None"),
         ({"framework": ""}, "framework must be the import name of a package, got ''"),
     ],

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,7 @@ BREACHES = [
     ("precision", "single", r"loss of the first step in float64: .* wanted NumPy's to 1e-12 relative"),
     ("precision", "double", r"weights of layer 1: type float64, wanted float32"),
     ("follows", "single_powers", r"numbers by all rows, Adam: .* Adam's 1 - beta\^t computed in float32"),
+    ("starts cold", "keeps_a_cache", r"elsewhere0/compiled.bin was opened for writing; wanted only what ends with the"),
     ("refuses", "any_layer", r"opened with a layer that is not in the contract; wanted Unsupported"),
     (
         "refuses",
@@ -76,8 +78,9 @@ BREACHES = [
 @pytest.fixture(scope="module")
 def hold(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hold]:
     """Hold a check against a backend; all in one worker process, but for those that end it."""
-    folder = tmp_path_factory.mktemp("compiled")
-    environment = {**worker_environment(os.environ, 1, folder), "PYTHONPATH": NONCONFORMING}
+    folder, temporary, elsewhere = (tmp_path_factory.mktemp(name) for name in ("compiled", "temporary", "elsewhere"))
+    environment = {**worker_environment(os.environ, 1, folder), "PYTHONPATH": NONCONFORMING, "TMPDIR": str(temporary)}
+    environment["ELSEWHERE"] = str(elsewhere)
     with Worker(cores=usable_cores()[:1], environment=environment) as worker:
 
         def ask(check: str, mode: str, backend: str = "nonconforming") -> Done | Failure:
@@ -103,6 +106,19 @@ def test_a_breach_is_found_and_explained(check: str, mode: str, message: str, ho
     for part in (f"Why it matters: {CHECKS[check].why}", f"See {CHECKS[check].where}"):
         assert part in reply.reason
     assert ("Usual cause: " in reply.reason) == (mode != "raises")  # an exception says where, which is no guess
+
+
+def test_a_cache_whose_variable_the_entry_names_is_empty_in_every_worker(tmp_path: Path) -> None:
+    (cold := tmp_path / "cold").mkdir()
+    (warm := tmp_path / "warm").mkdir()
+    environment = {**worker_environment(os.environ, 1, cold), "PYTHONPATH": NONCONFORMING, "ELSEWHERE": str(warm)}
+    placement = Placement(mode="keeps_a_cache", device="cpu", precision="float32", threads=1)
+    named = replace(ENTRIES["nonconforming"], caches=("ELSEWHERE",))
+    with Worker(cores=usable_cores()[:1], environment=environment) as worker:
+        request = CheckRequest(check="starts cold", backend=named, placement=placement)
+        assert worker.run(request, 60) == Done()
+    assert [path.name for path in cold.rglob("*.bin")] == ["compiled.bin"]
+    assert list(warm.iterdir()) == []
 
 
 def test_every_check_has_a_breach_that_it_finds() -> None:
@@ -181,7 +197,7 @@ def test_the_command_shows_a_mark_for_each_check_and_mode_and_explains_what_fail
     assert lines["parity linear_fit"] == ["NO", "yes", "unsupported"]
     assert re.search(r"unfinished: waits: NO: does not wait: \d+% of a pass was left .*Why it matters", result.stdout)
     assert re.search(r"too_fast: parity linear_fit: NO: .*Why it matters", result.stdout)
-    assert "[checks 1/42] entry, too_fast: ok" in result.stderr
+    assert "[checks 1/45] entry, too_fast: ok" in result.stderr
 
 
 def test_all_that_holds_is_0_and_a_failure_is_1(tmp_path: Path) -> None:

@@ -37,6 +37,11 @@ def test_all_that_doctor_warns_of_stands_in_the_header() -> None:
     assert settings_of_frameworks(warned_of) == dict(sorted(warned_of.items()))
 
 
+def test_what_backends_of_other_packages_name_is_kept_too_but_no_secret() -> None:
+    environment = {"TINY_DEBUG": "2", "TINY_API_KEY": "x", "MINE": "1", "MINE_TOO": "1", "TINY": "3"}
+    assert settings_of_frameworks(environment, ["TINY_", "MINE"]) == {"MINE": "1", "TINY_DEBUG": "2"}
+
+
 @pytest.mark.parametrize(
     "name", ["TORCH_HUB_TOKEN", "JAX_API_KEY", "CUDA_PASSWORD", "MKL_client_secret", "OMP_CREDENTIALS"]
 )

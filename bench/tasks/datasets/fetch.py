@@ -13,6 +13,7 @@ from bench.tasks.datasets.sources import Source, SourceFailed, sha256_of
 
 DATA_DIR = "BENCH_DATA_DIR"
 DATA_SOURCES = "BENCH_DATA_SOURCES"
+CACHE_DIR = "BENCH_CACHE_DIR"  # by which workers, whose own cache folder is empty, are told where the suite's is
 
 
 class DataMissing(Exception):
@@ -36,7 +37,7 @@ def data_folders(environment: Mapping[str, str], data_dir: Path | None = None) -
     import platformdirs
 
     named = data_dir or (Path(environment[DATA_DIR]) if environment.get(DATA_DIR) else None)
-    cache = Path(platformdirs.user_cache_dir("levelfield"))
+    cache = Path(environment.get(CACHE_DIR) or platformdirs.user_cache_dir("levelfield"))
     return (named, cache) if named else (cache,)
 
 
