@@ -10,7 +10,7 @@ from pathlib import Path
 from backends.registry import BACKENDS, Entry
 from bench.errors import UserError
 from bench.harness.process import Worker, worker_environment
-from bench.machine.host import usable_cores
+from bench.machine.host import granted_cores, usable_cores
 from bench.tasks.datasets.fetch import DATA_DIR, allowed_kinds
 
 TIME_LIMIT_S = 600.0
@@ -41,7 +41,10 @@ class WorkerSetup:
 
 
 def make_setup(threads: int | None, time_limit_s: float, data_dir: Path | None) -> WorkerSetup:
-    """Return the set-up on this machine, with a core per thread, all by default. Raises `UserError` for too many."""
+    """Return the set-up on this machine, with a core per thread. Raises `UserError` for too many threads.
+
+    By default there are as many threads as cores, or as the CPU quota of the container pays for.
+    """
     cores = usable_cores()
     if threads is not None and threads > len(cores):
         raise UserError(f"{threads} threads on {len(cores)} cores; choose 1 to {len(cores)}")
@@ -49,4 +52,5 @@ def make_setup(threads: int | None, time_limit_s: float, data_dir: Path | None) 
     allowed_kinds(environment)  # an invalid value is refused here, before anything starts
     if data_dir is not None:
         environment[DATA_DIR] = str(data_dir.resolve())
-    return WorkerSetup(cores=cores[:threads], environment=environment, time_limit_s=time_limit_s)
+    granted = granted_cores() if threads is None else cores[:threads]
+    return WorkerSetup(cores=granted, environment=environment, time_limit_s=time_limit_s)
