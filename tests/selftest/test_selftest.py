@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import functools
 import math
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
