@@ -44,7 +44,7 @@ for name, command in COMMANDS.items():
 
 def end_on_signals() -> None:
     """Let a signal that ends the process end its workers too, as Ctrl-C does, unless the user has it ignored."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (each for each in signal.Signals if each.name in ("SIGTERM", "SIGHUP")):  # Windows has no SIGHUP
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP, so that a run outlives its terminal
             signal.signal(number, signal.default_int_handler)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -45,8 +46,11 @@ class WorkerSetup:
 def make_setup(threads: int | None, time_limit_s: float, data_dir: Path | None) -> WorkerSetup:
     """Return the set-up on this machine, with a core per thread. Raises `UserError` for too many threads.
 
-    By default there are as many threads as cores, or as the CPU quota of the container pays for.
+    By default there are as many threads as cores, or as the CPU quota of the container pays for. Raises `UserError` on
+    Windows too, which cannot stop and continue processes.
     """
+    if sys.platform == "win32":
+        raise UserError("only Linux and macOS can measure; use WSL here. bench list, table and compare work")
     cores = usable_cores()
     if threads is not None and threads > len(cores):
         raise UserError(f"{threads} threads on {len(cores)} cores; choose 1 to {len(cores)}")
