@@ -79,6 +79,18 @@ def test_only_an_encoding_is_mended_and_no_decoding() -> None:
         plainly(UnicodeDecodeError("ascii", b"\xff", 0, 1, "no"))
 
 
+def test_labels_on_a_live_display_are_text_and_no_markup(tmp_path: Path) -> None:
+    with (tmp_path / "screen").open("w+") as screen:
+        console = Console(file=screen, force_terminal=True, width=120, _environ={"TERM": "xterm"})
+        with TerminalProgress(console) as progress:
+            progress.stage("round [/x] 1", 1)
+            progress.begins("a row [/y]")
+            progress.progress.refresh()
+            progress.ended("a row [/y]", "failed")
+        screen.seek(0)
+        assert "round [/x] 1: a row [/y]" in screen.read()
+
+
 @pytest.mark.parametrize("terminal", ["dumb", "unknown"])
 def test_a_terminal_that_cannot_move_its_cursor_gets_lines(terminal: str, tmp_path: Path) -> None:
     with (tmp_path / "screen").open("w+") as screen:

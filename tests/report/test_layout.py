@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 from rich.text import Text
 
+from backends.registry import BUILT_IN
+from bench.report import terminal
 from bench.report.layout import GAP, fitting_widths, print_table
 from bench.report.terminal import print_list
 
@@ -65,6 +68,14 @@ def test_the_widest_column_is_narrowed_first_and_none_below_its_longest_word(
     columns: list[tuple[str, ...]], width: int, widths: list[int] | None
 ) -> None:
     assert fitting_widths(columns, width) == widths
+
+
+def test_a_mode_that_looks_like_markup_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = replace(BUILT_IN["numpy"], name="[bold]", modes=("[/x]", "[link=x]y"))
+    monkeypatch.setattr(terminal, "BACKENDS", {entry.name: entry})
+    console = Console(width=80, file=io.StringIO())
+    print_list(console, ())
+    assert re.search(r"^\[bold\] +\[/x\], \[link=x\]y +numpy", console.file.getvalue(), re.M)  # type: ignore[attr-defined]
 
 
 def test_the_list_of_tasks_has_whole_words_in_sixty_columns() -> None:
