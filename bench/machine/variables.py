@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 # They force the code for a given processor instead of the one that the library detects.
@@ -34,7 +35,10 @@ COMMON_VARIABLES = (
     *("LD_PRELOAD", "DYLD_INSERT_LIBRARIES", "GLIBC_TUNABLES", "MALLOC_ARENA_MAX", "MALLOC_CONF"),
     *("NVIDIA_TF32_OVERRIDE", "PYTHONMALLOC", "PYTHONOPTIMIZE"),
 )
-SECRETS = ("CREDENTIAL", "KEY", "PASSW", "SECRET", "TOKEN")  # no variable with such a part gets into a file
+# No variable with such a part in its name gets into a file.
+SECRETS = ("AUTH", "COOKIE", "CREDENTIAL", "KEY", "PASSW", "PRIVATE", "SECRET", "TOKEN")
+# User and password in a URL; the value of what is named like a secret, as in `x?token=1`.
+SECRET_PARTS = re.compile(rf"(?<=://)[^/\s@]*(?=@)|(\w*(?:{'|'.join(SECRETS)})\w*=)[^&;,:\s]+", re.IGNORECASE)
 
 
 def settings_of_frameworks(environment: Mapping[str, str]) -> dict[str, str]:
@@ -43,7 +47,12 @@ def settings_of_frameworks(environment: Mapping[str, str]) -> dict[str, str]:
     They stand in the header of a run file, where `bench compare` and `--resume` compare them; what `bench doctor` warns
     of is among them.
     """
-    return {name: value for name, value in sorted(environment.items()) if _counts(name)}
+    return {name: without_secrets(value) for name, value in sorted(environment.items()) if _counts(name)}
+
+
+def without_secrets(text: str) -> str:
+    """Return text with *** in place of passwords: user and password of a URL, and the value of `token=...`."""
+    return SECRET_PARTS.sub(lambda found: f"{found[1] or ''}***", text)
 
 
 def _counts(name: str) -> bool:
