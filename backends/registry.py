@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from importlib import metadata
 from typing import cast
 
@@ -63,17 +63,18 @@ class Entry:
 
 def require_sound(entry: Entry) -> None:
     """Raise `TypeError` if a field of an entry has the wrong type, `ValueError` if it has an invalid value."""
-    for name in ("name", "module", "framework", "install"):
-        if not isinstance(getattr(entry, name), str):
-            raise TypeError(f"{name} must be a string, got {getattr(entry, name)!r}")
-    for name in ("modes", "distributions", "also_needs", "variables", "caches"):
-        value = getattr(entry, name)
-        if not isinstance(value, tuple) or not all(isinstance(part, str) for part in value):
-            raise TypeError(f"{name} must be a tuple of strings, got {value!r}")
+    for field in fields(entry):
+        value = getattr(entry, field.name)
+        if field.type == "str" and not isinstance(value, str):
+            raise TypeError(f"{field.name} must be a string, got {value!r}")
+        if field.type != "str" and not (isinstance(value, tuple) and all(isinstance(part, str) for part in value)):
+            raise TypeError(f"{field.name} must be a tuple of strings, got {value!r}")
     if not entry.modes:
         raise ValueError("modes must name at least one mode, got none")
-    if not entry.framework.isidentifier():
-        raise ValueError(f"framework must be the import name of a package, got {entry.framework!r}")
+    for kind, names in {"framework": (entry.framework,), "also_needs": entry.also_needs}.items():
+        for name in names:
+            if not name.isidentifier():
+                raise ValueError(f"{kind} must be the import name of a package, got {name!r}")
 
 
 def third_party() -> dict[str, Entry]:
@@ -89,6 +90,7 @@ def third_party() -> dict[str, Entry]:
                 raise ValueError(f"the entry is named {entry.name!r}, its entry point {point.name!r}")
             if entry.name == REFERENCE.name:
                 raise ValueError(f"the name {entry.name!r} is reserved for the parity reference; choose another")
+            entry.version()  # asked for by every list of backends: what it raises belongs here
         except (Exception, SystemExit) as error:  # code of another package may raise anything
             fault = f"entry point {point.value}: {type(error).__name__}: {error}"
             entry = Entry(point.name, "", ("unknown",), "backends", (), "", fault)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,13 +19,8 @@ def pytest_configure() -> None:
     """
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
         os.environ.pop(name, None)
-    # One run at a time holds for users; the processes of the tests start runs beside each other.
-    os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="levelfield-tests-")
-
-
-def pytest_unconfigure() -> None:
-    """Remove the folder of the lock."""
-    shutil.rmtree(os.environ["XDG_RUNTIME_DIR"], ignore_errors=True)
+    # One run at a time holds for the machine; the processes of the tests start runs beside each other.
+    os.environ["BENCH_LOCK"] = f"tests of process {os.getpid()}"
 
 
 @pytest.fixture(scope="session")

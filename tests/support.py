@@ -45,7 +45,8 @@ from bench.records.schema import (
     Timing,
 )
 from bench.tasks import TASKS
-from bench.tasks.datasets.fetch import Collection, DataMissing, data_folders, find
+from bench.tasks.datasets.fetch import Collection, DataMissing, find
+from bench.tasks.datasets.folders import data_folders
 from bench.tasks.names import find_task
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -17,7 +17,8 @@ from bench.harness.setup import TIME_LIMIT_S, make_setup
 from bench.machine.host import gpu_names
 from bench.report import terminal
 from bench.tasks import TASKS
-from bench.tasks.datasets.fetch import Collection, DataMissing, allowed_kinds, data_folders, fetch
+from bench.tasks.datasets.fetch import Collection, DataMissing, allowed_kinds, fetch
+from bench.tasks.datasets.folders import data_folders
 
 DOCTOR_CALIBRATIONS, DOCTOR_PAUSE_S = 5, 1.0
 

@@ -28,7 +28,11 @@ Precisions = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    typer.Option("--threads", min=1, help="CPU cores and threads of each worker process; default: all cores."),
+    typer.Option(
+        "--threads",
+        min=1,
+        help="CPU cores and threads of each worker process; default: all cores, or the container's CPU quota.",
+    ),
 ]
 Epochs = Annotated[int | None, typer.Option("--epochs", help="Short for --set epochs=N.")]
 Settings = Annotated[

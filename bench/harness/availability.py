@@ -8,7 +8,8 @@ from backends.registry import BACKENDS, Entry
 from bench.events import DownloadListener
 from bench.harness.setup import WorkerSetup
 from bench.records.schema import Row, Status
-from bench.tasks.datasets.fetch import DataMissing, allowed_kinds, data_folders, fetch
+from bench.tasks.datasets.fetch import DataMissing, allowed_kinds, fetch
+from bench.tasks.datasets.folders import data_folders
 from bench.tasks.names import find_task
 
 

@@ -9,7 +9,8 @@ from backends.contract import Placement
 from bench.records.schema import Job
 from bench.tasks import Task
 from bench.tasks.datasets.base import Find
-from bench.tasks.datasets.fetch import data_folders, find
+from bench.tasks.datasets.fetch import find
+from bench.tasks.datasets.folders import data_folders
 from bench.tasks.names import find_task
 from bench.tasks.settings import override
 

@@ -21,7 +21,7 @@ from bench.harness.output import last_lines, telling_line
 from bench.harness.protocol import BadReply, Failure, Place, R, Reply, Request, decode_reply, encode_request
 from bench.machine.variables import CACHE_FOLDERS, CACHE_VARIABLES, THREAD_VARIABLES
 from bench.records.schema import FAILURES, Status
-from bench.tasks.datasets.fetch import CACHE_DIR, data_folders
+from bench.tasks.datasets.folders import CACHE_DIR, data_folders
 
 REPLY_BYTES = 2**26  # arrays travel as files, so a reply has a few megabytes of losses at most
 CLOSING_S = 10  # a worker whose requests have ended must exit within this time

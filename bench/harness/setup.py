@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +12,9 @@ from pathlib import Path
 from backends.registry import BACKENDS, Entry
 from bench.errors import UserError
 from bench.harness.process import Worker, worker_environment
-from bench.machine.host import usable_cores
-from bench.tasks.datasets.fetch import DATA_DIR, allowed_kinds
+from bench.machine.host import granted_cores, usable_cores
+from bench.tasks.datasets.fetch import allowed_kinds
+from bench.tasks.datasets.folders import DATA_DIR
 
 TIME_LIMIT_S = 600.0
 
@@ -40,12 +43,28 @@ class WorkerSetup:
 
 
 def make_setup(threads: int | None, time_limit_s: float, data_dir: Path | None) -> WorkerSetup:
-    """Return the set-up on this machine, with a core per thread, all by default. Raises `UserError` for too many."""
+    """Return the set-up on this machine, with a core per thread. Raises `UserError` for too many threads.
+
+    By default there are as many threads as cores, or as the CPU quota of the container pays for. Raises `UserError` on
+    Windows too, which cannot stop and continue processes.
+    """
+    if sys.platform == "win32":
+        raise UserError("only Linux and macOS can measure; use WSL here. bench list, table and compare work")
     cores = usable_cores()
     if threads is not None and threads > len(cores):
         raise UserError(f"{threads} threads on {len(cores)} cores; choose 1 to {len(cores)}")
     environment = dict(os.environ)
     allowed_kinds(environment)  # an invalid value is refused here, before anything starts
+    _require_scratch()
     if data_dir is not None:
         environment[DATA_DIR] = str(data_dir.resolve())
-    return WorkerSetup(cores=cores[:threads], environment=environment, time_limit_s=time_limit_s)
+    granted = granted_cores() if threads is None else cores[:threads]
+    return WorkerSetup(cores=granted, environment=environment, time_limit_s=time_limit_s)
+
+
+def _require_scratch() -> None:
+    """Raise `UserError` if no folder for temporary files can be written to."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise UserError(f"{error.strerror}: none of them can be written to; set TMPDIR to a folder that can") from error

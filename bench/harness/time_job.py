@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -202,4 +201,6 @@ def peak_memory_bytes() -> int:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
+    import resource  # which Windows lacks, where only run files are read
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import platform
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from bench.machine.container import ROOT, cpu_quota_cores, memory_limits
 from bench.machine.usage import total_cpu_s
 from bench.records.schema import CoreTimes, Machine
 
@@ -26,6 +28,21 @@ def usable_cores(others: Iterable[int] = ()) -> tuple[int, ...]:
         with contextlib.suppress(ProcessLookupError):  # it has ended
             cores |= os.sched_getaffinity(process)
     return tuple(sorted(cores))
+
+
+def granted_cores(root: Path = ROOT) -> tuple[int, ...]:
+    """Return the cores to use unless the user says otherwise: the usable ones, but no more than the CPU quota pays for.
+
+    With more threads than that, all threads of a container are paused when its quota is used up.
+    """
+    quota, cores = quota_cores(root), usable_cores()
+    return cores if quota is None else cores[: max(1, int(quota))]
+
+
+def quota_cores(root: Path = ROOT) -> float | None:
+    """Return the CPU time that the container may use, in cores; None without a limit."""
+    quota = cpu_quota_cores(root)
+    return None if quota is None or math.isinf(quota) else quota
 
 
 def core_times(cores: Collection[int]) -> CoreTimes | None:
@@ -46,18 +63,14 @@ def core_times(cores: Collection[int]) -> CoreTimes | None:
     )
 
 
-def free_memory_bytes(root: Path = Path("/")) -> int:
-    """Return the available memory: that of the system, or what is left of the container's limit if that is less.
+def free_memory_bytes(root: Path = ROOT) -> int:
+    """Return the available memory: that of the system, or what is left of the container's limit if that is less."""
+    return min((psutil.virtual_memory().available, *(each.free_bytes for each in memory_limits(root))))
 
-    Only limits of control groups version 2 are read, below `root`.
-    """
-    free_bytes = psutil.virtual_memory().available
-    group = root / "sys/fs/cgroup"
-    try:
-        limit, used = ((group / name).read_text().strip() for name in ("memory.max", "memory.current"))
-    except OSError:
-        return free_bytes
-    return free_bytes if limit == "max" else min(free_bytes, int(limit) - int(used))
+
+def memory_bytes(root: Path = ROOT) -> int:
+    """Return the memory of the machine, or the container's limit if that is less."""
+    return min((psutil.virtual_memory().total, *(each.limit_bytes for each in memory_limits(root))))
 
 
 def gpu_names() -> tuple[str, ...]:
@@ -93,7 +106,8 @@ def this_machine() -> Machine:
         system=f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         cpu=cpuinfo.get_cpu_info().get("brand_raw", "unknown"),
         cores=len(usable_cores()),
-        memory_bytes=psutil.virtual_memory().total,
+        quota_cores=quota_cores(),
+        memory_bytes=memory_bytes(),
         governor=_governor(),
         gpus=gpu_names(),
         load=round(psutil.getloadavg()[0], 2),

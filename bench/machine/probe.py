@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import psutil
 
-from bench.machine.host import usable_cores
+from bench.machine.container import cpu_quota_cores
+from bench.machine.host import free_memory_bytes, usable_cores
+from bench.machine.kernel import number_in, text_in
 from bench.machine.variables import BINDING_VARIABLES, KERNEL_VARIABLES, THREAD_VARIABLES
 from bench.records.schema import Calibration
 
 CPU = "sys/devices/system/cpu"
-CGROUP = "sys/fs/cgroup"
 READINGS = 10_000  # of the clock, to find its smallest step
 
 
@@ -63,7 +63,7 @@ def probe_machine(
     return Probe(
         machine_cores=psutil.cpu_count(),
         usable_cores=cores,
-        quota_cores=_quota(root),
+        quota_cores=cpu_quota_cores(root),
         shared_cores=_shared(root, cores),
         is_virtual=_virtual(root),
         stolen_share=_stolen(earlier, later),
@@ -73,25 +73,13 @@ def probe_machine(
         throttles=_throttles(root, cores),
         load=psutil.getloadavg()[0],
         others_cores=others_cores,
-        available_memory_bytes=psutil.virtual_memory().available,
+        available_memory_bytes=free_memory_bytes(root),
         swap_used_bytes=psutil.swap_memory().used,
         variables=_variables(environment),
         timer_step_s=timer_step_s,
         timer_cost_s=timer_cost_s,
         calibrations=calibrations,
     )
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""
-
-
-def _number(path: Path) -> int | None:
-    text = _text(path)
-    return int(text) if text.lstrip("-").isdecimal() else None
 
 
 def _numbers(text: str) -> frozenset[int]:
@@ -107,42 +95,8 @@ def _cpus(root: Path, cores: tuple[int, ...]) -> tuple[Path, ...]:
     return tuple(root / CPU / f"cpu{core}" for core in cores)
 
 
-def _quota(root: Path) -> float | None:
-    """Return the lowest CPU limit, in cores, of this process's control group and the groups above it."""
-    limits = [*_quotas_v2(root), *_quotas_v1(root)]
-    if not limits and (root / CGROUP / "cgroup.controllers").exists():
-        return math.inf  # the root group has no limit file
-    return min(limits, default=None)
-
-
-def _quotas_v2(root: Path) -> Iterator[float]:
-    for group in _groups(root, controller=""):
-        quota, _, period_us = _text(root / CGROUP / group / "cpu.max").partition(" ")
-        if quota:
-            yield math.inf if quota == "max" else int(quota) / int(period_us)
-
-
-def _quotas_v1(root: Path) -> Iterator[float]:
-    for group in _groups(root, controller="cpu"):
-        quota_us = _number(root / CGROUP / "cpu" / group / "cpu.cfs_quota_us")
-        period_us = _number(root / CGROUP / "cpu" / group / "cpu.cfs_period_us")
-        if quota_us is not None and period_us:
-            yield math.inf if quota_us < 0 else quota_us / period_us
-
-
-def _groups(root: Path, *, controller: str) -> tuple[str, ...]:
-    """Return the control group of this process and all groups above it. Version 2 has one tree for all controllers."""
-    groups = {"."}  # in a container the root of the tree may be the container's own group
-    for line in _text(root / "proc/self/cgroup").splitlines():
-        _, controllers, name = line.split(":", 2)
-        if controller in controllers.split(","):
-            path = PurePosixPath(name.strip("/"))
-            groups |= {str(group) for group in (path, *path.parents)}
-    return tuple(sorted(groups))
-
-
 def _shared(root: Path, cores: tuple[int, ...]) -> tuple[tuple[int, ...], ...] | None:
-    lists = [_text(folder / "topology/thread_siblings_list") for folder in _cpus(root, cores)]
+    lists = [text_in(folder / "topology/thread_siblings_list") for folder in _cpus(root, cores)]
     if not all(lists):
         return None
     groups = {tuple(sorted(_numbers(text) & set(cores))) for text in lists}
@@ -151,34 +105,34 @@ def _shared(root: Path, cores: tuple[int, ...]) -> tuple[tuple[int, ...], ...] |
 
 def _virtual(root: Path) -> bool | None:
     """Return whether the processor has the hypervisor flag; None when it lists no flags, as on ARM."""
-    for line in _text(root / "proc/cpuinfo").splitlines():
+    for line in text_in(root / "proc/cpuinfo").splitlines():
         if line.startswith("flags"):
             return "hypervisor" in line.split()
     return None
 
 
 def _governors(root: Path, cores: tuple[int, ...]) -> tuple[str, ...]:
-    names = {_text(folder / "cpufreq/scaling_governor") or "unknown" for folder in _cpus(root, cores)}
+    names = {text_in(folder / "cpufreq/scaling_governor") or "unknown" for folder in _cpus(root, cores)}
     return tuple(sorted(names))
 
 
 def _turbo(root: Path) -> bool | None:
-    no_turbo = _number(root / CPU / "intel_pstate/no_turbo")
+    no_turbo = number_in(root / CPU / "intel_pstate/no_turbo")
     if no_turbo is not None:
         return no_turbo == 0
-    boost = _number(root / CPU / "cpufreq/boost")
+    boost = number_in(root / CPU / "cpufreq/boost")
     return None if boost is None else boost == 1
 
 
 def _throttles(root: Path, cores: tuple[int, ...]) -> int | None:
-    counts = [_number(folder / "thermal_throttle/core_throttle_count") for folder in _cpus(root, cores)]
+    counts = [number_in(folder / "thermal_throttle/core_throttle_count") for folder in _cpus(root, cores)]
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
 
 
 def _ticks(root: Path) -> tuple[int, ...]:
     """Return user, nice, system, idle, iowait, irq, softirq and steal ticks of all cores since boot; () if unknown."""
-    for line in _text(root / "proc/stat").splitlines():
+    for line in text_in(root / "proc/stat").splitlines():
         name, *ticks = line.split()
         if name == "cpu" and len(ticks) >= 8:
             return tuple(map(int, ticks[:8]))

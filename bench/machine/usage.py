@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -94,6 +93,8 @@ def _within(before: Usage, after: Usage) -> Steady:
 
 def total_cpu_s() -> float:
     """Return the CPU time of this process and the children it has waited for, user and system time together."""
+    import resource  # which Windows lacks, where only run files are read
+
     usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
@@ -103,6 +104,8 @@ def helpers_cpu_s() -> float:
 
     These are the children that it has waited for, and its living helpers.
     """
+    import resource
+
     waited = resource.getrusage(resource.RUSAGE_CHILDREN)
     return waited.ru_utime + waited.ru_stime + sum(helper.cpu_s for helper in helpers())
 

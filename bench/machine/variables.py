@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 
 # They force the code for a given processor instead of the one that the library detects.
@@ -38,7 +39,10 @@ COMMON_VARIABLES = (
     *("LD_PRELOAD", "DYLD_INSERT_LIBRARIES", "GLIBC_TUNABLES", "MALLOC_ARENA_MAX", "MALLOC_CONF"),
     *("NVIDIA_TF32_OVERRIDE", "PYTHONMALLOC", "PYTHONOPTIMIZE"),
 )
-SECRETS = ("CREDENTIAL", "KEY", "PASSW", "SECRET", "TOKEN")  # no variable with such a part gets into a file
+# No variable with such a part in its name gets into a file.
+SECRETS = ("AUTH", "COOKIE", "CREDENTIAL", "KEY", "PASSW", "PRIVATE", "SECRET", "TOKEN")
+# User and password in a URL; the value of what is named like a secret, as in `x?token=1`.
+SECRET_PARTS = re.compile(rf"(?<=://)[^/\s@]*(?=@)|(\w*(?:{'|'.join(SECRETS)})\w*=)[^&;,:\s]+", re.IGNORECASE)
 
 
 def settings_of_frameworks(environment: Mapping[str, str], own: Collection[str] = ()) -> dict[str, str]:
@@ -51,7 +55,13 @@ def settings_of_frameworks(environment: Mapping[str, str], own: Collection[str] 
     """
     names = frozenset((*COMMON_VARIABLES, *THREAD_VARIABLES, *own))
     prefixes = (*FRAMEWORK_PREFIXES, *(name for name in own if name.endswith("_")))
-    return {name: value for name, value in sorted(environment.items()) if _counts(name, names, prefixes)}
+    counted = {name: value for name, value in environment.items() if _counts(name, names, prefixes)}
+    return {name: without_secrets(value) for name, value in sorted(counted.items())}
+
+
+def without_secrets(text: str) -> str:
+    """Return text with *** in place of passwords: user and password of a URL, and the value of `token=...`."""
+    return SECRET_PARTS.sub(lambda found: f"{found[1] or ''}***", text)
 
 
 def _counts(name: str, names: Collection[str], prefixes: tuple[str, ...]) -> bool:

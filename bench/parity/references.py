@@ -17,7 +17,7 @@ from bench.parity.jobs import EnvelopeRequest, RepetitionRequest, TraceRequest
 from bench.parity.rounding import RUNS
 from bench.parity.traces import Trace, TrainingResult
 from bench.records.schema import Row
-from bench.tasks.datasets.fetch import data_folders
+from bench.tasks.datasets.folders import data_folders
 from bench.tasks.settings import settings as settings_of
 
 

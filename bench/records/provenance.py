@@ -76,6 +76,7 @@ def differences(then: Header, now: Header) -> tuple[Difference, ...]:
         "system": (_system(then), _system(now)),
         "processor": (then.machine.cpu, now.machine.cpu),
         "cores": (then.machine.cores, now.machine.cores),
+        "CPU quota": (then.machine.quota_cores, now.machine.quota_cores),
         "memory": (_gib(then), _gib(now)),
         "governor": (then.machine.governor, now.machine.governor),
         "GPUs": (then.machine.gpus, now.machine.gpus),

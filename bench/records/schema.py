@@ -225,7 +225,8 @@ class Machine(Struct, frozen=True, kw_only=True):
     system: str
     cpu: str
     cores: Count  # cores that the suite may run on
-    memory_bytes: Count
+    quota_cores: Annotated[float, Meta(gt=0)] | None = None  # CPU time that a container grants; None without a limit
+    memory_bytes: Count  # of the machine, or the container's limit if that is less
     governor: str
     gpus: tuple[str, ...]
     load: float  # runnable processes before the run, average of one minute

@@ -1,4 +1,4 @@
-"""Progress on the terminal: a live bar, or a line per finished job if the output is not a terminal."""
+"""Progress on the terminal: a live bar, or a line per finished job if the output is no terminal or a dumb one."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class TerminalProgress:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.live = console.is_terminal
+        self.live = console.is_terminal and not console.is_dumb_terminal  # which cannot move its cursor
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         self.progress = Progress(
             *columns,
@@ -88,7 +88,7 @@ class TerminalProgress:
     def stage(self, label: str, total: int) -> None:
         """Show the start of a stage of `total` jobs."""
         self.label, self.total, self.done = label, total, 0
-        self.progress.reset(self.task, description=label, total=total, visible=True)
+        self.progress.reset(self.task, description=escape(label), total=total, visible=True)
 
     def begins(self, label: str) -> None:
         """Show that a job of the stage has started."""
@@ -106,7 +106,7 @@ class TerminalProgress:
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _describe(self) -> None:
-        self.progress.update(self.task, description=f"{self.label}: {escape(' and '.join(self.began))}")
+        self.progress.update(self.task, description=f"{escape(self.label)}: {escape(' and '.join(self.began))}")
 
     @contextmanager
     def bar(self, label: str) -> Iterator[Bar]:

@@ -127,8 +127,9 @@ def caption(header: Header) -> str:
 
 def where(machine: Machine, threads: int, versions: Mapping[str, str], commit: str, created: str) -> str:
     """Return a description of a machine and what is installed there, without a full stop."""
+    quota = "" if machine.quota_cores is None else f" with a CPU quota of {machine.quota_cores:g}"
     return (
-        f"{created}: {machine.cpu}, {machine.cores} cores, {machine.memory_bytes / 2**30:.0f} GiB, "
+        f"{created}: {machine.cpu}, {machine.cores} cores{quota}, {machine.memory_bytes / 2**30:.0f} GiB, "
         f"{', '.join(machine.gpus) or 'no GPU'}, governor {machine.governor}, load {machine.load} before the run; "
         f"{machine.system}; {threads} threads per process; "
         f"{', '.join(f'{name} {version}' for name, version in versions.items())}; commit {commit}"

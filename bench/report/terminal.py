@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from backends.registry import BACKENDS
+from backends.registry import BACKENDS, Entry
 from bench.records.schema import ParityResult
+from bench.report.layout import print_table
 from bench.report.text import visible
 from bench.tasks import HEADLINE, TASKS
 from bench.tasks.names import find_task
@@ -21,21 +21,11 @@ if TYPE_CHECKING:
     from bench.analysis.changes import Change
     from bench.machine.doctor import MachineFinding
 
-RIGHT = (
-    *(
-        "then",
-        "now",
-        "now / then",
-        "pass",
-        "× fastest",
-        "× baseline",
-        "CPU",
-        "× CPU",
-        "first call",
-        "one training",
-        "rows/s",
-    ),
-    *("GFLOP/s", "of bound", "cores", "memory", "rounds"),
+RIGHT = frozenset(
+    {
+        *("then", "now", "now / then", "pass", "× fastest", "× baseline", "CPU", "× CPU", "first call", "one training"),
+        *("rows/s", "GFLOP/s", "of bound", "cores", "memory", "rounds"),
+    }
 )
 YES_OR_NO = {"yes": "green", "NO": "bold red"}  # in every column
 LEFT_TO_FILES = ("device", "95 %", "import", "rows/s", "GFLOP/s")  # a terminal is narrow; bench table has them
@@ -43,25 +33,24 @@ LEFT_TO_FILES = ("device", "95 %", "import", "rows/s", "GFLOP/s")  # a terminal 
 
 def print_list(console: Console, gpus: tuple[str, ...]) -> None:
     """Print tasks, backends and devices."""
-    tasks = _table("task", "what it is", "data", "steps")
+    tasks = []
     for name, task in TASKS.items():
         label = f"{name} *" if name in HEADLINE else name
         files = task.data.collection.name if task.data.collection else "none to fetch"
         size = "all rows" if task.batch_size == "all" else f"{task.batch_size} rows"
-        tasks.add_row(label, task.summary, files, f"{task.epochs} epochs, {size} a step")
-    console.print(tasks)
-    console.print("* headline task: what bench run trains when no task is named\n")
-    backends = _table("backend", "modes", "framework")
-    for name, entry in BACKENDS.items():
-        version = entry.version()
-        state = entry.fault or (f"{entry.framework} {version}" if version else f"missing: {entry.install}")
-        backends.add_row(
-            _cell(name),
-            _cell(", ".join(entry.modes)),
-            _cell(state, style="" if version and not entry.fault else "yellow"),
-        )
-    console.print(backends)
-    console.print(f"devices: cpu{''.join(f', gpu ({name})' for name in gpus) or ' (no NVIDIA GPU found)'}")
+        tasks.append(_cells(label, task.summary, files, f"{task.epochs} epochs, {size} a step"))
+    print_table(console, ("task", "what it is", "data", "steps"), tasks, RIGHT)
+    print_sentence(console, "* headline task: what bench run trains when no task is named\n")
+    print_table(console, ("backend", "modes", "framework"), map(_backend, BACKENDS.values()), RIGHT)
+    found = "".join(f", gpu ({name})" for name in gpus) or " (no NVIDIA GPU found)"
+    print_sentence(console, f"devices: cpu{found}")
+
+
+def _backend(entry: Entry) -> list[Text]:
+    version = entry.version()
+    state = entry.fault or (f"{entry.framework} {version}" if version else f"missing: {entry.install}")
+    style = "" if version and not entry.fault else "yellow"
+    return [*_cells(entry.name, ", ".join(entry.modes)), _cell(state, style=style)]
 
 
 # What a narrow terminal leaves out, the first of it first; bench table has all of it.
@@ -87,10 +76,7 @@ def print_summary(console: Console, readable: pd.DataFrame, answers: Sequence[st
         shown = lines.drop(columns=["task", *hidden])
         shown = fitting(shown[[column for column in shown if shown[column].any()]], console.width)
         console.print(_cell(f"{task}: {find_task(str(task)).summary}", style="bold"))
-        table = _table(*shown.columns)
-        for _, line in shown.iterrows():
-            table.add_row(*(_cell(cell, style=_style(name, cell)) for name, cell in line.items()))
-        console.print(table)
+        print_lines(console, [dict(line) for _, line in shown.iterrows()])
         for sentence in answers:
             if sentence.startswith(f"{task}: "):
                 print_sentence(console, sentence)
@@ -99,7 +85,8 @@ def print_summary(console: Console, readable: pd.DataFrame, answers: Sequence[st
 
 def print_parity(console: Console, verdicts: Iterable[ParityResult]) -> None:
     """Print the result of the parity check of each row."""
-    table = _table("task", "backend", "mode", "device", "gradient", "losses", "parameters", "agrees", "note")
+    columns = ("task", "backend", "mode", "device", "gradient", "losses", "parameters", "agrees", "note")
+    lines = []
     for verdict in verdicts:
         row = verdict.row
         agrees = {True: "yes", False: "NO", None: ""}[verdict.agrees]
@@ -107,42 +94,39 @@ def print_parity(console: Console, verdicts: Iterable[ParityResult]) -> None:
         sizes = (verdict.gradient, verdict.losses, verdict.parameters)
         departures = ("" if size is None else f"{size:.0e}" for size in sizes)
         cells = (row.task, row.backend, row.mode, row.device, *departures)
-        table.add_row(*map(_cell, cells), _cell(agrees, style=_style("agrees", agrees)), _cell(note))
-    console.print(table)
+        lines.append([*_cells(*cells), _cell(agrees, style=_style("agrees", agrees)), _cell(note)])
+    print_table(console, columns, lines, RIGHT)
 
 
 def print_changes(console: Console, found: Sequence[Change]) -> None:
     """Print how each row changed."""
     from bench.report.units import bracketed, seconds
 
-    table = _table("task", "backend", "mode", "device", "then", "now", "now / then", "change", "note")
+    columns = ("task", "backend", "mode", "device", "then", "now", "now / then", "change", "note")
+    lines = []
     for change in found:
         row = change.row
         times = ("" if each is None else seconds(each) for each in (change.then_s, change.now_s))
         ratio = bracketed(change.ratio, change.interval)
         kind = _cell(change.kind, style=_style("change", change.kind))
         cells = (row.task, row.backend, row.mode, row.device, *times, ratio)
-        table.add_row(*map(_cell, cells), kind, _cell(change.reason))
-    console.print(table)
+        lines.append([*_cells(*cells), kind, _cell(change.reason)])
+    print_table(console, columns, lines, RIGHT)
 
 
 def print_findings(console: Console, findings: Iterable[MachineFinding]) -> None:
     """Print the findings about the machine, with advice."""
-    table = _table("", "what", "found", "what to do")
-    for finding in findings:
-        table.add_row(
-            _cell(finding.level, style=_style("level", finding.level)),
-            *map(_cell, (finding.name, finding.found, finding.advice)),
-        )
-    console.print(table)
+    lines = [
+        [_cell(each.level, style=_style("level", each.level)), *_cells(each.name, each.found, each.advice)]
+        for each in findings
+    ]
+    print_table(console, ("", "what", "found", "what to do"), lines, RIGHT)
 
 
 def print_lines(console: Console, lines: Sequence[Mapping[str, str]]) -> None:
     """Print a table from lines, each a mapping from column to cell; all of them have the same columns."""
-    table = _table(*lines[0])
-    for line in lines:
-        table.add_row(*(_cell(cell, style=_style(column, cell)) for column, cell in line.items()))
-    console.print(table)
+    cells = ([_cell(cell, style=_style(column, cell)) for column, cell in line.items()] for line in lines)
+    print_table(console, [str(column) for column in lines[0]], cells, RIGHT)
 
 
 def print_panels(console: Console, panels: Mapping[str, pd.DataFrame]) -> None:
@@ -169,11 +153,8 @@ def _cell(text: str, style: str = "") -> Text:
     return Text(visible(text), style=style)
 
 
-def _table(*columns: Any) -> Table:
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in columns:
-        table.add_column(str(column), justify="right" if column in RIGHT else "left", overflow="fold")
-    return table
+def _cells(*texts: str) -> list[Text]:
+    return [_cell(text) for text in texts]
 
 
 def _style(column: Any, cell: str) -> str:

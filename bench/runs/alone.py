@@ -1,63 +1,75 @@
-"""One run at a time on one machine: two that measure at once take each other's cores."""
+"""One run at a time on one machine: two that measure at once take each other's cores.
+
+The lock is a socket in Linux's abstract namespace (unix(7)): a name that one process of the machine can hold, whoever
+started it. It needs no folder that all users may write to, and the system frees it when the process ends, however that
+happens. Containers with a network of their own have names of their own. Other systems have no such names: there,
+nothing is locked.
+"""
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import os
 import shlex
+import socket
+import struct
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import psutil
 
 from bench.errors import UserError
 
-SHOWN_BYTES = 300  # of what the other run wrote about itself
+LOCK = "BENCH_LOCK"  # runs with different names may go on side by side, such as two on cores of their own
+WAITING = 128  # refused runs that the holder is asked about by later ones
+CREDENTIALS = struct.Struct("3i")  # pid, uid and gid of a peer, as getsockopt(2) gives them
 
 
-def lock_path() -> Path:
-    """Return the file that a run of this user locks while it measures."""
-    import platformdirs
-
-    return Path(platformdirs.user_runtime_dir("levelfield")) / "run.lock"
+def lock_name(environment: Mapping[str, str]) -> str:
+    """Return the name that a run holds while it measures."""
+    return environment.get(LOCK) or "levelfield"
 
 
 @contextmanager
-def alone(path: Path | None = None) -> Iterator[None]:
-    """Keep other runs of this user from starting. Raises `UserError` if one is under way.
+def alone(name: str | None = None) -> Iterator[None]:
+    """Keep other runs on this machine from starting. Raises `UserError` if one is under way.
 
-    The system frees the lock when the process ends, however it ends. Where no such file can be made, nothing is locked.
+    `name` is for tests. Where the system gives no such lock, nothing is locked.
     """
-    path = path or lock_path()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError:
+    if sys.platform != "linux":
         yield
         return
-    try:
-        _lock(file)
+    address = f"\0levelfield/{name or lock_name(os.environ)}"
+    with socket.socket(socket.AF_UNIX) as lock:
+        try:
+            lock.bind(address)
+            lock.listen(WAITING)  # from now on others can ask who holds it
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise UserError(
+                    f"another run is under way on this machine ({_holder(address)}); two at once would disturb each "
+                    f"other: wait until it has ended, or stop it. If they use other cores, set {LOCK} to another name"
+                ) from error
         yield
-    finally:
-        os.close(file)
 
 
-def require_alone(path: Path | None = None) -> None:
+def require_alone(name: str | None = None) -> None:
     """Raise `UserError` if another run is under way: before there is a run file."""
-    with alone(path):
+    with alone(name):
         pass
 
 
-def _lock(file: int) -> None:
+def _holder(address: str) -> str:
+    """Return who holds the lock: the process, its user and its command, as far as the system tells."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        who = os.pread(file, SHOWN_BYTES, 0).decode(errors="replace").strip() or "of an unknown process"
-        raise UserError(
-            f"another run is under way on this machine ({who}); two at once would disturb each other: "
-            "wait until it has ended, or stop it"
-        ) from error
-    about = f"process {os.getpid()}: {shlex.join(['bench', *sys.argv[1:]])}"
-    with suppress(OSError):  # a full disk
-        os.ftruncate(file, 0)
-        os.pwrite(file, about.encode(errors="replace"), 0)
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.setblocking(False)
+            asking.connect(address)
+            pid, user, _ = CREDENTIALS.unpack(
+                asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+            )
+        command = psutil.Process(pid).cmdline()
+    except (OSError, ValueError, psutil.Error):  # it has ended, belongs to another container, or may not be looked at
+        return "of a process that the system does not tell of"
+    return f"process {pid} of user {user}: {shlex.join(command)}"

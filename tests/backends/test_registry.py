@@ -83,6 +83,25 @@ def test_another_package_cannot_take_the_name_of_the_reference(monkeypatch: pyte
     assert found["other"].fault == ""
 
 
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"also_needs": None}, "TypeError: also_needs must be a tuple of strings, got None"),
+        ({"framework": "sys", "distributions": ("",)}, "ValueError: A distribution name is required."),
+    ],
+)
+def test_an_entry_that_no_list_could_show_is_a_fault_of_its_own(
+    changes: dict[str, Any], fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = replace(MISSING, name="odd", **changes)
+    monkeypatch.setattr(
+        registry.metadata, "entry_points", lambda group: [SimpleNamespace(name="odd", value="x:Y", load=lambda: entry)]
+    )
+    found = third_party()["odd"]
+    assert found.fault == f"entry point x:Y: {fault}"
+    assert found.version()
+
+
 def test_an_entrys_module_can_be_imported_before_the_registry() -> None:
     code = "import misbehaving; from backends.registry import BACKENDS; print(repr(BACKENDS['misbehaving'].fault))"
     environment = {"PYTHONPATH": f"{ROOT}:{FAKES}"}
@@ -101,6 +120,12 @@ def test_an_entrys_module_can_be_imported_before_the_registry() -> None:
         ({"caches": [1]}, r"caches must be a tuple of strings, got \[1\]"),
         ({"install": None}, "install must be a string, got None"),
         ({"framework": ""}, "framework must be the import name of a package, got ''"),
+        ({"also_needs": None}, "also_needs must be a tuple of strings, got None"),
+        (
+            {"also_needs": ("google.protobuf",)},
+            "also_needs must be the import name of a package, got 'google.protobuf'",
+        ),
+        ({"fault": 5}, "fault must be a string, got 5"),
     ],
 )
 def test_an_entry_with_fields_of_other_types_is_refused(changes: dict[str, Any], message: str) -> None:

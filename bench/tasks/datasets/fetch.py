@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 from bench.errors import UserError
 from bench.events import DownloadListener
-from bench.tasks.datasets.sources import Source, SourceFailed, sha256_of
+from bench.tasks.datasets.sources import Packed, Source, SourceFailed, sha256_of
 
-DATA_DIR = "BENCH_DATA_DIR"
 DATA_SOURCES = "BENCH_DATA_SOURCES"
-CACHE_DIR = "BENCH_CACHE_DIR"  # by which workers, whose own cache folder is empty, are told where the suite's is
+NEAR = 0.8  # similarity of two names by difflib: `train-images-idx3-ubyte` and `train_images_idx3_ubyte` have 0.87
+LOOKED_AT = 1000  # files in a folder
 
 
 class DataMissing(Exception):
@@ -27,18 +30,11 @@ class Collection:
     name: str
     sha256: Mapping[str, str]
     sources: tuple[Source, ...]
+    other_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of a file, in folders of users
 
-
-def data_folders(environment: Mapping[str, str], data_dir: Path | None = None) -> tuple[Path, ...]:
-    """Return the folders to search: the folder that the user names, then the cache. Only the cache is written to.
-
-    `data_dir` takes precedence over the variable BENCH_DATA_DIR in `environment`.
-    """
-    import platformdirs
-
-    named = data_dir or (Path(environment[DATA_DIR]) if environment.get(DATA_DIR) else None)
-    cache = Path(environment.get(CACHE_DIR) or platformdirs.user_cache_dir("levelfield"))
-    return (named, cache) if named else (cache,)
+    def names(self, name: str) -> tuple[str, ...]:
+        """Return the paths, in a folder of the user, that a file may have."""
+        return (name, *self.other_names.get(name, ()))
 
 
 def allowed_kinds(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -68,10 +64,13 @@ def fetch(
 ) -> dict[str, Path]:
     """Return the path of each file, by name. Sources are tried in turn for files that are missing or damaged.
 
-    What is fetched is written to the last folder, the cache. Raises `DataMissing` when no source delivers the files.
+    What is fetched or unpacked is written to the last folder, the cache. Raises `DataMissing` when no source delivers
+    the files, and at once when the user's folder has a file of a similar name.
     """
     folders = tuple(folders)
+    _unpack(collection, folders, listener)
     found, faults = _search(collection, folders)
+    _require_no_near_miss(collection, set(collection.sha256) - set(found), folders[:-1])
     tried = list(faults.values())
     for source in (source for source in collection.sources if source.kind in kinds):
         missing = [name for name in collection.sha256 if name not in found]
@@ -86,7 +85,7 @@ def fetch(
         raise DataMissing(
             f"no source delivered {', '.join(missing)}. Tried:\n"
             + "".join(f"  {line}\n" for line in tried)
-            + f"Put the unpacked file{'s' * (len(missing) > 1)} into {folders[0]} and run again."
+            + f"Put the file{'s' * (len(missing) > 1)}, unpacked or as .gz, into {folders[0]} and run again."
         )
     return found
 
@@ -97,11 +96,12 @@ def _search(collection: Collection, folders: tuple[Path, ...]) -> tuple[dict[str
     The last folder is the cache; the others are the user's. Raises `DataMissing` for a file there that is another one:
     other datasets have files of the same names, and training on the cache's would not be what the user asked for.
     """
+    *named, cache = folders
     found: dict[str, Path] = {}
     faults: dict[str, str] = {}
     for name, sha256 in collection.sha256.items():
-        for folder in folders:
-            path = folder / name
+        theirs = [folder / other for folder in named for other in collection.names(name)]
+        for path in (*theirs, cache / name):
             try:
                 if not path.is_file():
                     continue
@@ -113,13 +113,47 @@ def _search(collection: Collection, folders: tuple[Path, ...]) -> tuple[dict[str
                 found[name] = path
                 faults.pop(name, None)
                 break
-            if folder != folders[-1]:
-                raise DataMissing(
-                    f"{path} is not the {name} of {collection.name} (wrong SHA-256). It stays as it is: "
-                    "remove it, or name another folder with --data-dir"
-                )
+            if path != cache / name:
+                raise DataMissing(_other_file(path, name, collection, "wrong SHA-256"))
             faults[name] = f"{path}: damaged (wrong SHA-256)"
     return found, faults
+
+
+def _other_file(path: Path, name: str, collection: Collection, why: str) -> str:
+    return (
+        f"{path} is not the {name} of {collection.name} ({why}). It stays as it is: "
+        "remove it, or name another folder with --data-dir"
+    )
+
+
+def _unpack(collection: Collection, folders: tuple[Path, ...], listener: DownloadListener) -> None:
+    """Unpack files that somebody has put into a folder as they are downloaded, NAME.gz, into the cache.
+
+    Raises `DataMissing` for one that is another file, or that cannot be unpacked.
+    """
+    found, _ = _search(collection, folders)
+    for name in (name for name in collection.sha256 if name not in found):
+        theirs = (folder / f"{other}.gz" for folder in folders for other in collection.names(name))
+        for path in filter(Path.is_file, theirs):
+            try:
+                _fetch_from(Packed(path), collection, [name], folders[-1], listener)
+            except SourceFailed as error:
+                raise DataMissing(_other_file(path, name, collection, str(error))) from error
+            break
+
+
+def _require_no_near_miss(collection: Collection, missing: Iterable[str], named: Iterable[Path]) -> None:
+    """Raise `DataMissing` if a folder of the user has a file that is named almost like one that is missing."""
+    expected = {Path(other).name for name in collection.sha256 for other in collection.names(name)}
+    for folder in named:
+        with suppress(OSError):
+            there = [path.name for path in itertools.islice(folder.iterdir(), LOOKED_AT)]
+            for name in sorted(missing):
+                if near := get_close_matches(name, [each for each in there if each not in expected], n=1, cutoff=NEAR):
+                    raise DataMissing(
+                        f"{folder} has {near[0]}, and {collection.name} needs {name}: if it is that file, rename it, "
+                        "unpacked or as .gz; if not, name another folder with --data-dir"
+                    )
 
 
 def _fetch_from(

