@@ -13,6 +13,8 @@ import pytest
 from sharing import group_of
 from support import Tracer
 
+from bench.harness.scratch import link_precompiled_headers
+
 
 def pytest_configure() -> None:
     """Hide from whatever a test starts that pytest has several processes.
@@ -36,6 +38,7 @@ def compile_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     own = tmp_path_factory.getbasetemp()
     folder = (own.parent if own.name.startswith("popen-") else own) / "compiled"
     folder.mkdir(exist_ok=True)
+    link_precompiled_headers(folder, Path(tempfile.gettempdir()))
     return folder
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -75,13 +74,13 @@ def examination(
     for mode in modes:
         require_name(mode, known, "mode")
     names = tuple(task.name for task in choose_tasks(tasks))
-    with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
+    with setup.scratch() as scratch:
         examined = Examination(
             backend=backend,
             modes=tuple(dict.fromkeys(modes)) or known,
             tasks=names,
             setup=setup,
-            scratch=Path(scratch),
+            scratch=scratch,
             listener=listener,
         )
         try:

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from bench.harness.output import last_lines, telling_line
 from bench.harness.protocol import BadReply, Failure, Place, R, Reply, Request, decode_reply, encode_request
+from bench.harness.scratch import COMPILED
 from bench.machine.variables import CACHE_VARIABLES, THREAD_VARIABLES
 from bench.records.schema import FAILURES, Status
 
@@ -26,15 +27,19 @@ REPLY_BYTES = 2**26  # arrays travel as files, so a reply has a few megabytes of
 CLOSING_S = 10  # a worker whose requests have ended must exit within this time
 
 
-def worker_environment(environment: Mapping[str, str], threads: int, compile_cache: Path) -> dict[str, str]:
-    """Return the environment of a worker. All libraries that read a number of threads from it get the same number."""
+def worker_environment(environment: Mapping[str, str], threads: int, scratch: Path) -> dict[str, str]:
+    """Return the environment of a worker. All libraries that read a number of threads from it get the same number.
+
+    Temporary files and compiled programs go into the folder `scratch`, which is removed with all of them.
+    """
     return {
         **{name: value for name, value in environment.items() if name not in CACHE_VARIABLES},
         **dict.fromkeys(THREAD_VARIABLES, str(threads)),
         "TF_CPP_MIN_LOG_LEVEL": "2",  # TensorFlow's start-up messages would push an error out of the kept lines
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # JAX would reserve most of a GPU's memory
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # and so would TensorFlow
-        "TORCHINDUCTOR_CACHE_DIR": str(compile_cache),
+        "TMPDIR": str(scratch),
+        COMPILED: str(scratch / "compiled"),
         # With an empty cache, PyTorch tests again which vector instructions the C++ compiler supports. That is half of
         # the first call of a small model, but users wait for it only once per machine. The processor is still queried.
         "TORCHINDUCTOR_VEC_ISA_OK": environment.get("TORCHINDUCTOR_VEC_ISA_OK", "1"),

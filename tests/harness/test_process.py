@@ -258,7 +258,11 @@ def test_a_worker_that_closes_its_pipe_and_does_not_end_is_stopped(
 def test_caches_of_compiled_code_are_not_handed_on() -> None:
     environment = worker_environment({"JAX_COMPILATION_CACHE_DIR": "/warm"}, 2, Path("cold"))
     assert "JAX_COMPILATION_CACHE_DIR" not in environment
-    assert environment["TORCHINDUCTOR_CACHE_DIR"] == "cold"
+    assert environment["TORCHINDUCTOR_CACHE_DIR"] == "cold/compiled"
+
+
+def test_temporary_files_go_into_the_scratch_folder() -> None:
+    assert worker_environment({"TMPDIR": "/tmp"}, 2, Path("/scratch"))["TMPDIR"] == "/scratch"  # noqa: S108
 
 
 def test_a_worker_that_was_killed_starts_no_other_process(tmp_path: Path) -> None:

@@ -539,7 +539,7 @@ class FakeSetup(WorkerSetup):
 
     fake: FakeWorker
 
-    def worker(self, compile_cache: Path) -> Worker:
+    def worker(self, scratch: Path) -> Worker:
         return cast(Worker, self.fake)
 
 
