@@ -106,7 +106,7 @@ def numbers(timing: Timing, bound_flops_per_s: float) -> dict[str, Any]:
 
 def _cpu_s(timing: Timing) -> float | None:
     """Return the CPU time of a pass, in the turns that were not slow; None for a process without turns."""
-    times = turn_cpu_times(timing)
+    times = turn_cpu_times([timing])[0]
     return math.exp(level(times)) if np.isfinite(times).any() else None
 
 

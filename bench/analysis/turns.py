@@ -12,8 +12,9 @@ which favours neither. On a machine without such states this leaves out nothing.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -22,10 +23,12 @@ import numpy as np
 from backends.contract import Array
 from bench.records.schema import Record, Row, Timing
 
+_ByRow = dict[Row, dict[int, Array]]
 Times = Mapping[Row, Mapping[int, Array]]  # by row and round: logarithm of seconds a pass [turns], NaN: took no part
 
 SLOW = math.log(1.15)  # a slow turn takes this much longer than the quicker quarter of the turns of its round
 OTHERWISE = math.log(1.1)  # rows respond differently if their ratio in slow turns is off by more than this
+NO_TURNS: tuple[tuple[float, ...], tuple[int, ...]] = (), ()
 BY_CHANCE = 0.01  # rows respond differently if chance puts the slow turns on one side less often than this
 
 
@@ -42,35 +45,43 @@ def log_cpu_times(records: Iterable[Record]) -> dict[Row, dict[int, Array]]:
     return _by_row(records, turn_cpu_times)
 
 
-def _by_row(records: Iterable[Record], times_of: Callable[[Timing], Array]) -> dict[Row, dict[int, Array]]:
-    found: dict[Row, dict[int, Array]] = {}
-    for record in records:
-        if record.status == "ok" and record.timing is not None:
-            times = times_of(record.timing)
-            if np.isfinite(times).any():
-                found.setdefault(record.job.row, {})[record.job.block] = times
+def _by_row(records: Iterable[Record], times_of: Callable[[Sequence[Timing]], list[Array]]) -> _ByRow:
+    timed = [(record, record.timing) for record in records if record.status == "ok" and record.timing is not None]
+    found: _ByRow = {}
+    for (record, _), times in zip(timed, times_of([timing for _, timing in timed]), strict=True):
+        if np.isfinite(times).any():
+            found.setdefault(record.job.row, {})[record.job.block] = times
     return found
 
 
-def turn_times(timing: Timing) -> Array:
-    """Return the logarithm of seconds a pass [turns] of a process; NaN for turns in which it took no part."""
-    if timing.turns is None:
-        return np.array([log_time(median(timing.steady_s))])
-    return log_turns(timing.turns.wall_s, timing.turns.passes)
+def turn_times(timings: Sequence[Timing]) -> list[Array]:
+    """Return the logarithm of seconds a pass [turns] of each process; NaN for turns in which it took no part."""
+    found = all_log_turns([(each.turns.wall_s, each.turns.passes) if each.turns else NO_TURNS for each in timings])
+    return [
+        times if timing.turns else np.array([log_time(median(timing.steady_s))])
+        for timing, times in zip(timings, found, strict=True)
+    ]
 
 
-def turn_cpu_times(timing: Timing) -> Array:
-    """Return the logarithm of CPU seconds a pass [turns] of a process; empty if it had no turns."""
-    return log_turns(timing.turns.cpu_s, timing.turns.passes) if timing.turns else np.array([])
+def turn_cpu_times(timings: Sequence[Timing]) -> list[Array]:
+    """Return the logarithm of CPU seconds a pass [turns] of each process; empty for one that had no turns."""
+    return all_log_turns([(each.turns.cpu_s, each.turns.passes) if each.turns else NO_TURNS for each in timings])
 
 
-def typical_pass_s(timing: Timing) -> float:
-    """Return the typical seconds a pass of a process: of its turns or, if it took part in none, its median steady pass.
+def typical_passes_s(timings: Sequence[Timing]) -> list[float]:
+    """Return the typical seconds a pass of each process: of its turns or, without any, its median steady pass.
 
     One disturbed pass or turn cannot move it.
     """
-    found = level(turn_times(timing))
-    return math.exp(found) if math.isfinite(found) else median(timing.steady_s)
+    return [
+        math.exp(found) if math.isfinite(found) else median(timing.steady_s)
+        for timing, found in zip(timings, each_level(turn_times(timings)).tolist(), strict=True)
+    ]
+
+
+def typical_pass_s(timing: Timing) -> float:
+    """Return the typical seconds a pass of one process."""
+    return typical_passes_s([timing])[0]
 
 
 def log_time(time_s: float) -> float:
@@ -80,18 +91,43 @@ def log_time(time_s: float) -> float:
 
 def log_turns(times_s: Sequence[float], passes: Sequence[int]) -> Array:
     """Return the logarithm of seconds a pass [turns] from those of all passes; NaN for turns without any."""
-    pairs = zip(times_s, passes, strict=True)
-    return np.array([log_time(time_s / count) if count else math.nan for time_s, count in pairs])
+    return all_log_turns([(times_s, passes)])[0]
+
+
+def all_log_turns(processes: Sequence[tuple[Sequence[float], Sequence[int]]]) -> list[Array]:
+    """Return for each process the logarithm of seconds a pass [turns], from the times and numbers of its passes."""
+    pairs = itertools.chain.from_iterable(zip(times_s, counts, strict=True) for times_s, counts in processes)
+    found = np.array([log_time(time_s / count) if count else math.nan for time_s, count in pairs])
+    ends = itertools.accumulate((len(counts) for _, counts in processes), initial=0)
+    return [found[begin:end] for begin, end in itertools.pairwise(ends)]
 
 
 def level(times: Array) -> float:
     """Return the typical logarithm of one row in one round: the middle of its turns that were not slow."""
-    return float(middles(_quick(times[None], times[None]))[0])
+    return float(each_level([times])[0])
 
 
 def levels(rounds: Mapping[int, Array]) -> Array:
     """Return the typical logarithm of a row in each of its rounds [rounds], in their order."""
-    return np.array([level(rounds[number]) for number in sorted(rounds)])
+    return each_level([rounds[number] for number in sorted(rounds)])
+
+
+def each_level(several: Sequence[Array]) -> Array:
+    """Return the typical logarithm of each process [processes], from those of its turns."""
+    found = np.full(len(several), np.nan)
+    for places, times in stacked(several):
+        found[places] = middles(_quick(times, times))
+    return found
+
+
+def stacked(several: Sequence[Array]) -> Iterator[tuple[list[int], Array]]:
+    """Yield arrays of the same length together: their places, and the stack [arrays, numbers]."""
+    places: dict[int, list[int]] = {}
+    for place, each in enumerate(several):
+        places.setdefault(len(each), []).append(place)
+    for size, same in places.items():
+        if size:
+            yield same, np.concatenate([several[place] for place in same]).reshape(len(same), size)
 
 
 def differences(row: Mapping[int, Array], other: Mapping[int, Array]) -> Array:
