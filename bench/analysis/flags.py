@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -109,9 +109,9 @@ def _trends(rounds: _Rounds) -> dict[tuple[int, Row], Trend | None]:
     }
 
 
-def unfair(records: Iterable[Record]) -> dict[Row, list[str]]:
+def unfair(found: Mapping[Row, Iterable[Flag]]) -> dict[Row, list[str]]:
     """Return the sentences of the unfair flags of each row that has any."""
-    raised = {row: [flag.sentence for flag in flags if flag.unfair] for row, flags in flags_of(records).items()}
+    raised = {row: [flag.sentence for flag in flags if flag.unfair] for row, flags in found.items()}
     return {row: sentences for row, sentences in raised.items() if sentences}
 
 

@@ -17,6 +17,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Self
 
 import numpy as np
 
@@ -130,30 +131,57 @@ def stacked(several: Sequence[Array]) -> Iterator[tuple[list[int], Array]]:
             yield same, np.concatenate([several[place] for place in same]).reshape(len(same), size)
 
 
+@dataclass(frozen=True)
+class Grid:
+    """The times of a row in all its rounds, as one array."""
+
+    numbers: Array  # of the rounds, rising [rounds]
+    turns: Array  # how many each round has [rounds]
+    times: Array  # logarithms, filled up with NaN [rounds, turns]
+
+    @classmethod
+    def of(cls, rounds: Mapping[int, Array]) -> Self:
+        """Collect it from the times by round."""
+        numbers = sorted(rounds)
+        turns = np.array([len(rounds[number]) for number in numbers], dtype=int)
+        times = np.full((len(numbers), turns.max(initial=0)), np.nan)
+        for places, same in stacked([rounds[number] for number in numbers]):
+            times[places, : same.shape[1]] = same
+        return cls(np.array(numbers, dtype=int), turns, times)
+
+    @property
+    def levels(self) -> Array:
+        """The typical logarithm in each round [rounds]."""
+        return each_level([times[:turns] for times, turns in zip(self.times, self.turns, strict=True)])
+
+
 def differences(row: Mapping[int, Array], other: Mapping[int, Array]) -> Array:
+    """Return the logarithm of row / other in each round that both have [rounds], in their order."""
+    return apart(Grid.of(row), Grid.of(other))
+
+
+def apart(row: Grid, other: Grid) -> Array:
     """Return the logarithm of row / other in each round that both have [rounds], in their order."""
     both = _side_by_side(row, other)
     if both is None:
         return np.array([])
-    apart = middles(_quick(both[0] - both[1], both.mean(axis=0)))
-    return apart[np.isfinite(apart)]
+    found = middles(_quick(both[0] - both[1], both.mean(axis=0)))
+    return found[np.isfinite(found)]
 
 
-def _side_by_side(row: Mapping[int, Array], other: Mapping[int, Array]) -> Array | None:
-    """Return the times of two rows in their common rounds [2, rounds, turns], filled up with NaN; None without any."""
-    pairs = [_aligned(row[number], other[number]) for number in sorted(row.keys() & other.keys())]
-    if not pairs:
+def _side_by_side(row: Grid, other: Grid) -> Array | None:
+    """Return the times of two rows in their common rounds [2, rounds, turns], filled up with NaN; None without any.
+
+    A turn counts where both rows took part: in the first round a slow row leaves after a few.
+    """
+    _, at, at_other = np.intersect1d(row.numbers, other.numbers, assume_unique=True, return_indices=True)
+    if not len(at):
         return None
-    both = np.full((2, len(pairs), max(len(a) for a, _ in pairs)), np.nan)
-    for place, pair in enumerate(pairs):
-        both[:, place, : len(pair[0])] = pair
+    turns = np.minimum(row.turns[at], other.turns[at_other])
+    most = turns.max()
+    both = np.stack([row.times[at, :most], other.times[at_other, :most]])
+    both[:, np.arange(most) >= turns[:, None]] = np.nan
     return both
-
-
-def _aligned(row: Array, other: Array) -> tuple[Array, Array]:
-    """Return the turns of one round in which both rows took part: in the first round a slow row leaves after a few."""
-    both = min(len(row), len(other))
-    return row[:both], other[:both]
 
 
 def _quick(values: Array, machine: Array) -> Array:
@@ -215,12 +243,12 @@ def response(row: Mapping[int, Array], other: Mapping[int, Array]) -> Response |
     It changes if three quarters of the slow turns lie on the same side of the ratio of their round, by 10 % or more,
     and a sign test says that this is not by chance. So at least eight slow turns are needed.
     """
-    both = _side_by_side(row, other)
+    both = _side_by_side(Grid.of(row), Grid.of(other))
     if both is None:
         return None
-    apart, machine = both[0] - both[1], both.mean(axis=0)
+    ratios, machine = both[0] - both[1], both.mean(axis=0)
     is_slow = machine > _bounds(machine)[:, None]
-    off = (apart - middles(_quick(apart, machine))[:, None])[is_slow]
+    off = (ratios - middles(_quick(ratios, machine))[:, None])[is_slow]
     if _by_chance(off) > BY_CHANCE:
         return None
     low, middle, high = (float(quantiles(off[None], share)[0]) for share in (0.25, 0.5, 0.75))

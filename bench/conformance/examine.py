@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from backends.contract import Placement
 from backends.registry import BACKENDS
-from bench.analysis.flags import unfair
+from bench.analysis.flags import flags_of, unfair
 from bench.conformance.checks import CHECKS
 from bench.conformance.job import CheckRequest
 from bench.errors import require_name
@@ -156,9 +156,9 @@ class Examination:
             record = records[0]
             if record.status != "unsupported":
                 break
-        if unfair(records):
+        if unfair(flags_of(records)):
             records += [self._sample(task, settings, mode, number) for number in range(1, PROCESSES)]
-        sentences = unfair(records).get(record.job.row)
+        sentences = unfair(flags_of(records)).get(record.job.row)
         if sentences:
             return self._fails(WAITS, mode, f"{'; '.join(sentences)}. {TIMED_LESSON}")
         if record.status == "ok":

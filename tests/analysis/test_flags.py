@@ -30,7 +30,7 @@ from bench.analysis.flags import (
     uncounted,
     unfinished,
 )
-from bench.analysis.process import numbers
+from bench.analysis.process import NUMBERS, processes
 from bench.records.schema import Job, Record, Resources, Row, Steady, Turns
 
 ROW, OTHER = a_row("linear_fit"), a_row("linear_fit", "torch", "eager")
@@ -595,7 +595,9 @@ def test_delays_that_the_other_rows_have_too_accuse_nobody_of_compiling() -> Non
 def test_the_share_of_a_product_is_that_of_the_tables() -> None:
     turns = turns_of(*(0.5,) * 6, 5.0, 5.0)
     each = sample(*USUAL_S, turns=turns, flops_per_pass=100, bound=400.0)
-    assert achieved_share(each) == numbers(each.timing, 400.0)["flops_share"] == pytest.approx(0.5)
+    record = replace(a_record(ROW), timing=each.timing)
+    (process,) = processes([record], {(ROW.device, ROW.precision): 400.0})
+    assert achieved_share(each) == NUMBERS["flops_share"](process) == pytest.approx(0.5)
 
 
 # By row
