@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 from sharing import group_of
 from support import Tracer
+
+from bench.harness.scratch import link_precompiled_headers
 
 
 def pytest_configure() -> None:
@@ -29,6 +32,7 @@ def compile_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     own = tmp_path_factory.getbasetemp()
     folder = (own.parent if own.name.startswith("popen-") else own) / "compiled"
     folder.mkdir(exist_ok=True)
+    link_precompiled_headers(folder, Path(tempfile.gettempdir()))
     return folder
 
 

@@ -19,6 +19,9 @@ from msgspec.structs import replace
 
 from backends.contract import Params, Problem
 from backends.registry import BUILT_IN, REFERENCE, Entry, third_party
+from bench.analysis.flags import ProcessTimes
+from bench.analysis.steadiness import trend
+from bench.analysis.turns import typical_pass_s
 from bench.harness.live import record_of
 from bench.harness.process import Worker, worker_environment
 from bench.harness.protocol import Failure
@@ -127,6 +130,12 @@ def a_timing(*passes_s: float, **changes: Any) -> Timing:
     }
     timing = Timing(**{**usual, **changes})
     return timing if "wall_s" in changes else replace(timing, wall_s=timing.phases_s)
+
+
+def process_times_of(timing: Timing, resources: Resources, bound_flops_per_s: float) -> ProcessTimes:
+    """Return what a process recorded that had two threads granted and nobody beside it."""
+    own = trend(timing.turns, ()) if timing.turns else None
+    return ProcessTimes(timing, resources, 2, bound_flops_per_s, typical_pass_s(timing), own)
 
 
 # What raises a flag that is not unfair: threads that ended used half of the CPU time.

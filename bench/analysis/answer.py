@@ -14,10 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from backends.contract import Array
-from bench.analysis.comparison import Group, groups
+from bench.analysis.comparison import Comparison, Group, groups
 from bench.analysis.process import one_training_s, passes_of
 from bench.analysis.summary import RowSummary
-from bench.analysis.turns import log_times
 from bench.records.runfile import Run
 from bench.records.schema import Record, Row
 
@@ -46,17 +45,10 @@ def answers(run: Run, rows: Iterable[RowSummary]) -> tuple[Answer, ...]:
     """Return the answer for every task and precision of a run that has a ranked row, from the summaries of its rows."""
     summaries = {each.row: each for each in rows if each.standing.ranked and each.run == str(run.path)}
     records = [record for record in run.last_records if record.job.row in summaries and record.status == "ok"]
-    effect = run.header.goal.effect
-    long = {_kind(group): group for group in groups(log_times(records), effect)}
-    once = {_kind(group): group for group in groups(_log_totals(records), effect)}
-    passes: dict[tuple[str, str], int] = {
-        (record.job.row.task, record.job.row.precision): passes_of(record) for record in records
-    }
-    return tuple(_answer(once[kind], long[kind], passes[kind], summaries) for kind in long)
-
-
-def _kind(group: Group) -> tuple[str, str]:
-    return group.fastest.task, group.fastest.precision
+    once = groups(_log_totals(records), run.header.goal.effect)
+    passes = {(record.job.row.task, record.job.row.precision): passes_of(record) for record in records}
+    compared = [group for group in once if any(summaries[row].to_fastest for row in group.times)]
+    return tuple(_answer(group, passes[group.fastest.task, group.fastest.precision], summaries) for group in compared)
 
 
 def _log_totals(records: Iterable[Record]) -> dict[Row, dict[int, Array]]:
@@ -67,23 +59,25 @@ def _log_totals(records: Iterable[Record]) -> dict[Row, dict[int, Array]]:
     return found
 
 
-def _answer(once: Group, long: Group, passes: int, rows: Mapping[Row, RowSummary]) -> Answer:
+def _answer(once: Group, passes: int, rows: Mapping[Row, RowSummary]) -> Answer:
     """Return the answer; a row that is cheapest once, and cannot be told from the fastest, is the one for both."""
-    cheap, fast = rows[once.fastest], rows[long.fastest]
-    contenders = (fast.row, *_tied(long))
+    to_fastest = {row: versus for row in once.times if (versus := rows[row].to_fastest)}
+    (fastest,) = {versus.other for versus in to_fastest.values()}
+    cheap, fast = rows[once.fastest], rows[fastest]
+    compared = {row: versus.comparison for row, versus in to_fastest.items() if versus.comparison}
+    contenders = (fastest, *_tied(compared))
     lasting = cheap if cheap.row in contenders else fast
     return Answer(
         task=cheap.row.task,
         passes=passes,
-        once=Use(cheap.row, cheap.medians["one_training_s"], _tied(once)),
+        once=Use(cheap.row, cheap.medians["one_training_s"], _tied(once.compared_with_fastest())),
         long=Use(lasting.row, lasting.pass_s, tuple(row for row in contenders if row != lasting.row)),
         passes_to_gain=None if lasting is cheap else _passes_to_gain(cheap, fast, passes),
     )
 
 
-def _tied(group: Group) -> tuple[Row, ...]:
+def _tied(found: Mapping[Row, Comparison]) -> tuple[Row, ...]:
     """Return the rows that are not surely slower; none if there were too few rounds to tell any row from another."""
-    found = group.compared_with_fastest()
     tied = [row for row, each in found.items() if each.judged.verdict not in ("slower", "too few rounds")]
     return tuple(sorted(tied, key=lambda row: found[row].ratio))
 

@@ -71,8 +71,8 @@ class Change:
 
 def changes(then: Run, now: Run, effect: float) -> tuple[Change, ...]:
     """Return how each row of two runs changed, the worst first. `effect` is the smallest change that matters."""
-    before, after = good_times(then), good_times(now)
     standings = standings_of(then), standings_of(now)
+    before, after = good_times(then, standings[0]), good_times(now, standings[1])
     rows = list(dict.fromkeys((*then.header.rows, *now.header.rows)))
     judged = judge_changes(before, after, effect)
     found = [judged.get(row) or one_sided(row, *(each.get(row, ABSENT) for each in standings)) for row in rows]
@@ -84,9 +84,8 @@ def effect_of(then: Run, now: Run) -> float:
     return max(then.header.goal.effect, now.header.goal.effect)
 
 
-def good_times(run: Run) -> Times:
+def good_times(run: Run, standings: Mapping[Row, Standing]) -> Times:
     """Return the times of all ranked rows."""
-    standings = standings_of(run)
     return {row: rounds for row, rounds in log_times(run.last_records).items() if standings[row].ranked}
 
 

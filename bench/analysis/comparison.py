@@ -22,7 +22,7 @@ from bench.analysis.stats import (
     with_one_row,
     with_the_best,
 )
-from bench.analysis.turns import Times, differences, levels
+from bench.analysis.turns import Grid, Times, apart, levels
 from bench.records.schema import Row
 
 
@@ -44,7 +44,8 @@ class Group:
         """Estimate all pairs of these rows, each of which has a round. `effect` is the difference that matters."""
         self.times = times
         self.effect = effect
-        alone = {pair: _estimated(*(times[row] for row in pair)) for pair in itertools.combinations(times, 2)}
+        grids = {row: Grid.of(rounds) for row, rounds in times.items()}
+        alone = {(a, b): _estimated(grids[a], grids[b]) for a, b in itertools.combinations(times, 2)}
         shared = pool(alone.values(), [len(rounds) for rounds in times.values()])
         found = {pair: assumed(moderated(each, shared)) for pair, each in alone.items()}
         self.estimates = found | {(b, a): each.turned for (a, b), each in found.items()}
@@ -78,10 +79,10 @@ class Group:
         }
 
 
-def _estimated(row: Mapping[int, Array], other: Mapping[int, Array]) -> Estimate:
+def _estimated(row: Grid, other: Grid) -> Estimate:
     """Return the mean logarithm of row / other, by rounds that both have or, without any, by the times of each."""
-    found = estimate(differences(row, other))
-    return found if found.rounds else estimate_apart(levels(row), levels(other))
+    found = estimate(apart(row, other))
+    return found if found.rounds else estimate_apart(row.levels, other.levels)
 
 
 def groups(times: Times, effect: float) -> list[Group]:

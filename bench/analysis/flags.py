@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from backends.registry import FRAMEWORKS
 from bench.analysis.claims import unlike_row
-from bench.analysis.steadiness import SPIKE, SPIKE_S, drift, long_passes, repeated, trend
-from bench.analysis.turns import typical_pass_s
+from bench.analysis.steadiness import SPIKE, SPIKE_S, Trend, drift, long_passes, repeated, trends
+from bench.analysis.turns import all_log_turns, typical_passes_s
 from bench.records.schema import Record, Resources, Row, Timing, Turns
 
 LEFT_SHARE = 0.01  # of a pass: work that may be unfinished when the clock stops
@@ -45,6 +45,8 @@ class ProcessTimes:
     resources: Resources
     threads: int
     bound_flops_per_s: float  # rate of the fastest matrix product of any framework in the run, on the same device
+    pass_s: float  # typical one
+    trend: Trend | None  # over its turns, beyond that of the rows beside it; None if it had too few of them
     beside: tuple[Turns, ...] = ()  # what the processes of other rows did in the same round
     unlike_row: str = ""  # in which ways it was not what its row says
 
@@ -60,33 +62,61 @@ class Flag:
 def flags_of(records: Iterable[Record]) -> dict[Row, tuple[Flag, ...]]:
     """Return the flags of each row."""
     records = list(records)
+    return {row: flags(each) for row, each in process_times(records).items()}
+
+
+def process_times(records: Sequence[Record]) -> dict[Row, list[ProcessTimes]]:
+    """Return what the processes of each row recorded, each beside the others of its round."""
     bounds = product_bounds(records)
-    beside = _turns_by_round(records)
+    timed = [(record, record.timing, record.resources) for record in records if record.timing is not None]
+    passes_s = typical_passes_s([timing for _, timing, _ in timed])
+    rounds = _rounds(records)
+    of_trends = _trends(rounds)
     found: dict[Row, list[ProcessTimes]] = {}
-    for record in records:
-        row, timing = record.job.row, record.timing
-        if timing is not None and record.resources is not None:
-            bound = bounds[row.device, row.precision]
-            others = [turns for other, turns in beside.get((row.task, record.job.block), ()) if other != row]
-            unlike = unlike_row(record.job, record.resources.used)
-            times = ProcessTimes(timing, record.resources, record.job.threads, bound, tuple(others), unlike)
+    for (record, timing, resources), pass_s in zip(timed, passes_s, strict=True):
+        row = record.job.row
+        if resources is not None:
+            beside = rounds.get((row.task, record.job.block), {})
+            times = ProcessTimes(
+                timing=timing,
+                resources=resources,
+                threads=record.job.threads,
+                bound_flops_per_s=bounds[row.device, row.precision],
+                pass_s=pass_s,
+                trend=of_trends.get((record.job.block, row)),
+                beside=tuple(turns for other, turns in beside.items() if other is not row and other != row),
+                unlike_row=unlike_row(record.job, resources.used),
+            )
             found.setdefault(row, []).append(times)
-    return {row: flags(each) for row, each in found.items()}
-
-
-def _turns_by_round(records: Iterable[Record]) -> dict[tuple[str, int], list[tuple[Row, Turns]]]:
-    """Return the rows of each round and their turns, by task and number of the round."""
-    found: dict[tuple[str, int], list[tuple[Row, Turns]]] = {}
-    for record in records:
-        if record.timing is not None and record.timing.turns is not None:
-            row, turns = record.job.row, record.timing.turns
-            found.setdefault((row.task, record.job.block), []).append((row, turns))
     return found
 
 
-def unfair(records: Iterable[Record]) -> dict[Row, list[str]]:
+_Rounds = dict[tuple[str, int], dict[Row, Turns]]  # the turns of each row, by task and number of the round
+
+
+def _rounds(records: Iterable[Record]) -> _Rounds:
+    found: _Rounds = {}
+    for record in records:
+        if record.timing is not None and record.timing.turns is not None:
+            found.setdefault((record.job.row.task, record.job.block), {})[record.job.row] = record.timing.turns
+    return found
+
+
+def _trends(rounds: _Rounds) -> dict[tuple[int, Row], Trend | None]:
+    """Return the trend of each process, by number of the round and row."""
+    turns = [each for processes in rounds.values() for each in processes.values()]
+    times = iter(all_log_turns([(each.wall_s, each.passes) for each in turns]))
+    found = trends([[next(times) for _ in processes] for processes in rounds.values()])
+    return {
+        (number, row): each
+        for ((_, number), processes), of_round in zip(rounds.items(), found, strict=True)
+        for row, each in zip(processes, of_round, strict=True)
+    }
+
+
+def unfair(found: Mapping[Row, Iterable[Flag]]) -> dict[Row, list[str]]:
     """Return the sentences of the unfair flags of each row that has any."""
-    raised = {row: [flag.sentence for flag in flags if flag.unfair] for row, flags in flags_of(records).items()}
+    raised = {row: [flag.sentence for flag in flags if flag.unfair] for row, flags in found.items()}
     return {row: sentences for row, sentences in raised.items() if sentences}
 
 
@@ -125,7 +155,7 @@ def _typical(samples: Sequence[ProcessTimes], number: Callable[[ProcessTimes], f
 def unfinished(samples: Sequence[ProcessTimes]) -> str:
     """Work goes on after `train` has returned."""
     left_s = _typical(samples, lambda sample: _high(_readings(sample.timing)) - min(sample.timing.reread_s))
-    pass_s = _typical(samples, lambda sample: typical_pass_s(sample.timing))
+    pass_s = _typical(samples, lambda sample: sample.pass_s)
     # Caches explain that a reading takes twice as long as another one of large parameters with nothing left to do.
     explained_s = _typical(samples, lambda sample: min(sample.timing.reread_s))
     if left_s <= max(LEFT_SHARE * pass_s, LEFT_FLOOR_S, explained_s):
@@ -250,7 +280,7 @@ def _repeated_share(sample: ProcessTimes) -> float:
 def achieved_share(sample: ProcessTimes) -> float:
     """Return the model's FLOP/s divided by those of the fastest matrix product."""
     timing = sample.timing
-    return timing.flops_per_pass / max(typical_pass_s(timing), 1e-9) / sample.bound_flops_per_s
+    return timing.flops_per_pass / max(sample.pass_s, 1e-9) / sample.bound_flops_per_s
 
 
 def drifting(samples: Sequence[ProcessTimes]) -> str:
@@ -265,8 +295,7 @@ def drifting(samples: Sequence[ProcessTimes]) -> str:
 
 
 def _drift_in_turns(samples: Sequence[ProcessTimes]) -> float:
-    trends = [trend(sample.timing.turns, sample.beside) for sample in samples if sample.timing.turns]
-    return drift([each for each in trends if each], TREND, TREND_ERRORS)
+    return drift([sample.trend for sample in samples if sample.trend], TREND, TREND_ERRORS)
 
 
 def _drift_in_passes(samples: Sequence[ProcessTimes]) -> float:

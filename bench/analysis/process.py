@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Self
-
-import numpy as np
 
 from bench.analysis.flags import Flag, flags_of, product_bounds
 from bench.analysis.noise import noise, usual_s
-from bench.analysis.turns import level, turn_cpu_times, typical_pass_s
+from bench.analysis.turns import each_level, turn_cpu_times, typical_passes_s
 from bench.records.runfile import Run
 from bench.records.schema import ParityResult, Record, Row, Timing
 
@@ -29,10 +28,23 @@ NO_NUMBERS: Mapping[str, Any] = dict.fromkeys((*AS_RECORDED, *DERIVED))
 
 
 @dataclass(frozen=True)
+class Process:
+    """A process that was timed, and what is derived from its turns."""
+
+    record: Record
+    timing: Timing
+    pass_s: float  # typical one
+    pass_cpu_s: float | None  # CPU time of a pass, in the turns that were not slow; None for a process without turns
+    bound_flops_per_s: float  # of its device and precision
+
+
+@dataclass(frozen=True)
 class Context:
     """What a run contains about a process besides its record."""
 
     run: Run
+    records: tuple[Record, ...]  # the last one of each job
+    processes: Mapping[tuple[Row, int], Process]  # those that were timed, by row and number of the round
     parity: Mapping[Row, ParityResult]
     bounds: Mapping[tuple[str, str], float]  # fastest matrix product in FLOP/s, by device and precision
     flags: Mapping[Row, tuple[Flag, ...]]
@@ -41,12 +53,15 @@ class Context:
     @classmethod
     def of(cls, run: Run) -> Self:
         """Collect the context from a run."""
-        usual_loop_s = usual_s(run.blocks)
+        records, usual_loop_s = run.last_records, usual_s(run.blocks)
+        bounds = product_bounds(records)
         return cls(
             run=run,
+            records=records,
+            processes={(each.record.job.row, each.record.job.block): each for each in processes(records, bounds)},
             parity=run.parity,
-            bounds=product_bounds(run.last_records),
-            flags=flags_of(run.last_records),
+            bounds=bounds,
+            flags=flags_of(records),
             noise={(block.task, block.block): noise(block, usual_loop_s) for block in run.blocks},
         )
 
@@ -54,13 +69,24 @@ class Context:
         """Return what disturbed the round of a process, empty if nothing did."""
         return self.noise.get((record.job.row.task, record.job.block), "")
 
+    def process_of(self, record: Record) -> Process | None:
+        """Return a process with what is derived from its turns; None if it was not timed."""
+        return self.processes.get((record.job.row, record.job.block))
+
     def numbers_of(self, record: Record) -> Mapping[str, Any]:
         """Return the numbers of a process by column name; None if the process was not timed."""
-        row = record.job.row
-        if record.timing is None:
-            return NO_NUMBERS
-        own = numbers(record.timing, self.bounds[row.device, row.precision])
-        return {**own, "one_training_s": one_training_s(record) if passes_of(record) else None}
+        process = self.process_of(record)
+        return {name: number(process) for name, number in NUMBERS.items()} if process else NO_NUMBERS
+
+
+def processes(records: Iterable[Record], bounds: Mapping[tuple[str, str], float]) -> Iterator[Process]:
+    """Yield the processes that were timed; the bounds are those of each device and precision."""
+    timed = [(record, record.timing) for record in records if record.timing is not None]
+    timings = [timing for _, timing in timed]
+    cpu_times = each_level(turn_cpu_times(timings)).tolist()
+    for (record, timing), pass_s, cpu in zip(timed, typical_passes_s(timings), cpu_times, strict=True):
+        bound = bounds[record.job.row.device, record.job.row.precision]
+        yield Process(record, timing, pass_s, math.exp(cpu) if math.isfinite(cpu) else None, bound)
 
 
 def passes_of(record: Record) -> int:
@@ -82,36 +108,48 @@ def one_training_s(record: Record) -> float:
     return phases_s + sum(timing.passes_s[:passes])
 
 
-def numbers(timing: Timing, bound_flops_per_s: float) -> dict[str, Any]:
-    """Return recorded and derived numbers of a process; the bound is that of its device and precision."""
-    pass_s = typical_pass_s(timing)
-    flops_per_s = timing.flops_per_pass / max(pass_s, 1e-9)
-    return {
-        **{name: getattr(timing, name) for name in AS_RECORDED},
-        "first_pass_s": timing.passes_s[0],
-        "steady_passes_s": sum(timing.steady_s),  # all of them together
-        "pass_s": pass_s,
-        "pass_cpu_s": _cpu_s(timing),
-        "first_call_s": _first_call_s(timing, pass_s),
-        "rows_per_pass": timing.steps_per_pass * timing.rows_per_step,
-        "rows_per_s": timing.steps_per_pass * timing.rows_per_step / max(pass_s, 1e-9),
-        "cores_busy": timing.steady.cpu_s / max(timing.steady.window_s, 1e-9),
-        "flops_per_s": flops_per_s,  # of the model's matrix products
-        "flops_share": flops_per_s / bound_flops_per_s,  # of the fastest matrix product in the run
-        "turn_passes": timing.turns.passes if timing.turns else None,
-        "turn_wall_s": timing.turns.wall_s if timing.turns else None,
-        "turn_cpu_s": timing.turns.cpu_s if timing.turns else None,
-    }
-
-
-def _cpu_s(timing: Timing) -> float | None:
-    """Return the CPU time of a pass, in the turns that were not slow; None for a process without turns."""
-    times = turn_cpu_times(timing)
-    return math.exp(level(times)) if np.isfinite(times).any() else None
-
-
-def _first_call_s(timing: Timing, pass_s: float) -> float:
+def _first_call_s(process: Process) -> float:
     """Return the extra time of the first pass over a steady one, 0 if it is within the spread of the steady passes."""
-    spread_s = max(timing.steady_s, default=pass_s) - min(timing.steady_s, default=pass_s)
-    extra_s = timing.passes_s[0] - pass_s
+    steady_s, pass_s = process.timing.steady_s, process.pass_s
+    spread_s = max(steady_s, default=pass_s) - min(steady_s, default=pass_s)
+    extra_s = process.timing.passes_s[0] - pass_s
     return extra_s if extra_s > spread_s else 0.0
+
+
+def _rows_per_pass(process: Process) -> int:
+    return process.timing.steps_per_pass * process.timing.rows_per_step
+
+
+def _flops_per_s(process: Process) -> float:
+    """Return the rate of the model's matrix products."""
+    return process.timing.flops_per_pass / max(process.pass_s, 1e-9)
+
+
+def _cores_busy(process: Process) -> float:
+    steady = process.timing.steady
+    return steady.cpu_s / max(steady.window_s, 1e-9)
+
+
+def _of_turns(name: str) -> Number:
+    return lambda process: getattr(process.timing.turns, name) if process.timing.turns else None
+
+
+Number = Callable[[Process], Any]
+# The recorded and derived numbers of a process, in the order of their columns.
+NUMBERS: Mapping[str, Number] = {
+    **{name: attrgetter(f"timing.{name}") for name in AS_RECORDED},
+    "first_pass_s": lambda process: process.timing.passes_s[0],
+    "steady_passes_s": lambda process: sum(process.timing.steady_s),  # all of them together
+    "pass_s": attrgetter("pass_s"),
+    "pass_cpu_s": attrgetter("pass_cpu_s"),
+    "first_call_s": _first_call_s,
+    "rows_per_pass": _rows_per_pass,
+    "rows_per_s": lambda process: _rows_per_pass(process) / max(process.pass_s, 1e-9),
+    "cores_busy": _cores_busy,
+    "flops_per_s": _flops_per_s,
+    "flops_share": lambda process: _flops_per_s(process) / process.bound_flops_per_s,
+    "turn_passes": _of_turns("passes"),
+    "turn_wall_s": _of_turns("wall_s"),
+    "turn_cpu_s": _of_turns("cpu_s"),
+    "one_training_s": lambda process: one_training_s(process.record) if passes_of(process.record) else None,
+}

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.analysis.flags import unfair
+from bench.analysis.flags import Flag, flags_of, unfair
 from bench.records.runfile import Run
 from bench.records.schema import ParityResult, Record, Row
 
@@ -41,13 +41,16 @@ ABSENT = Standing("absent", "not among the rows of the run")
 NOT_RUN = Standing("not run", "has not been run")
 
 
-def standings_of(run: Run) -> dict[Row, Standing]:
-    """Return the standing of every row of a run."""
-    return standings(run.header.rows, run.parity, run.last_records)
+def standings_of(run: Run, flags: Mapping[Row, tuple[Flag, ...]] | None = None) -> dict[Row, Standing]:
+    """Return the standing of every row of a run, by its flags where they are known already."""
+    return standings(run.header.rows, run.parity, run.last_records, flags)
 
 
 def standings(
-    rows: Iterable[Row], parity: Mapping[Row, ParityResult], records: Iterable[Record]
+    rows: Iterable[Row],
+    parity: Mapping[Row, ParityResult],
+    records: Iterable[Record],
+    flags: Mapping[Row, tuple[Flag, ...]] | None = None,
 ) -> dict[Row, Standing]:
     """Return the standing of each row from its last parity result and the last record of each of its jobs."""
     records = list(records)
@@ -55,7 +58,7 @@ def standings(
     failures = {
         record.job.row: record for record in reversed(records) if record.status != "ok"
     }  # the first failure of each row
-    misleading = unfair(records)
+    misleading = unfair(flags_of(records) if flags is None else flags)
     return {
         row: _failed(failures.get(row))
         or _unproven(parity.get(row), recorded=row in recorded)

@@ -6,10 +6,12 @@ turns with the process: what they went through is not the fault of the row.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
@@ -24,6 +26,7 @@ DELAYED = 3.0  # times the delays of the other rows
 ALIKE = 0.75  # of the processes: number that must show the same
 SAME_TURN = 0.875  # of the processes, where only a single turn is slow: chance finds one of many turns more easily
 FEWEST_SAME = 3  # processes, for the same reason
+NO_TURNS = np.array([], dtype=int)
 
 
 @dataclass(frozen=True)
@@ -36,38 +39,88 @@ class Trend:
 
 
 def trend(turns: Turns, beside: Sequence[Turns]) -> Trend | None:
-    """Return the trend of a process, beyond that of the rows `beside` it in its round; None if it had too few turns.
+    """Return the trend of a process, beyond that of the rows `beside` it in its round; None if it had too few turns."""
+    return trends([[log_turns(each.wall_s, each.passes) for each in (turns, *beside)]])[0][0]
 
-    Turns in which the machine was slow for the others are left out: rows can respond to that differently.
+
+def trends(rounds: Sequence[Sequence[Array]]) -> list[list[Trend | None]]:
+    """Return the trend of every process of several rounds, from the logarithms of seconds a pass in its turns [turns].
+
+    It is what is beyond the trend of the others in its round. Turns in which the machine was slow for those are left
+    out: rows can respond to that differently. None for a process of fewer than `TREND_TURNS` turns.
     """
-    if len(turns.passes_s) < TREND_TURNS:
-        return None
-    own = log_turns(turns.wall_s, turns.passes)
-    machine = _machine(len(own), beside)
-    quick = np.isfinite(own) & (machine <= quantiles(machine[None], 0.25)[0] + SLOW)
-    own, machine = own[quick], machine[quick]
-    count = len(own)
-    if count < TREND_TURNS:
-        return None
-    changes = _change(own), _change(own - machine)
-    same_way = changes[0] * changes[1] > 0  # otherwise it is the others that changed
-    rises = int(np.triu(np.sign(np.subtract.outer(machine - own, machine - own)), 1).sum())
-    return Trend(min(changes, key=abs) if same_way else 0.0, rises, count * (count - 1) * (2 * count + 5) / 18)
+    found: list[list[Trend | None]] = [[None] * len(processes) for processes in rounds]
+    for places, times in _alike(rounds):  # [rounds, processes, turns]
+        own = times.reshape(-1, times.shape[-1])
+        for (number, process), each in zip(itertools.chain(*places), _trends(own, _machine(times)), strict=True):
+            found[number][process] = each
+    return found
 
 
-def _machine(count: int, beside: Sequence[Turns]) -> Array:
-    """Return the logarithm of how slow the machine was in each turn [turns], by the median of the other rows."""
-    others = [log_turns(turns.wall_s, turns.passes) for turns in beside if len(turns.passes) == count]
-    if not others:
-        return np.zeros(count)
-    times = np.array(others)
-    found = quantiles((times - quantiles(times, 0.5)[:, None]).T, 0.5)
-    return np.where(np.isfinite(found), found, 0.0)
+def _alike(rounds: Sequence[Sequence[Array]]) -> Iterator[tuple[list[list[tuple[int, int]]], Array]]:
+    """Yield rounds with as many processes of as many turns together: numbers of round and process, and their times."""
+    kinds: dict[tuple[int, int], list[list[tuple[int, int]]]] = {}
+    for number, processes in enumerate(rounds):
+        by_turns: dict[int, list[tuple[int, int]]] = {}
+        for process, times in enumerate(processes):
+            by_turns.setdefault(len(times), []).append((number, process))
+        for turns, places in by_turns.items():
+            if turns >= TREND_TURNS:
+                kinds.setdefault((len(places), turns), []).append(places)
+    for (members, turns), found in kinds.items():
+        times = np.concatenate([rounds[number][process] for number, process in itertools.chain(*found)])
+        yield found, times.reshape(len(found), members, turns)
 
 
-def _change(times: Array) -> float:
-    few = max(2, len(times) // 3)
-    return float(np.median(times[-few:]) - np.median(times[:few]))
+def _machine(times: Array) -> Array:
+    """Return the logarithm of how slow the machine was in each turn, for each process by the median of the others.
+
+    Shapes: [rounds, processes, turns] of times, [rounds * processes, turns] of the result.
+    """
+    rounds, processes, turns = times.shape
+    found = np.zeros_like(times)
+    usual = quantiles(times.reshape(-1, turns), 0.5).reshape(rounds, processes, 1)
+    of_turns = np.ascontiguousarray(np.moveaxis(times - usual, 1, -1)).reshape(-1, processes)
+    for process in range(processes if processes > 1 else 0):
+        others = quantiles(np.delete(of_turns, process, axis=1), 0.5)
+        found[:, process] = np.where(np.isfinite(others), others, 0.0).reshape(rounds, turns)
+    return found.reshape(-1, turns)
+
+
+def _trends(own: Array, machine: Array) -> list[Trend | None]:
+    """Return the trend of each process beside what the machine did, both [processes, turns]; None for too few turns."""
+    took_part = np.isfinite(own)
+    quick = took_part & (machine <= quantiles(machine, 0.25)[:, None] + SLOW)
+    first = np.argsort(~quick, axis=1, kind="stable")  # moves the quick turns to the front, in their order
+    own, machine = (np.take_along_axis(times, first, axis=1) for times in (own, machine))
+    counts = np.where(took_part.sum(axis=1) < TREND_TURNS, 0, quick.sum(axis=1))
+    found: list[Trend | None] = [None] * len(own)
+    for count in np.unique(counts[counts >= TREND_TURNS]).tolist():
+        places = np.flatnonzero(counts == count)
+        changed, rises = _changes(own[places, :count], machine[places, :count])
+        variance = count * (count - 1) * (2 * count + 5) / 18
+        for place, change, rise in zip(places.tolist(), changed.tolist(), rises.tolist(), strict=True):
+            found[place] = Trend(change, rise, variance)
+    return found
+
+
+def _changes(own: Array, machine: Array) -> tuple[Array, Array]:
+    """Return the change of the passes [processes], and Kendall's S, for times [processes, turns]."""
+    alone, beyond = _change(own), _change(own - machine)
+    same_way = alone * beyond > 0  # otherwise it is the others that changed
+    changed = np.where(same_way, np.where(np.abs(alone) <= np.abs(beyond), alone, beyond), 0.0)
+    less = machine - own
+    rises = np.zeros(len(own), dtype=int)
+    for apart in range(1, own.shape[1]):
+        rises += np.sign(less[:, :-apart] - less[:, apart:]).sum(axis=1).astype(int)
+    return changed, rises
+
+
+def _change(times: Array) -> Array:
+    """Return the last times minus the first ones, by medians of [processes, turns]."""
+    few = max(2, times.shape[1] // 3)
+    found: Array = np.median(times[:, -few:], axis=1) - np.median(times[:, :few], axis=1)
+    return found
 
 
 def drift(trends: Sequence[Trend], least: float, errors: float) -> float:
@@ -91,6 +144,8 @@ def drift(trends: Sequence[Trend], least: float, errors: float) -> float:
 def long_passes(turns: Turns, beside: Sequence[Turns]) -> Array:
     """Return the numbers of the turns in which a pass took far longer than usual, and than delays of other rows."""
     usual_s = _usual_s(turns)
+    if max(turns.longest_s, default=0.0) <= max(SPIKE * usual_s, usual_s + SPIKE_S):
+        return NO_TURNS
     delays_s = [delay_s for other in beside for delay_s in _delays_s(other)]
     delay_s = float(np.quantile(delays_s, 0.75)) if delays_s else 0.0
     limit_s = max(SPIKE * usual_s, usual_s + max(SPIKE_S, DELAYED * delay_s))
@@ -111,7 +166,7 @@ def _usual_s(turns: Turns) -> float:
         for passes, wall_s, most_s in zip(turns.passes, turns.wall_s, longest_s, strict=True)
         if passes
     ]
-    return float(np.median(others_s)) if others_s else 0.0
+    return median(others_s) if others_s else 0.0
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from backends.contract import Array
 from bench.analysis.baseline import find_row, require_baseline
 from bench.analysis.comparison import Comparison, groups
 from bench.analysis.flags import Flag
-from bench.analysis.process import Context
+from bench.analysis.process import NUMBERS, Context
 from bench.analysis.standing import Standing, standings_of
 from bench.analysis.stats import Interval, estimate, interval
 from bench.analysis.turns import Response, Times, differences, levels, log_cpu_times, log_times, response
@@ -136,23 +136,27 @@ def _nan_last(number: float) -> tuple[bool, float]:
 
 
 def _rows_of(run: Run, baseline: str) -> list[RowSummary]:
-    context, standings = Context.of(run), standings_of(run)
+    context = Context.of(run)
+    standings = standings_of(run, context.flags)
     records: dict[Row, list[Record]] = {}
-    for record in run.last_records:
+    for record in context.records:
         records.setdefault(record.job.row, []).append(record)
     require_baseline(baseline, list(records))
-    rows = [_summary(context, standings[row], each) for row, each in records.items()]
-    ranked = [record for record in run.last_records if standings[record.job.row].ranked]
-    versus = _all_versus(log_times(ranked), log_cpu_times(ranked), run.header.goal.effect, baseline)
+    cpu_times = log_cpu_times(context.records)
+    rows = [_summary(context, standings[row], each, cpu_times.get(row, {})) for row, each in records.items()]
+    ranked = {row: rounds for row, rounds in log_times(context.records).items() if standings[row].ranked}
+    versus = _all_versus(ranked, cpu_times, run.header.goal.effect, baseline)
     by_row = {each.row: each for each in rows}
     return [_compared(replace(each, baseline=baseline), by_row, *versus.get(each.row, (None, None))) for each in rows]
 
 
-def _summary(context: Context, standing: Standing, records: Sequence[Record]) -> RowSummary:
+def _summary(
+    context: Context, standing: Standing, records: Sequence[Record], cpu_times: Mapping[int, Array]
+) -> RowSummary:
     row = records[0].job.row
     good = [record for record in records if record.status == "ok"]
-    numbers = [context.numbers_of(record) for record in good]
-    passes_s = [each["pass_s"] for each in numbers if each["pass_s"] is not None]
+    processes = [process for record in good if (process := context.process_of(record))]
+    passes_s = [process.pass_s for process in processes]
     found = estimate([math.log(pass_s) for pass_s in passes_s])
     return RowSummary(
         run=str(context.run.path),
@@ -169,16 +173,17 @@ def _summary(context: Context, standing: Standing, records: Sequence[Record]) ->
         pass_min_s=min(passes_s, default=math.nan),
         pass_max_s=max(passes_s, default=math.nan),
         pass_interval=interval(found),
-        pass_cpu_s=_mean(log_cpu_times(good).get(row, {})),
+        pass_cpu_s=_mean(cpu_times),
         bound_flops_per_s=context.bounds.get((row.device, row.precision), math.nan),
-        medians={name: _median([each[name] for each in numbers if each[name] is not None]) for name in MEDIANS},
-        peak_memory_bytes=_most(each["peak_memory_bytes"] for each in numbers),
-        peak_device_memory_bytes=_most(each["peak_device_memory_bytes"] for each in numbers),
+        medians={name: _median(map(NUMBERS[name], processes)) for name in MEDIANS},
+        peak_memory_bytes=_most(each.timing.peak_memory_bytes for each in processes),
+        peak_device_memory_bytes=_most(each.timing.peak_device_memory_bytes for each in processes),
     )
 
 
-def _median(values: Sequence[float]) -> float:
-    return float(median(values)) if values else math.nan
+def _median(values: Iterable[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return float(median(known)) if known else math.nan
 
 
 def _mean(rounds: Mapping[int, Array]) -> float:

@@ -12,20 +12,24 @@ which favours neither. On a machine without such states this leaves out nothing.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Self
 
 import numpy as np
 
 from backends.contract import Array
 from bench.records.schema import Record, Row, Timing
 
+_ByRow = dict[Row, dict[int, Array]]
 Times = Mapping[Row, Mapping[int, Array]]  # by row and round: logarithm of seconds a pass [turns], NaN: took no part
 
 SLOW = math.log(1.15)  # a slow turn takes this much longer than the quicker quarter of the turns of its round
 OTHERWISE = math.log(1.1)  # rows respond differently if their ratio in slow turns is off by more than this
+NO_TURNS: tuple[tuple[float, ...], tuple[int, ...]] = (), ()
 BY_CHANCE = 0.01  # rows respond differently if chance puts the slow turns on one side less often than this
 
 
@@ -42,35 +46,43 @@ def log_cpu_times(records: Iterable[Record]) -> dict[Row, dict[int, Array]]:
     return _by_row(records, turn_cpu_times)
 
 
-def _by_row(records: Iterable[Record], times_of: Callable[[Timing], Array]) -> dict[Row, dict[int, Array]]:
-    found: dict[Row, dict[int, Array]] = {}
-    for record in records:
-        if record.status == "ok" and record.timing is not None:
-            times = times_of(record.timing)
-            if np.isfinite(times).any():
-                found.setdefault(record.job.row, {})[record.job.block] = times
+def _by_row(records: Iterable[Record], times_of: Callable[[Sequence[Timing]], list[Array]]) -> _ByRow:
+    timed = [(record, record.timing) for record in records if record.status == "ok" and record.timing is not None]
+    found: _ByRow = {}
+    for (record, _), times in zip(timed, times_of([timing for _, timing in timed]), strict=True):
+        if np.isfinite(times).any():
+            found.setdefault(record.job.row, {})[record.job.block] = times
     return found
 
 
-def turn_times(timing: Timing) -> Array:
-    """Return the logarithm of seconds a pass [turns] of a process; NaN for turns in which it took no part."""
-    if timing.turns is None:
-        return np.array([log_time(median(timing.steady_s))])
-    return log_turns(timing.turns.wall_s, timing.turns.passes)
+def turn_times(timings: Sequence[Timing]) -> list[Array]:
+    """Return the logarithm of seconds a pass [turns] of each process; NaN for turns in which it took no part."""
+    found = all_log_turns([(each.turns.wall_s, each.turns.passes) if each.turns else NO_TURNS for each in timings])
+    return [
+        times if timing.turns else np.array([log_time(median(timing.steady_s))])
+        for timing, times in zip(timings, found, strict=True)
+    ]
 
 
-def turn_cpu_times(timing: Timing) -> Array:
-    """Return the logarithm of CPU seconds a pass [turns] of a process; empty if it had no turns."""
-    return log_turns(timing.turns.cpu_s, timing.turns.passes) if timing.turns else np.array([])
+def turn_cpu_times(timings: Sequence[Timing]) -> list[Array]:
+    """Return the logarithm of CPU seconds a pass [turns] of each process; empty for one that had no turns."""
+    return all_log_turns([(each.turns.cpu_s, each.turns.passes) if each.turns else NO_TURNS for each in timings])
 
 
-def typical_pass_s(timing: Timing) -> float:
-    """Return the typical seconds a pass of a process: of its turns or, if it took part in none, its median steady pass.
+def typical_passes_s(timings: Sequence[Timing]) -> list[float]:
+    """Return the typical seconds a pass of each process: of its turns or, without any, its median steady pass.
 
     One disturbed pass or turn cannot move it.
     """
-    found = level(turn_times(timing))
-    return math.exp(found) if math.isfinite(found) else median(timing.steady_s)
+    return [
+        math.exp(found) if math.isfinite(found) else median(timing.steady_s)
+        for timing, found in zip(timings, each_level(turn_times(timings)).tolist(), strict=True)
+    ]
+
+
+def typical_pass_s(timing: Timing) -> float:
+    """Return the typical seconds a pass of one process."""
+    return typical_passes_s([timing])[0]
 
 
 def log_time(time_s: float) -> float:
@@ -80,44 +92,96 @@ def log_time(time_s: float) -> float:
 
 def log_turns(times_s: Sequence[float], passes: Sequence[int]) -> Array:
     """Return the logarithm of seconds a pass [turns] from those of all passes; NaN for turns without any."""
-    pairs = zip(times_s, passes, strict=True)
-    return np.array([log_time(time_s / count) if count else math.nan for time_s, count in pairs])
+    return all_log_turns([(times_s, passes)])[0]
+
+
+def all_log_turns(processes: Sequence[tuple[Sequence[float], Sequence[int]]]) -> list[Array]:
+    """Return for each process the logarithm of seconds a pass [turns], from the times and numbers of its passes."""
+    pairs = itertools.chain.from_iterable(zip(times_s, counts, strict=True) for times_s, counts in processes)
+    found = np.array([log_time(time_s / count) if count else math.nan for time_s, count in pairs])
+    ends = itertools.accumulate((len(counts) for _, counts in processes), initial=0)
+    return [found[begin:end] for begin, end in itertools.pairwise(ends)]
 
 
 def level(times: Array) -> float:
     """Return the typical logarithm of one row in one round: the middle of its turns that were not slow."""
-    return float(middles(_quick(times[None], times[None]))[0])
+    return float(each_level([times])[0])
 
 
 def levels(rounds: Mapping[int, Array]) -> Array:
     """Return the typical logarithm of a row in each of its rounds [rounds], in their order."""
-    return np.array([level(rounds[number]) for number in sorted(rounds)])
+    return each_level([rounds[number] for number in sorted(rounds)])
+
+
+def each_level(several: Sequence[Array]) -> Array:
+    """Return the typical logarithm of each process [processes], from those of its turns."""
+    found = np.full(len(several), np.nan)
+    for places, times in stacked(several):
+        found[places] = middles(_quick(times, times))
+    return found
+
+
+def stacked(several: Sequence[Array]) -> Iterator[tuple[list[int], Array]]:
+    """Yield arrays of the same length together: their places, and the stack [arrays, numbers]."""
+    places: dict[int, list[int]] = {}
+    for place, each in enumerate(several):
+        places.setdefault(len(each), []).append(place)
+    for size, same in places.items():
+        if size:
+            yield same, np.concatenate([several[place] for place in same]).reshape(len(same), size)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The times of a row in all its rounds, as one array."""
+
+    numbers: Array  # of the rounds, rising [rounds]
+    turns: Array  # how many each round has [rounds]
+    times: Array  # logarithms, filled up with NaN [rounds, turns]
+
+    @classmethod
+    def of(cls, rounds: Mapping[int, Array]) -> Self:
+        """Collect it from the times by round."""
+        numbers = sorted(rounds)
+        turns = np.array([len(rounds[number]) for number in numbers], dtype=int)
+        times = np.full((len(numbers), turns.max(initial=0)), np.nan)
+        for places, same in stacked([rounds[number] for number in numbers]):
+            times[places, : same.shape[1]] = same
+        return cls(np.array(numbers, dtype=int), turns, times)
+
+    @property
+    def levels(self) -> Array:
+        """The typical logarithm in each round [rounds]."""
+        return each_level([times[:turns] for times, turns in zip(self.times, self.turns, strict=True)])
 
 
 def differences(row: Mapping[int, Array], other: Mapping[int, Array]) -> Array:
     """Return the logarithm of row / other in each round that both have [rounds], in their order."""
+    return apart(Grid.of(row), Grid.of(other))
+
+
+def apart(row: Grid, other: Grid) -> Array:
+    """Return the logarithm of row / other in each round that both have [rounds], in their order."""
     both = _side_by_side(row, other)
     if both is None:
         return np.array([])
-    apart = middles(_quick(both[0] - both[1], both.mean(axis=0)))
-    return apart[np.isfinite(apart)]
+    found = middles(_quick(both[0] - both[1], both.mean(axis=0)))
+    return found[np.isfinite(found)]
 
 
-def _side_by_side(row: Mapping[int, Array], other: Mapping[int, Array]) -> Array | None:
-    """Return the times of two rows in their common rounds [2, rounds, turns], filled up with NaN; None without any."""
-    pairs = [_aligned(row[number], other[number]) for number in sorted(row.keys() & other.keys())]
-    if not pairs:
+def _side_by_side(row: Grid, other: Grid) -> Array | None:
+    """Return the times of two rows in their common rounds [2, rounds, turns], filled up with NaN; None without any.
+
+    A turn counts where both rows took part: in the first round a slow row leaves after a few.
+    """
+    _, at, at_other = np.intersect1d(row.numbers, other.numbers, assume_unique=True, return_indices=True)
+    if not len(at):
         return None
-    both = np.full((2, len(pairs), max(len(a) for a, _ in pairs)), np.nan)
-    for place, pair in enumerate(pairs):
-        both[:, place, : len(pair[0])] = pair
+    turns = np.minimum(row.turns[at], other.turns[at_other])
+    most = turns.max()
+    both = np.stack([row.times[at, :most], other.times[at_other, :most]])
+    both[:, np.arange(most) >= turns[:, None]] = np.nan
     return both
-
-
-def _aligned(row: Array, other: Array) -> tuple[Array, Array]:
-    """Return the turns of one round in which both rows took part: in the first round a slow row leaves after a few."""
-    both = min(len(row), len(other))
-    return row[:both], other[:both]
 
 
 def _quick(values: Array, machine: Array) -> Array:
@@ -179,12 +243,12 @@ def response(row: Mapping[int, Array], other: Mapping[int, Array]) -> Response |
     It changes if three quarters of the slow turns lie on the same side of the ratio of their round, by 10 % or more,
     and a sign test says that this is not by chance. So at least eight slow turns are needed.
     """
-    both = _side_by_side(row, other)
+    both = _side_by_side(Grid.of(row), Grid.of(other))
     if both is None:
         return None
-    apart, machine = both[0] - both[1], both.mean(axis=0)
+    ratios, machine = both[0] - both[1], both.mean(axis=0)
     is_slow = machine > _bounds(machine)[:, None]
-    off = (apart - middles(_quick(apart, machine))[:, None])[is_slow]
+    off = (ratios - middles(_quick(ratios, machine))[:, None])[is_slow]
     if _by_chance(off) > BY_CHANCE:
         return None
     low, middle, high = (float(quantiles(off[None], share)[0]) for share in (0.25, 0.5, 0.75))
@@ -195,6 +259,7 @@ def response(row: Mapping[int, Array], other: Mapping[int, Array]) -> Response |
 
 def _by_chance(off: Array) -> float:
     """Return the p-value of a sign test: how often chance alone puts so many of these numbers on one side of 0."""
-    from scipy.stats import binomtest  # which takes a second to import, and standings need none of it
+    from scipy.special import bdtr  # which takes a while to import, and standings need none of it
 
-    return float(binomtest(int((off > 0).sum()), len(off)).pvalue) if len(off) else 1.0
+    fewer = min(int((off > 0).sum()), int((off <= 0).sum()))
+    return min(1.0, 2 * float(bdtr(fewer, len(off), 0.5))) if len(off) else 1.0

@@ -15,7 +15,7 @@ def version_change(run: Run, old: Row, new: Row) -> Change:
     Its kind is `wrong`, `missing` or `unsupported` if one of them is not ranked.
     """
     standings = standings_of(run)
-    times = good_times(run)
+    times = good_times(run, standings)
     if not (standings[old].ranked and standings[new].ranked):
         return one_sided(new, standings[old], standings[new])
     group = Group({row: times[row] for row in (old, new)}, run.header.goal.effect)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Any, Literal
 
 from backends.contract import Placement
 from backends.registry import BACKENDS
-from bench.analysis.flags import unfair
+from bench.analysis.flags import flags_of, unfair
 from bench.conformance.checks import CHECKS
 from bench.conformance.job import CheckRequest
 from bench.errors import require_name
@@ -87,13 +86,13 @@ def examination(
     names = tuple(task.name for task in choose_tasks(tasks))
     for check in checks:
         require_name(check, (*check_names(names), PARITY.strip()), "check")
-    with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
+    with setup.scratch() as scratch:
         examined = Examination(
             backend=backend,
             modes=tuple(dict.fromkeys(modes)) or known,
             tasks=names,
             setup=setup,
-            scratch=Path(scratch),
+            scratch=scratch,
             listener=listener,
             checks=tuple(name for name in check_names(names) if not checks or {name, _kind(name)} & {*checks}),
         )
@@ -170,9 +169,9 @@ class Examination:
             record = records[0]
             if record.status != "unsupported":
                 break
-        if unfair(records):
+        if unfair(flags_of(records)):
             records += [self._sample(task, settings, mode, number) for number in range(1, PROCESSES)]
-        sentences = unfair(records).get(record.job.row)
+        sentences = unfair(flags_of(records)).get(record.job.row)
         if sentences:
             return self._fails(WAITS, mode, f"{'; '.join(sentences)}. {TIMED_LESSON}")
         if record.status == "ok":

@@ -35,7 +35,14 @@ def written() -> list[str]:
 
 
 def kept(paths: list[str], caches: str) -> list[str]:
-    """Return the files that outlive the process: in no folder for caches, for temporary files, or of the system."""
-    passing = [Path(folder).resolve() for folder in (caches, gettempdir(), *NO_FILES)]
-    found = {str(path) for path in (Path(name).absolute() for name in paths) if PYTHONS_OWN not in path.parts}
-    return sorted(name for name in found if not any(Path(name).resolve().is_relative_to(folder) for folder in passing))
+    """Return the files that outlive the process: in no folder for caches, for temporary files, or of the system.
+
+    A link in such a folder is the harness's: PyTorch's precompiled headers, see `bench.harness.scratch`.
+    """
+    passing = [each for folder in (caches, gettempdir(), *NO_FILES) for each in (Path(folder), Path(folder).resolve())]
+    found = {path for path in (Path(name).absolute() for name in paths) if PYTHONS_OWN not in path.parts}
+    return sorted(
+        str(path)
+        for path in found
+        if not any(each.is_relative_to(folder) for each in (path, path.resolve()) for folder in passing)
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -52,7 +51,7 @@ class Executor(Protocol):
 
 
 class ProcessRound:
-    """A round of processes on this machine, each with an empty compilation cache."""
+    """A round of processes on this machine, each with an empty folder for temporary files and compiled programs."""
 
     def __init__(self, executor: ProcessExecutor, stack: ExitStack) -> None:
         self.executor = executor
@@ -61,9 +60,8 @@ class ProcessRound:
     def begin(self, job: Job, watched: tuple[int, ...]) -> Live:
         """Start a process and let it train once; return it stopped."""
         setup = self.executor.setup
-        scratch = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="levelfield-")))
-        (compile_cache := scratch / "compiled").mkdir()
-        worker = self.stack.enter_context(setup.worker(compile_cache, job.threads))
+        scratch = self.stack.enter_context(setup.scratch())
+        worker = self.stack.enter_context(setup.worker(scratch, job.threads))
         live = self.executor.live(job, watched, worker, scratch)
         live.begin()
         worker.pause()
@@ -109,7 +107,7 @@ class ProcessExecutor:
 def calibrate_machine(setup: WorkerSetup, times: int, pause_s: float) -> tuple[Calibration, ...]:
     """Time a fixed amount of work several times, with pauses in between. Raises `UserError` if that fails."""
     found = []
-    with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch, setup.worker(Path(scratch)) as worker:
+    with setup.scratch() as scratch, setup.worker(scratch) as worker:
         for _ in range(times):
             reply = worker.run(CalibrateRequest(), CALIBRATION_LIMIT_S)
             if isinstance(reply, Failure):

@@ -27,15 +27,19 @@ REPLY_BYTES = 2**26  # arrays travel as files, so a reply has a few megabytes of
 CLOSING_S = 10  # a worker whose requests have ended must exit within this time
 
 
-def worker_environment(environment: Mapping[str, str], threads: int, compile_cache: Path) -> dict[str, str]:
-    """Return the environment of a worker. All libraries that read a number of threads from it get the same number."""
+def worker_environment(environment: Mapping[str, str], threads: int, scratch: Path) -> dict[str, str]:
+    """Return the environment of a worker. All libraries that read a number of threads from it get the same number.
+
+    Temporary files and compiled programs go into the folder `scratch`, which is removed with all of them.
+    """
     return {
         **{name: value for name, value in environment.items() if name not in CACHE_VARIABLES},
         **dict.fromkeys(THREAD_VARIABLES, str(threads)),
         "TF_CPP_MIN_LOG_LEVEL": "2",  # TensorFlow's start-up messages would push an error out of the kept lines
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # JAX would reserve most of a GPU's memory
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # and so would TensorFlow
-        **dict.fromkeys(CACHE_FOLDERS, str(compile_cache)),
+        "TMPDIR": str(scratch),
+        **dict.fromkeys(CACHE_FOLDERS, str(scratch / "compiled")),
         CACHE_DIR: str(data_folders(environment)[-1]),  # data files are no compiled code
         # With an empty cache, PyTorch tests again which vector instructions the C++ compiler supports. That is half of
         # the first call of a small model, but users wait for it only once per machine. The processor is still queried.
@@ -237,7 +241,10 @@ def _own_caches(place: Place, environment: Mapping[str, str]) -> dict[str, str]:
 
     Each gets a path of its own, because some name a folder and others a file.
     """
-    return {name: str(Path(environment["XDG_CACHE_HOME"]) / name) for name in place.caches}
+    folders = {name: Path(environment["XDG_CACHE_HOME"]) / name for name in place.caches}
+    for folder in folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
+    return {name: str(folder) for name, folder in folders.items()}
 
 
 def _describe(status: int) -> str:

@@ -6,12 +6,14 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from backends.registry import BACKENDS, Entry
 from bench.errors import UserError
 from bench.harness.process import Worker, worker_environment
+from bench.harness.scratch import scratch_folder
 from bench.machine.host import granted_cores, usable_cores
 from bench.tasks.datasets.fetch import allowed_kinds
 from bench.tasks.datasets.folders import DATA_DIR
@@ -33,13 +35,17 @@ class WorkerSetup:
         """Threads of each worker: one per core."""
         return len(self.cores)
 
-    def worker(self, compile_cache: Path, threads: int | None = None) -> Worker:
-        """Return a worker, not yet started, whose compilation cache is the folder `compile_cache`.
+    def scratch(self) -> AbstractContextManager[Path]:
+        """Return a new folder for workers, which is removed at the end. Raises `UserError` if it cannot be made."""
+        return scratch_folder(self.environment)
+
+    def worker(self, scratch: Path, threads: int | None = None) -> Worker:
+        """Return a worker, not yet started, whose temporary files and compiled programs go into a scratch folder.
 
         It has a core for each of its `threads`; None for all cores of the run.
         """
         cores = self.cores[:threads]
-        return Worker(cores=cores, environment=worker_environment(self.environment, len(cores), compile_cache))
+        return Worker(cores=cores, environment=worker_environment(self.environment, len(cores), scratch))
 
 
 def make_setup(threads: int | None, time_limit_s: float, data_dir: Path | None) -> WorkerSetup:

@@ -5,11 +5,9 @@ The whole check is `results_before_timing`, then `judge_timed` on each timed run
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace as replace_field
-from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
@@ -45,8 +43,8 @@ from bench.tasks.names import threads_of
 @contextmanager
 def open_references(setup: WorkerSetup, settings: Mapping[str, Any], listener: Listener) -> Iterator[References]:
     """Yield an empty `References` for tasks with these settings."""
-    with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
-        yield References(Computer(setup, Path(scratch), dict(settings), listener))
+    with setup.scratch() as scratch:
+        yield References(Computer(setup, scratch, dict(settings), listener))
 
 
 def results_before_timing(

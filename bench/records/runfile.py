@@ -7,7 +7,7 @@ The lines of a round are on the disk before the next one starts.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -17,7 +17,7 @@ import msgspec
 
 from bench.errors import UserError
 from bench.records.schema import READABLE, Block, Header, Line, ParityResult, Record, Row
-from bench.records.sense import fault
+from bench.records.sense import Known, fault
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 WHITE = b" \t\r"  # around a line: JSON allows it, and systems that end lines with CR and LF leave it
@@ -121,48 +121,95 @@ def read_run(path: Path) -> Run:
     Blank lines count as nothing, and so does a byte order mark before the first line. A last line that was cut off and
     a sample that stands there twice are left out, and a remark says so.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise NotARunFile(f"cannot read {path}: {error.strerror}") from error
-    *ended, rest = content.split(b"\n")
-    torn = bool(rest.strip()) and not _is_whole(rest, path)
-    lines = [*ended, *([] if torn else [rest])]
-    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip(WHITE)]
-    if not numbered:
-        raise NotARunFile(f"{path} is not a run file: it has no complete line")
-    (first, head), *others = numbered
-    _check_schema(head.removeprefix(BYTE_ORDER_MARK), path, first)
-    header = _parse(head.removeprefix(BYTE_ORDER_MARK), path, first)
-    if not isinstance(header, Header):
-        raise NotARunFile(f"{path} is not a run file: its first line is not a header")
-    parsed, remarks = _body(others, header, path)
-    if torn:
-        remarks.append(f"{path}: line {len(lines) + 1} was cut off while it was written; it is left out")
+    lines = _Lines(path)
+    header = _header(lines)
+    body = _Body(header, path)
+    for number, text in lines:
+        body.add(number, text)
     return Run(
         path=path,
         header=header,
-        records=restored(tuple(line for line in parsed if isinstance(line, Record))),
-        blocks=tuple(line for line in parsed if isinstance(line, Block)),
-        parity_results=tuple(line for line in parsed if isinstance(line, ParityResult)),
-        remarks=tuple(remarks),
-        whole=len(content) - (len(rest) if torn else 0),
+        records=restored(body.records),
+        blocks=tuple(body.blocks),
+        parity_results=tuple(body.parity_results),
+        remarks=(*body.remarks, *lines.remarks),
+        whole=lines.whole,
     )
 
 
-def _body(numbered: Iterable[tuple[int, bytes]], header: Header, path: Path) -> tuple[list[Line], list[str]]:
-    """Return the lines after the header, and remarks on those that are left out."""
-    parsed, remarks, seen = [], [], dict[bytes, int]()
-    for number, text in numbered:
-        line = _parse(text, path, number)
-        if wrong := fault(line, header):
-            raise NotARunFile(f"{path}: line {number} is {wrong}")
-        earlier = seen.setdefault(text.strip(WHITE), number)
-        if earlier != number and isinstance(line, Record) and line.status == "ok":  # its times cannot come twice
-            remarks.append(f"{path}: line {number} repeats line {earlier}; it is left out")
-        else:
-            parsed.append(line)
-    return parsed, remarks
+class _Lines(Iterator[tuple[int, bytes]]):
+    """The whole lines of a file and their numbers, without blank ones; only one of them is in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.whole = 0  # bytes up to the end of the last whole line so far
+        self.remarks: list[str] = []
+        self.found = self._read()
+
+    def __next__(self) -> tuple[int, bytes]:
+        return next(self.found)
+
+    def _read(self) -> Iterator[tuple[int, bytes]]:
+        try:
+            with self.path.open("rb") as file:
+                for number, line in enumerate(file, start=1):
+                    if line[-1:] != b"\n" and line.strip() and not _is_whole(line, self.path):
+                        self.remarks.append(
+                            f"{self.path}: line {number} was cut off while it was written; it is left out"
+                        )
+                        return
+                    self.whole += len(line)
+                    if text := line.removesuffix(b"\n").strip(WHITE):
+                        yield number, text
+        except OSError as error:
+            raise NotARunFile(f"cannot read {self.path}: {error.strerror}") from error
+
+
+def _header(lines: _Lines) -> Header:
+    path = lines.path
+    number, text = next(lines, (0, b""))
+    if not text:
+        raise NotARunFile(f"{path} is not a run file: it has no complete line")
+    text = text.removeprefix(BYTE_ORDER_MARK)
+    _check_schema(text, path, number)
+    header = _parse(text, path, number)
+    if not isinstance(header, Header):
+        raise NotARunFile(f"{path} is not a run file: its first line is not a header")
+    return header
+
+
+class _Body:
+    """The lines after the header, by kind, and remarks on those that are left out."""
+
+    def __init__(self, header: Header, path: Path) -> None:
+        self.path = path
+        self.known = Known.of(header)
+        self.seen: dict[int, tuple[int, Record]] = {}  # number of the line of each good record, by a hash of the line
+        self.records: list[Record] = []
+        self.blocks: list[Block] = []
+        self.parity_results: list[ParityResult] = []
+        self.remarks: list[str] = []
+
+    def add(self, number: int, text: bytes) -> None:
+        """Add a line. Raises `NotARunFile` if it makes no sense."""
+        line = _parse(text, self.path, number)
+        if wrong := fault(line, self.known):
+            raise NotARunFile(f"{self.path}: line {number} is {wrong}")
+        match line:
+            case Record():
+                self._add_record(number, text, line)
+            case Block():
+                self.blocks.append(line)
+            case ParityResult():
+                self.parity_results.append(line)
+
+    def _add_record(self, number: int, text: bytes, record: Record) -> None:
+        if record.status == "ok":  # its times cannot come twice
+            earlier, same = self.seen.setdefault(hash(text), (number, record))
+            if earlier != number and same == record:
+                self.remarks.append(f"{self.path}: line {number} repeats line {earlier}; it is left out")
+                return
+        self.records.append(record)
 
 
 def _is_whole(line: bytes, path: Path) -> bool:
@@ -183,7 +230,7 @@ def first_losses(records: Iterable[Record]) -> dict[Row, Losses]:
     return first
 
 
-def restored(records: tuple[Record, ...]) -> tuple[Record, ...]:
+def restored(records: Sequence[Record]) -> tuple[Record, ...]:
     """Return the records, with losses that were left out copied from the first record of their row."""
     first = first_losses(records)
     return tuple(

@@ -7,22 +7,36 @@ its numbers would stand in a table like any others.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Self
 
 from bench.records.schema import Block, Header, Line, Record, Row, Timing, Turns
 
 
-def fault(line: Line, header: Header) -> str:
+@dataclass(frozen=True)
+class Known:
+    """What a header names."""
+
+    rows: frozenset[Row]
+    tasks: frozenset[str]
+
+    @classmethod
+    def of(cls, header: Header) -> Self:
+        """Collect it from a header, once for all lines."""
+        return cls(frozenset(header.rows), frozenset(row.task for row in header.rows))
+
+
+def fault(line: Line, known: Known) -> str:
     """Return what is wrong with a line that follows a header; empty if nothing is."""
     match line:
         case Header():
             return "a second header: here another run begins; put each run into a file of its own"
         case Record():
-            return _foreign(line.job.row, header.rows) or _fault_of_record(line)
+            return _foreign(line.job.row, known.rows) or _fault_of_record(line)
         case Block():
-            tasks = {row.task for row in header.rows}
-            return "" if line.task in tasks else f"a round of {line.task}, which the header does not name"
+            return "" if line.task in known.tasks else f"a round of {line.task}, which the header does not name"
         case _:
-            return _foreign(line.row, header.rows)
+            return _foreign(line.row, known.rows)
 
 
 def _foreign(row: Row, rows: Collection[Row]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,7 +80,7 @@ def selftest(
         listener.ended(label, "ok")
         return records
 
-    with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch, setup.worker(Path(scratch)) as calibrator:
+    with setup.scratch() as scratch, setup.worker(scratch) as calibrator:
         executor = ProcessExecutor(setup, calibrator)
         goal = Goal(workers=None, effect=EFFECT, time_s=limits.repetition_s)
         listener.stage("A/A and more steps", repetitions)

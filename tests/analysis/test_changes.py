@@ -25,6 +25,7 @@ from bench.analysis.changes import (
     too_slow,
     undecided,
 )
+from bench.analysis.standing import standings_of
 from bench.analysis.stats import MOST_ROUNDS, Estimate, estimate_apart, interval
 from bench.records.runfile import Run
 from bench.records.schema import Block, Calibration, Goal, ParityResult, Record, Row
@@ -190,7 +191,7 @@ def test_nothing_is_divided_by_the_calibration_loop(loop_s: float) -> None:
 
 def test_the_interval_is_that_of_the_processes_of_both_runs() -> None:
     now = a_run({ROW: 0.13}, seed=1)
-    logs = [[float(times[0]) for times in good_times(run)[ROW].values()] for run in (THEN, now)]
+    logs = [[float(times[0]) for times in good_times(run, standings_of(run))[ROW].values()] for run in (THEN, now)]
     assert change_of(ROW, THEN, now).interval == interval(estimate_apart(logs[1], logs[0]))
 
 
@@ -274,7 +275,7 @@ def test_a_row_that_does_not_compute_its_task_any_more_is_wrong() -> None:
 @pytest.mark.parametrize("agrees", [None, False])
 def test_a_row_that_is_not_known_to_be_right_has_no_good_times(agrees: bool | None) -> None:
     run = a_run({ROW: 0.1, OTHER: 0.2}, parity_results={OTHER: a_parity_result(OTHER, agrees=agrees)})
-    assert set(good_times(run)) == {ROW}
+    assert set(good_times(run, standings_of(run))) == {ROW}
 
 
 def test_a_row_of_which_parity_cannot_be_told_says_so() -> None:
@@ -285,7 +286,7 @@ def test_a_row_of_which_parity_cannot_be_told_says_so() -> None:
 
 
 def test_good_times_are_logarithms_by_round() -> None:
-    times = good_times(THEN)
+    times = good_times(THEN, standings_of(THEN))
     assert {row: sorted(blocks) for row, blocks in times.items()} == {row: list(range(8)) for row in (ROW, OTHER)}
     assert np.exp(times[OTHER][3]) == pytest.approx(0.2, rel=0.03)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from support import a_record, a_row, a_timing
+from support import a_record, a_row, a_timing, process_times_of
 
 from bench.analysis.flags import (
     TURN_FLOOR_S,
@@ -30,7 +30,7 @@ from bench.analysis.flags import (
     uncounted,
     unfinished,
 )
-from bench.analysis.process import numbers
+from bench.analysis.process import NUMBERS, processes
 from bench.records.schema import Job, Record, Resources, Row, Steady, Turns
 
 ROW, OTHER = a_row("linear_fit"), a_row("linear_fit", "torch", "eager")
@@ -40,7 +40,7 @@ USUAL_S = (8.0, *(0.25,) * 6)  # the first pass compiles; then there are enough 
 def sample(*passes_s: float, cores: int = 2, bound: float = 1e11, **timing: Any) -> ProcessTimes:
     """Return a process that had two cores granted."""
     resources = Resources(cores=cores, dtype="float32", framework="1.0")
-    return ProcessTimes(a_timing(*(passes_s or USUAL_S), **timing), resources, 2, bound)
+    return process_times_of(a_timing(*(passes_s or USUAL_S), **timing), resources, bound)
 
 
 def some_turns(pass_s: float, asked_s: float = 0.3, reads: int = 1, read_s: float = 1e-5) -> Turns:
@@ -289,7 +289,7 @@ def test_of_a_short_wall_time_50_milliseconds_may_be_missing(missing_s: float, f
     short = sample(*(0.01,) * 5, import_s=0.0, setup_s=0.0)
     timing = replace(short.timing, wall_s=short.timing.phases_s + missing_s)
     assert timing.wall_s < 1.2
-    assert bool(unaccounted([ProcessTimes(timing, short.resources, 2, 1e11)])) == flagged
+    assert bool(unaccounted([process_times_of(timing, short.resources, 1e11)])) == flagged
 
 
 # Unfinished work
@@ -595,7 +595,9 @@ def test_delays_that_the_other_rows_have_too_accuse_nobody_of_compiling() -> Non
 def test_the_share_of_a_product_is_that_of_the_tables() -> None:
     turns = turns_of(*(0.5,) * 6, 5.0, 5.0)
     each = sample(*USUAL_S, turns=turns, flops_per_pass=100, bound=400.0)
-    assert achieved_share(each) == numbers(each.timing, 400.0)["flops_share"] == pytest.approx(0.5)
+    record = replace(a_record(ROW), timing=each.timing)
+    (process,) = processes([record], {(ROW.device, ROW.precision): 400.0})
+    assert achieved_share(each) == NUMBERS["flops_share"](process) == pytest.approx(0.5)
 
 
 # By row

@@ -120,7 +120,6 @@ def test_an_entrys_module_can_be_imported_before_the_registry() -> None:
         ({"caches": [1]}, r"caches must be a tuple of strings, got \[1\]"),
         ({"install": None}, "install must be a string, got None"),
         ({"framework": ""}, "framework must be the import name of a package, got ''"),
-        ({"also_needs": None}, "also_needs must be a tuple of strings, got None"),
         (
             {"also_needs": ("google.protobuf",)},
             "also_needs must be the import name of a package, got 'google.protobuf'",

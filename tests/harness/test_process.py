@@ -23,7 +23,7 @@ from bench.machine.host import usable_cores
 from bench.machine.variables import THREAD_VARIABLES
 from bench.records.schema import Job, Record
 from bench.selftest.by_hand import BY_HAND_PASSES, ByHandRequest
-from bench.tasks.datasets.fetch import data_folders
+from bench.tasks.datasets.folders import data_folders
 
 
 def start_worker(tmp_path: Path) -> Worker:
@@ -262,12 +262,17 @@ def test_a_worker_that_closes_its_pipe_and_does_not_end_is_stopped(
 def test_caches_of_compiled_code_are_not_handed_on() -> None:
     environment = worker_environment({"JAX_COMPILATION_CACHE_DIR": "/warm"}, 2, Path("cold"))
     assert "JAX_COMPILATION_CACHE_DIR" not in environment
-    assert {environment[name] for name in ("XDG_CACHE_HOME", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")} == {"cold"}
+    named = {environment[name] for name in ("XDG_CACHE_HOME", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")}
+    assert named == {"cold/compiled"}
 
 
 def test_the_suites_own_data_are_found_although_the_cache_folder_of_a_worker_is_empty() -> None:
     environment = worker_environment(os.environ, 1, Path("cold"))
     assert data_folders(environment)[-1] == data_folders(os.environ)[-1]
+
+
+def test_temporary_files_go_into_the_scratch_folder() -> None:
+    assert worker_environment({"TMPDIR": "/tmp"}, 2, Path("/scratch"))["TMPDIR"] == "/scratch"  # noqa: S108
 
 
 def test_a_worker_that_was_killed_starts_no_other_process(tmp_path: Path) -> None:

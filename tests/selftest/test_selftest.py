@@ -14,7 +14,7 @@ from typing import Any, Self, cast
 
 import numpy as np
 import pytest
-from support import a_record, a_row, a_timing, no_files
+from support import a_record, a_row, a_timing, no_files, process_times_of
 from synthetic import MockExecutor
 
 from backends.contract import Array, Params, Placement, Trainer, parts
@@ -463,7 +463,7 @@ def measured(mode: str, clock: FakeTime) -> ProcessTimes:
     replies = [repeater.turn() for _ in range(6)]
     turns = turns_of(replies, asked_s=[reply.took_s for reply in replies])
     timing = a_timing(*found.passes_s, read_s=found.read_s, reread_s=reread_s, turns=turns)
-    return ProcessTimes(timing, Resources(cores=2, dtype="float32", framework="1.0"), 2, 1e11)
+    return process_times_of(timing, Resources(cores=2, dtype="float32", framework="1.0"), 1e11)
 
 
 @pytest.mark.parametrize("mode", [mode for mode in FAULTS if mode != "more_threads"])
@@ -486,7 +486,7 @@ def test_the_harness_flags_nothing_else(mode: str, twenty_milliseconds: FakeTime
     ids=["waiting", "vanished"],
 )
 def test_more_threads_are_flagged_by_what_the_claim_wants(steady: Steady) -> None:
-    sample = ProcessTimes(a_timing(steady=steady), Resources(cores=2, dtype="float32", framework="1.0"), 2, 1e11)
+    sample = process_times_of(a_timing(steady=steady), Resources(cores=2, dtype="float32", framework="1.0"), 1e11)
     assert [FAULTS["more_threads"] in flag.sentence for flag in flags([sample])] == [True]
 
 
@@ -538,7 +538,7 @@ class FakeSetup(WorkerSetup):
 
     fake: FakeWorker
 
-    def worker(self, compile_cache: Path) -> Worker:
+    def worker(self, scratch: Path) -> Worker:
         return cast(Worker, self.fake)
 
 
