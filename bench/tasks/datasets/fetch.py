@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.errors import UserError
+from bench.errors import UserError, quoted
 from bench.events import DownloadListener
 from bench.tasks.datasets.sources import Source, SourceFailed, sha256_of
 
@@ -45,7 +45,9 @@ def allowed_kinds(environment: Mapping[str, str]) -> tuple[str, ...]:
     kinds = ("mirrors", "packages")
     chosen = tuple(kind.strip() for kind in environment.get(DATA_SOURCES, "").split(",") if kind.strip())
     if unknown := [kind for kind in chosen if kind not in kinds]:
-        raise UserError(f"unknown kind of source {unknown[0]!r} in {DATA_SOURCES}; choose from {', '.join(kinds)}")
+        raise UserError(
+            f"unknown kind of source {quoted(unknown[0])} in {DATA_SOURCES}; choose from {', '.join(kinds)}"
+        )
     return chosen or kinds
 
 
