@@ -15,8 +15,8 @@ from typing import Self
 
 import msgspec
 
-from bench.errors import UserError
-from bench.records.schema import READABLE, Block, Header, Line, ParityResult, Record, Row
+from bench.errors import UserError, shown
+from bench.records.schema import LINES, Block, Header, Line, ParityResult, Record, Row
 from bench.records.sense import fault
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -126,17 +126,18 @@ def read_run(path: Path) -> Run:
     except OSError as error:
         raise NotARunFile(f"cannot read {path}: {error.strerror}") from error
     *ended, rest = content.split(b"\n")
-    torn = bool(rest.strip()) and not _is_whole(rest, path)
+    torn = bool(rest.strip()) and not _is_whole(rest)
     lines = [*ended, *([] if torn else [rest])]
     numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip(WHITE)]
     if not numbered:
         raise NotARunFile(f"{path} is not a run file: it has no complete line")
     (first, head), *others = numbered
-    _check_schema(head.removeprefix(BYTE_ORDER_MARK), path, first)
-    header = _parse(head.removeprefix(BYTE_ORDER_MARK), path, first)
+    head = head.removeprefix(BYTE_ORDER_MARK)
+    kind = _kind_of_lines(head, path, first)
+    header = _parse(head, kind, path, first)
     if not isinstance(header, Header):
         raise NotARunFile(f"{path} is not a run file: its first line is not a header")
-    parsed, remarks = _body(others, header, path)
+    parsed, remarks = _body(others, kind, header, path)
     if torn:
         remarks.append(f"{path}: line {len(lines) + 1} was cut off while it was written; it is left out")
     return Run(
@@ -150,13 +151,15 @@ def read_run(path: Path) -> Run:
     )
 
 
-def _body(numbered: Iterable[tuple[int, bytes]], header: Header, path: Path) -> tuple[list[Line], list[str]]:
-    """Return the lines after the header, and remarks on those that are left out."""
+def _body(
+    numbered: Iterable[tuple[int, bytes]], kind: type[Line], header: Header, path: Path
+) -> tuple[list[Line], list[str]]:
+    """Return the lines after the header, which are of a schema's kind, and remarks on those that are left out."""
     parsed, remarks, seen = [], [], dict[bytes, int]()
     for number, text in numbered:
-        line = _parse(text, path, number)
+        line = _parse(text, kind, path, number)
         if wrong := fault(line, header):
-            raise NotARunFile(f"{path}: line {number} is {wrong}")
+            raise NotARunFile(f"{path}: line {number} is {shown(wrong)}")
         earlier = seen.setdefault(text.strip(WHITE), number)
         if earlier != number and isinstance(line, Record) and line.status == "ok":  # its times cannot come twice
             remarks.append(f"{path}: line {number} repeats line {earlier}; it is left out")
@@ -165,11 +168,11 @@ def _body(numbered: Iterable[tuple[int, bytes]], header: Header, path: Path) -> 
     return parsed, remarks
 
 
-def _is_whole(line: bytes, path: Path) -> bool:
+def _is_whole(line: bytes) -> bool:
     """Return whether the last line, which has no line break, is complete: an editor may have left the break out."""
     try:
-        _parse(line, path, 0)
-    except NotARunFile:
+        msgspec.json.decode(line.removeprefix(BYTE_ORDER_MARK))
+    except UNREADABLE:
         return False
     return True
 
@@ -208,18 +211,21 @@ class _AnyHeader(msgspec.Struct):
     schema: int
 
 
-def _check_schema(line: bytes, path: Path, number: int) -> None:
+def _kind_of_lines(header: bytes, path: Path, number: int) -> type[Line]:
+    """Return the type of the lines of a file with this header, by its schema."""
     try:
-        schema = msgspec.json.decode(line, type=_AnyHeader).schema
+        schema = msgspec.json.decode(header, type=_AnyHeader).schema
     except UNREADABLE as error:
-        raise NotARunFile(f"{path} is not a run file: line {number}: {error}") from error
-    if schema not in READABLE:
-        raise NotARunFile(f"{path} has schema {schema}; this version reads schemas {' and '.join(map(str, READABLE))}")
+        raise NotARunFile(f"{path} is not a run file: line {number}: {shown(str(error))}") from error
+    if schema not in LINES:
+        known = " and ".join(map(str, LINES))
+        raise NotARunFile(f"{path} has schema {shown(str(schema))}; this version reads schemas {known}")
+    kind: type[Line] = LINES[schema]
+    return kind
 
 
-def _parse(line: bytes, path: Path, number: int) -> Line:
+def _parse(line: bytes, kind: type[Line], path: Path, number: int) -> Line:
     try:
-        parsed: Line = msgspec.json.decode(line, type=Line)
+        return msgspec.json.decode(line, type=kind)
     except UNREADABLE as error:
-        raise NotARunFile(f"{path} is not a run file: line {number}: {error}") from error
-    return parsed
+        raise NotARunFile(f"{path} is not a run file: line {number}: {shown(str(error))}") from error
