@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+QUOTED_CHARACTERS, SHOWN_CHARACTERS = 100, 300  # of what a message repeats
+
 
 class UserError(Exception):
     """Raised for a mistake of the user. The message says what is wrong, what was given and what the choices are."""
@@ -15,4 +17,16 @@ def require_name(name: str, known: Iterable[str], kind: str) -> None:
     """Raise `BadChoice` if `name` is not in `known`. `kind` says what is named, such as `backend`."""
     known = list(dict.fromkeys(known))
     if name not in known:
-        raise BadChoice(f"unknown {kind} {name!r}; choose from {', '.join(sorted(known))}")
+        raise BadChoice(f"unknown {kind} {quoted(name)}; choose from {', '.join(sorted(known))}")
+
+
+def shown(text: str) -> str:
+    """Return text of a file for a message: on one line and not long, with control characters as Python writes them."""
+    cut = text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+    return cut if cut.isprintable() else "".join(each if each.isprintable() else repr(each)[1:-1] for each in cut)
+
+
+def quoted(value: object) -> str:
+    """Return a value as Python writes it, for a message; cut where it is too long to be read."""
+    text = repr(value)
+    return text if len(text) <= QUOTED_CHARACTERS else f"{text[:QUOTED_CHARACTERS]}…"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from backends.registry import BACKENDS
-from bench.errors import BadChoice
+from bench.errors import BadChoice, quoted
 from bench.records.schema import Row
 
 
@@ -21,4 +21,4 @@ def require_baseline(name: str, rows: Sequence[Row]) -> None:
     """Raise `BadChoice` if a baseline is named that is not among the rows."""
     if name and find_row(name, rows) is None:
         known = ", ".join(sorted({f"{row.backend}:{row.mode}" for row in rows}))
-        raise BadChoice(f"no row of baseline {name!r}; choose from {known}")
+        raise BadChoice(f"no row of baseline {quoted(name)}; choose from {known}")

@@ -376,7 +376,7 @@ def _clock_off(sample: ProcessTimes) -> float:
 def unaccounted(samples: Sequence[ProcessTimes]) -> str:
     """The phases do not add up to the wall time, which the parent has measured."""
     missing_s = _typical(samples, lambda sample: sample.timing.wall_s - sample.timing.phases_s)
-    wall_s = _typical(samples, lambda sample: sample.timing.wall_s)
+    wall_s = max(_typical(samples, lambda sample: sample.timing.wall_s), 1e-9)
     if abs(missing_s) <= max(CLOCK_SHARE * wall_s, PHASES_FLOOR_S):
         return ""
     if missing_s < 0:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from bench.errors import BadChoice
+from bench.errors import BadChoice, quoted
 from bench.harness.setup import TIME_LIMIT_S
 from bench.runs.plan import EFFECT, MAX_MINUTES, TIME_S
 from bench.tasks.settings import BadSetting
@@ -145,7 +145,7 @@ def changed_settings(settings: Iterable[str] | None, epochs: int | None) -> dict
     for setting in settings or ():
         key, equals, value = setting.partition("=")
         if not equals:
-            raise BadSetting(f"--set wants KEY=VALUE, got {setting!r}")
+            raise BadSetting(f"--set wants KEY=VALUE, got {quoted(setting)}")
         changes[key.strip()] = value.strip()
     return changes if epochs is None else {**changes, "epochs": epochs}
 

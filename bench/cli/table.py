@@ -11,7 +11,7 @@ import typer
 
 from bench.cli import console, exit_codes
 from bench.cli.options import Baseline, Ranks, Strict
-from bench.errors import BadChoice, UserError, require_name
+from bench.errors import BadChoice, UserError, quoted, require_name
 from bench.records.provenance import Difference, differences
 from bench.records.runfile import Run
 from bench.report import terminal
@@ -72,7 +72,7 @@ def _print_output(runs: tuple[Run, ...], row: str) -> None:
     named = [each for run in runs for each in run.header.rows if wanted and wanted <= set(str(each).split())]
     if not named:
         rows = dict.fromkeys(str(each) for run in runs for each in run.header.rows)
-        raise BadChoice(f"no row is called {row!r}; the rows are: {', '.join(rows)}")
+        raise BadChoice(f"no row is called {quoted(row)}; the rows are: {', '.join(rows)}")
     failed = [record for run in runs for record in run.records if record.job.row in named and record.status != "ok"]
     if not failed:
         print(f"no process of {', '.join(dict.fromkeys(map(str, named)))} failed; output is kept of those that do")
@@ -89,6 +89,7 @@ def _render(runs: tuple[Run, ...], style: Format, baseline: str, rank: Rank, *, 
     from bench.analysis.summary import summarise
     from bench.report import export, sentences, tables
     from bench.report.answer_sentences import answer_sentences
+    from bench.report.text import in_markdown
 
     rows = summarise(runs, baseline, rank)
     if samples:
@@ -100,7 +101,8 @@ def _render(runs: tuple[Run, ...], style: Format, baseline: str, rank: Rank, *, 
         return content
     to_use = [sentence for run in runs for sentence in answer_sentences(answers(run, rows))]
     notes = [] if samples else [*to_use, *sentences.detectable_sentences(rows), *sentences.noise_sentences(runs)]
-    return "\n\n".join([content, *notes, *(sentences.caption(run.header) for run in runs)]) + "\n"
+    notes += [sentences.caption(run.header) for run in runs]
+    return "\n\n".join([content, *map(in_markdown, notes)]) + "\n"
 
 
 def compare(

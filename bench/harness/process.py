@@ -241,10 +241,10 @@ def _own_caches(place: Place, environment: Mapping[str, str]) -> dict[str, str]:
 
     Each gets a path of its own, because some name a folder and others a file.
     """
-    folders = {name: Path(environment["XDG_CACHE_HOME"]) / name for name in place.caches}
-    for folder in folders.values():
-        folder.mkdir(parents=True, exist_ok=True)
-    return {name: str(folder) for name, folder in folders.items()}
+    caches = Path(environment["XDG_CACHE_HOME"])
+    if place.caches:
+        caches.mkdir(exist_ok=True)
+    return {name: str(caches / name) for name in place.caches}
 
 
 def _describe(status: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from backends.contract import Array, Params
-from bench.tasks.arrays import named, params_named, save_arrays
+from bench.tasks.arrays import load_arrays, named, params_named, save_arrays
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,6 @@ def save_repetition(path: Path, repetition: Repetition) -> None:
 
 def load_repetition(path: Path) -> Repetition:
     """Read a repetition from a .npz file."""
-    with np.load(path, allow_pickle=False) as arrays:
-        number, losses, outputs = int(arrays["number"]), arrays["losses"], arrays["outputs"]
-        return Repetition(number, losses, outputs, params_named("params", arrays))
+    arrays = load_arrays(path)
+    number, losses, outputs = int(arrays["number"]), arrays["losses"], arrays["outputs"]
+    return Repetition(number, losses, outputs, params_named("params", arrays))

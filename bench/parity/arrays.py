@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from backends.contract import Array, Params
 from bench.parity.traces import Evaluation, Trace, TrainingResult
-from bench.tasks.arrays import named, params_named, save_arrays
+from bench.tasks.arrays import load_arrays, named, params_named, save_arrays
 
 
 def save_trace(path: Path, trace: Trace) -> None:
@@ -19,10 +20,10 @@ def save_trace(path: Path, trace: Trace) -> None:
 
 def load_trace(path: Path) -> Trace:
     """Read a trace from a .npz file."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return Trace(
-            params_named("gradient", arrays), arrays["losses"], params_named("params", arrays), evaluation_in(arrays)
-        )
+    arrays = load_arrays(path)
+    return Trace(
+        params_named("gradient", arrays), arrays["losses"], params_named("params", arrays), evaluation_in(arrays)
+    )
 
 
 def save_training_result(path: Path, result: TrainingResult) -> None:
@@ -38,15 +39,15 @@ def save_training_result(path: Path, result: TrainingResult) -> None:
 
 def load_training_result(path: Path) -> TrainingResult:
     """Read a training result from a .npz file."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return TrainingResult(
-            arrays["losses"],
-            params_named("params", arrays),
-            evaluation_in(arrays),
-            float(arrays["metric"]),
-            params_named("start", arrays),
-            params_named("first_pass", arrays),
-        )
+    arrays = load_arrays(path)
+    return TrainingResult(
+        arrays["losses"],
+        params_named("params", arrays),
+        evaluation_in(arrays),
+        float(arrays["metric"]),
+        params_named("start", arrays),
+        params_named("first_pass", arrays),
+    )
 
 
 def save_params(path: Path, params: Params) -> None:
@@ -56,8 +57,7 @@ def save_params(path: Path, params: Params) -> None:
 
 def load_params(path: Path) -> Params:
     """Read parameters from a .npz file."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return params_named("params", arrays)
+    return params_named("params", load_arrays(path))
 
 
 def of_evaluation(evaluation: Evaluation) -> dict[str, Array]:
@@ -65,6 +65,6 @@ def of_evaluation(evaluation: Evaluation) -> dict[str, Array]:
     return {"outputs": evaluation.outputs, "evaluation_loss": np.array(evaluation.loss)}
 
 
-def evaluation_in(arrays: np.lib.npyio.NpzFile) -> Evaluation:
+def evaluation_in(arrays: Mapping[str, Array]) -> Evaluation:
     """Return the evaluation that a file contains."""
     return Evaluation(arrays["outputs"], float(arrays["evaluation_loss"]))

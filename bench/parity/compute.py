@@ -21,6 +21,7 @@ from bench.harness.setup import WorkerSetup
 from bench.parity.jobs import ArraysRequest
 from bench.records.schema import Job, Row, Status
 from bench.tasks import Task
+from bench.tasks.arrays import BadArrays
 from bench.tasks.names import find_task
 from bench.tasks.settings import override
 
@@ -67,7 +68,10 @@ class Computer:
             reply = worker.run(replace(request, folder=folder), self.setup.time_limit_s)
             if isinstance(reply, Failure):
                 raise NotComputed(reply.status, reply.reason)
-            return {int(file.stem): load(file) for file in Path(folder).iterdir()}
+            try:
+                return {int(file.stem): load(file) for file in Path(folder).iterdir()}
+            except BadArrays as error:
+                raise NotComputed("failed", str(error)) from error
 
     def array(self, request: ArraysRequest, worker: Worker, load: Callable[[Path], T]) -> T:
         """Do the same for a request with one seed; return what `load` reads. Raises `NotComputed`."""

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from backends.contract import Array, Params
+from backends.contract import Array, Params, parts
 from bench.harness.quality import repeated
 from bench.parity.arrays import evaluation_in, of_evaluation
 from bench.parity.traces import Evaluation, TrainingResult
-from bench.tasks.arrays import named, params_named, save_arrays
+from bench.tasks.arrays import BadArrays, load_arrays, named, params_named, save_arrays
 
 # A ReLU near its kink flips in some runs and not in others: in one case in six of sixteen runs, and all sixteen had
 # flips as large by twice that step. So the spread of five runs counts for neighbouring steps too; otherwise a backend
@@ -125,17 +125,38 @@ def save_envelope(path: Path, envelope: Envelope) -> None:
 
 
 def load_envelope(path: Path) -> Envelope:
-    """Read an envelope from a .npz file."""
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:  # which leaves a damaged file open
-        return Envelope(
+    """Read an envelope from a .npz file. Raises `BadArrays` for another file."""
+    arrays = load_arrays(path)
+    try:
+        found = Envelope(
             losses=arrays["losses"],
             spread=arrays["spread"],
             params=params_named("params", arrays),
             params_spread=arrays["params_spread"],
-            pass_spread=float(arrays["pass_spread"]),
+            pass_spread=arrays["pass_spread"].item(),
             evaluation=evaluation_in(arrays),
-            outputs_spread=float(arrays["outputs_spread"]),
-            evaluation_loss_spread=float(arrays["evaluation_loss_spread"]),
-            metric=float(arrays["metric"]),
-            metric_spread=float(arrays["metric_spread"]),
+            outputs_spread=arrays["outputs_spread"].item(),
+            evaluation_loss_spread=arrays["evaluation_loss_spread"].item(),
+            metric=arrays["metric"].item(),
+            metric_spread=arrays["metric_spread"].item(),
         )
+    except (KeyError, ValueError, TypeError) as error:
+        raise BadArrays(f"{path} is no envelope: {error}") from error
+    if not _is_sound(found):
+        raise BadArrays(f"{path} is no envelope: its arrays do not fit together")
+    return found
+
+
+def _is_sound(found: Envelope) -> bool:
+    """Return whether the arrays of an envelope have the shapes and types of its definition."""
+    numbers = (found.pass_spread, found.outputs_spread, found.evaluation_loss_spread, found.metric, found.metric_spread)
+    arrays = (found.losses, found.spread, found.params_spread, found.evaluation.outputs, *parts(found.params))
+    widths = [each["bias"].shape == each["weights"].shape[-1:] for each in found.params if each]
+    return (
+        all(type(number) is float for number in (*numbers, found.evaluation.loss))
+        and all(array.dtype == np.float64 for array in arrays)
+        and (found.losses.ndim, found.evaluation.outputs.ndim) == (1, 2)
+        and found.spread.shape == found.losses.shape
+        and found.params_spread.shape == (len(list(parts(found.params))),)
+        and all(widths)
+    )

@@ -15,8 +15,8 @@ from typing import Self
 
 import msgspec
 
-from bench.errors import UserError
-from bench.records.schema import READABLE, Block, Header, Line, ParityResult, Record, Row
+from bench.errors import UserError, shown
+from bench.records.schema import LINES, Block, Header, Line, ParityResult, Record, Row
 from bench.records.sense import Known, fault
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -122,8 +122,8 @@ def read_run(path: Path) -> Run:
     a sample that stands there twice are left out, and a remark says so.
     """
     lines = _Lines(path)
-    header = _header(lines)
-    body = _Body(header, path)
+    header, kind = _header(lines)
+    body = _Body(header, kind, path)
     for number, text in lines:
         body.add(number, text)
     return Run(
@@ -153,7 +153,7 @@ class _Lines(Iterator[tuple[int, bytes]]):
         try:
             with self.path.open("rb") as file:
                 for number, line in enumerate(file, start=1):
-                    if line[-1:] != b"\n" and line.strip() and not _is_whole(line, self.path):
+                    if line[-1:] != b"\n" and line.strip() and not _is_whole(line):
                         self.remarks.append(
                             f"{self.path}: line {number} was cut off while it was written; it is left out"
                         )
@@ -165,24 +165,26 @@ class _Lines(Iterator[tuple[int, bytes]]):
             raise NotARunFile(f"cannot read {self.path}: {error.strerror}") from error
 
 
-def _header(lines: _Lines) -> Header:
+def _header(lines: _Lines) -> tuple[Header, type[Line]]:
+    """Return the header, and the type of the lines that follow it, which is that of its schema."""
     path = lines.path
     number, text = next(lines, (0, b""))
     if not text:
         raise NotARunFile(f"{path} is not a run file: it has no complete line")
     text = text.removeprefix(BYTE_ORDER_MARK)
-    _check_schema(text, path, number)
-    header = _parse(text, path, number)
+    kind = _kind_of_lines(text, path, number)
+    header = _parse(text, kind, path, number)
     if not isinstance(header, Header):
         raise NotARunFile(f"{path} is not a run file: its first line is not a header")
-    return header
+    return header, kind
 
 
 class _Body:
     """The lines after the header, by kind, and remarks on those that are left out."""
 
-    def __init__(self, header: Header, path: Path) -> None:
+    def __init__(self, header: Header, kind: type[Line], path: Path) -> None:
         self.path = path
+        self.kind = kind
         self.known = Known.of(header)
         self.seen: dict[int, tuple[int, Record]] = {}  # number of the line of each good record, by a hash of the line
         self.records: list[Record] = []
@@ -192,9 +194,9 @@ class _Body:
 
     def add(self, number: int, text: bytes) -> None:
         """Add a line. Raises `NotARunFile` if it makes no sense."""
-        line = _parse(text, self.path, number)
+        line = _parse(text, self.kind, self.path, number)
         if wrong := fault(line, self.known):
-            raise NotARunFile(f"{self.path}: line {number} is {wrong}")
+            raise NotARunFile(f"{self.path}: line {number} is {shown(wrong)}")
         match line:
             case Record():
                 self._add_record(number, text, line)
@@ -212,11 +214,11 @@ class _Body:
         self.records.append(record)
 
 
-def _is_whole(line: bytes, path: Path) -> bool:
+def _is_whole(line: bytes) -> bool:
     """Return whether the last line, which has no line break, is complete: an editor may have left the break out."""
     try:
-        _parse(line, path, 0)
-    except NotARunFile:
+        msgspec.json.decode(line.removeprefix(BYTE_ORDER_MARK))
+    except UNREADABLE:
         return False
     return True
 
@@ -255,18 +257,21 @@ class _AnyHeader(msgspec.Struct):
     schema: int
 
 
-def _check_schema(line: bytes, path: Path, number: int) -> None:
+def _kind_of_lines(header: bytes, path: Path, number: int) -> type[Line]:
+    """Return the type of the lines of a file with this header, by its schema."""
     try:
-        schema = msgspec.json.decode(line, type=_AnyHeader).schema
+        schema = msgspec.json.decode(header, type=_AnyHeader).schema
     except UNREADABLE as error:
-        raise NotARunFile(f"{path} is not a run file: line {number}: {error}") from error
-    if schema not in READABLE:
-        raise NotARunFile(f"{path} has schema {schema}; this version reads schemas {' and '.join(map(str, READABLE))}")
+        raise NotARunFile(f"{path} is not a run file: line {number}: {shown(str(error))}") from error
+    if schema not in LINES:
+        known = " and ".join(map(str, LINES))
+        raise NotARunFile(f"{path} has schema {shown(str(schema))}; this version reads schemas {known}")
+    kind: type[Line] = LINES[schema]
+    return kind
 
 
-def _parse(line: bytes, path: Path, number: int) -> Line:
+def _parse(line: bytes, kind: type[Line], path: Path, number: int) -> Line:
     try:
-        parsed: Line = msgspec.json.decode(line, type=Line)
+        return msgspec.json.decode(line, type=kind)
     except UNREADABLE as error:
-        raise NotARunFile(f"{path} is not a run file: line {number}: {error}") from error
-    return parsed
+        raise NotARunFile(f"{path} is not a run file: line {number}: {shown(str(error))}") from error

@@ -13,18 +13,23 @@ from backends.contract import Device, Precision
 from bench.tasks.definition import Metric
 
 SCHEMA = 3
-READABLE = (2, SCHEMA)  # schema 2 has no turns
 
 Status = Literal["ok", "unsupported", "no data", "failed", "crashed", "timeout"]
 FAILURES: tuple[Status, ...] = ("no data", "failed", "crashed", "timeout")
 
-Seconds = Annotated[float, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0, le=1e9)]  # thirty years
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # what other languages can read
+Number = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+Positive = Annotated[float, Meta(gt=0)]
 Scalar = bool | int | float | str | None
 Settings = dict[str, Scalar | list[Scalar]]  # of a task, by name
 
 
-class Row(Struct, frozen=True, kw_only=True, order=True):
+class Strict(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of a line. A name that is damaged would otherwise leave the default in the place of what was recorded."""
+
+
+class Row(Strict, frozen=True, kw_only=True, order=True):
     """A row of the result table: one task trained by one backend in one mode on one device in one precision."""
 
     task: str
@@ -37,16 +42,16 @@ class Row(Struct, frozen=True, kw_only=True, order=True):
         return f"{self.task} {self.backend} {self.mode} {self.device} {self.precision}"
 
 
-class Job(Struct, frozen=True, kw_only=True):
+class Job(Strict, frozen=True, kw_only=True):
     """The work of one worker process on one row, such as one measurement."""
 
     row: Row
-    threads: Annotated[int, Meta(ge=1)]
+    threads: Number
     block: Count  # number of the round of the task, from 0; its rows run side by side, in orders drawn for this round
     settings: Settings = {}  # task settings that were changed, by name
 
 
-class Steady(Struct, frozen=True, kw_only=True):
+class Steady(Strict, frozen=True, kw_only=True):
     """Activity of a process's threads in all its turns or, if it took none, in its first training.
 
     Of a turn it covers what is timed and what is between the timed passes; of a first training what is from the end of
@@ -60,7 +65,7 @@ class Steady(Struct, frozen=True, kw_only=True):
     helpers_cpu_s: Seconds = 0.0  # CPU time of the processes that it has started, which is not part of cpu_s
 
 
-class Turns(Struct, frozen=True, kw_only=True):
+class Turns(Strict, frozen=True, kw_only=True):
     """What a process did in the turns of its round, one entry per turn.
 
     In a turn, every row of the round trains once for a short time while the processes of the others are stopped. Entry
@@ -82,7 +87,7 @@ class Turns(Struct, frozen=True, kw_only=True):
         return tuple(wall_s / passes for passes, wall_s in zip(self.passes, self.wall_s, strict=True) if passes)
 
 
-class Timing(Struct, frozen=True, kw_only=True):
+class Timing(Strict, frozen=True, kw_only=True):
     """Times of one worker process. Its phases follow each other and add up to its wall time."""
 
     start_s: Seconds  # from the start of the process to the start of the job: Python, NumPy and this suite
@@ -95,16 +100,16 @@ class Timing(Struct, frozen=True, kw_only=True):
     checks_s: Seconds  # reading parameters to check that training had finished, and matrix products
     wall_s: Seconds  # from the start of the process to its reply, by the parent process's clock
     cpu_s: Seconds  # CPU time of the process and its children
-    steps_per_pass: Count
-    rows_per_step: Count
+    steps_per_pass: Number
+    rows_per_step: Number
     flops_per_pass: Count  # of the model's matrix products; a multiplication and an addition count as two
     read_s: tuple[Seconds, ...]  # reading the parameters right after a pass, which waits for unfinished work
     reread_s: tuple[Seconds, ...]  # the same long after a pass, with the caches emptied
     steady: Steady
     peak_memory_bytes: Count  # maximum resident set size of the process
     peak_device_memory_bytes: Count | None  # GPU memory as reported by the framework; None on the CPU
-    product_flops_per_s: float  # of the fastest large matrix product of this framework in this process
-    product_limit_flops_per_s: float | None = None  # what the processor's cores can reach; None if unknown
+    product_flops_per_s: Positive  # of the fastest large matrix product of this framework in this process
+    product_limit_flops_per_s: Positive | None = None  # what the processor's cores can reach; None if unknown
     turns: Turns | None = None  # None in files of schema 2, whose processes did not run side by side
 
     @property
@@ -119,7 +124,7 @@ class Timing(Struct, frozen=True, kw_only=True):
         return sum((*named, *self.passes_s, self.checks_s))
 
 
-class Quality(Struct, frozen=True, kw_only=True):
+class Quality(Strict, frozen=True, kw_only=True):
     """Result of the first training in a worker process."""
 
     losses: tuple[float | None, ...]  # [steps], each before its update; empty in a file if as in the row's first record
@@ -135,14 +140,14 @@ class Quality(Struct, frozen=True, kw_only=True):
     predicted: float | None = None
 
 
-class Pool(Struct, frozen=True, kw_only=True, order=True):
+class Pool(Strict, frozen=True, kw_only=True, order=True):
     """A pool of threads of a library or framework."""
 
     name: str
     threads: Count
 
 
-class Used(Struct, frozen=True, kw_only=True):
+class Used(Strict, frozen=True, kw_only=True):
     """What a framework really used, read back from its own objects after the training."""
 
     dtypes: tuple[str, ...]  # of the arrays that hold the weights, as NumPy calls them; empty if none was recognised
@@ -151,7 +156,7 @@ class Used(Struct, frozen=True, kw_only=True):
     coarse: tuple[str, ...]  # settings that allow products with fewer digits than the precision has, for people
 
 
-class Resources(Struct, frozen=True, kw_only=True):
+class Resources(Strict, frozen=True, kw_only=True):
     """What the worker process actually used, as it reported."""
 
     cores: Count | None  # cores that the process may run on; None where processes cannot be pinned
@@ -160,13 +165,13 @@ class Resources(Struct, frozen=True, kw_only=True):
     used: Used | None = None  # None in files of earlier versions
 
 
-class Calibration(Struct, frozen=True, kw_only=True):
+class Calibration(Strict, frozen=True, kw_only=True):
     """Times of the calibration loop at one moment: a fixed piece of work on all cores of the run, repeated."""
 
-    loops_s: tuple[Seconds, ...]
+    loops_s: Annotated[tuple[Annotated[float, Meta(gt=0, le=1e9)], ...], Meta(min_length=1)]
 
 
-class Record(Struct, frozen=True, kw_only=True, tag="record"):
+class Record(Strict, frozen=True, kw_only=True, tag="record"):
     """What came of timing a job."""
 
     job: Job
@@ -179,7 +184,7 @@ class Record(Struct, frozen=True, kw_only=True, tag="record"):
     output: str = ""  # the last lines that the worker printed, where it failed
 
 
-class CoreTimes(Struct, frozen=True, kw_only=True):
+class CoreTimes(Strict, frozen=True, kw_only=True):
     """CPU time on the cores of a run since boot, and CPU time of the run's own processes."""
 
     busy_s: Seconds
@@ -187,7 +192,7 @@ class CoreTimes(Struct, frozen=True, kw_only=True):
     own_s: Seconds
 
 
-class Block(Struct, frozen=True, kw_only=True, tag="block"):
+class Block(Strict, frozen=True, kw_only=True, tag="block"):
     """State of the machine during a round, in which each row of a task that needs more measurements runs once."""
 
     task: str
@@ -199,7 +204,7 @@ class Block(Struct, frozen=True, kw_only=True, tag="block"):
     stolen_cores: float | None  # mean number of cores that the hypervisor gave to other machines; None if unknown
 
 
-class ParityResult(Struct, frozen=True, kw_only=True, tag="verdict"):
+class ParityResult(Strict, frozen=True, kw_only=True, tag="verdict"):
     """Whether a row computes what the task defines, and how far it is from the NumPy reference in float64.
 
     Differences are relative unless stated otherwise, and None if the check did not reach that tier. Steps count from 0.
@@ -219,7 +224,7 @@ class ParityResult(Struct, frozen=True, kw_only=True, tag="verdict"):
     repetition: float | None = None  # of a later training from another start: as a multiple of what rounding explains
 
 
-class Machine(Struct, frozen=True, kw_only=True):
+class Machine(Strict, frozen=True, kw_only=True):
     """The machine of a run. A text that could not be determined is "unknown"."""
 
     system: str
@@ -232,17 +237,15 @@ class Machine(Struct, frozen=True, kw_only=True):
     load: float  # runnable processes before the run, average of one minute
 
 
-class Goal(Struct, frozen=True, kw_only=True):
+class Goal(Strict, frozen=True, kw_only=True):
     """Stopping rule of a run."""
 
-    workers: (
-        int | None
-    )  # processes per row; None: until each row's comparison with the fastest is decided, or time is up
-    effect: float  # detectable difference: 0.05 for 5 %; smaller differences count as equal
+    workers: Number | None  # processes per row; None: until each comparison with the fastest is decided, or time is up
+    effect: Positive  # detectable difference: 0.05 for 5 %; smaller differences count as equal
     time_s: Seconds  # time limit: no round starts that would exceed it; not used with a number of workers
 
 
-class Header(Struct, frozen=True, kw_only=True, tag="header"):
+class Header(Strict, frozen=True, kw_only=True, tag="header"):
     """The first line of a run file. The order of rows in a round follows from rows, schedule seed and its number."""
 
     schema: int = SCHEMA
@@ -252,16 +255,25 @@ class Header(Struct, frozen=True, kw_only=True, tag="header"):
     versions: dict[str, str]
     commit: str
     environment: dict[str, str] = {}  # variables that configure frameworks or thread libraries
-    threads: Count
+    threads: Number
     goal: Goal
     followed: bool = True  # whether the float64 parity check ran; if not, only timed runs were checked
-    schedule_seed: int
+    schedule_seed: Count
     settings: Settings  # task settings that were changed, by name
     tasks: dict[str, Settings]  # every setting of every task
     rows: tuple[Row, ...]
 
 
 Line = Header | Record | Block | ParityResult
+
+
+class Record2(Record, frozen=True, kw_only=True, tag="record"):
+    """A record of schema 2, which has no turns and a place that was never used."""
+
+    calibration: None = None
+
+
+LINES: dict[int, Any] = {2: Header | Record2 | Block | ParityResult, SCHEMA: Line}  # of each schema that can be read
 
 
 def run_file_schema() -> dict[str, Any]:

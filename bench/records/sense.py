@@ -44,10 +44,8 @@ def _foreign(row: Row, rows: Collection[Row]) -> str:
 
 
 def _fault_of_record(record: Record) -> str:
-    if record.status != "ok":
-        return ""
     missing = [name for name in ("timing", "quality", "resources") if getattr(record, name) is None]
-    if missing:
+    if missing and record.status == "ok":
         return f"a good sample without {' and '.join(missing)}"
     timing, resources = record.timing, record.resources
     if resources is not None and resources.dtype != record.job.row.precision:
@@ -57,10 +55,10 @@ def _fault_of_record(record: Record) -> str:
 
 def _fault_of_timing(timing: Timing) -> str:
     turns = timing.turns
-    if not timing.steady_s and not (turns and turns.passes_s):
-        return "a good sample without a steady pass"
+    if not timing.passes_s or not (timing.steady_s or (turns and turns.passes_s)):
+        return "times without a steady pass"
     if not timing.read_s or not timing.reread_s:
-        return "a good sample without readings of the parameters"
+        return "times without readings of the parameters"
     return _fault_of_turns(turns) if turns else ""
 
 
@@ -69,6 +67,9 @@ def _fault_of_turns(turns: Turns) -> str:
     sizes = {name: len(values) for name, values in lists.items() if values or name in ("passes", "wall_s", "cpu_s")}
     if len(set(sizes.values())) > 1:
         return f"turns whose lists differ in length: {', '.join(f'{name} {size}' for name, size in sizes.items())}"
+    for name, other in (("reads", "read_s"), ("took_s", "asked_s")):
+        if bool(lists[name]) != bool(lists[other]):
+            return f"turns with only one of {name} and {other}"
     if any(passes and not wall_s for passes, wall_s in zip(turns.passes, turns.wall_s, strict=True)):
         return "a turn with passes that took no time"
     return ""

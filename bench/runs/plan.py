@@ -11,7 +11,7 @@ from zlib import crc32
 
 import numpy as np
 
-from bench.errors import BadChoice
+from bench.errors import BadChoice, quoted
 from bench.records.schema import Goal, Job, Row
 from bench.tasks.names import find_task, threads_of
 from bench.tasks.settings import override, settings
@@ -93,7 +93,7 @@ def percent(text: str, option: str) -> float:
     except ValueError:
         share = 0.0
     if not 0 < share < math.inf:
-        raise BadChoice(f"{option} wants a percentage above 0, such as 5%; got {text!r}")
+        raise BadChoice(f"{option} wants a percentage above 0, such as 5%; got {quoted(text)}")
     return share
 
 

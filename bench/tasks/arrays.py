@@ -1,12 +1,20 @@
-"""Parameters in files of arrays: each part of each layer has a name of its own."""
+"""Files of arrays, and parameters in them: each part of each layer has a name of its own."""
 
 from __future__ import annotations
 
+import io
+import math
+import os
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.lib import format as npy
 
 from backends.contract import Array, Params
+
+MOST_LAYERS = 10_000
 
 
 def save_arrays(path: Path, arrays: dict[str, Array]) -> None:
@@ -14,18 +22,55 @@ def save_arrays(path: Path, arrays: dict[str, Array]) -> None:
     np.savez(path, allow_pickle=False, **arrays)
 
 
+class BadArrays(ValueError):
+    """Raised for a file that is not one of `save_arrays`; the message says why."""
+
+
+def load_arrays(path: Path) -> dict[str, Array]:
+    """Return the arrays of a file that `save_arrays` wrote, by name. Raises `BadArrays` for another, or a damaged one.
+
+    Nothing larger than the file itself is made of it: `numpy.load` believes what a file says of its sizes.
+    """
+    try:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            size = os.fstat(file.fileno()).st_size
+            return {each.filename.removesuffix(".npy"): _array(archive, each, size) for each in archive.infolist()}
+    except BadArrays:
+        raise
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # of a damaged file, zipfile and NumPy raise a dozen kinds
+        raise BadArrays(f"{path} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, size: int) -> Array:
+    if member.compress_type != zipfile.ZIP_STORED or not member.compress_size == member.file_size <= size:
+        raise BadArrays(f"{member.filename} is compressed, or larger than its file")
+    content = io.BytesIO(archive.read(member))
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    shape, _, dtype = readers[npy.read_magic(content)](content)
+    if dtype.hasobject or math.prod(shape) * dtype.itemsize != member.file_size - content.tell():
+        raise BadArrays(f"{member.filename} says that it has {dtype} {shape}, which it has not")
+    content.seek(0)
+    return npy.read_array(content, allow_pickle=False)
+
+
 def named(kind: str, params: Params) -> dict[str, Array]:
     """Return the parts of `params` by name, such as `gradient.0.weights` for the kind `gradient`."""
     return {f"{kind}.{number}.{name}": part for number, layer in enumerate(params) for name, part in layer.items()}
 
 
-def params_named(kind: str, arrays: np.lib.npyio.NpzFile) -> Params:
-    """Return the parameters of a kind from a file that has the names of `named`."""
-    found: list[dict[str, Array]] = []
-    for key in arrays:
+def params_named(kind: str, arrays: Mapping[str, Array]) -> Params:
+    """Return the parameters of a kind from a file that has the names of `named`. Raises `ValueError` for others.
+
+    A layer without parameters has no names; it is there if one with a higher number has some.
+    """
+    found: dict[int, dict[str, Array]] = {}
+    for key, array in arrays.items():
         prefix, _, rest = key.partition(".")
         if prefix == kind:
             number, _, name = rest.partition(".")
-            found += [{} for _ in range(len(found), int(number) + 1)]
-            found[int(number)][name] = arrays[key]
-    return tuple(found)
+            found.setdefault(int(number), {})[name] = array
+    if found and not 0 <= min(found) <= max(found) < MOST_LAYERS:
+        raise ValueError(f"{kind} has a layer {max(found)}")
+    return tuple(found.get(number, {}) for number in range(max(found, default=-1) + 1))

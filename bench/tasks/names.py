@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from bench.errors import require_name
+from bench.errors import quoted, require_name, shown
 from bench.tasks import TASKS, Task
 from bench.tasks.settings import BadSetting, override
 
@@ -31,6 +31,11 @@ class TaskRef:
     base: str
     settings: Mapping[str, str] = field(default_factory=dict, hash=False)
 
+    def __post_init__(self) -> None:
+        """Raise `BadSetting` if the name would be read as another one."""
+        if ":" in "".join((self.base, *self.settings, *self.settings.values())) or "=" in "".join(self.settings):
+            raise BadSetting(f"a colon stands only between settings, = only behind a key; got {quoted(self.name)}")
+
     @classmethod
     def parse(cls, name: str) -> Self:
         """Return the reference of a name. Raises `BadSetting` for a part that is no setting, or one given twice."""
@@ -39,9 +44,11 @@ class TaskRef:
         for part in parts:
             key, equals, value = part.partition("=")
             if not equals:
-                raise BadSetting(f"the settings of a task are KEY=VALUE, with colons between; got {part!r} in {name!r}")
+                raise BadSetting(
+                    f"the settings of a task are KEY=VALUE, with colons between; got {quoted(part)} in {quoted(name)}"
+                )
             if key in settings:
-                raise BadSetting(f"{key} stands twice in {name!r}")
+                raise BadSetting(f"{shown(key)} stands twice in {quoted(name)}")
             settings[key] = value
         return cls(base, settings)
 
@@ -60,8 +67,7 @@ class TaskRef:
         if text is None:
             return None
         if not (text.isascii() and text.isdecimal() and len(text) < MAX_DIGITS and int(text) > 0):
-            shown = text if len(text) < MAX_DIGITS else f"{text[:MAX_DIGITS]}…"
-            raise BadSetting(f"threads of {self.base} must be a whole number above 0, got {shown!r}")
+            raise BadSetting(f"threads of {self.base} must be a whole number above 0, got {quoted(text)}")
         return int(text)
 
     def having(self, key: str, value: str) -> Self:
@@ -99,11 +105,11 @@ def grid(base: str, varied: Iterable[str]) -> tuple[str, ...]:
         key, _, listed = text.partition("=")
         values = tuple(value.strip() for value in listed.split(","))
         if "" in (key, *values):
-            raise BadSetting(f"--vary wants KEY=VALUE,VALUE,..., got {text!r}; layers of a value go as in 128x64")
+            raise BadSetting(f"--vary wants KEY=VALUE,VALUE,..., got {quoted(text)}; layers of a value go as in 128x64")
         if key in axes:
-            raise BadSetting(f"--vary {key} is given twice; list all its values behind one")
+            raise BadSetting(f"--vary {shown(key)} is given twice; list all its values behind one")
         if len(set(values)) < len(values):
-            raise BadSetting(f"--vary {text} has a value twice")
+            raise BadSetting(f"--vary {shown(text)} has a value twice")
         axes[key] = values
     if (count := math.prod(map(len, axes.values()))) > MAX_POINTS:
         raise BadSetting(f"this grid has {count:,} points; a sweep takes {MAX_POINTS:,} at most, so name fewer values")

@@ -14,14 +14,13 @@ import msgspec
 import numpy as np
 
 from backends.contract import SGD, Adam, Momentum, Optimizer
-from bench.errors import UserError
+from bench.errors import UserError, quoted, shown
 from bench.tasks.definition import Task
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "momentum": Momentum, "adam": Adam}
 SIZES = re.compile(r"\d+(x\d+)+")  # 128x64, as people write the sizes of layers
 FIXED = ("name", "summary")  # these are not settings
 
-SHOWN_CHARACTERS = 100
 LARGEST = 2**31 - 1  # of whole numbers: rows are counted in int32
 
 SIMPLE = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
@@ -57,10 +56,10 @@ def override(task: Task, changes: Mapping[str, Value]) -> Task:
 
 def _with(task: Task, key: str, value: Value) -> Task:
     if key not in settings(task):
-        raise BadSetting(f"{task.name} has no setting {key!r}; choose from {', '.join(settings(task))}")
+        raise BadSetting(f"{shown(task.name)} has no setting {quoted(key)}; choose from {', '.join(settings(task))}")
     if key == "optimizer":
         if not isinstance(value, str) or value not in OPTIMIZERS:
-            raise BadSetting(f"optimizer cannot be {value!r}; choose from {', '.join(OPTIMIZERS)}")
+            raise BadSetting(f"optimizer cannot be {quoted(value)}; choose from {', '.join(OPTIMIZERS)}")
         return replace(task, optimizer=OPTIMIZERS[value](task.optimizer.learning_rate))
     group, _, name = key.rpartition(".")
     owner: Any = getattr(task, group) if group else task
@@ -76,7 +75,7 @@ def _convert(key: str, value: Value, wanted: Any) -> Any:
         parsed = parsed.item()
     if _is_tuple(wanted) and not isinstance(parsed, list | tuple):
         parsed = [parsed]
-    refusal = BadSetting(f"{key} cannot be {shortened(value)}; it takes {describe(wanted)}")
+    refusal = BadSetting(f"{key} cannot be {quoted(value)}; it takes {describe(wanted)}")
     try:
         converted = msgspec.convert(parsed, wanted)
     except (msgspec.ValidationError, OverflowError, UnicodeEncodeError) as error:  # a number, a text for no machine
@@ -85,7 +84,7 @@ def _convert(key: str, value: Value, wanted: Any) -> Any:
     if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
         raise refusal
     if any(isinstance(number, int) and abs(number) > LARGEST for number in numbers):
-        raise BadSetting(f"{key} cannot be {shortened(value)}: whole numbers go up to {LARGEST:,}")
+        raise BadSetting(f"{key} cannot be {quoted(value)}: whole numbers go up to {LARGEST:,}")
     return converted
 
 
@@ -133,12 +132,6 @@ def describe(wanted: Any) -> str:
     return SIMPLE[wanted]
 
 
-def shortened(value: Value) -> str:
-    """Return a value as Python writes it, cut where it is too long to be read."""
-    text = repr(value)
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
-
-
 def _fields(owner: Any) -> dict[str, Any]:
     return {field.name: getattr(owner, field.name) for field in fields(owner) if field.name not in FIXED}
 
@@ -158,5 +151,5 @@ def require_batch(task: Task, rows: int) -> None:
     """Raise `BadSetting` if a batch of the task is larger than its data of so many rows."""
     if isinstance(task.batch_size, int) and task.batch_size > rows:
         raise BadSetting(
-            f"batch_size {task.batch_size} is more than the {rows} rows of {task.name}; all uses every row"
+            f"batch_size {task.batch_size} is more than the {rows} rows of {shown(task.name)}; all uses every row"
         )

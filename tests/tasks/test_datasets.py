@@ -13,7 +13,7 @@ import pytest
 from backends.contract import WordCounts
 from bench.errors import UserError
 from bench.tasks.datasets import mnist, newsgroups
-from bench.tasks.datasets.base import Dataset
+from bench.tasks.datasets.base import BadData, Dataset
 from bench.tasks.datasets.fetch import Collection
 from bench.tasks.datasets.iris import Iris
 from bench.tasks.datasets.mnist import Mnist, MnistThreeSeven, read_idx
@@ -214,14 +214,14 @@ def test_an_idx_file_is_read_in_its_shape(tmp_path: Path, shape: tuple[int, ...]
 )
 def test_what_is_no_idx_file_of_bytes_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file").write_bytes(content)
-    with pytest.raises(ValueError, match="file is not an IDX file of unsigned bytes"):
+    with pytest.raises(BadData, match="file is not an IDX file of unsigned bytes"):
         read_idx(tmp_path / "file")
 
 
 @pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data + b"\x00", lambda data: data[:6]])
 def test_an_idx_file_of_another_length_is_refused(tmp_path: Path, change: Any) -> None:
     (tmp_path / "file").write_bytes(change(idx(np.zeros((4, 3)))))
-    with pytest.raises(ValueError, match=r".+"):
+    with pytest.raises(BadData, match=r"is not an IDX file|should have 4 x 3 values"):
         read_idx(tmp_path / "file")
 
 

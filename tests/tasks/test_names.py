@@ -113,7 +113,7 @@ def test_a_grid_of_a_billion_points_is_refused_and_not_enumerated() -> None:
 def test_a_number_of_threads_of_thousands_of_digits_is_refused_in_a_short_sentence() -> None:
     with pytest.raises(BadSetting, match="whole number above 0") as caught:
         TaskRef.parse(f"iris_mlp:threads={'9' * 10_000}").threads  # noqa: B018
-    assert len(str(caught.value)) < 100
+    assert len(str(caught.value)) < 200
 
 
 def test_rows_of_one_run_may_differ_in_settings() -> None:

@@ -10,7 +10,12 @@ from typing import Protocol
 import numpy as np
 
 from backends.contract import Array, Inputs
+from bench.errors import UserError
 from bench.tasks.datasets.fetch import Collection
+
+
+class BadData(UserError):
+    """Raised for a data file that is not in its format; the message says what is wrong."""
 
 
 @dataclass(frozen=True)

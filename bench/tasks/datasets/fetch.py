@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
-from bench.errors import UserError
+from bench.errors import UserError, quoted
 from bench.events import DownloadListener
 from bench.tasks.datasets.sources import Packed, Source, SourceFailed, sha256_of
 
@@ -42,7 +42,9 @@ def allowed_kinds(environment: Mapping[str, str]) -> tuple[str, ...]:
     kinds = ("mirrors", "packages")
     chosen = tuple(kind.strip() for kind in environment.get(DATA_SOURCES, "").split(",") if kind.strip())
     if unknown := [kind for kind in chosen if kind not in kinds]:
-        raise UserError(f"unknown kind of source {unknown[0]!r} in {DATA_SOURCES}; choose from {', '.join(kinds)}")
+        raise UserError(
+            f"unknown kind of source {quoted(unknown[0])} in {DATA_SOURCES}; choose from {', '.join(kinds)}"
+        )
     return chosen or kinds
 
 

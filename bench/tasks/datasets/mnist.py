@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from backends.contract import Array
-from bench.tasks.datasets.base import Dataset, Find, Size, Split
+from bench.tasks.datasets.base import BadData, Dataset, Find, Size, Split
 from bench.tasks.datasets.fetch import Collection
 from bench.tasks.datasets.sources import Mirror, NpmPackage
 
@@ -73,16 +75,19 @@ class MnistThreeSeven:
 
 
 def read_idx(path: Path) -> Array:
-    """Return the array in an IDX file of unsigned bytes. Raises ValueError for another format.
+    """Return the array in an IDX file of unsigned bytes. Raises `BadData` for another format or another length.
 
     The file has two zero bytes, the type (8), the rank, each dimension as a big-endian int32, and the values.
     """
     data = path.read_bytes()
-    if data[:3] != b"\x00\x00\x08":
-        raise ValueError(f"{path} is not an IDX file of unsigned bytes")
-    rank = data[3]
-    shape = np.frombuffer(data, ">i4", rank, offset=4)
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape)
+    rank = data[3] if len(data) > 3 else 0
+    values = 4 + 4 * rank  # where they begin
+    if data[:3] != b"\x00\x00\x08" or not rank or len(data) < values:
+        raise BadData(f"{path} is not an IDX file of unsigned bytes")
+    shape = struct.unpack_from(f">{rank}i", data, 4)
+    if min(shape) < 0 or math.prod(shape) != len(data) - values:
+        raise BadData(f"{path} should have {' x '.join(map(str, shape))} values, but {len(data) - values} bytes follow")
+    return np.frombuffer(data, np.uint8, offset=values).reshape(shape)
 
 
 def _read(find: Find) -> tuple[tuple[Array, Array], tuple[Array, Array]]:

