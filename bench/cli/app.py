@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable
 
@@ -41,16 +40,8 @@ for name, command in COMMANDS.items():
     app.command(name)(expand_options(command))
 
 
-def end_on_signals() -> None:
-    """Let a signal that ends the process end its workers too, as Ctrl-C does, unless the user has it ignored."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP, so that a run outlives its terminal
-            signal.signal(number, signal.default_int_handler)
-
-
 def main() -> None:
     """Run the command line; an error that a user can cause gives one line and an exit code."""
-    end_on_signals()
     try:
         app()
     except UserError as error:

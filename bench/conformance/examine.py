@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from bench.harness.time_job import TimeRequest
 from bench.parity.check import check_parity
 from bench.records.schema import Job, ParityResult, Record, Row
 from bench.runs.selection import choose_tasks
+from bench.scratch import scratch_folder
 
 CheckStatus = Literal["holds", "fails", "unsupported", "not run"]
 
@@ -75,13 +75,13 @@ def examination(
     for mode in modes:
         require_name(mode, known, "mode")
     names = tuple(task.name for task in choose_tasks(tasks))
-    with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
+    with scratch_folder() as scratch:
         examined = Examination(
             backend=backend,
             modes=tuple(dict.fromkeys(modes)) or known,
             tasks=names,
             setup=setup,
-            scratch=Path(scratch),
+            scratch=scratch,
             listener=listener,
         )
         try:

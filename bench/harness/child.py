@@ -5,11 +5,13 @@ Frameworks are imported only here. What they print goes to standard output and e
 
 from __future__ import annotations
 
-import ctypes
+import fcntl
 import os
 import signal
 import sys
 import traceback
+from contextlib import suppress
+from pathlib import Path
 
 from backends.contract import Unsupported
 from bench.errors import UserError
@@ -17,15 +19,21 @@ from bench.harness.protocol import Failure, Reply, decode_request, encode_reply
 from bench.harness.workbench import Workbench
 from bench.tasks.datasets.fetch import DataMissing
 
-PR_SET_PDEATHSIG = 1  # of prctl(2): the signal that a process gets when its parent dies
+OUT_OF_MEMORY_SCORE = Path("/proc/self/oom_score_adj")  # on Linux; the process with the highest one is killed first
 
 
 def main() -> None:
-    """Answer requests until there are no more. Arguments: file descriptor of the pipe, and the cores to run on."""
-    pipe, cores = int(sys.argv[1]), [int(core) for core in sys.argv[2].split(",")]
+    """Answer requests until there are no more.
+
+    Arguments: file descriptors of the pipe for replies and of the one that ends with the parent, and the cores to run
+    on.
+    """
+    pipe, parent, cores = int(sys.argv[1]), int(sys.argv[2]), [int(core) for core in sys.argv[3].split(",")]
     if sys.platform == "linux":  # macOS cannot pin a process
         os.sched_setaffinity(0, cores)
-        wake_without_parent()
+        end_with(parent)
+        with suppress(OSError):
+            OUT_OF_MEMORY_SCORE.write_text("1000")  # this process is to die where memory runs out, not its parent
     workbench = Workbench()
     with os.fdopen(pipe, "wb") as replies:
         for line in sys.stdin.buffer:
@@ -33,22 +41,20 @@ def main() -> None:
             replies.flush()
     sys.stdout.flush()
     sys.stderr.flush()
-    wake_helpers()
     os._exit(0)  # a normal exit would let frameworks clean up for up to a second; the system frees all at once
 
 
-def wake_without_parent() -> None:
-    """Let the system wake this process when its parent dies: a stopped process would stay for good.
+def end_with(pipe: int) -> None:
+    """Let the system kill this process and its helpers, stopped or not, when the parent's end of a pipe closes.
 
-    Once awake, it finds that there are no more requests, and ends.
+    The system closes it when the parent dies. It sends the signal to the whole process group, see F_SETOWN and F_SETSIG
+    in fcntl(2); PR_SET_PDEATHSIG of prctl(2) would spare the helpers.
     """
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGCONT))
-
-
-def wake_helpers() -> None:
-    """Continue processes that this one has started and that are stopped, so that they can end too."""
-    if os.getpgrp() == os.getpid():
-        os.killpg(0, signal.SIGCONT)
+    if os.getpgrp() != os.getpid():  # started by hand, in the group of somebody else
+        return
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, -os.getpgrp())
+    fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def answer(line: bytes, workbench: Workbench) -> Reply:

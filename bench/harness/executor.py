@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -19,6 +18,7 @@ from bench.harness.setup import WorkerSetup
 from bench.harness.time_job import TimeRequest
 from bench.machine.host import core_times, free_device_memory_bytes, free_memory_bytes
 from bench.records.schema import Calibration, CoreTimes, Job
+from bench.scratch import scratch_folder
 
 __all__ = ["Executor", "Live", "ProcessExecutor", "Round", "Sample", "calibrate_machine"]
 
@@ -61,7 +61,7 @@ class ProcessRound:
     def begin(self, job: Job, watched: tuple[int, ...]) -> Live:
         """Start a process and let it train once; return it stopped."""
         setup = self.executor.setup
-        scratch = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="levelfield-")))
+        scratch = self.stack.enter_context(scratch_folder())
         (compile_cache := scratch / "compiled").mkdir()
         worker = self.stack.enter_context(setup.worker(compile_cache, job.threads))
         live = self.executor.live(job, watched, worker, scratch)
@@ -109,7 +109,7 @@ class ProcessExecutor:
 def calibrate_machine(setup: WorkerSetup, times: int, pause_s: float) -> tuple[Calibration, ...]:
     """Time a fixed amount of work several times, with pauses in between. Raises `UserError` if that fails."""
     found = []
-    with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch, setup.worker(Path(scratch)) as worker:
+    with scratch_folder() as scratch, setup.worker(scratch) as worker:
         for _ in range(times):
             reply = worker.run(CalibrateRequest(), CALIBRATION_LIMIT_S)
             if isinstance(reply, Failure):

@@ -5,11 +5,9 @@ The whole check is `results_before_timing`, then `judge_timed` on each timed run
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace as replace_field
-from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
@@ -39,14 +37,15 @@ from bench.parity.tiers import (
     timed_losses,
 )
 from bench.records.schema import Job, ParityResult, Record, Row
+from bench.scratch import scratch_folder
 from bench.tasks.names import threads_of
 
 
 @contextmanager
 def open_references(setup: WorkerSetup, settings: Mapping[str, Any], listener: Listener) -> Iterator[References]:
     """Yield an empty `References` for tasks with these settings."""
-    with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
-        yield References(Computer(setup, Path(scratch), dict(settings), listener))
+    with scratch_folder() as scratch:
+        yield References(Computer(setup, scratch, dict(settings), listener))
 
 
 def results_before_timing(

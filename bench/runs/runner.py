@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from types import MappingProxyType
 
 from bench.analysis.standing import standings
@@ -18,6 +16,7 @@ from bench.parity.check import judge_sample, open_references, results_before_tim
 from bench.parity.references import References
 from bench.records.schema import Block, ParityResult, Record, Row
 from bench.runs.plan import Plan
+from bench.scratch import scratch_folder
 
 
 def time_rows(
@@ -30,7 +29,7 @@ def time_rows(
     """Time the rows of a plan on this machine; yield samples and rounds."""
     from bench.runs.schedule import run_rounds  # imports scipy, which takes a second: too long for `bench list`
 
-    with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch, setup.worker(Path(scratch)) as calibrator:
+    with scratch_folder() as scratch, setup.worker(scratch) as calibrator:
         yield from run_rounds(plan, ProcessExecutor(setup, calibrator), listener, earlier, unranked_rows)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from bench.errors import BadChoice, UserError
 from bench.harness.protocol import Failure
 from bench.harness.setup import WorkerSetup
 from bench.harness.version_job import VersionRequest
+from bench.scratch import scratch_folder
 
 OLD, NEW = "old", "new"
 
@@ -45,7 +45,7 @@ def with_versions(setup: WorkerSetup, entries: Mapping[str, Entry]) -> WorkerSet
 
 def version_of(entry: Entry, setup: WorkerSetup) -> str:
     """Return the version of the framework that an entry finds. Raises `UserError` if no worker can run there."""
-    with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch, setup.worker(Path(scratch)) as worker:
+    with scratch_folder() as scratch, setup.worker(scratch) as worker:
         reply = worker.run(VersionRequest(backend=entry), setup.time_limit_s)
     if isinstance(reply, Failure):
         printed = reply.output.strip().splitlines()

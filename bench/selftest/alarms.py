@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -23,6 +22,7 @@ from bench.parity.jobs import ArraysRequest, EnvelopeRequest, TraceRequest, Trai
 from bench.parity.tiers import compare_repetition, compare_timed_metric, compare_traces, first_fault
 from bench.parity.traces import Trace, TrainingResult
 from bench.records.schema import Row
+from bench.scratch import scratch_folder
 from bench.tasks.names import find_task
 
 T = TypeVar("T")
@@ -57,9 +57,9 @@ def trials(rows: Sequence[Row], seeds: int, setup: WorkerSetup, listener: Listen
     lost = unavailable(rows, fetch_data(dict.fromkeys(row.task for row in rows), setup, listener))
     order = {row: number for number, row in enumerate(row for row in rows if row not in lost)}
     for task in dict.fromkeys(row.task for row in order):
-        with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch:
+        with scratch_folder() as scratch:
             task_rows = [row for row in order if row.task == task]
-            found = Trials(task, Computer(setup, Path(scratch), {}, listener)).run(task_rows, seeds)
+            found = Trials(task, Computer(setup, scratch, {}, listener)).run(task_rows, seeds)
             yield sorted(found, key=lambda trial: (order[trial.row], trial.seed))
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from bench.analysis.flags import flags_of
 from bench.events import Listener
@@ -15,6 +13,7 @@ from bench.harness.time_job import TimeRequest
 from bench.parity.check import judge_sample, open_references, results_before_timing
 from bench.parity.tiers import TIERS
 from bench.records.schema import Job, ParityResult, Record, Row
+from bench.scratch import scratch_folder
 from bench.selftest import CHEATING, HIDDEN, SELFTEST
 from bench.selftest.cheating import CHEATS
 
@@ -67,8 +66,8 @@ def _sample(row: Row, setup: WorkerSetup, listener: Listener) -> Sample:
     job = Job(row=row, threads=setup.threads, block=0)
     request = TimeRequest(job=job, backend=setup.backends[row.backend], watched=(REPETITION,))
     listener.begins(str(row))
-    with tempfile.TemporaryDirectory(prefix="levelfield-") as scratch, setup.worker(Path(scratch)) as worker:
-        sample = sample_alone(request, worker, Path(scratch), setup.time_limit_s, TURNS)
+    with scratch_folder() as scratch, setup.worker(scratch) as worker:
+        sample = sample_alone(request, worker, scratch, setup.time_limit_s, TURNS)
     listener.ended(str(row), sample.record.status)
     return sample
 
