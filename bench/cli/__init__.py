@@ -1,5 +1,7 @@
 """The command line: one file for each group of commands; `app` combines them."""
 
+from __future__ import annotations
+
 import sys
 
 from bench.cli.interrupts import INTERRUPTED, INTERRUPTS
@@ -14,3 +16,5 @@ def main() -> None:
         app.main()
     except KeyboardInterrupt:  # while it was being imported; later ones are handled by the commands
         sys.exit(INTERRUPTED)
+    finally:
+        INTERRUPTS.ignore()

@@ -105,7 +105,7 @@ def ab(
         with console.progress() as listener:
             finished = carry_out(begun, listener)
         if finished.interrupted:
-            print(_kept(path))
+            print(INTERRUPTS.told("interrupted"))
             raise typer.Exit(exit_codes.ExitCode.INTERRUPTED)
         _tell(finished.run, plan, limit, strict=options.strict)
 
@@ -113,8 +113,8 @@ def ab(
 def _kept(path: Path) -> str:
     """Return, for people, what an interrupted comparison has left."""
     if not path.exists():
-        return "interrupted before there was a run file"
-    return f"interrupted; finished samples are kept. Show them with: bench table {path}; bench ab begins anew"
+        return "there was no run file yet"
+    return f"finished samples are kept. Show them with: bench table {path}; bench ab begins anew"
 
 
 def _tell(run: Run, plan: Plan, limit: float | None, *, strict: bool) -> NoReturn:

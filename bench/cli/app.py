@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ import typer
 
 from bench.cli import ab, conformance, exit_codes, machine, parity, run, selftest, table
 from bench.cli.console import print_error
+from bench.cli.interrupts import INTERRUPTS, CannotPrint
 from bench.cli.options import expand_options
 from bench.errors import UserError
 
@@ -43,7 +45,15 @@ for name, command in COMMANDS.items():
 def main() -> None:
     """Run the command line; an error that a user can cause gives one line and an exit code."""
     try:
-        app()
+        with INTERRUPTS.keeping(str):
+            try:
+                app()
+            finally:
+                sys.stdout.flush()
+    except CannotPrint as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is not tried again at the end
+        print_error(str(error))
+        sys.exit(exit_codes.ExitCode.FAILED)
     except UserError as error:
         print_error(str(error))
         sys.exit(exit_codes.of_error(error))

@@ -1,11 +1,12 @@
 """Ctrl-C and other signals that end a command: the first one ends it in order, a second one at once.
 
-Either way the command says what is kept and how to go on. This module imports little, so that the signals are handled
-while the rest is still being imported.
+Either way the command says what is kept and how to go on, as it does where nothing can be printed any more. This module
+imports little, so that signals are handled while the rest is still being imported.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -17,6 +18,11 @@ from typing import NoReturn
 INTERRUPTED = 130  # 128 + SIGINT, as in shells
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SHOW_CURSOR = "\x1b[?25h"  # a live display hides it
+UNPRINTABLE = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO}  # of a standard output that takes no more
+
+
+class CannotPrint(Exception):
+    """Raised where the standard output takes no more; the message says what is kept."""
 
 
 class Interrupts:
@@ -24,13 +30,18 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.count = 0
-        self.kept: Callable[[], str] = lambda: "interrupted"
+        self.kept: Callable[[], str] = str  # the sentence on what is kept; empty if nothing is
 
     def install(self) -> None:
         """Handle the signals that end a command, except those that the user has ignored."""
         for number in SIGNALS:
             if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP, so that a run outlives its terminal
                 signal.signal(number, self.handle)
+
+    def ignore(self) -> None:
+        """Let the process end undisturbed: all has been said."""
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
     def handle(self, number: int, frame: FrameType | None) -> NoReturn:
         """Interrupt the command, so that it ends in order; a second time, end the process at once.
@@ -40,21 +51,32 @@ class Interrupts:
         self.count += 1
         if self.count > 1:
             clean = SHOW_CURSOR if sys.stderr.isatty() else ""
-            told = f"{clean}\n{self.kept()}\n"
+            told = f"{clean}\n{self.told('interrupted')}\n"
             os.write(2, told.encode(errors="replace"))  # a print may be under way, and not allow another
             os._exit(INTERRUPTED)
         raise KeyboardInterrupt
 
+    def told(self, what: str) -> str:
+        """Return what has happened, and what is kept, in a sentence."""
+        return "; ".join(filter(None, (what, self.kept())))
+
     @contextmanager
     def keeping(self, kept: Callable[[], str]) -> Iterator[None]:
-        """Say what is kept if the block is interrupted, and end the command then. `kept` returns the sentence."""
+        """Say what is kept if the block is interrupted, and end the command then. `kept` returns the sentence.
+
+        Raises `CannotPrint`.
+        """
         before, self.kept = self.kept, kept
         try:
             yield
         except KeyboardInterrupt:
             self.count = max(1, self.count)
-            print(kept(), flush=True)
+            print(self.told("interrupted"), flush=True)
             sys.exit(INTERRUPTED)
+        except OSError as error:
+            if error.filename is not None or error.errno not in UNPRINTABLE:
+                raise
+            raise CannotPrint(self.told(f"cannot print: {error.strerror}")) from error
         finally:
             self.kept = before
 

@@ -63,7 +63,7 @@ def run(
             require_baseline(baseline, rows)
             begun = _begin(options, rows, path)
         finished = _carry_out(begun)
-        _end(finished, "run", all_fair=console.show_results((finished.run,), baseline, rank))
+        _end(finished, all_fair=console.show_results((finished.run,), baseline, rank))
 
 
 def sweep(
@@ -101,7 +101,7 @@ def sweep(
         else:
             begun = _begin(options, _rows(options, grid(task, vary or ())), path)
         finished = _carry_out(begun)
-        _end(finished, "sweep", all_fair=console.show_scaling(finished.run))
+        _end(finished, all_fair=console.show_scaling(finished.run))
 
 
 def _rows(options: RunOptions, tasks: Iterable[str]) -> tuple[Row, ...]:
@@ -151,15 +151,15 @@ Command = Literal["run", "sweep"]
 def _kept(command: Command, path: Path) -> str:
     """Return, for people, what an interrupted run has left and how to go on."""
     if not path.exists():
-        return "interrupted before there was a run file"
-    return f"interrupted; finished samples are kept. Continue with: bench {command} --resume {path}"
+        return "there was no run file yet"
+    return f"finished samples are kept. Continue with: bench {command} --resume {path}"
 
 
-def _end(finished: FinishedRun, command: Command, *, all_fair: bool) -> None:
+def _end(finished: FinishedRun, *, all_fair: bool) -> None:
     """Print the path of the run file, and end with the exit code of the run."""
     run = finished.run
     if finished.interrupted:
-        print(_kept(command, run.path))
+        print(INTERRUPTS.told("interrupted"))
     else:
         print(f"run file: {run.path}")
     statuses = [record.status for record in run.last_records]

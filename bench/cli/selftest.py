@@ -159,7 +159,7 @@ def _about(threads: int) -> str:
 
 def _kept(path: Path, count: int, what: str) -> str:
     """Return, for people, what an interrupted command has left. It does not go on from there."""
-    return f"interrupted; the results of {count} {what} are in {path}" if count else "interrupted; nothing is kept"
+    return f"the results of {count} {what} are in {path}" if count else "there were no results yet"
 
 
 def _write_pair(stem: Path, markdown: str, csv: str) -> None:

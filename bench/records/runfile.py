@@ -6,6 +6,8 @@ The lines of a round are on the disk before the next one starts.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
 from collections.abc import Iterable, Mapping
@@ -136,19 +138,25 @@ class RunFile:
 
     def _saved(self) -> str:
         """Write all lines of the run to a new file; return, for people, where they are."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            path = self._saved_in()
+        except OSError as error:
+            return f"its samples could not be saved beside it: {error.strerror}"
+        return f"all its samples were saved in {path}. Continue with --resume {path}"
+
+    def _saved_in(self) -> Path:
+        """Write all lines of the run to its own path if that is free, else beside it. Raises OSError."""
         stem = self.path.stem
-        for name in (self.path.name, *(f"{stem}-saved{number}.jsonl" for number in ("", *range(2, 1000)))):
-            path = self.path.with_name(name)
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with path.open("xb") as file:
-                    file.write(self.content)
-            except FileExistsError:
-                continue
-            except OSError as error:
-                return f"its samples could not be saved in {path}: {error.strerror}"
-            return f"all its samples were saved in {path}. Continue with --resume {path}"
-        return f"its samples could not be saved beside {self.path}: too many such files are there"
+        for name in (
+            self.path.name,
+            f"{stem}-saved.jsonl",
+            *(f"{stem}-saved{number}.jsonl" for number in range(2, 99)),
+        ):
+            with contextlib.suppress(FileExistsError), self.path.with_name(name).open("xb") as file:
+                file.write(self.content)
+                return self.path.with_name(name)
+        raise FileExistsError(errno.EEXIST, "too many such files are there")
 
     def _without_repetition(self, record: Record) -> Record:
         """Return the record, without its losses if they are exactly those of the row's first record."""

@@ -28,8 +28,8 @@ def alone(path: Path | None = None) -> Iterator[None]:
 
     The system frees the lock when the process ends, however it ends. Where no such file can be made, nothing is locked.
     """
-    path = path or lock_path()
     try:
+        path = path or lock_path()
         path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError:

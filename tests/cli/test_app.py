@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from bench.cli.interrupts import SIGNALS, Interrupts
+from bench.cli.interrupts import SIGNALS, CannotPrint, Interrupts
 
 
 @pytest.fixture(autouse=True)
@@ -41,8 +43,8 @@ def test_an_interrupt_ends_a_command_with_what_is_kept_at_that_time(capsys: pyte
     with pytest.raises(SystemExit) as ended:
         work()
     assert ended.value.code == 130
-    assert capsys.readouterr().out == "two samples\n"
-    assert interrupts.kept() == "interrupted"  # outside the block nothing is kept
+    assert capsys.readouterr().out == "interrupted; two samples\n"
+    assert interrupts.told("interrupted") == "interrupted"  # outside the block nothing is kept
 
 
 def test_a_second_interrupt_says_so_too_and_ends_the_process_at_once(
@@ -63,4 +65,24 @@ def test_a_second_interrupt_says_so_too_and_ends_the_process_at_once(
 
     with pytest.raises(ProcessLookupError, match="130"):
         work()
-    assert capfd.readouterr().err == "\none sample\n"
+    assert capfd.readouterr().err == "\ninterrupted; one sample\n"
+
+
+def print_to_full_device(interrupts: Interrupts) -> None:
+    with interrupts.keeping(lambda: "two samples"), open("/dev/full", "w") as device:  # noqa: PTH123 - a device
+        print("a table", file=device, flush=True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
+def test_where_nothing_can_be_printed_any_more_what_is_kept_is_told() -> None:
+    with pytest.raises(CannotPrint, match="cannot print: No space left on device; two samples"):
+        print_to_full_device(Interrupts())
+
+
+def test_a_file_that_cannot_be_opened_is_another_fault(tmp_path: Path) -> None:
+    def work() -> None:
+        with Interrupts().keeping(str):
+            raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path))
+
+    with pytest.raises(OSError, match="No space left"):
+        work()
