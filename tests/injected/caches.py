@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-from injected.outcome import Fault, Outcome, around, sentence
+from injected.outcome import ENDED, Fault, Outcome, around, sentence
 from injected.parent import MOMENTS, of_interrupts
 from injected.place import Place
 
@@ -29,7 +29,7 @@ def of_the_run(place: Place, cache: Path, *before: str) -> Outcome:
     """Run a task whose envelope the cache should have; it must be right, whatever the cache is like."""
     shutil.rmtree(place.run_file.parent, ignore_errors=True)
     command = place.run("run", "thermometer_raw", *CHECKED, "--out", "results/run.jsonl", XDG_CACHE_HOME=str(cache))
-    wrong = () if command.process.returncode == 0 else (f"ended with {command.process.returncode}: {command.text}",)
+    wrong = () if command.process.returncode in ENDED else (f"ended with {command.process.returncode}: {command.text}",)
     return Outcome("nothing: it is computed anew", (*before, *wrong, *around(place, command)))
 
 
@@ -139,10 +139,10 @@ def interrupted(times: int) -> Callable[[Place, Random], Sequence[Outcome]]:
 FAULTS = (
     Fault("Ctrl-C once in bench run: data", 4, interrupted(1)),
     Fault("Ctrl-C twice in bench run: data", 4, interrupted(2)),
-    Fault("a download is cut short", 5, of_downloads(cut)),
-    Fault("a download is altered: other files of the same names", 5, of_downloads(lambda archive, rng: archive)),
-    Fault("a download is altered: some bits", 5, of_downloads(flipped)),
-    Fault("the cache is damaged", 6, damaged),
-    Fault("nothing can be written to the cache", 3, no_folder),
-    Fault("two commands on one cold cache", 5, cold),
+    Fault("a download is cut short", 4, of_downloads(cut)),
+    Fault("a download is altered: other files of the same names", 4, of_downloads(lambda archive, rng: archive)),
+    Fault("a download is altered: some bits", 4, of_downloads(flipped)),
+    Fault("the cache is damaged", 4, damaged),
+    Fault("nothing can be written to the cache", 4, no_folder),
+    Fault("two commands on one cold cache", 4, cold),
 )

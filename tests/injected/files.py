@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
-from injected.outcome import Fault, NotHere, Outcome, around, content, kept, missing, sentence
+from injected.outcome import ENDED, Fault, NotHere, Outcome, around, content, failed, kept, missing, sentence
 from injected.parent import RUN, replace_workers
 from injected.place import Command, Place
 
@@ -52,8 +52,7 @@ def ended(place: Place, command: Command, before: Run) -> Outcome:
     after = content(path)
     assert after is not None
     lost = (*kept(before, after), *(kept(found, after) if found else ("nothing was saved",)))
-    failed = () if again.process.returncode == 0 else (f"going on ended with {again.process.returncode}: {again.text}",)
-    return Outcome(sentence(told), (*lost, *failed, *missing(after, ROWS, 2), *left, *around(place, again)))
+    return Outcome(sentence(told), (*lost, *failed(again), *missing(after, ROWS, 2), *left, *around(place, again)))
 
 
 def limited(place: Place, rng: Random) -> Sequence[Outcome]:
@@ -92,7 +91,7 @@ def full(place: Place, rng: Random) -> Sequence[Outcome]:
         again = place.run("run", "--resume", str(place.run_file))
         after = content(place.run_file)
         assert after is not None
-        wrong = () if code == USAGE_ERROR and again.process.returncode == 0 else (f"ended with {code}: {again.text}",)
+        wrong = (*failed(again), *(() if code == USAGE_ERROR else (f"ended with {code}",)))
         return [
             Outcome(sentence(told), (*wrong, *kept(before, after), *missing(after, ROWS, 2), *around(place, again)))
         ]
@@ -163,7 +162,7 @@ def read_only(place: Place, rng: Random) -> Sequence[Outcome]:
     place.run_file.parent.chmod(0o755)
     run = content(place.run_file)
     assert run is not None
-    wrong = () if code == 0 else (f"ended with {code}: {command.text}",)
+    wrong = () if code in ENDED else (f"ended with {code}: {command.text}",)
     return [Outcome("nothing: the file is open already", (*wrong, *missing(run, ROWS, 2), *around(place, command)))]
 
 
@@ -188,21 +187,21 @@ def refused(place: Place, first: Command, second: Command) -> Outcome:
     code = first.wait()
     run = content(place.run_file)
     assert run is not None
-    wrong = () if second.process.returncode == USAGE_ERROR and code == 0 else (f"ended with {code}: {second.text}",)
+    wrong = () if second.process.returncode == USAGE_ERROR and code in ENDED else (f"ended with {code}: {second.text}",)
     told = sentence(second.text.split("error: ")[-1])
     return Outcome(told, (*wrong, *missing(run, ROWS, 2), *around(place, first, second)))
 
 
 FAULTS = (
-    Fault("no file may grow beyond a limit (RLIMIT_FSIZE)", 6, limited),
-    Fault("disk full", 6, full),
+    Fault("no file may grow beyond a limit (RLIMIT_FSIZE)", 3, limited),
+    Fault("disk full", 3, full),
     Fault("the table goes to a full device", 3, full_output),
-    Fault("run file removed while running", 5, of_damage(removed)),
-    Fault("results folder removed while running", 5, of_damage(removed_folder)),
-    Fault("run file cut while running", 5, of_damage(cut)),
-    Fault("run file replaced while running", 5, of_damage(replaced)),
-    Fault("something appended to the run file while running", 5, of_damage(appended)),
+    Fault("run file removed while running", 3, of_damage(removed)),
+    Fault("results folder removed while running", 3, of_damage(removed_folder)),
+    Fault("run file cut while running", 3, of_damage(cut)),
+    Fault("run file replaced while running", 3, of_damage(replaced)),
+    Fault("something appended to the run file while running", 3, of_damage(appended)),
     Fault("results folder made read-only while running", 3, read_only),
-    Fault("two runs at once", 5, two_at_once),
-    Fault("two runs on one run file", 5, two_on_one_file),
+    Fault("two runs at once", 3, two_at_once),
+    Fault("two runs on one run file", 3, two_on_one_file),
 )

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from random import Random
 
-from injected.outcome import Fault, NotHere, Outcome, around, content, missing, sentence
+from injected.outcome import Fault, NotHere, Outcome, around, content, failed, missing, sentence
 from injected.parent import RUN, replace_workers
 from injected.place import HERE, ROOT, Command, Place
 
@@ -40,11 +40,11 @@ def judged(place: Place, command: Command, told: str, took_s: float) -> Outcome:
     """Return whether all samples of a run that has ended are there, and none of their times is wrong."""
     run = content(place.run_file)
     assert run is not None
-    code = command.process.returncode
-    failed = () if code == 0 else (f"ended with {code}: {command.text}",)
     said = "; ".join(dict.fromkeys(sentence(line) for line in command.printed if "noise in" in line))
     seen = f"{told}; noise is told" if said else told
-    return Outcome(seen, (*failed, *wrong_times(run, took_s), *missing(run, ROWS, ROUNDS), *around(place, command)))
+    return Outcome(
+        seen, (*failed(command), *wrong_times(run, took_s), *missing(run, ROWS, ROUNDS), *around(place, command))
+    )
 
 
 def wrong_times(run: Run, took_s: float) -> tuple[str, ...]:
@@ -75,7 +75,7 @@ def suspended(place: Place, rng: Random) -> Sequence[Outcome]:
 
 
 FAULTS = (
-    Fault("the clock is set back by an hour while running", 4, altered("clock", "nothing")),
-    Fault("memory shrinks to 128 MiB while running", 4, altered("memory", "nothing: rows run one after the other")),
-    Fault("suspend for two seconds in a round", 6, suspended),
+    Fault("the clock is set back by an hour while running", 3, altered("clock", "nothing")),
+    Fault("memory shrinks to 128 MiB while running", 3, altered("memory", "nothing: rows run one after the other")),
+    Fault("suspend for two seconds in a round", 3, suspended),
 )

@@ -14,6 +14,7 @@ from injected.place import Command, Place
 from bench.records.runfile import Run, read_run
 
 OK = "ok"
+ENDED = (0, 5)  # exit codes of a run that has ended: 5 where a busy machine made its times unfair
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,12 @@ def around(place: Place, *commands: Command) -> tuple[str, ...]:
     """Return what should not be after any fault: processes and temporary folders that are left, and tracebacks."""
     traces = tuple("traceback" for command in commands if "Traceback" in command.text)
     return (*place.left_running(), *place.left_lying(), *traces)
+
+
+def failed(command: Command) -> tuple[str, ...]:
+    """Return that a command has failed, with all that it printed; nothing if it ended as a good one does."""
+    code = command.process.returncode
+    return () if code in ENDED else (f"ended with {code}: {command.text}",)
 
 
 def kept(before: Run, after: Run) -> tuple[str, ...]:

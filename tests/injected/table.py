@@ -1,8 +1,12 @@
-"""Injects every fault so often as it says, and writes results/injected.md after each of them: `nox -s injected`."""
+"""Injects every fault so often as it says, and writes results/injected.md after each of them: `nox -s injected`.
+
+With words, only faults that have one of them in their names are injected; the other lines stay.
+"""
 
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
 import tempfile
 import time
@@ -22,6 +26,7 @@ from bench.records.provenance import commit, utc_now, versions
 from bench.report import export, sentences
 
 TRIES = 4  # of each injection: a moment may be missed where a command has ended before
+STEM = ROOT / "results" / "injected"
 SHOWN = 4  # different sentences
 
 
@@ -55,34 +60,46 @@ def line(fault: Fault, found: Sequence[Outcome], note: str) -> dict[str, str]:
     }
 
 
+def injected(fault: Fault, place: Place, seed: int) -> dict[str, str]:
+    """Inject a fault so often as it says; return its line for the table."""
+    begun_s, note = time.monotonic(), ""
+    found: list[Outcome] = []
+    rng = Random(f"{seed} {fault.name}")  # noqa: S311 - moments, no secrets
+    try:
+        found.extend(outcomes(fault, place, rng))
+    except NotHere as error:
+        note = f"not injected: {error}"
+    told = line(fault, found, note)
+    print(f"{time.monotonic() - begun_s:.0f} s", *told.values(), sep=" | ", flush=True)
+    return told
+
+
+def earlier() -> dict[str, dict[str, str]]:
+    """Return the lines of an earlier session, by fault, of those that there still are."""
+    path = STEM.with_suffix(".csv")
+    lines = list(csv.DictReader(path.read_text().splitlines())) if path.exists() else []
+    names = {fault.name for fault in FAULTS}
+    return {each["fault"]: each for each in lines if each["fault"] in names}
+
+
 def main() -> None:
-    """Inject the faults whose names have the words on the command line, all without words."""
+    """Inject the faults whose names have one of the words on the command line; all of them anew without words."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("words", nargs="*")
     parser.add_argument("--seed", type=int, default=13)
-    parser.add_argument("--times", type=int, help="inject each fault so often, for a try; writes no table")
+    parser.add_argument("--at-most", type=int, default=1000, help="times of each fault")
     given = parser.parse_args()
-    chosen = [replace(fault, times=given.times or fault.times) for fault in FAULTS]
-    chosen = [fault for fault in chosen if not given.words or any(word in fault.name for word in given.words)]
-    about = f"Seed {given.seed}; {sentences.where(this_machine(), 1, versions(), commit(), utc_now())}"
-    lines: list[dict[str, str]] = []
+    chosen = [fault for fault in FAULTS if not given.words or any(word in fault.name for word in given.words)]
+    about = sentences.where(this_machine(), 1, versions(), commit(), utc_now())
+    lines = earlier() if given.words else {}
     with tempfile.TemporaryDirectory(prefix="levelfield-injected-") as folder:
         for number, fault in enumerate(chosen):
-            begun_s = time.monotonic()
             place = Place(Path(folder) / str(number), Path(folder) / "cache")
-            rng = Random(f"{given.seed} {fault.name}")  # noqa: S311 - moments, no secrets
-            found: list[Outcome] = []
-            note = ""
-            try:
-                found.extend(outcomes(fault, place, rng))
-            except NotHere as error:
-                note = f"not injected: {error}"
-            lines.append(line(fault, found, note))
-            print(f"{time.monotonic() - begun_s:.0f} s", *lines[-1].values(), sep=" | ", flush=True)
-            if not given.words and not given.times:
-                write(ROOT / "results" / "injected.md", export.listed(lines, about))
-    lost = [each for each in lines if each["what was lost"] not in ("nothing", "")]
-    sys.exit(1 if lost else 0)
+            lines[fault.name] = injected(replace(fault, times=min(fault.times, given.at_most)), place, given.seed)
+            ordered = [lines[each.name] for each in FAULTS if each.name in lines]
+            write(STEM.with_suffix(".md"), export.listed(ordered, about))
+            write(STEM.with_suffix(".csv"), export.tidy(ordered))
+    sys.exit(any(lines[fault.name]["what was lost"] not in ("nothing", "") for fault in chosen))
 
 
 if __name__ == "__main__":

@@ -71,15 +71,10 @@ NAMES = {
 FAULTS = (
     *(Fault(f"worker stopped or killed by {name}", 12, of_acts(name)) for name in SIGNALS),
     *(Fault(name, 12, of_acts(act)) for act, name in NAMES.items()),
-    *(
-        Fault(
-            f"megabytes on standard output {when}", 4, harmless(f"megabytes_{when}", "nothing: the row has its times")
-        )
-        for when in WHENS
-    ),
-    Fault("worker hangs at its end", 3, harmless("never_exits", TIMED)),
-    Fault("worker leaves a daemon in a session of its own", 5, harmless("daemon", "nothing: it ends with the worker")),
-    Fault("import hangs", 4, in_import("injected-import")),
-    Fault("import fails", 4, in_import("injected-missing")),
-    Fault("import ends the process", 4, in_import("injected-death")),
+    *(Fault(f"megabytes on standard output in {when}", 3, harmless(f"megabytes_{when}", TIMED)) for when in WHENS),
+    Fault("worker hangs at its end", 2, harmless("never_exits", TIMED)),
+    Fault("worker leaves a daemon in a session of its own", 3, harmless("daemon", "nothing: it ends with the worker")),
+    Fault("import hangs", 3, in_import("injected-import")),
+    Fault("import fails", 3, in_import("injected-missing")),
+    Fault("import ends the process", 3, in_import("injected-death")),
 )
