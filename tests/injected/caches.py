@@ -139,7 +139,7 @@ def interrupted(times: int) -> Callable[[Place, Random], Sequence[Outcome]]:
 FAULTS = (
     Fault("Ctrl-C once in bench run: data", 4, interrupted(1)),
     Fault("Ctrl-C twice in bench run: data", 4, interrupted(2)),
-    Fault("a download is cut short", 4, of_downloads(cut)),
+    Fault("a download is cut short", 4, of_downloads(cut), cheap=True),
     Fault("a download is altered: other files of the same names", 4, of_downloads(lambda archive, rng: archive)),
     Fault("a download is altered: some bits", 4, of_downloads(flipped)),
     Fault("the cache is damaged", 4, damaged),

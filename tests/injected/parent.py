@@ -164,7 +164,7 @@ def replace_workers(arguments: Sequence[str], count: int) -> list[str]:
 
 
 FAULTS = (
-    Fault("bench killed with -9 at a random moment, then continued, again and again", 50, killed),
+    Fault("bench killed with -9 at a random moment, then continued, again and again", 50, killed, cheap=True),
     Fault("bench killed with -9 at a random moment, then continued to its end", 5, killed_and_ended),
     *(
         Fault(f"Ctrl-C {word} in bench run: {moment.name}", 4, of_interrupts(RUN, moment, times))

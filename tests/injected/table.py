@@ -64,7 +64,7 @@ def injected(fault: Fault, place: Place, seed: int) -> dict[str, str]:
     """Inject a fault so often as it says; return its line for the table."""
     begun_s, note = time.monotonic(), ""
     found: list[Outcome] = []
-    rng = Random(f"{seed} {fault.name}")  # noqa: S311 - moments, no secrets
+    rng = Random(f"{seed} {fault.name}")
     try:
         found.extend(outcomes(fault, place, rng))
     except NotHere as error:
