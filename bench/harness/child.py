@@ -5,9 +5,7 @@ Frameworks are imported only here. What they print goes to standard output and e
 
 from __future__ import annotations
 
-import fcntl
 import os
-import signal
 import sys
 import traceback
 from contextlib import suppress
@@ -23,15 +21,10 @@ OUT_OF_MEMORY_SCORE = Path("/proc/self/oom_score_adj")  # on Linux; the process 
 
 
 def main() -> None:
-    """Answer requests until there are no more.
-
-    Arguments: file descriptors of the pipe for replies and of the one that ends with the parent, and the cores to run
-    on.
-    """
-    pipe, parent, cores = int(sys.argv[1]), int(sys.argv[2]), [int(core) for core in sys.argv[3].split(",")]
+    """Answer requests until there are no more. Arguments: file descriptor of the pipe, and the cores to run on."""
+    pipe, cores = int(sys.argv[1]), [int(core) for core in sys.argv[2].split(",")]
     if sys.platform == "linux":  # macOS cannot pin a process
         os.sched_setaffinity(0, cores)
-        end_with(parent)
         with suppress(OSError):
             OUT_OF_MEMORY_SCORE.write_text("1000")  # this process is to die where memory runs out, not its parent
     workbench = Workbench()
@@ -42,19 +35,6 @@ def main() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # a normal exit would let frameworks clean up for up to a second; the system frees all at once
-
-
-def end_with(pipe: int) -> None:
-    """Let the system kill this process and its helpers, stopped or not, when the parent's end of a pipe closes.
-
-    The system closes it when the parent dies. It sends the signal to the whole process group, see F_SETOWN and F_SETSIG
-    in fcntl(2); PR_SET_PDEATHSIG of prctl(2) would spare the helpers.
-    """
-    if os.getpgrp() != os.getpid():  # started by hand, in the group of somebody else
-        return
-    fcntl.fcntl(pipe, fcntl.F_SETOWN, -os.getpgrp())
-    fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGKILL)
-    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def answer(line: bytes, workbench: Workbench) -> Reply:

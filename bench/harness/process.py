@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
 import selectors
@@ -140,7 +141,6 @@ class Child:
                 "-m",
                 "bench.harness.child",
                 str(to_parent),
-                str(with_parent),
                 ",".join(map(str, cores)),
             ],
             stdin=subprocess.PIPE,
@@ -150,6 +150,8 @@ class Child:
             env={**environment, "PYTHONPATH": os.pathsep.join(packages), MARK: self.mark},
             start_new_session=True,
         )
+        if sys.platform == "linux":
+            end_group_with(with_parent, self.process.pid)
         os.close(to_parent)
         os.close(with_parent)
         self.requests = cast(IO[bytes], self.process.stdin)
@@ -238,6 +240,17 @@ class Child:
             return "closed its pipe without a result and did not end; stopped"
         self.kill()  # its own children may still be running
         return _describe(status)
+
+
+def end_group_with(pipe: int, group: int) -> None:
+    """Let the system kill a process group, stopped or busy, when the last process that may write to a pipe has ended.
+
+    One of the group must keep this end of the pipe open. See F_SETOWN and F_SETSIG in fcntl(2). PR_SET_PDEATHSIG of
+    prctl(2) would spare the helpers of a worker, and set by the worker itself it would come late: Python has to start.
+    """
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, -group)
+    fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def started_under(mark: str) -> Iterator[psutil.Process]:

@@ -118,8 +118,9 @@ class Command:
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.printed.append(line.rstrip("\n"))
+        with self.process.stdout as lines:
+            for line in lines:
+                self.printed.append(line.rstrip("\n"))
 
     @property
     def text(self) -> str:
