@@ -76,6 +76,16 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def injected(session: nox.Session) -> None:
+    """Inject every fault that a run must survive, many times; save what was seen and lost in results/injected.md.
+
+    Takes about an hour. Words choose faults by name: `nox -s injected -- Ctrl-C`.
+    """
+    session.install("--editable", ".", CONSTRAINTS)
+    session.run("python", "-m", "injected.table", *session.posargs, env={"PYTHONPATH": "tests"})
+
+
+@nox.session
 def mutation(session: nox.Session) -> None:
     """Test the tests: change the most important files in one place at a time, and list the changes no test notices."""
     session.install("--editable", ".", "mutmut>=3.8", CONSTRAINTS)

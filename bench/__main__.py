@@ -1,5 +1,5 @@
 """`python -m bench`, the same as `bench`."""
 
-from bench.cli.app import main
+from bench.cli import main
 
 main()

@@ -15,6 +15,7 @@ LAYERS = (
     "backends",
     "bench.errors",
     "bench.events",
+    "bench.scratch",
     "bench.tasks",
     "bench.records",
     "bench.machine",

@@ -6,13 +6,15 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
 from backends.registry import BACKENDS, Entry
 from bench.cli import console, exit_codes
+from bench.cli.interrupts import INTERRUPTS
 from bench.cli.options import (
     DataDir,
     Detect,
@@ -31,6 +33,7 @@ from bench.cli.table import comparison_code
 from bench.errors import require_name
 from bench.harness.setup import TIME_LIMIT_S, make_setup
 from bench.machine.host import gpu_names
+from bench.records.runfile import Run
 from bench.records.schema import Goal, Row
 from bench.report import terminal
 from bench.runs.plan import Plan, percent, random_seed
@@ -85,8 +88,6 @@ def ab(
 
     Exit code 4: the new version is surely slower; 0: it is not, or this run cannot tell (5 with --strict).
     """
-    from bench.analysis.versions import version_change
-
     find_task(task)
     require_name(backend, BACKENDS, "backend")
     require_device(options.device, has_gpu=options.device == "gpu" and bool(gpu_names()))
@@ -98,16 +99,32 @@ def ab(
     for which, entry in zip((OLD, NEW), entries, strict=True):
         version = version_of(entry, setup)
         print(f"{which}: {entry.framework} {version} ({entry.python or entry.path})", file=sys.stderr)
-    begun = begin(options.out or default_path("ab"), plan, setup, shlex.join(["bench", *sys.argv[1:]]))
-    with console.progress() as listener:
-        finished = carry_out(begun, listener)
-    if finished.interrupted:
-        print(f"interrupted; finished samples are kept in {finished.run.path}")
-        raise typer.Exit(exit_codes.ExitCode.INTERRUPTED)
-    change = version_change(finished.run, *plan.rows)
+    path = options.out or default_path("ab")
+    with INTERRUPTS.keeping(partial(_kept, path)):
+        begun = begin(path, plan, setup, shlex.join(["bench", *sys.argv[1:]]))
+        with console.progress() as listener:
+            finished = carry_out(begun, listener)
+        if finished.interrupted:
+            print(INTERRUPTS.told("interrupted"))
+            raise typer.Exit(exit_codes.ExitCode.INTERRUPTED)
+        _tell(finished.run, plan, limit, strict=options.strict)
+
+
+def _kept(path: Path) -> str:
+    """Return, for people, what an interrupted comparison has left."""
+    if not path.exists():
+        return "there was no run file yet"
+    return f"finished samples are kept. Show them with: bench table {path}; bench ab begins anew"
+
+
+def _tell(run: Run, plan: Plan, limit: float | None, *, strict: bool) -> NoReturn:
+    """Print how the new version differs from the old one, and end with the exit code that says so."""
+    from bench.analysis.versions import version_change
+
+    change = version_change(run, *plan.rows)
     terminal.print_changes(console.output(), [change])
-    print(f"run file: {finished.run.path}")
-    raise typer.Exit(_verdict(change, plan.goal.effect, limit, strict=options.strict))
+    print(f"run file: {run.path}")
+    raise typer.Exit(_verdict(change, plan.goal.effect, limit, strict=strict))
 
 
 def _plan(task: str, entries: Sequence[Entry], options: AbOptions, threads: int) -> Plan:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable
 
@@ -11,6 +10,7 @@ import typer
 from bench.cli import ab, conformance, exit_codes, machine, parity, run, selftest, streams, table
 from bench.cli.console import print_error
 from bench.cli.exit_codes import ExitCode
+from bench.cli.interrupts import INTERRUPTS
 from bench.cli.options import expand_options
 from bench.errors import UserError
 
@@ -42,20 +42,12 @@ for name, command in COMMANDS.items():
     app.command(name)(expand_options(command))
 
 
-def end_on_signals() -> None:
-    """Let a signal that ends the process end its workers too, as Ctrl-C does, unless the user has it ignored."""
-    for number in (each for each in signal.Signals if each.name in ("SIGTERM", "SIGHUP")):  # Windows has no SIGHUP
-        if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP, so that a run outlives its terminal
-            signal.signal(number, signal.default_int_handler)
-
-
 def main() -> None:
     """Run the command line in a process of its own, and end that process with its exit code."""
     output = streams.make_safe()
-    end_on_signals()
     code = exit_code()
     if reason := streams.failure(output):
-        print_error(f"cannot write to standard output: {reason}")
+        print_error("; ".join(filter(None, (f"cannot write to standard output: {reason}", INTERRUPTS.left))))
         code = code or ExitCode.FAILED
     sys.exit(code)
 
@@ -63,7 +55,8 @@ def main() -> None:
 def exit_code() -> int | str | None:
     """Run the command line; return its exit code. An error that a user can cause gives one line."""
     try:
-        app()
+        with INTERRUPTS.keeping(str):
+            app()
     except UserError as error:
         print_error(str(error))
         return exit_codes.of_error(error)

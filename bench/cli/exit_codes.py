@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from enum import IntEnum
 
+from bench.cli.interrupts import INTERRUPTED
 from bench.errors import UserError
 from bench.records.schema import FAILURES, ParityResult
 from bench.runs.session import NotComparable
@@ -19,7 +20,7 @@ class ExitCode(IntEnum):
     PARITY_FAILED = 3  # a backend does not compute what the task defines
     SLOWER = 4  # `bench compare --fail-on`: a row is surely slower than that
     NOT_COMPARABLE = 5  # unfair times, runs or machines that cannot be compared; with --strict: cannot tell
-    INTERRUPTED = 130  # 128 + SIGINT, as in shells
+    INTERRUPTED = INTERRUPTED
 
 
 def of_error(error: UserError) -> ExitCode:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +13,7 @@ import typer
 
 from bench.analysis.baseline import require_baseline
 from bench.cli import console, exit_codes
+from bench.cli.interrupts import INTERRUPTS
 from bench.cli.options import (
     Baseline,
     Ranks,
@@ -49,17 +51,19 @@ def run(
     Samples are taken in rounds, side by side, and written to a run file. Default: the headline tasks, marked * by
     bench list.
     """
-    if options.resume is not None:
-        refuse_choices_beside_resume(context)
-        earlier = read_run(options.resume)
-        require_baseline(baseline, earlier.header.rows)
-        begun = _resume(context, options, earlier)
-    else:
-        rows = _rows(options, tasks or ())
-        require_baseline(baseline, rows)
-        begun = _begin(options, rows, out or default_path("run"))
-    finished = _carry_out(begun)
-    _end(finished, "run", all_fair=console.show_results((finished.run,), baseline, rank))
+    path = options.resume or out or default_path("run")
+    with INTERRUPTS.keeping(partial(_kept, "run", path)):
+        if options.resume is not None:
+            refuse_choices_beside_resume(context)
+            earlier = read_run(path)
+            require_baseline(baseline, earlier.header.rows)
+            begun = _resume(context, options, earlier)
+        else:
+            rows = _rows(options, tasks or ())
+            require_baseline(baseline, rows)
+            begun = _begin(options, rows, path)
+        finished = _carry_out(begun)
+        _end(finished, all_fair=console.show_results((finished.run,), baseline, rank))
 
 
 def sweep(
@@ -84,18 +88,20 @@ def sweep(
 
     It shows how cost grows with size, and where the fastest row changes.
     """
-    if options.resume is not None:
-        refuse_choices_beside_resume(context)
-        earlier = read_run(options.resume)
-        if not all(TaskRef.parse(row.task).settings for row in earlier.header.rows):
-            raise UserError(f"{options.resume} is not the run file of a sweep; continue it with bench run --resume")
-        begun = _resume(context, options, earlier)
-    elif task is None:
-        raise BadChoice(f"bench sweep needs a task; choose from {', '.join(sorted(TASKS))}")
-    else:
-        begun = _begin(options, _rows(options, grid(task, vary or ())), out or default_path("sweep"))
-    finished = _carry_out(begun)
-    _end(finished, "sweep", all_fair=console.show_scaling(finished.run))
+    path = options.resume or out or default_path("sweep")
+    with INTERRUPTS.keeping(partial(_kept, "sweep", path)):
+        if options.resume is not None:
+            refuse_choices_beside_resume(context)
+            earlier = read_run(path)
+            if not all(TaskRef.parse(row.task).settings for row in earlier.header.rows):
+                raise UserError(f"{path} is not the run file of a sweep; continue it with bench run --resume")
+            begun = _resume(context, options, earlier)
+        elif task is None:
+            raise BadChoice(f"bench sweep needs a task; choose from {', '.join(sorted(TASKS))}")
+        else:
+            begun = _begin(options, _rows(options, grid(task, vary or ())), path)
+        finished = _carry_out(begun)
+        _end(finished, all_fair=console.show_scaling(finished.run))
 
 
 def _rows(options: RunOptions, tasks: Iterable[str]) -> tuple[Row, ...]:
@@ -139,11 +145,21 @@ def _carry_out(begun: BegunRun) -> FinishedRun:
         return carry_out(begun, listener)
 
 
-def _end(finished: FinishedRun, command: Literal["run", "sweep"], *, all_fair: bool) -> None:
+Command = Literal["run", "sweep"]
+
+
+def _kept(command: Command, path: Path) -> str:
+    """Return, for people, what an interrupted run has left and how to go on."""
+    if not path.exists():
+        return "there was no run file yet"
+    return f"finished samples are kept. Continue with: bench {command} --resume {path}"
+
+
+def _end(finished: FinishedRun, *, all_fair: bool) -> None:
     """Print the path of the run file, and end with the exit code of the run."""
     run = finished.run
     if finished.interrupted:
-        print(f"interrupted; finished samples are kept. Continue with: bench {command} --resume {run.path}")
+        print(INTERRUPTS.told("interrupted"))
     else:
         print(f"run file: {run.path}")
     statuses = [record.status for record in run.last_records]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench.cli import console, exit_codes
+from bench.cli.interrupts import INTERRUPTS
 from bench.cli.options import Backends, DataDir, Modes, Tasks, Threads, TimeLimit
 from bench.harness.setup import TIME_LIMIT_S, make_setup
 from bench.machine.host import gpu_names, this_machine
@@ -37,23 +39,28 @@ def selftest(
     It runs on this machine and takes about half an hour.
     """
     from bench.report import export
-    from bench.selftest.run import Limits
-    from bench.selftest.run import selftest as check_claims
+    from bench.selftest.run import Limits, Part, claims_of, samples_csv
+    from bench.selftest.run import selftest as taken
 
     find_task(task)
     setup, seed = make_setup(threads, TIME_LIMIT_S, None), random_seed()
     about = f"{task}; runs of at most {minutes:g} minutes; {_about(setup.threads)}"
-    with alone(), console.progress() as listener:
-        limits = Limits(repetition_s=minutes * 60)
-        result = check_claims(setup, listener, repetitions, seed, task, limits)
-    lines = [
-        {"claim": claim.name, "wanted": claim.wanted, "got": claim.got, "holds": "yes" if claim.holds else "NO"}
-        for claim in result.claims
-    ]
-    terminal.print_lines(console.output(), lines)
-    _write_pair(out / "selftest", export.listed(lines, f"{about}; seed {seed}"), result.samples_csv)
-    print(f"written: {out / 'selftest.md'}, {out / 'selftest.csv'}")
-    raise typer.Exit(exit_codes.of_claims(all_hold=all(claim.holds for claim in result.claims)))
+    parts: list[Part] = []
+    samples = out / "selftest.csv"
+    with INTERRUPTS.keeping(lambda: _kept(samples, len(parts), "runs")):
+        with alone(), console.progress() as listener:
+            for part in taken(setup, listener, repetitions, seed, task, Limits(repetition_s=minutes * 60)):
+                console.write(samples, samples_csv([*parts, part]))  # run by run: all of them take half an hour
+                parts.append(part)
+        claims = claims_of(parts)
+        lines = [
+            {"claim": claim.name, "wanted": claim.wanted, "got": claim.got, "holds": "yes" if claim.holds else "NO"}
+            for claim in claims
+        ]
+        terminal.print_lines(console.output(), lines)
+        console.write(out / "selftest.md", export.listed(lines, f"{about}; seed {seed}"))
+        print(f"written: {out / 'selftest.md'}, {samples}")
+    raise typer.Exit(exit_codes.of_claims(all_hold=all(claim.holds for claim in claims)))
 
 
 def faults(
@@ -68,14 +75,15 @@ def faults(
     Default: all tasks; with --quick, the four headline tasks.
     """
     from bench.report import export
-    from bench.selftest.planted import by_fault, catches, counts
+    from bench.selftest.planted import Catch, by_fault, catches, counts
 
     chosen = choose_tasks(tasks or ([] if quick else ["all"]))
     names = [task.name for task in (map(shortened, chosen) if quick else chosen)]
     setup = make_setup(None, time_limit, data_dir)
     about, stem = _about(setup.threads), out / ("faults-quick" if quick else "faults")
-    found = []
-    with console.progress() as listener:
+    found: list[Catch] = []
+    kept = partial(_kept, Path(f"{stem}.csv"))
+    with INTERRUPTS.keeping(lambda: kept(len(found), "faults")), console.progress() as listener:
         for catch in catches(names, setup, listener, followed=not quick):
             found.append(catch)
             _write_pair(stem, export.listed(by_fault(found), about), export.tidy([asdict(each) for each in found]))
@@ -93,15 +101,17 @@ def cheats(
     An honest backend runs beside them, which no check may catch.
     """
     from bench.report import export
-    from bench.selftest.caught import by_cheat, caught_cheats
+    from bench.selftest.caught import Caught, by_cheat, caught_cheats
 
     setup = make_setup(None, time_limit, None)
     about, stem = _about(setup.threads), out / "cheats"
-    with console.progress() as listener:
-        found = list(caught_cheats(setup, listener))
-    lines = by_cheat(found)
-    _write_pair(stem, export.listed(lines, about), export.tidy([asdict(each) for each in found]))
-    terminal.print_lines(console.output(), lines)
+    found: list[Caught] = []
+    kept = partial(_kept, Path(f"{stem}.csv"))
+    with INTERRUPTS.keeping(lambda: kept(len(found), "cheats")), console.progress() as listener:
+        for cheat in caught_cheats(setup, listener):
+            found.append(cheat)
+            _write_pair(stem, export.listed(by_cheat(found), about), export.tidy([asdict(each) for each in found]))
+    terminal.print_lines(console.output(), by_cheat(found))
     print(f"written: {stem}.md, {stem}.csv")
     raise typer.Exit(exit_codes.of_detection(all_as_expected=all(each.settled for each in found)))
 
@@ -120,14 +130,15 @@ def alarms(
     Default: all tasks, every backend and mode.
     """
     from bench.report import export
-    from bench.selftest.alarms import by_row, tidy, trials
+    from bench.selftest.alarms import Trial, by_row, tidy, trials
 
     choice = Choice(tasks=tuple(tasks or ["all"]), backends=tuple(backend or ()), modes=tuple(mode or ()), device="cpu")
     rows = choose_rows(choice, has_gpu=bool(gpu_names()))
     setup = make_setup(None, time_limit, data_dir)
     about, stem = _about(1), out / "alarms"
-    found = []
-    with console.progress() as listener:
+    found: list[Trial] = []
+    kept = partial(_kept, Path(f"{stem}.csv"))
+    with INTERRUPTS.keeping(lambda: kept(len(found), "trainings")), console.progress() as listener:
         for of_task in trials(rows, seeds, setup, listener):  # written task by task: a run may take hours
             found += of_task
             _write_pair(stem, export.listed(by_row(found), about), export.tidy(tidy(found)))
@@ -144,6 +155,11 @@ def _about(threads: int) -> str:
     from bench.report import sentences
 
     return sentences.where(this_machine(), threads, versions(), commit(), utc_now())
+
+
+def _kept(path: Path, count: int, what: str) -> str:
+    """Return, for people, what an interrupted command has left. It does not go on from there."""
+    return f"the results of {count} {what} are in {path}" if count else "there were no results yet"
 
 
 def _write_pair(stem: Path, markdown: str, csv: str) -> None:

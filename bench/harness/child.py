@@ -5,11 +5,11 @@ Frameworks are imported only here. What they print goes to standard output and e
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import sys
 import traceback
+from contextlib import suppress
+from pathlib import Path
 
 from backends.contract import Unsupported
 from bench.errors import UserError
@@ -17,7 +17,7 @@ from bench.harness.protocol import Failure, Reply, decode_request, encode_reply
 from bench.harness.workbench import Workbench
 from bench.tasks.datasets.fetch import DataMissing
 
-PR_SET_PDEATHSIG = 1  # of prctl(2): the signal that a process gets when its parent dies
+OUT_OF_MEMORY_SCORE = Path("/proc/self/oom_score_adj")  # on Linux; the process with the highest one is killed first
 
 
 def main() -> None:
@@ -25,7 +25,8 @@ def main() -> None:
     pipe, cores = int(sys.argv[1]), [int(core) for core in sys.argv[2].split(",")]
     if sys.platform == "linux":  # macOS cannot pin a process
         os.sched_setaffinity(0, cores)
-        wake_without_parent()
+        with suppress(OSError):
+            OUT_OF_MEMORY_SCORE.write_text("1000")  # this process is to die where memory runs out, not its parent
     workbench = Workbench()
     with os.fdopen(pipe, "wb") as replies:
         for line in sys.stdin.buffer:
@@ -33,22 +34,7 @@ def main() -> None:
             replies.flush()
     sys.stdout.flush()
     sys.stderr.flush()
-    wake_helpers()
     os._exit(0)  # a normal exit would let frameworks clean up for up to a second; the system frees all at once
-
-
-def wake_without_parent() -> None:
-    """Let the system wake this process when its parent dies: a stopped process would stay for good.
-
-    Once awake, it finds that there are no more requests, and ends.
-    """
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGCONT))
-
-
-def wake_helpers() -> None:
-    """Continue processes that this one has started and that are stopped, so that they can end too."""
-    if os.getpgrp() == os.getpid():
-        os.killpg(0, signal.SIGCONT)
 
 
 def answer(line: bytes, workbench: Workbench) -> Reply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import selectors
 import signal
 import subprocess
@@ -11,10 +12,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Self, cast
 
+import psutil
 from msgspec.structs import replace
 
 from bench.harness.output import last_lines, telling_line
@@ -24,6 +26,7 @@ from bench.records.schema import FAILURES, Status
 from bench.tasks.datasets.folders import CACHE_DIR, data_folders
 
 REPLY_BYTES = 2**26  # arrays travel as files, so a reply has a few megabytes of losses at most
+MARK = "LEVELFIELD_WORKER"  # variable by which what a worker has started is found
 CLOSING_S = 10  # a worker whose requests have ended must exit within this time
 
 
@@ -130,6 +133,8 @@ class Child:
 
     def __init__(self, cores: tuple[int, ...], environment: Mapping[str, str], place: Place) -> None:
         self.replies, to_parent = os.pipe()
+        with_parent, self.life = os.pipe()  # nothing is written to it; the child ends when it closes
+        self.mark = secrets.token_hex(8)
         self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         own = str(Path(__file__).resolve().parents[2])
         packages = filter(None, (place.path, own, environment.get("PYTHONPATH")))
@@ -146,11 +151,19 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=self.log,
             stderr=subprocess.STDOUT,
-            pass_fds=(to_parent,),
-            env={**environment, **_own_caches(place, environment), "PYTHONPATH": os.pathsep.join(packages)},
+            pass_fds=(to_parent, with_parent),
+            env={
+                **environment,
+                **_own_caches(place, environment),
+                "PYTHONPATH": os.pathsep.join(packages),
+                MARK: self.mark,
+            },
             start_new_session=True,
         )
+        if sys.platform == "linux":
+            end_group_with(with_parent, self.process.pid)
         os.close(to_parent)
+        os.close(with_parent)
         self.requests = cast(IO[bytes], self.process.stdin)
 
     def ask(self, request: Request[R], time_limit_s: float) -> Reply:
@@ -191,12 +204,16 @@ class Child:
             self.process.wait(timeout=CLOSING_S)
         self.kill()  # its own children may still be running
         os.close(self.replies)
+        os.close(self.life)
         self.log.close()
 
     def kill(self) -> None:
-        """Kill the child and its children, stopped or not."""
+        """Kill the child and all that it has started, stopped or not, also what has left its process group."""
         self._signal(signal.SIGKILL)
         self.process.wait()
+        for daemon in started_under(self.mark):
+            with contextlib.suppress(psutil.Error):  # it has ended
+                daemon.kill()
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):  # all of them have ended
@@ -245,6 +262,31 @@ def _own_caches(place: Place, environment: Mapping[str, str]) -> dict[str, str]:
     if place.caches:
         caches.mkdir(exist_ok=True)
     return {name: str(caches / name) for name in place.caches}
+
+
+def end_group_with(pipe: int, group: int) -> None:
+    """Let the system kill a process group, stopped or busy, when the last process that may write to a pipe has ended.
+
+    One of the group must keep this end of the pipe open. See F_SETOWN and F_SETSIG in fcntl(2). PR_SET_PDEATHSIG of
+    prctl(2) would spare the helpers of a worker, and set by the worker itself it would come late: Python has to start.
+    """
+    import fcntl
+
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, -group)
+    fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def started_under(mark: str) -> Iterator[psutil.Process]:
+    """Yield the processes of this user that a worker has started and that still run, by a variable that they inherit.
+
+    A process that begins a session of its own, and whose parent has ended, is known by nothing else.
+    """
+    for number in psutil.pids():
+        with contextlib.suppress(psutil.Error):  # it has ended, or belongs to another user
+            process = psutil.Process(number)
+            if process.environ().get(MARK) == mark:
+                yield process
 
 
 def _describe(status: int) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from backends.registry import BACKENDS, Entry
 from bench.errors import UserError
 from bench.harness.process import Worker, worker_environment
-from bench.harness.scratch import scratch_folder
+from bench.harness.scratch import worker_scratch
 from bench.machine.host import granted_cores, usable_cores
 from bench.tasks.datasets.fetch import allowed_kinds
 from bench.tasks.datasets.folders import DATA_DIR
@@ -37,7 +37,7 @@ class WorkerSetup:
 
     def scratch(self) -> AbstractContextManager[Path]:
         """Return a new folder for workers, which is removed at the end. Raises `UserError` if it cannot be made."""
-        return scratch_folder(self.environment)
+        return worker_scratch(self.environment)
 
     def worker(self, scratch: Path, threads: int | None = None) -> Worker:
         """Return a worker, not yet started, whose temporary files and compiled programs go into a scratch folder.

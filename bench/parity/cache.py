@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import tempfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 
 from backends.contract import Precision
 from bench.parity.envelope import Envelope, load_envelope, save_envelope
+from bench.scratch import scratch_folder
 
 PACKAGES = Path(__file__).resolve().parents[2]
 SOURCES = (  # all code that a number in an envelope depends on
@@ -41,8 +41,8 @@ class EnvelopeCache:
         """Save an envelope. If the folder cannot be written to, it will be computed again next time."""
         with contextlib.suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self.folder) as part:
-                file = Path(part) / "envelope.npz"
+            with scratch_folder(self.folder) as part:
+                file = part / "envelope.npz"
                 save_envelope(file, envelope)
                 file.replace(self.folder / f"{key}.npz")  # atomic, also if another process writes the same file
 

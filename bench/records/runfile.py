@@ -6,6 +6,8 @@ The lines of a round are on the disk before the next one starts.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -54,12 +56,21 @@ class Run:
 
 
 class RunFile:
-    """A run file that is open for writing."""
+    """A run file that is open for writing, by this process alone.
+
+    Raises `UserError` if another process has it open for writing.
+    """
 
     def __init__(self, path: Path, losses: Mapping[Row, Losses] = NO_LOSSES) -> None:
         self.path = path
         self.losses = dict(losses)  # losses of the first record of each row that has any
-        self.file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self.file = os.open(path, os.O_RDWR | os.O_APPEND)
+        try:
+            lock(self.file, path)
+            self.content = bytearray(path.read_bytes())  # all that was written: files are removed and cut by mistake
+        except BaseException:
+            os.close(self.file)
+            raise
 
     @classmethod
     def create(cls, path: Path, header: Header) -> Self:
@@ -72,14 +83,17 @@ class RunFile:
 
     @classmethod
     def resume(cls, run: Run) -> Self:
-        """Open an existing file to append to it. What follows its last whole line is removed first."""
-        if run.path.stat().st_size > run.whole:
-            os.truncate(run.path, run.whole)
-        with run.path.open("rb") as file:
-            file.seek(-1, os.SEEK_END)
-            ended = file.read() == b"\n"
+        """Open an existing file to append to it. What follows its last whole line is removed first.
+
+        Raises `UserError` if it is not the file any more that was read.
+        """
         run_file = cls(run.path, first_losses(run.records))
-        if not ended:  # an editor may leave out the last line break
+        if len(run_file.content) < run.whole or b"\n" in run_file.content[run.whole :]:
+            os.close(run_file.file)
+            raise UserError(f"{run.path} was changed by another program a moment ago; try again")
+        os.truncate(run_file.file, run.whole)
+        del run_file.content[run.whole :]
+        if not run_file.content.endswith(b"\n"):  # an editor may leave out the last line break
             run_file._write(b"\n")
         return run_file
 
@@ -90,13 +104,58 @@ class RunFile:
         self._write(msgspec.json.encode(line) + b"\n")
 
     def _write(self, whole: bytes) -> None:
+        self._require_untouched(whole)
         try:
             written = os.write(self.file, whole)
             os.fsync(self.file)
         except OSError as error:
-            raise UserError(f"cannot write {self.path}: {error.strerror}") from error
+            raise UserError(f"cannot write {self.path}: {error.strerror}{self._way_on()}") from error
         if written < len(whole):
-            raise UserError(f"cannot write {self.path}: only a part of the line was written; the disk is probably full")
+            reason = "only a part of the line was written; the disk is probably full"
+            raise UserError(f"cannot write {self.path}: {reason}{self._way_on()}")
+        self.content += whole
+
+    def _way_on(self) -> str:
+        return f". What was written before is kept; when it can be written again, continue with --resume {self.path}"
+
+    def _require_untouched(self, more: bytes = b"") -> None:
+        """Raise `UserError` if another program has damaged the file, after its lines and `more` have been saved."""
+        if wrong := self._damage():
+            self.content += more
+            raise UserError(f"{self.path} {wrong} while the run was writing it; {self._saved()}")
+
+    def _damage(self) -> str:
+        """Return what another program has done to the file; empty if nothing."""
+        own = os.fstat(self.file)
+        try:
+            there = self.path.stat()
+        except OSError:
+            return "was removed"
+        if (there.st_dev, there.st_ino) != (own.st_dev, own.st_ino):
+            return "was replaced by another file"
+        return "" if own.st_size == len(self.content) else "was changed by another program"
+
+    def _saved(self) -> str:
+        """Write all lines of the run to a new file; return, for people, where they are."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            path = self._saved_in()
+        except OSError as error:
+            return f"its samples could not be saved beside it: {error.strerror}"
+        return f"all its samples were saved in {path}. Continue with --resume {path}"
+
+    def _saved_in(self) -> Path:
+        """Write all lines of the run to its own path if that is free, else beside it. Raises OSError."""
+        stem = self.path.stem
+        for name in (
+            self.path.name,
+            f"{stem}-saved.jsonl",
+            *(f"{stem}-saved{number}.jsonl" for number in range(2, 99)),
+        ):
+            with contextlib.suppress(FileExistsError), self.path.with_name(name).open("xb") as file:
+                file.write(self.content)
+                return self.path.with_name(name)
+        raise FileExistsError(errno.EEXIST, "too many such files are there")
 
     def _without_repetition(self, record: Record) -> Record:
         """Return the record, without its losses if they are exactly those of the row's first record."""
@@ -112,7 +171,23 @@ class RunFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self.file)
+        try:
+            if kind is None:
+                self._require_untouched()
+        finally:
+            os.close(self.file)
+
+
+def lock(file: int, path: Path) -> None:
+    """Lock an open file until it is closed. Raises `UserError` if another process has done so."""
+    import fcntl  # which Windows, where run files are only read, has not
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UserError(f"another run is writing {path}; wait until it has ended, or stop it") from error
+    except OSError:  # a file system without locks
+        return
 
 
 def read_run(path: Path) -> Run:

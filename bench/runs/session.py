@@ -56,8 +56,10 @@ class FinishedRun:
 
 
 def default_path(kind: Literal["run", "sweep", "ab"]) -> Path:
-    """Return the name of a new run file, by the time in UTC."""
-    return Path("results") / f"{kind}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.jsonl"
+    """Return a name for a new run file that no file has, by the time in UTC: a clock may be set back."""
+    stem = f"{kind}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+    names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
+    return next(path for name in names if not (path := Path("results") / f"{name}.jsonl").exists())
 
 
 def begin(path: Path, plan: Plan, setup: WorkerSetup, command: str) -> BegunRun:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from bench.analysis.flags import flags_of
 from bench.analysis.turns import Times, log_times, typical_pass_s
@@ -59,49 +60,71 @@ LIMITS = Limits()
 
 
 @dataclass(frozen=True)
-class SelftestResult:
-    """The claims with their results, and the samples that they were tested on."""
+class Part:
+    """The samples of one run of a self-test."""
 
-    claims: tuple[Claim, ...]
-    samples_csv: str
+    name: Literal["precision", "overhead", "faults"]
+    number: int  # among the runs of this name, from 0
+    plan: Plan
+    records: tuple[Record, ...]
+
+    @property
+    def times(self) -> Times:
+        """The times of every row; failed rows have none."""
+        times = log_times(self.records)
+        return {row: times.get(row, {}) for row in self.plan.rows}
 
 
 def selftest(
     setup: WorkerSetup, listener: JobListener, repetitions: int, seed: int, task: str = TASK, limits: Limits = LIMITS
-) -> SelftestResult:
-    """Test every claim on samples of this machine: those on precision on `task`, the others on `TASK`."""
-    lines: list[dict[str, object]] = []
+) -> Iterator[Part]:
+    """Yield samples of this machine for every claim: those on precision are of `task`, the others of `TASK`."""
     setup = replace(setup, backends=HIDDEN)
 
-    def sample(label: str, part: str, number: int, known: Plan, executor: ProcessExecutor) -> list[Record]:
+    def sample(name: Literal["precision", "overhead", "faults"], number: int, known: Plan, by: ProcessExecutor) -> Part:
+        label = f"run {number + 1}" if name == "precision" else name
         listener.begins(label)
-        records = take(known, executor)
-        lines.extend(tidy(part, number, records))
+        records = take(known, by)
         listener.ended(label, "ok")
-        return records
+        return Part(name, number, known, tuple(records))
 
     with setup.scratch() as scratch, setup.worker(scratch) as calibrator:
         executor = ProcessExecutor(setup, calibrator)
         goal = Goal(workers=None, effect=EFFECT, time_s=limits.repetition_s)
         listener.stage("A/A and more steps", repetitions)
-        runs: list[Times] = []
         for number in range(repetitions):
             known = plan(setup, ("same", "again", "slower"), goal, seed + number, task)
-            runs.append(times_of(known, sample(f"run {number + 1}", "precision", number, known, executor)))
+            yield sample("precision", number, known, executor)
         listener.stage("overhead and faults", 2)
-        overhead_goal = Goal(workers=None, effect=OVERHEAD, time_s=limits.overhead_s)
-        idle = plan(setup, ("no_op", "by_hand"), overhead_goal, seed)
-        overhead = sample("overhead", "overhead", 0, idle, OverheadExecutor(setup, calibrator))
+        idle = Goal(workers=None, effect=OVERHEAD, time_s=limits.overhead_s)
+        known = plan(setup, ("no_op", "by_hand"), idle, seed)
+        yield sample("overhead", 0, known, OverheadExecutor(setup, calibrator))
         few = Goal(workers=limits.fault_workers, effect=EFFECT, time_s=math.inf)
-        faulty = sample("faults", "faults", 0, plan(setup, ("same", *FAULTS), few, seed), executor)
-    claims = (
+        yield sample("faults", 0, plan(setup, ("same", *FAULTS), few, seed), executor)
+
+
+def claims_of(parts: Iterable[Part]) -> tuple[Claim, ...]:
+    """Return every claim with its result on the samples of a whole self-test."""
+    parts = tuple(parts)
+    runs = [part.times for part in parts if part.name == "precision"]
+    overhead, faults = (next(part for part in parts if part.name == name) for name in ("overhead", "faults"))
+    return (
         no_false_alarms(runs, EFFECT),
         slowdowns_found(runs, EFFECT),
         truth_covered(runs, EFFECT),
-        little_overhead(times_of(idle, overhead), OVERHEAD),
-        *faults_flagged(flags_of(faulty)),
+        little_overhead(overhead.times, OVERHEAD),
+        *faults_flagged(flags_of(faults.records)),
     )
-    return SelftestResult(claims, _csv(lines))
+
+
+def samples_csv(parts: Iterable[Part]) -> str:
+    """Return a table with a line per sample. There must be one."""
+    lines = [line for part in parts for line in tidy(part)]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()
 
 
 def plan(setup: WorkerSetup, modes: tuple[str, ...], goal: Goal, seed: int, task: str = TASK) -> Plan:
@@ -115,29 +138,15 @@ def take(plan: Plan, executor: ProcessExecutor) -> list[Record]:
     return [line.record for line in run_rounds(plan, executor, SilentListener()) if isinstance(line, Sample)]
 
 
-def times_of(plan: Plan, records: list[Record]) -> Times:
-    """Return the times of every row of a plan; failed rows have none."""
-    times = log_times(records)
-    return {row: times.get(row, {}) for row in plan.rows}
-
-
-def tidy(part: str, repetition: int, records: list[Record]) -> Iterator[dict[str, object]]:
+def tidy(part: Part) -> Iterator[dict[str, object]]:
     """Yield one line per sample."""
-    for record in records:
+    for record in part.records:
         pass_s = typical_pass_s(record.timing) if record.timing else math.nan
         yield {
-            "part": part,
-            "run": repetition + 1,
+            "part": part.name,
+            "run": part.number + 1,
             "round": record.job.block + 1,
             "mode": record.job.row.mode,
             "status": record.status,
             "pass_s": f"{pass_s:.9g}",
         }
-
-
-def _csv(lines: list[dict[str, object]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue()

