@@ -14,6 +14,14 @@ nox.options.reuse_existing_virtualenvs = True
 
 CONSTRAINTS = "--constraint=constraints.txt"  # versions that were tested together
 
+NUMPY_A_YEAR_AGO = "numpy==2.3.5"  # of November 2025
+AUDIT = Path("audit")  # ignored by git
+
+# Tests that need no framework. The others need them all.
+WITHOUT_FRAMEWORKS = (
+    *("tests/analysis", "tests/machine", "tests/records", "tests/report", "tests/runs", "tests/tasks"),
+    *("tests/test_layers.py", "tests/test_other_systems.py", "tests/test_security.py"),
+)
 
 # Two processes; tests/sharing.py groups the tests. Later options win: `-n 0` runs in one process, as does `--pdb`.
 PYTEST = ("pytest", "--numprocesses=2")
@@ -25,6 +33,39 @@ def tests(session: nox.Session) -> None:
     session.install("--editable", ".[all,test]", CONSTRAINTS)
     session.run("bench", "data")
     session.run(*PYTEST, *session.posargs)
+
+
+@nox.session(python=["3.11", "3.12", "3.13", "3.14"])
+@nox.parametrize("numpy", ["today", "a year ago"])
+def versions(session: nox.Session, numpy: str) -> None:
+    """Run the quick tests that need no framework on each Python, with NumPy of today and of a year ago."""
+    session.install("--editable", ".[report,sklearn,test]", f"--constraint={_constraints(session, numpy)}")
+    session.run("bench", "data")
+    session.run(*PYTEST, "-m", "not slow", *(session.posargs or WITHOUT_FRAMEWORKS))
+
+
+def _constraints(session: nox.Session, numpy: str) -> Path:
+    """Write constraints.txt with another NumPy to a file; return its path."""
+    lines = Path("constraints.txt").read_text().splitlines()
+    kept = [line for line in lines if numpy == "today" or not line.startswith("numpy==")]
+    path = Path(session.create_tmp()).resolve() / "constraints.txt"
+    path.write_text("\n".join([*kept, *(() if numpy == "today" else (NUMPY_A_YEAR_AGO,))]))
+    return path
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Ask for known vulnerabilities of what is tested together; write an SBOM, and the SHA-256 of what pip installs.
+
+    It needs pypi.org, and fails where a package cannot be looked up.
+    """
+    AUDIT.mkdir(exist_ok=True)
+    session.install("cyclonedx-bom>=7", "pip-audit>=2.9", "pip>=24.1")
+    sbom = ("--output-reproducible", "--output-file", str(AUDIT / "sbom.cdx.json"))
+    session.run("cyclonedx-py", "requirements", "--pyproject", "pyproject.toml", *sbom, "constraints.txt")
+    report = ("--dry-run", "--ignore-installed", "--quiet", "--report", str(AUDIT / "installed.json"))
+    session.run("python", "-m", "pip", "install", *report, "--editable", ".[all,test]", CONSTRAINTS)
+    session.run("pip-audit", "--strict", "--disable-pip", "--no-deps", "--requirement", "constraints.txt")
 
 
 @nox.session

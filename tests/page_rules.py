@@ -155,18 +155,23 @@ def require_pytest(arguments: list[str]) -> None:
         require(word in known, f"there is no marker {word}")
 
 
-def sessions() -> set[str]:
-    """Return the names of the sessions of noxfile.py."""
-    functions = [
-        node for node in ast.parse((ROOT / "noxfile.py").read_text()).body if isinstance(node, ast.FunctionDef)
-    ]
-    return {function.name for function in functions if "nox.session" in map(ast.unparse, function.decorator_list)}
+def sessions() -> dict[str, list[str]]:
+    """Return the versions of Python that each session of noxfile.py can be asked for, by its name."""
+    found = {}
+    for node in ast.parse((ROOT / "noxfile.py").read_text()).body:
+        for mark in map(ast.unparse, getattr(node, "decorator_list", ())):
+            if mark.startswith("nox.session"):
+                found[node.name] = re.findall(r"'(3\.\d+)'", mark)  # type: ignore[attr-defined]
+    return found
 
 
 def require_nox(arguments: list[str]) -> None:
     require(arguments[:1] == ["-s"] and len(arguments) > 1, "nox takes -s and a session here")
     session, *rest = arguments[1:]
     require(session in sessions(), f"there is no session {session}")
+    if rest[:1] == ["-p"]:
+        require(rest[1:] != [] and rest[1] in sessions()[session], f"{session} has no Python {rest[1:]}")
+        rest = rest[2:]
     if rest:
         require(rest[0] == "--", "arguments of a session stand behind --")
         passed_on: dict[str, Callable[[list[str]], None]] = {

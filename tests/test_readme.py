@@ -49,6 +49,8 @@ def test_a_page_keeps_every_rule(path: str, rule: Any) -> None:
         ("```sh\nbench lst\n```\n", "there is no command lst"),
         ("`python3 -m nox -s bnech`", "there is no session bnech"),
         ("`python3 -m nox -s bench -- --quik`", "No such option: --quik"),
+        ("`python3 -m nox -s versions -p 3.10`", "versions has no Python ['3.10']"),
+        ("`python3 -m nox -s lint -p 3.12`", "lint has no Python ['3.12']"),
         ('`python3 -m nox -s tests -- -m "not slwo"`', "there is no marker slwo"),
         ("`python3 -m bench run`", "no page should say"),
         ("`python3 -m pytest tests/test_gone.py`", "there is no tests/test_gone.py"),

@@ -5,6 +5,7 @@ Names end with the unit: `_s` for seconds, `_bytes` for bytes. A number that is 
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, json
@@ -278,4 +279,7 @@ LINES: dict[int, Any] = {2: Header | Record2 | Block | ParityResult, SCHEMA: Lin
 
 def run_file_schema() -> dict[str, Any]:
     """Return the JSON Schema of a line of a run file, which is published as `run-file.schema.json`."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **json.schema(Line)}
+    schema = json.schema(Line)
+    for kind in schema["$defs"].values():
+        kind["description"] = cleandoc(kind["description"])  # which Python does from 3.13 on
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
