@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import selectors
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from msgspec.structs import replace
 
 from bench.harness.output import last_lines, telling_line
 from bench.harness.protocol import BadReply, Failure, Place, R, Reply, Request, decode_reply, encode_request
+from bench.machine.leftovers import MARK, commands, end_leftovers, leftovers
 from bench.machine.variables import CACHE_FOLDERS, CACHE_VARIABLES, THREAD_VARIABLES
 from bench.records.schema import FAILURES, Status
 from bench.tasks.datasets.fetch import CACHE_DIR, data_folders
@@ -51,6 +53,7 @@ class Worker:
         self.cores = cores
         self.environment = environment
         self.child: Child | None = None
+        self.left: tuple[str, ...] = ()  # commands of what its processes had left running; it was ended
         self.killed = False
         self.lock = threading.Lock()
 
@@ -66,7 +69,7 @@ class Worker:
         """Let the child end by itself; a later request starts another one."""
         with self.lock:
             if self.child is not None:
-                self.child.end()
+                self.left += self.child.end()
                 self.child = None
 
     def kill(self) -> None:
@@ -126,6 +129,7 @@ class Child:
 
     def __init__(self, cores: tuple[int, ...], environment: Mapping[str, str], place: Place) -> None:
         self.replies, to_parent = os.pipe()
+        self.mark = secrets.token_hex(8)
         self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         own = str(Path(__file__).resolve().parents[2])
         packages = filter(None, (place.path, own, environment.get("PYTHONPATH")))
@@ -143,7 +147,12 @@ class Child:
             stdout=self.log,
             stderr=subprocess.STDOUT,
             pass_fds=(to_parent,),
-            env={**environment, **_own_caches(place, environment), "PYTHONPATH": os.pathsep.join(packages)},
+            env={
+                **environment,
+                **_own_caches(place, environment),
+                "PYTHONPATH": os.pathsep.join(packages),
+                MARK: self.mark,
+            },
             start_new_session=True,
         )
         os.close(to_parent)
@@ -178,16 +187,23 @@ class Child:
         """Let the child and its children go on."""
         self._signal(signal.SIGCONT)
 
-    def end(self) -> None:
-        """Let the child end by itself, as it does when there are no more requests; kill it if it does not."""
+    def end(self) -> tuple[str, ...]:
+        """Let the child end by itself, as it does when there are no more requests; kill it if it does not.
+
+        Return the commands of what it has left running, which is killed too.
+        """
         self.resume()
         with contextlib.suppress(BrokenPipeError):
             self.requests.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=CLOSING_S)
-        self.kill()  # its own children may still be running
+        self.process.kill()  # nothing, if it has ended
+        self.process.wait()
+        left = end_leftovers(lambda: leftovers(self.process.pid, self.mark), time.monotonic)
+        self.kill()  # elsewhere than on Linux its children may still be running
         os.close(self.replies)
         self.log.close()
+        return commands(left)
 
     def kill(self) -> None:
         """Kill the child and its children, stopped or not."""
