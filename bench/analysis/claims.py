@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from bench.records.schema import Job, Pool, Used
 
@@ -13,6 +13,11 @@ MOST_THREADS = {"libscipy_openblas": 64, "libopenblas": 64}
 def unlike_row(job: Job, used: Used | None) -> str:
     """Return in which ways a process was not what its row says; empty if in none, or if nothing was read back."""
     return "; ".join(_departures(job, used)) if used is not None else ""
+
+
+def left_running(left: Sequence[str]) -> str:
+    """Return a sentence about the commands of processes that a worker left running; empty for none."""
+    return f"left running, and ended with it: {', '.join(left)}" if left else ""
 
 
 def _departures(job: Job, used: Used) -> Iterator[str]:

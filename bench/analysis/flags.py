@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from backends.registry import FRAMEWORKS
-from bench.analysis.claims import unlike_row
+from bench.analysis.claims import left_running, unlike_row
 from bench.analysis.steadiness import SPIKE, SPIKE_S, Trend, drift, long_passes, repeated, trends
 from bench.analysis.turns import all_log_turns, typical_passes_s
 from bench.records.schema import Record, Resources, Row, Timing, Turns
@@ -401,4 +401,11 @@ UNFAIR = (
     other_clock,
     unaccounted,
 )
-NOTEWORTHY = (uncounted, drifting, recompiling)
+
+
+def left_behind(samples: Sequence[ProcessTimes]) -> str:
+    """Processes that it has started were still running when it had ended."""
+    return left_running(tuple(dict.fromkeys(command for sample in samples for command in sample.resources.left)))
+
+
+NOTEWORTHY = (uncounted, drifting, recompiling, left_behind)

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
+from bench.analysis.claims import left_running
 from bench.harness.process import Worker
 from bench.harness.protocol import Done, Failure, TurnReply
 from bench.harness.repetition import Repetition, load_repetition
@@ -85,6 +86,7 @@ class ProcessLive:
         """Return the record with all turns, and the last watched repetition; end the process."""
         repetition = self._handed_over() if self.record.status == "ok" and self.replies else None
         self.worker.end()
+        self.record = with_left(self.record, self.worker.left)
         if self.record.timing is None or not self.replies:
             return Sample(self.record, None)
         steady = summed(reply.steady for reply in self.replies)
@@ -123,6 +125,15 @@ def record_of(request: TimeRequest, worker: Worker, time_limit_s: float) -> Reco
 def failed(request: TimeRequest, failure: Failure, started: str) -> Record:
     """Return the record of a process that failed: it has no times."""
     return Record(job=request.job, status=failure.status, reason=failure.reason, started=started, output=failure.output)
+
+
+def with_left(record: Record, left: tuple[str, ...]) -> Record:
+    """Return the record with what the process has left running, in the reason if it has nothing else."""
+    if not left:
+        return record
+    if record.resources is None:
+        return replace(record, reason=f"{record.reason}; {left_running(left)}")
+    return replace(record, resources=replace(record.resources, left=left))
 
 
 def sample_alone(

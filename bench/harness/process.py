@@ -12,21 +12,20 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Self, cast
 
-import psutil
 from msgspec.structs import replace
 
 from bench.harness.output import last_lines, telling_line
 from bench.harness.protocol import BadReply, Failure, Place, R, Reply, Request, decode_reply, encode_request
+from bench.machine.leftovers import MARK, Leftover, commands, end_leftovers, leftovers
 from bench.machine.variables import CACHE_FOLDERS, CACHE_VARIABLES, THREAD_VARIABLES
 from bench.records.schema import FAILURES, Status
 from bench.tasks.datasets.folders import CACHE_DIR, data_folders
 
 REPLY_BYTES = 2**26  # arrays travel as files, so a reply has a few megabytes of losses at most
-MARK = "LEVELFIELD_WORKER"  # variable by which what a worker has started is found
 CLOSING_S = 10  # a worker whose requests have ended must exit within this time
 
 
@@ -58,6 +57,7 @@ class Worker:
         self.cores = cores
         self.environment = environment
         self.child: Child | None = None
+        self.left: tuple[str, ...] = ()  # commands of what its processes had left running; it was ended
         self.killed = False
         self.lock = threading.Lock()
 
@@ -73,7 +73,7 @@ class Worker:
         """Let the child end by itself; a later request starts another one."""
         with self.lock:
             if self.child is not None:
-                self.child.end()
+                self.left += self.child.end()
                 self.child = None
 
     def kill(self) -> None:
@@ -195,25 +195,34 @@ class Child:
         """Let the child and its children go on."""
         self._signal(signal.SIGCONT)
 
-    def end(self) -> None:
-        """Let the child end by itself, as it does when there are no more requests; kill it if it does not."""
+    def end(self) -> tuple[str, ...]:
+        """Let the child end by itself, as it does when there are no more requests; kill it if it does not.
+
+        Return the commands of what it has left running, which is killed too.
+        """
         self.resume()
         with contextlib.suppress(BrokenPipeError):
             self.requests.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=CLOSING_S)
-        self.kill()  # its own children may still be running
+        self.process.kill()  # nothing, if it has ended
+        self.process.wait()
+        left = self._end_leftovers()
+        self.kill()  # elsewhere than on Linux its children may still be running
         os.close(self.replies)
         os.close(self.life)
         self.log.close()
+        return commands(left)
 
     def kill(self) -> None:
         """Kill the child and all that it has started, stopped or not, also what has left its process group."""
         self._signal(signal.SIGKILL)
         self.process.wait()
-        for daemon in started_under(self.mark):
-            with contextlib.suppress(psutil.Error):  # it has ended
-                daemon.kill()
+        self._end_leftovers()
+
+    def _end_leftovers(self) -> tuple[Leftover, ...]:
+        """End what the child, which has ended, has left running; return it."""
+        return end_leftovers(lambda: leftovers(self.process.pid, self.mark), time.monotonic)
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):  # all of them have ended
@@ -275,18 +284,6 @@ def end_group_with(pipe: int, group: int) -> None:
     fcntl.fcntl(pipe, fcntl.F_SETOWN, -group)
     fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
-
-
-def started_under(mark: str) -> Iterator[psutil.Process]:
-    """Yield the processes of this user that a worker has started and that still run, by a variable that they inherit.
-
-    A process that begins a session of its own, and whose parent has ended, is known by nothing else.
-    """
-    for number in psutil.pids():
-        with contextlib.suppress(psutil.Error):  # it has ended, or belongs to another user
-            process = psutil.Process(number)
-            if process.environ().get(MARK) == mark:
-                yield process
 
 
 def _describe(status: int) -> str:

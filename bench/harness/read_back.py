@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
@@ -51,9 +52,10 @@ def holders(trainer: Trainer, params: Params) -> Iterator[Held]:
     """
     wanted = [part for part in parts(params) if part.ndim == 2 and part.any()]  # zeros would be found anywhere
     for thing in reachable(trainer):
-        held = _held(thing)
-        if held is not None and any(_holds(held, weights) for weights in wanted):
-            yield held
+        with suppress(Exception):  # objects of other people may raise anything; what cannot be read is not recognised
+            held = _held(thing)
+            if held is not None and any(_holds(held, weights) for weights in wanted):
+                yield held
 
 
 def reachable(root: object, most: int = LOOKED_AT) -> Iterator[object]:
@@ -63,7 +65,7 @@ def reachable(root: object, most: int = LOOKED_AT) -> Iterator[object]:
         far: list[object] = []
         for thing in near:
             yield thing
-            new = [each for each in _referents(thing) if id(each) not in seen and not isinstance(each, CLOSED)]
+            new = [each for each in _referents(thing) if id(each) not in seen and not issubclass(type(each), CLOSED)]
             seen.update(map(id, new))
             far += new
         near = far
@@ -101,7 +103,8 @@ def _of_numpy(_: Any, thing: Any) -> Held | None:
 
 
 def _of_torch(torch: Any, thing: Any) -> Held | None:
-    if not isinstance(thing, torch.Tensor) or not thing.is_floating_point():
+    # Not its subclasses, by which compilers trace: those have no values.
+    if type(thing) not in (torch.Tensor, torch.nn.Parameter) or not thing.is_floating_point():
         return None
     name = str(thing.dtype).removeprefix("torch.")
     return Held(name, _device(thing.device.type), tuple(thing.shape), lambda: thing.detach().cpu().double().numpy())

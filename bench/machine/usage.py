@@ -123,11 +123,11 @@ def helpers() -> tuple[Helper, ...]:
     A helper whose own parent has ended is no longer below this process, but still in its session, and the other way
     round for one that has begun a session of its own. Elsewhere there are none.
     """
-    found: dict[int, _Process] = {}
+    found: dict[int, Process] = {}
     for folder in PROCESSES.iterdir() if PROCESSES.is_dir() else ():
         try:
             if folder.name.isdigit():
-                found[int(folder.name)] = _process((folder / "stat").read_text())
+                found[int(folder.name)] = process_of((folder / "stat").read_text())
         except (FileNotFoundError, ProcessLookupError, PermissionError):  # it has ended, or belongs to another user
             continue
     own = os.getpid()
@@ -137,14 +137,17 @@ def helpers() -> tuple[Helper, ...]:
     return tuple(Helper(pid, found[pid].cpu_s) for pid in sorted(below - {own}))
 
 
-class _Process(NamedTuple):
+class Process(NamedTuple):
+    """A process as the system describes it."""
+
     parent: int
     session: int
-    cpu_s: float
+    cpu_s: float  # with that of the children that it has waited for
+    ended: bool  # nothing is left of it but its exit status
 
 
-def _process(stat: str) -> _Process:
+def process_of(stat: str) -> Process:
     """Return a process from its `/proc/<pid>/stat`."""
     fields = stat[stat.rindex(")") + 2 :].split()  # the name in brackets may contain anything
     cpu_s = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # utime, stime, cutime, cstime
-    return _Process(parent=int(fields[1]), session=int(fields[3]), cpu_s=cpu_s)
+    return Process(parent=int(fields[1]), session=int(fields[3]), cpu_s=cpu_s, ended=fields[0] in "ZX")

@@ -164,6 +164,7 @@ class Resources(Strict, frozen=True, kw_only=True):
     dtype: str  # of the parameters that it hands out
     framework: str  # version of the framework
     used: Used | None = None  # None in files of earlier versions
+    left: tuple[str, ...] = ()  # commands of processes that it left running, which were ended; of many, some
 
 
 class Calibration(Strict, frozen=True, kw_only=True):

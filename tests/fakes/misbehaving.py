@@ -38,6 +38,7 @@ MODES = (
     "hangs_in_turn",
     "raises_in_turn",
     "helped",
+    "leaves_running",
     *("pipe_text", "pipe_bytes", "pipe_other_type", "pipe_forged", "pipe_endless", "pipe_drips"),
     *("real_time_signal", "shouts", "long_reason", "told_why"),
 )
@@ -70,6 +71,10 @@ class Misbehaving(NumpyTrainer):
         self.trained = 0
         if self.mode == "helped":  # by a process that is busy all the time
             self.helper = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+
+        if self.mode == "leaves_running":
+            self.children = [subprocess.Popen(["sleep", "777"]) for _ in range(200)]
+            self.daemon = subprocess.Popen(["sleep", "778"], start_new_session=True)
 
     def train(self, order: Array) -> Array:
         self.trained += 1

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import numpy as np
 import psutil
 import pytest
@@ -20,8 +21,9 @@ from synthetic import Nobody, a_plan
 
 from backends.contract import Placement
 from backends.registry import BUILT_IN
+from bench.analysis.flags import flags_of
 from bench.harness.executor import ProcessExecutor, ProcessRound
-from bench.harness.live import ProcessLive, Sample
+from bench.harness.live import ProcessLive, Sample, with_left
 from bench.harness.process import Worker
 from bench.harness.setup import WorkerSetup
 from bench.machine.host import usable_cores
@@ -251,3 +253,28 @@ def test_a_round_of_two_rows_gives_records_with_turns() -> None:
         assert len(found.losses) == timing.steps_per_pass
     first, second = (sample.record.timing.turns for sample in samples)
     assert len(first.passes) == len(second.passes)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_what_a_process_leaves_running_is_ended_and_told_daemons_too() -> None:
+    before = set(psutil.pids())
+    with an_executor().round() as processes:
+        (live,) = begin(processes, "leaves_running")
+        live.turn(0)
+        record = live.finish().record
+    assert record.status == "ok", record.reason
+    assert record.resources is not None
+    assert record.resources.left == ("sleep 777 (200 times)", "sleep 778")
+    told = "left running, and ended with it: sleep 777 (200 times), sleep 778"
+    assert [flag.sentence for flag in flags_of([record])[row_of("leaves_running")] if not flag.unfair] == [told]
+    assert [pid for pid in set(psutil.pids()) - before if command_of(pid).startswith("sleep 77")] == []
+    failed = msgspec.structs.replace(record, status="crashed", reason="it died", timing=None, resources=None)
+    assert with_left(failed, record.resources.left).reason == f"it died; {told}"
+    assert with_left(failed, ()) == failed
+
+
+def command_of(pid: int) -> str:
+    """Return the command of a process, empty if it has ended."""
+    with suppress(psutil.Error):
+        return " ".join(psutil.Process(pid).cmdline())
+    return ""

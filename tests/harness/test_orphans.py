@@ -9,24 +9,20 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 from harness.orphans import PATH, DaemonRequest, HelperRequest, a_worker
 
-from bench.harness.process import started_under
 from bench.harness.protocol import Done, Failure
+from bench.machine.leftovers import Leftover, leftovers
 
+NO_SESSION = -1
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the signals of pipes are Linux's")
 
 
-def alive(mark: str) -> list[psutil.Process]:
-    return [process for process in started_under(mark) if process.status() != psutil.STATUS_ZOMBIE]
-
-
-def left(mark: str) -> list[psutil.Process]:
+def left(mark: str) -> tuple[Leftover, ...]:
     """Wait as long as it may take on a busy machine; return what is still there."""
     deadline = time.monotonic() + 30
-    while (found := alive(mark)) and time.monotonic() < deadline:
+    while (found := leftovers(NO_SESSION, mark)) and time.monotonic() < deadline:
         time.sleep(0.02)
     return found
 
@@ -40,10 +36,10 @@ def test_a_worker_and_its_helper_end_when_their_parent_is_killed(state: str, tmp
     assert process.stdout is not None
     with process.stdout:
         mark = process.stdout.readline().strip()
-    assert len(alive(mark)) == 2
+    assert len(leftovers(NO_SESSION, mark)) == 2
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert left(mark) == []
+    assert left(mark) == ()
 
 
 def test_a_process_that_left_the_group_ends_with_the_worker_too(tmp_path: Path) -> None:
@@ -51,8 +47,8 @@ def test_a_process_that_left_the_group_ends_with_the_worker_too(tmp_path: Path) 
         assert worker.run(DaemonRequest(), 60) == Done()
         assert worker.child is not None
         mark = worker.child.mark
-        assert len(alive(mark)) == 2
-    assert left(mark) == []
+        assert len(leftovers(NO_SESSION, mark)) == 2
+    assert left(mark) == ()
 
 
 def test_where_memory_runs_out_the_system_ends_a_worker_before_others(tmp_path: Path) -> None:

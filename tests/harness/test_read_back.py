@@ -132,6 +132,17 @@ def test_weights_are_found_wherever_a_trainer_keeps_them(trainer: object, found:
     assert dtypes(trainer) == found
 
 
+class Unreadable(np.ndarray):
+    """An array that does not let itself be read, as those by which a compiler traces."""
+
+    def astype(self, *_: object, **__: object) -> Any:
+        raise RuntimeError("no values here")
+
+
+def test_what_cannot_be_read_costs_nothing() -> None:
+    assert dtypes(Holder(traced=WEIGHTS.view(Unreadable), weights=WEIGHTS)) == ["float32"]
+
+
 def test_weights_that_are_all_zero_are_recognised_nowhere() -> None:
     zero = ({"weights": np.zeros((2, 3), np.float32), "bias": np.zeros(3, np.float32)},)
     assert list(holders(Holder(state=np.zeros((2, 3))), zero)) == []
