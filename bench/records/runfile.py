@@ -6,8 +6,10 @@ The lines of a round are on the disk before the next one starts.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -124,8 +126,9 @@ def read_run(path: Path) -> Run:
     lines = _Lines(path)
     header = _header(lines)
     body = _Body(header, path)
-    for number, text in lines:
-        body.add(number, text)
+    with _without_collector():
+        for number, text in lines:
+            body.add(number, text)
     return Run(
         path=path,
         header=header,
@@ -135,6 +138,18 @@ def read_run(path: Path) -> Run:
         remarks=(*body.remarks, *lines.remarks),
         whole=lines.whole,
     )
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Keep the collector of cycles from looking through what is read, again and again: it has none."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _Lines(Iterator[tuple[int, bytes]]):
