@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from bench.errors import UserError
 from bench.records.schema import READABLE, Block, Header, Line, ParityResult, Record, Row
@@ -44,7 +46,7 @@ class Run:
     remarks: tuple[str, ...] = ()  # for people: lines that are left out
     whole: int = 0  # bytes of the file up to the end of its last whole line
 
-    @property
+    @cached_property
     def last_records(self) -> tuple[Record, ...]:
         """The last record of each job. When a job was repeated, its earlier records do not count."""
         return tuple({(record.job.row, record.job.block): record for record in self.records}.values())
@@ -129,10 +131,11 @@ def read_run(path: Path) -> Run:
     with _without_collector():
         for number, text in lines:
             body.add(number, text)
+        _restore(body.records)
     return Run(
         path=path,
         header=header,
-        records=restored(body.records),
+        records=tuple(body.records),
         blocks=tuple(body.blocks),
         parity_results=tuple(body.parity_results),
         remarks=(*body.remarks, *lines.remarks),
@@ -245,13 +248,12 @@ def first_losses(records: Iterable[Record]) -> dict[Row, Losses]:
     return first
 
 
-def restored(records: Sequence[Record]) -> tuple[Record, ...]:
-    """Return the records, with losses that were left out copied from the first record of their row."""
+def _restore(records: Iterable[Record]) -> None:
+    """Give records that have just been read the losses that were left out, those of the first record of their row."""
     first = first_losses(records)
-    return tuple(
-        _with_losses(record, first.get(record.job.row, ())) if record.quality and not record.quality.losses else record
-        for record in records
-    )
+    for record in records:
+        if record.quality is not None and not record.quality.losses:
+            force_setattr(record.quality, "losses", first.get(record.job.row, ()))
 
 
 def _with_losses(record: Record, losses: Losses) -> Record:
