@@ -1,4 +1,4 @@
-"""Sessions, each in its own environment: tests, coverage, simulation, mutation, bench, lint, report, selftest …"""
+"""Sessions, each in its own environment: tests, coverage, simulation, soak, scale, mutation, bench, lint …"""
 
 from __future__ import annotations
 
@@ -66,6 +66,20 @@ def simulation(session: nox.Session) -> None:
     """Simulate runs on machines that are made up, where the truth is known; save the table in results/."""
     session.install("--editable", ".", CONSTRAINTS)
     session.run("python", "tests/analysis/simulation.py")
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Run 2,000 small jobs in one run and look at its parent process meanwhile; save the table in results/."""
+    session.install("--editable", ".", "pytest", CONSTRAINTS)
+    session.run("python", "tests/soak.py", *session.posargs)
+
+
+@nox.session
+def scale(session: nox.Session) -> None:
+    """Read run files of up to 100,000 records; save what that takes in results/."""
+    session.install("--editable", ".", CONSTRAINTS)
+    session.run("python", "tests/large_runs.py", *session.posargs)
 
 
 @nox.session
