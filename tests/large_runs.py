@@ -23,8 +23,8 @@ from msgspec.structs import replace
 
 from bench.machine.host import this_machine
 from bench.records.provenance import commit, utc_now, versions
-from bench.records.runfile import Run, RunFile, read_run
-from bench.records.schema import Block, Record
+from bench.records.runfile import Run, read_run
+from bench.records.schema import Block, Record, Row
 from bench.report import export, sentences
 
 KEPT = Path("results/reference.jsonl")
@@ -88,11 +88,22 @@ def cost_of(command: list[str]) -> Cost:
 def write_large(run: Run, records: int, path: Path) -> None:
     """Write a run file with this number of good records, the rounds of a run over and over."""
     failed = [record for record in run.last_records if record.status != "ok"]
-    rounds = repeated(run, np.random.default_rng(0))
-    with RunFile.create(path, run.header) as large:
-        lines = itertools.chain(run.parity_results, failed) if records else ()
-        for line in itertools.chain(lines, up_to(records, rounds)):
-            large.append(line)
+    first = (*run.parity_results, *failed) if records else ()
+    rounds = without_known_losses(up_to(records, repeated(run, np.random.default_rng(0))))
+    with path.open("wb") as file:  # RunFile waits for the disk after each line
+        file.writelines(msgspec.json.encode(line) + b"\n" for line in itertools.chain((run.header,), first, rounds))
+
+
+def without_known_losses(lines: Iterable[Record | Block]) -> Iterator[Record | Block]:
+    """Yield lines, with the losses of only the first record of each row, as run files have them."""
+    seen: set[Row] = set()
+    for line in lines:
+        if isinstance(line, Record) and line.quality is not None and line.job.row in seen:
+            yield replace(line, quality=replace(line.quality, losses=()))
+        else:
+            yield line
+        if isinstance(line, Record):
+            seen.add(line.job.row)
 
 
 def up_to(records: int, lines: Iterable[Record | Block]) -> Iterator[Record | Block]:
@@ -121,9 +132,8 @@ def repeated(run: Run, rng: np.random.Generator) -> Iterator[Record | Block]:
 def slowed(record: Record, number: int, factor: float) -> Record:
     """Return a record as that of another round, in which everything took `factor` times as long."""
     timing = _scaled(record.timing, factor)
-    timing = replace(
-        timing, steady=_scaled(timing.steady, factor), turns=timing.turns and _scaled(timing.turns, factor)
-    )
+    turns = timing.turns and _scaled(timing.turns, factor)
+    timing = replace(timing, steady=_scaled(timing.steady, factor), turns=turns)
     return replace(record, job=replace(record.job, block=number), timing=timing)
 
 
