@@ -1,4 +1,4 @@
-"""Sessions, each in its own environment: tests, lint, coverage, simulation, mutation, fuzz, bench, report …"""
+"""Sessions, each in its own environment: tests, lint, coverage, simulation, mutation, faults, bench, report …"""
 
 from __future__ import annotations
 
@@ -124,6 +124,20 @@ def injected(session: nox.Session) -> None:
     """
     session.install("--editable", ".", CONSTRAINTS)
     session.run("python", "-m", "injected.table", *session.posargs, env={"PYTHONPATH": "tests"})
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Run 2,000 small jobs in one run and look at its parent process meanwhile; save the table in results/."""
+    session.install("--editable", ".", "pytest", CONSTRAINTS)
+    session.run("python", "tests/soak.py", *session.posargs)
+
+
+@nox.session
+def scale(session: nox.Session) -> None:
+    """Read run files of up to 100,000 records; save what that takes in results/."""
+    session.install("--editable", ".", CONSTRAINTS)
+    session.run("python", "tests/large_runs.py", *session.posargs)
 
 
 @nox.session

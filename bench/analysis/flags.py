@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from backends.contract import Array
 from backends.registry import FRAMEWORKS
 from bench.analysis.claims import left_running, unlike_row
 from bench.analysis.steadiness import SPIKE, SPIKE_S, Trend, drift, long_passes, repeated, trends
-from bench.analysis.turns import all_log_turns, typical_passes_s
+from bench.analysis.turns import Timed, timed
 from bench.records.schema import Record, Resources, Row, Timing, Turns
 
 LEFT_SHARE = 0.01  # of a pass: work that may be unfinished when the clock stops
@@ -61,52 +62,53 @@ class Flag:
 
 def flags_of(records: Iterable[Record]) -> dict[Row, tuple[Flag, ...]]:
     """Return the flags of each row."""
-    records = list(records)
-    return {row: flags(each) for row, each in process_times(records).items()}
+    return flags_of_timed(timed(records))
 
 
-def process_times(records: Sequence[Record]) -> dict[Row, list[ProcessTimes]]:
+def flags_of_timed(known: Sequence[Timed]) -> dict[Row, tuple[Flag, ...]]:
+    """Return the flags of each row, from the processes that were timed."""
+    return {row: flags(each) for row, each in process_times(known).items()}
+
+
+def process_times(known: Sequence[Timed]) -> dict[Row, list[ProcessTimes]]:
     """Return what the processes of each row recorded, each beside the others of its round."""
-    bounds = product_bounds(records)
-    timed = [(record, record.timing, record.resources) for record in records if record.timing is not None]
-    passes_s = typical_passes_s([timing for _, timing, _ in timed])
-    rounds = _rounds(records)
-    of_trends = _trends(rounds)
+    bounds = product_bounds(each.record for each in known)
+    rounds = _rounds(known)
+    found_trends = _trends(rounds)
     found: dict[Row, list[ProcessTimes]] = {}
-    for (record, timing, resources), pass_s in zip(timed, passes_s, strict=True):
-        row = record.job.row
+    for each in known:
+        row, block, resources = each.record.job.row, each.record.job.block, each.record.resources
         if resources is not None:
-            beside = rounds.get((row.task, record.job.block), {})
+            beside = rounds.get((row.task, block), {})
             times = ProcessTimes(
-                timing=timing,
+                timing=each.timing,
                 resources=resources,
-                threads=record.job.threads,
+                threads=each.record.job.threads,
                 bound_flops_per_s=bounds[row.device, row.precision],
-                pass_s=pass_s,
-                trend=of_trends.get((record.job.block, row)),
-                beside=tuple(turns for other, turns in beside.items() if other is not row and other != row),
-                unlike_row=unlike_row(record.job, resources.used),
+                pass_s=each.pass_s,
+                trend=found_trends.get((block, row)),
+                beside=tuple(turns for other, (turns, _) in beside.items() if other != row),
+                unlike_row=unlike_row(each.record.job, resources.used),
             )
             found.setdefault(row, []).append(times)
     return found
 
 
-_Rounds = dict[tuple[str, int], dict[Row, Turns]]  # the turns of each row, by task and number of the round
+_Rounds = dict[tuple[str, int], dict[Row, tuple[Turns, Array]]]  # turns and their times, by task, round and row
 
 
-def _rounds(records: Iterable[Record]) -> _Rounds:
+def _rounds(known: Iterable[Timed]) -> _Rounds:
     found: _Rounds = {}
-    for record in records:
-        if record.timing is not None and record.timing.turns is not None:
-            found.setdefault((record.job.row.task, record.job.block), {})[record.job.row] = record.timing.turns
+    for each in known:
+        if each.timing.turns is not None:
+            job = each.record.job
+            found.setdefault((job.row.task, job.block), {})[job.row] = each.timing.turns, each.wall
     return found
 
 
 def _trends(rounds: _Rounds) -> dict[tuple[int, Row], Trend | None]:
     """Return the trend of each process, by number of the round and row."""
-    turns = [each for processes in rounds.values() for each in processes.values()]
-    times = iter(all_log_turns([(each.wall_s, each.passes) for each in turns]))
-    found = trends([[next(times) for _ in processes] for processes in rounds.values()])
+    found = trends([[times for _, times in processes.values()] for processes in rounds.values()])
     return {
         (number, row): each
         for ((_, number), processes), of_round in zip(rounds.items(), found, strict=True)

@@ -28,13 +28,19 @@ def noise(block: Block, usual_loop_s: float) -> str:
         return f"the calibration loop took {max(loops_s) / usual_loop_s:.2f} times its usual time"
     if loops_s and max(loops_s) > CHANGED * min(loops_s):
         return f"the calibration loop changed by {max(loops_s) / min(loops_s) - 1:.0%}"
-    if calibrations and max(map(jitter, calibrations)) > UNSTEADY:
-        return f"one calibration loop in ten took {1 + max(map(jitter, calibrations)):.2f} times the median"
+    if (most := max(map(_jitter, calibrations), default=0.0)) > UNSTEADY:
+        return f"one calibration loop in ten took {1 + most:.2f} times the median"
     if block.foreign_cores is not None and block.foreign_cores > FOREIGN_CORES:
         return f"other processes kept {block.foreign_cores:.1f} cores busy"
     if block.stolen_cores is not None and block.stolen_cores > FOREIGN_CORES:
         return f"the hypervisor gave {block.stolen_cores:.1f} cores to other virtual machines"
     return ""
+
+
+def _jitter(calibration: Calibration) -> float:
+    """Return the jitter of the loops; 0 where even the longest is too short for any that counts."""
+    possible = max(calibration.loops_s) > (1 + UNSTEADY) * typical_s(calibration)
+    return jitter(calibration) if possible else 0.0
 
 
 def _calibrations(block: Block) -> list[Calibration]:

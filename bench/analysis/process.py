@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Self
 
-from bench.analysis.flags import Flag, flags_of, product_bounds
+from bench.analysis.flags import Flag, flags_of_timed, product_bounds
 from bench.analysis.noise import noise, usual_s
-from bench.analysis.turns import each_level, turn_cpu_times, typical_passes_s
+from bench.analysis.turns import Timed, each_level, timed
 from bench.records.runfile import Run
 from bench.records.schema import ParityResult, Record, Row, Timing
 
@@ -44,6 +44,7 @@ class Context:
 
     run: Run
     records: tuple[Record, ...]  # the last one of each job
+    timed: tuple[Timed, ...]  # the processes among them that were timed
     processes: Mapping[tuple[Row, int], Process]  # those that were timed, by row and number of the round
     parity: Mapping[Row, ParityResult]
     bounds: Mapping[tuple[str, str], float]  # fastest matrix product in FLOP/s, by device and precision
@@ -54,14 +55,15 @@ class Context:
     def of(cls, run: Run) -> Self:
         """Collect the context from a run."""
         records, usual_loop_s = run.last_records, usual_s(run.blocks)
-        bounds = product_bounds(records)
+        bounds, known = product_bounds(records), tuple(timed(records))
         return cls(
             run=run,
             records=records,
-            processes={(each.record.job.row, each.record.job.block): each for each in processes(records, bounds)},
+            timed=known,
+            processes={(each.record.job.row, each.record.job.block): each for each in processes(known, bounds)},
             parity=run.parity,
             bounds=bounds,
-            flags=flags_of(records),
+            flags=flags_of_timed(known),
             noise={(block.task, block.block): noise(block, usual_loop_s) for block in run.blocks},
         )
 
@@ -79,14 +81,11 @@ class Context:
         return {name: number(process) for name, number in NUMBERS.items()} if process else NO_NUMBERS
 
 
-def processes(records: Iterable[Record], bounds: Mapping[tuple[str, str], float]) -> Iterator[Process]:
+def processes(known: Sequence[Timed], bounds: Mapping[tuple[str, str], float]) -> Iterator[Process]:
     """Yield the processes that were timed; the bounds are those of each device and precision."""
-    timed = [(record, record.timing) for record in records if record.timing is not None]
-    timings = [timing for _, timing in timed]
-    cpu_times = each_level(turn_cpu_times(timings)).tolist()
-    for (record, timing), pass_s, cpu in zip(timed, typical_passes_s(timings), cpu_times, strict=True):
-        bound = bounds[record.job.row.device, record.job.row.precision]
-        yield Process(record, timing, pass_s, math.exp(cpu) if math.isfinite(cpu) else None, bound)
+    for each, cpu in zip(known, each_level([each.cpu for each in known]).tolist(), strict=True):
+        bound = bounds[each.record.job.row.device, each.record.job.row.precision]
+        yield Process(each.record, each.timing, each.pass_s, math.exp(cpu) if math.isfinite(cpu) else None, bound)
 
 
 def passes_of(record: Record) -> int:

@@ -19,7 +19,7 @@ from bench.analysis.flags import Flag
 from bench.analysis.process import NUMBERS, Context
 from bench.analysis.standing import Standing, standings_of
 from bench.analysis.stats import Interval, estimate, interval
-from bench.analysis.turns import Response, Times, differences, levels, log_cpu_times, log_times, response
+from bench.analysis.turns import Response, Times, cpu_times, differences, levels, response, wall_times
 from bench.records.runfile import Run
 from bench.records.schema import ParityResult, Record, Row
 
@@ -142,10 +142,10 @@ def _rows_of(run: Run, baseline: str) -> list[RowSummary]:
     for record in context.records:
         records.setdefault(record.job.row, []).append(record)
     require_baseline(baseline, list(records))
-    cpu_times = log_cpu_times(context.records)
-    rows = [_summary(context, standings[row], each, cpu_times.get(row, {})) for row, each in records.items()]
-    ranked = {row: rounds for row, rounds in log_times(context.records).items() if standings[row].ranked}
-    versus = _all_versus(ranked, cpu_times, run.header.goal.effect, baseline)
+    of_cpu = cpu_times(context.timed)
+    rows = [_summary(context, standings[row], each, of_cpu.get(row, {})) for row, each in records.items()]
+    ranked = {row: rounds for row, rounds in wall_times(context.timed).items() if standings[row].ranked}
+    versus = _all_versus(ranked, of_cpu, run.header.goal.effect, baseline)
     by_row = {each.row: each for each in rows}
     return [_compared(replace(each, baseline=baseline), by_row, *versus.get(each.row, (None, None))) for each in rows]
 

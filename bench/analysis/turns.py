@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Self
@@ -24,7 +24,6 @@ import numpy as np
 from backends.contract import Array
 from bench.records.schema import Record, Row, Timing
 
-_ByRow = dict[Row, dict[int, Array]]
 Times = Mapping[Row, Mapping[int, Array]]  # by row and round: logarithm of seconds a pass [turns], NaN: took no part
 
 SLOW = math.log(1.15)  # a slow turn takes this much longer than the quicker quarter of the turns of its round
@@ -33,56 +32,72 @@ NO_TURNS: tuple[tuple[float, ...], tuple[int, ...]] = (), ()
 BY_CHANCE = 0.01  # rows respond differently if chance puts the slow turns on one side less often than this
 
 
-def log_times(records: Iterable[Record]) -> dict[Row, dict[int, Array]]:
-    """Return the logarithm of seconds a pass in each turn of every successful process, by row and round.
+@dataclass(frozen=True)
+class Timed:
+    """A process that was timed, and what its turns say of it alone."""
 
-    A process without turns, from an old run file, counts as a single turn: its median steady pass.
+    record: Record
+    timing: Timing
+    wall: Array  # logarithm of seconds a pass [turns]; NaN for turns in which it took no part
+    cpu: Array  # the same of CPU seconds; empty if it had no turns
+    pass_s: float  # typical seconds a pass; one disturbed pass or turn cannot move it
+
+
+def timed(records: Iterable[Record]) -> list[Timed]:
+    """Return the processes that were timed.
+
+    A process without turns, from an old run file, counts as a single turn: its median steady pass. The typical pass is
+    that of the turns or, if it took part in none, the median steady pass.
     """
-    return _by_row(records, turn_times)
-
-
-def log_cpu_times(records: Iterable[Record]) -> dict[Row, dict[int, Array]]:
-    """Return the logarithm of CPU seconds a pass, by row, round and turn. Processes without turns are left out."""
-    return _by_row(records, turn_cpu_times)
-
-
-def _by_row(records: Iterable[Record], times_of: Callable[[Sequence[Timing]], list[Array]]) -> _ByRow:
-    timed = [(record, record.timing) for record in records if record.status == "ok" and record.timing is not None]
-    found: _ByRow = {}
-    for (record, _), times in zip(timed, times_of([timing for _, timing in timed]), strict=True):
-        if np.isfinite(times).any():
-            found.setdefault(record.job.row, {})[record.job.block] = times
-    return found
-
-
-def turn_times(timings: Sequence[Timing]) -> list[Array]:
-    """Return the logarithm of seconds a pass [turns] of each process; NaN for turns in which it took no part."""
-    found = all_log_turns([(each.turns.wall_s, each.turns.passes) if each.turns else NO_TURNS for each in timings])
+    known = [(record, record.timing) for record in records if record.timing is not None]
+    turns = [timing.turns for _, timing in known]
+    wall = all_log_turns([(each.wall_s, each.passes) if each else NO_TURNS for each in turns])
+    cpu = all_log_turns([(each.cpu_s, each.passes) if each else NO_TURNS for each in turns])
+    for place, (_, timing) in enumerate(known):
+        if timing.turns is None:
+            wall[place] = _of_steady_passes(timing)
+    typical = each_level(wall).tolist()
     return [
-        times if timing.turns else np.array([log_time(median(timing.steady_s))])
-        for timing, times in zip(timings, found, strict=True)
-    ]
-
-
-def turn_cpu_times(timings: Sequence[Timing]) -> list[Array]:
-    """Return the logarithm of CPU seconds a pass [turns] of each process; empty for one that had no turns."""
-    return all_log_turns([(each.turns.cpu_s, each.turns.passes) if each.turns else NO_TURNS for each in timings])
-
-
-def typical_passes_s(timings: Sequence[Timing]) -> list[float]:
-    """Return the typical seconds a pass of each process: of its turns or, without any, its median steady pass.
-
-    One disturbed pass or turn cannot move it.
-    """
-    return [
-        math.exp(found) if math.isfinite(found) else median(timing.steady_s)
-        for timing, found in zip(timings, each_level(turn_times(timings)).tolist(), strict=True)
+        Timed(record, timing, of_wall, of_cpu, _pass_s(found, timing))
+        for (record, timing), of_wall, of_cpu, found in zip(known, wall, cpu, typical, strict=True)
     ]
 
 
 def typical_pass_s(timing: Timing) -> float:
-    """Return the typical seconds a pass of one process."""
-    return typical_passes_s([timing])[0]
+    """Return the typical seconds a pass of one process, as `timed` does."""
+    turns = timing.turns
+    return _pass_s(level(log_turns(turns.wall_s, turns.passes) if turns else _of_steady_passes(timing)), timing)
+
+
+def _of_steady_passes(timing: Timing) -> Array:
+    return np.array([log_time(median(timing.steady_s))])
+
+
+def _pass_s(typical: float, timing: Timing) -> float:
+    return math.exp(typical) if math.isfinite(typical) else median(timing.steady_s)
+
+
+def log_times(records: Iterable[Record]) -> dict[Row, dict[int, Array]]:
+    """Return the logarithm of seconds a pass in each turn of every successful process, by row and round."""
+    return wall_times(timed(records))
+
+
+def wall_times(processes: Iterable[Timed]) -> dict[Row, dict[int, Array]]:
+    """Return the logarithm of seconds a pass in each turn of every successful process, by row and round."""
+    return _by_row((each.record, each.wall) for each in processes)
+
+
+def cpu_times(processes: Iterable[Timed]) -> dict[Row, dict[int, Array]]:
+    """Return the logarithm of CPU seconds a pass, by row, round and turn. Processes without turns are left out."""
+    return _by_row((each.record, each.cpu) for each in processes)
+
+
+def _by_row(processes: Iterable[tuple[Record, Array]]) -> dict[Row, dict[int, Array]]:
+    found: dict[Row, dict[int, Array]] = {}
+    for record, times in processes:
+        if record.status == "ok" and np.isfinite(times).any():
+            found.setdefault(record.job.row, {})[record.job.block] = times
+    return found
 
 
 def log_time(time_s: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import sys
 from collections.abc import Iterable
@@ -56,6 +57,7 @@ def refuse_inputs(out: Path, inputs: Iterable[Path]) -> None:
 def read(paths: Iterable[Path]) -> tuple[Run, ...]:
     """Read run files; warn about lines that are left out. Raises `UserError`."""
     runs = read_runs(paths)
+    gc.freeze()  # what was read is kept, and has no cycles: the collector need not look through it again and again
     for remark in (remark for run in runs for remark in run.remarks):
         print(f"warning: {remark}", file=sys.stderr)
     return runs

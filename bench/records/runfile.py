@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from bench.errors import UserError, shown
 from bench.records.schema import LINES, Block, Header, Line, ParityResult, Record, Row
@@ -44,7 +48,7 @@ class Run:
     remarks: tuple[str, ...] = ()  # for people: lines that are left out
     whole: int = 0  # bytes of the file up to the end of its last whole line
 
-    @property
+    @cached_property
     def last_records(self) -> tuple[Record, ...]:
         """The last record of each job. When a job was repeated, its earlier records do not count."""
         return tuple({(record.job.row, record.job.block): record for record in self.records}.values())
@@ -199,17 +203,31 @@ def read_run(path: Path) -> Run:
     lines = _Lines(path)
     header, kind = _header(lines)
     body = _Body(header, kind, path)
-    for number, text in lines:
-        body.add(number, text)
+    with _without_collector():
+        for number, text in lines:
+            body.add(number, text)
+        _restore(body.records)
     return Run(
         path=path,
         header=header,
-        records=restored(body.records),
+        records=tuple(body.records),
         blocks=tuple(body.blocks),
         parity_results=tuple(body.parity_results),
         remarks=(*body.remarks, *lines.remarks),
         whole=lines.whole,
     )
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Keep the collector of cycles from looking through what is read, again and again: it has none."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _Lines(Iterator[tuple[int, bytes]]):
@@ -307,13 +325,12 @@ def first_losses(records: Iterable[Record]) -> dict[Row, Losses]:
     return first
 
 
-def restored(records: Sequence[Record]) -> tuple[Record, ...]:
-    """Return the records, with losses that were left out copied from the first record of their row."""
+def _restore(records: Iterable[Record]) -> None:
+    """Give records that have just been read the losses that were left out, those of the first record of their row."""
     first = first_losses(records)
-    return tuple(
-        _with_losses(record, first.get(record.job.row, ())) if record.quality and not record.quality.losses else record
-        for record in records
-    )
+    for record in records:
+        if record.quality is not None and not record.quality.losses:
+            force_setattr(record.quality, "losses", first.get(record.job.row, ()))
 
 
 def _with_losses(record: Record, losses: Losses) -> Record:

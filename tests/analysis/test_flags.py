@@ -31,6 +31,7 @@ from bench.analysis.flags import (
     unfinished,
 )
 from bench.analysis.process import NUMBERS, processes
+from bench.analysis.turns import timed
 from bench.records.schema import Job, Record, Resources, Row, Steady, Turns
 
 ROW, OTHER = a_row("linear_fit"), a_row("linear_fit", "torch", "eager")
@@ -596,7 +597,7 @@ def test_the_share_of_a_product_is_that_of_the_tables() -> None:
     turns = turns_of(*(0.5,) * 6, 5.0, 5.0)
     each = sample(*USUAL_S, turns=turns, flops_per_pass=100, bound=400.0)
     record = replace(a_record(ROW), timing=each.timing)
-    (process,) = processes([record], {(ROW.device, ROW.precision): 400.0})
+    (process,) = processes(timed([record]), {(ROW.device, ROW.precision): 400.0})
     assert achieved_share(each) == NUMBERS["flops_share"](process) == pytest.approx(0.5)
 
 

@@ -12,14 +12,15 @@ from support import a_record, a_row, a_timing
 from backends.contract import Array
 from bench.analysis.turns import (
     BY_CHANCE,
+    cpu_times,
     differences,
     level,
     levels,
-    log_cpu_times,
     log_times,
     middles,
     quantiles,
     response,
+    timed,
     typical_pass_s,
 )
 from bench.records.schema import Turns
@@ -43,13 +44,13 @@ def test_a_turn_is_its_time_divided_by_its_passes() -> None:
     record = a_record(ROW, 3, 9.0, 1.0, timing={"turns": turns((4, 0, 2), (0.4, 0.0, 0.3), (0.8, 0.0, 0.5))})
     found = log_times([record])[ROW][3]
     assert np.exp(found) == pytest.approx([0.1, NAN, 0.15], nan_ok=True)
-    assert np.exp(log_cpu_times([record])[ROW][3]) == pytest.approx([0.2, NAN, 0.25], nan_ok=True)
+    assert np.exp(cpu_times(timed([record]))[ROW][3]) == pytest.approx([0.2, NAN, 0.25], nan_ok=True)
 
 
 def test_a_process_of_an_old_file_is_a_single_turn_of_its_median_pass() -> None:
     record = a_record(ROW, 1, 9.0, 0.1, 0.2, 0.9)
     assert np.exp(log_times([record])[ROW][1]) == pytest.approx([0.2])
-    assert log_cpu_times([record]) == {}
+    assert cpu_times(timed([record])) == {}
 
 
 def test_the_typical_pass_of_a_process_is_that_of_its_turns_or_else_of_its_first_training() -> None:
