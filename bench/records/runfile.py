@@ -71,7 +71,8 @@ class RunFile:
         self.file = os.open(path, os.O_RDWR | os.O_APPEND)
         try:
             lock(self.file, path)
-            self.content = bytearray(path.read_bytes())  # all that was written: files are removed and cut by mistake
+            self.content = bytearray(path.read_bytes())  # all lines so far: files are removed and cut by mistake
+            self.sure_bytes = len(self.content)  # less while the last line is being written: an interrupt may come then
         except BaseException:
             os.close(self.file)
             raise
@@ -82,7 +83,12 @@ class RunFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
         run_file = cls(path)
-        run_file.append(header)
+        try:
+            run_file.append(header)
+        except UserError:  # nothing was lost, and the same command shall work when there is room
+            path.unlink(missing_ok=True)
+            os.close(run_file.file)
+            raise
         return run_file
 
     @classmethod
@@ -97,6 +103,7 @@ class RunFile:
             raise UserError(f"{run.path} was changed by another program a moment ago; try again")
         os.truncate(run_file.file, run.whole)
         del run_file.content[run.whole :]
+        run_file.sure_bytes = run.whole
         if not run_file.content.endswith(b"\n"):  # an editor may leave out the last line break
             run_file._write(b"\n")
         return run_file
@@ -108,25 +115,29 @@ class RunFile:
         self._write(msgspec.json.encode(line) + b"\n")
 
     def _write(self, whole: bytes) -> None:
-        self._require_untouched(whole)
+        wrong = self._damage()
+        self.content += whole
+        if wrong:
+            raise self._damaged(wrong)
         try:
             written = os.write(self.file, whole)
             os.fsync(self.file)
         except OSError as error:
-            raise UserError(f"cannot write {self.path}: {error.strerror}{self._way_on()}") from error
+            raise self._unwritable(str(error.strerror)) from error
         if written < len(whole):
-            reason = "only a part of the line was written; the disk is probably full"
-            raise UserError(f"cannot write {self.path}: {reason}{self._way_on()}")
-        self.content += whole
+            raise self._unwritable("only a part of the line was written; the disk is probably full")
+        self.sure_bytes = len(self.content)
 
-    def _way_on(self) -> str:
-        return f". What was written before is kept; when it can be written again, continue with --resume {self.path}"
+    def _unwritable(self, reason: str) -> UserError:
+        told = f"cannot write {self.path}: {reason}"
+        if not self.sure_bytes:
+            return UserError(told)
+        way_on = f"when it can be written again, continue with --resume {self.path}"
+        return UserError(f"{told}. What was written before is kept; {way_on}")
 
-    def _require_untouched(self, more: bytes = b"") -> None:
-        """Raise `UserError` if another program has damaged the file, after its lines and `more` have been saved."""
-        if wrong := self._damage():
-            self.content += more
-            raise UserError(f"{self.path} {wrong} while the run was writing it; {self._saved()}")
+    def _damaged(self, wrong: str) -> UserError:
+        """Save all lines; return the error that tells where."""
+        return UserError(f"{self.path} {wrong} while the run was writing it; {self._saved()}")
 
     def _damage(self) -> str:
         """Return what another program has done to the file; empty if nothing."""
@@ -137,7 +148,7 @@ class RunFile:
             return "was removed"
         if (there.st_dev, there.st_ino) != (own.st_dev, own.st_ino):
             return "was replaced by another file"
-        return "" if own.st_size == len(self.content) else "was changed by another program"
+        return "" if own.st_size in (self.sure_bytes, len(self.content)) else "was changed by another program"
 
     def _saved(self) -> str:
         """Write all lines of the run to a new file; return, for people, where they are."""
@@ -150,12 +161,8 @@ class RunFile:
 
     def _saved_in(self) -> Path:
         """Write all lines of the run to its own path if that is free, else beside it. Raises OSError."""
-        stem = self.path.stem
-        for name in (
-            self.path.name,
-            f"{stem}-saved.jsonl",
-            *(f"{stem}-saved{number}.jsonl" for number in range(2, 99)),
-        ):
+        numbers = ("", *range(2, 100))
+        for name in (self.path.name, *(f"{self.path.stem}-saved{number}.jsonl" for number in numbers)):
             with contextlib.suppress(FileExistsError), self.path.with_name(name).open("xb") as file:
                 file.write(self.content)
                 return self.path.with_name(name)
@@ -176,8 +183,8 @@ class RunFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if kind is None:
-                self._require_untouched()
+            if kind is None and (wrong := self._damage()):
+                raise self._damaged(wrong)
         finally:
             os.close(self.file)
 

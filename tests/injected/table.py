@@ -91,15 +91,17 @@ def main() -> None:
     given = parser.parse_args()
     chosen = [fault for fault in FAULTS if not given.words or any(word in fault.name for word in given.words)]
     about = sentences.where(this_machine(), 1, versions(), commit(), utc_now())
-    lines = earlier() if given.words else {}
+    lost = []
     with tempfile.TemporaryDirectory(prefix="levelfield-injected-") as folder:
         for number, fault in enumerate(chosen):
             place = Place(Path(folder) / str(number), Path(folder) / "cache")
-            lines[fault.name] = injected(replace(fault, times=min(fault.times, given.at_most)), place, given.seed)
+            new = injected(replace(fault, times=min(fault.times, given.at_most)), place, given.seed)
+            lost.append(new["what was lost"])
+            lines = {**(earlier() if given.words or number else {}), fault.name: new}
             ordered = [lines[each.name] for each in FAULTS if each.name in lines]
             write(STEM.with_suffix(".md"), export.listed(ordered, about))
             write(STEM.with_suffix(".csv"), export.tidy(ordered))
-    sys.exit(any(lines[fault.name]["what was lost"] not in ("nothing", "") for fault in chosen))
+    sys.exit(any(each not in ("nothing", "") for each in lost))
 
 
 if __name__ == "__main__":

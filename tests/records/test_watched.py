@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -49,7 +50,12 @@ def replace(path: Path) -> None:
     other.replace(path)
 
 
+def drop_last_line(path: Path) -> None:
+    os.truncate(path, len(b"".join(path.read_bytes().splitlines(keepends=True)[:-1])))
+
+
 DAMAGES = [
+    (drop_last_line, "was changed by another program", "run-saved.jsonl"),
     (remove, "was removed", "run.jsonl"),
     (remove_folder, "was removed", "run.jsonl"),
     (cut, "was changed by another program", "run-saved.jsonl"),
@@ -134,3 +140,38 @@ def test_a_line_that_was_written_since_the_file_was_read_is_not_cut_off_on_resum
     with pytest.raises(UserError, match="was changed by another program a moment ago; try again"):
         RunFile.resume(before)
     assert read_run(path).records == (FIRST,)
+
+
+@pytest.mark.parametrize("moment", ["write", "fsync"])
+def test_an_interrupt_while_a_line_is_written_is_no_damage(
+    moment: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = getattr(os, moment)
+
+    def interrupted(*arguments: object) -> None:
+        real(*arguments)
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    with RunFile.create(path, a_header(ROW)) as run_file:
+        run_file.append(FIRST)
+        monkeypatch.setattr(os, moment, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run_file.append(SECOND)
+    assert read_run(path).records == (FIRST, SECOND)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_whose_header_cannot_be_written_is_not_left_behind(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(UserError, match=r"^cannot write \S*run.jsonl: No space left on device$"):
+        RunFile.create(path, a_header(ROW))
+    assert not path.exists()
+    monkeypatch.undo()
+    with RunFile.create(path, a_header(ROW)) as run_file:
+        monkeypatch.setattr(os, "write", full)
+        with pytest.raises(UserError, match=r"No space left on device\. What was written before is kept; when"):
+            run_file.append(FIRST)
