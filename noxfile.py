@@ -1,4 +1,4 @@
-"""Sessions, each in its own environment: tests, coverage, simulation, mutation, bench, lint, report, selftest …"""
+"""Sessions, each in its own environment: tests, coverage, simulation, mutation, fuzz, bench, lint, selftest …"""
 
 from __future__ import annotations
 
@@ -66,6 +66,13 @@ def simulation(session: nox.Session) -> None:
     """Simulate runs on machines that are made up, where the truth is known; save the table in results/."""
     session.install("--editable", ".", CONSTRAINTS)
     session.run("python", "tests/analysis/simulation.py")
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Try a million damaged files, settings and command lines; save the table in results/."""
+    session.install("--editable", ".[report,test]", CONSTRAINTS)
+    session.run("python", "tests/fuzz/session.py", *session.posargs)
 
 
 @nox.session

@@ -42,7 +42,7 @@ def load_arrays(path: Path) -> dict[str, Array]:
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, size: int) -> Array:
-    if member.compress_type != zipfile.ZIP_STORED or member.file_size > size:
+    if member.compress_type != zipfile.ZIP_STORED or not member.compress_size == member.file_size <= size:
         raise BadArrays(f"{member.filename} is compressed, or larger than its file")
     content = io.BytesIO(archive.read(member))
     readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}

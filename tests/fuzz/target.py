@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis.strategies import SearchStrategy
+from hypothesis import strategies as st
 
 SAMPLED = 2500  # one case in so many is checked by the tests
 FEWEST = 20  # cases of a target in the tests
@@ -40,7 +40,7 @@ class Target:
     """What is tried: `cases` are drawn, and `check` raises for one that shows a fault. `share` is of a session."""
 
     name: str
-    cases: SearchStrategy[Any]
+    cases: st.SearchStrategy[Any]
     check: Callable[[Any], int]
     share: int
 
@@ -58,7 +58,7 @@ class Figures:
 TARGETS: list[Target] = []
 
 
-def fuzz(name: str, cases: SearchStrategy[Any], share: int) -> Callable[[Callable[[Any], int]], Callable[[], None]]:
+def fuzz(name: str, cases: st.SearchStrategy[Any], share: int) -> Callable[[Callable[[Any], int]], Callable[[], None]]:
     """Make a target of a check, and of that a test of a small sample."""
 
     def decorate(check: Callable[[Any], int]) -> Callable[[], None]:
@@ -81,12 +81,12 @@ def explore(target: Target, cases: int, start: int) -> Figures:
     """
     longest_s, peak_bytes, count = 0.0, 0, 0
 
-    def one(case: Any) -> None:
+    def one(case: Any, untraced: int) -> None:
         nonlocal longest_s, peak_bytes, count
         count += 1
         began_s = time.process_time()
         with _hurried():
-            if count % TRACED:
+            if untraced:
                 target.check(case)
             else:
                 peak_bytes = max(peak_bytes, _traced(target.check, case))
@@ -99,7 +99,7 @@ def explore(target: Target, cases: int, start: int) -> Figures:
         phases=(Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
     )
-    seed(start)(drawn(given(target.cases)(one)))()
+    seed(start)(drawn(given(target.cases, st.integers(0, TRACED - 1))(one)))()
     return Figures(count, longest_s, peak_bytes)
 
 

@@ -1,0 +1,125 @@
+"""`nox -s fuzz`: a million cases over all targets, in two processes; writes results/fuzz.md.
+
+    python tests/fuzz/session.py [--cases N] [--seed N] [--processes N]
+
+Every part of a target begins with a seed of its own, which follows from the session's. So a session can be repeated,
+and another one, without a seed, tries other cases.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import io
+import multiprocessing
+import resource
+import secrets
+import sys
+import time
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+from target import TARGETS, Figures, explore  # noqa: E402 - the path comes first
+
+CASES = 10**6
+PART = 2500  # cases of one call: hypothesis remembers what it has drawn, and what it remembers grows
+MEMORY_BYTES = 4 * 2**30  # address space of a process
+RESULT = HERE.parents[1] / "results" / "fuzz.md"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some cases of a target."""
+
+    target: int  # its place in TARGETS
+    cases: int
+    seed: int
+
+
+def load_targets() -> None:
+    """Import every file of targets, which enters them in TARGETS."""
+    for file in sorted(HERE.glob("test_*.py")):
+        importlib.import_module(file.stem)
+
+
+def parts_of(cases: int, seed: int) -> list[Part]:
+    """Return the parts of a session: the targets get cases by their shares, and take turns."""
+    whole = sum(target.share for target in TARGETS)
+    parts = []
+    for number, target in enumerate(TARGETS):
+        wanted = -(-cases * target.share // whole)  # rounded up
+        sizes = [PART] * (wanted // PART) + ([wanted % PART] if wanted % PART else [])
+        parts += [(turn / len(sizes), Part(number, size, seed + turn)) for turn, size in enumerate(sizes)]
+    return [part for _, part in sorted(parts, key=lambda each: each[0])]
+
+
+def carry_out(part: Part) -> tuple[Part, Figures]:
+    """Check the cases of a part; a fault becomes a text."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            return part, explore(TARGETS[part.target], part.cases, part.seed)
+    except BaseException:  # a fault of any kind, `Hang` included
+        return part, Figures(part.cases, 0.0, 0, f"{said.getvalue()}\n{traceback.format_exc()}")
+
+
+def together(found: Iterable[Figures]) -> Figures:
+    """Return the figures of all parts of a target."""
+    found = list(found)
+    faults = [each.found for each in found if each.found]
+    return Figures(
+        cases=sum(each.cases for each in found),
+        longest_s=max((each.longest_s for each in found), default=0.0),
+        peak_bytes=max((each.peak_bytes for each in found), default=0),
+        found=f"{len(faults)} of {len(found)} parts found a fault" if faults else "",
+    )
+
+
+def page(found: Sequence[tuple[str, Figures]], about: str) -> str:
+    """Return the table of a session in Markdown."""
+    lines = [
+        "| target | cases | found | longest case, ms of CPU | peak memory of a case, MiB |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {name} | {each.cases:,} | {each.found or 'nothing'} | {each.longest_s * 1e3:,.0f} | "
+        f"{each.peak_bytes / 2**20:.1f} |"
+        for name, each in found
+    ]
+    total = sum(each.cases for _, each in found)
+    return "\n".join([*lines, f"| all | {total:,} | | | |", "", about, ""])
+
+
+def main() -> None:
+    """Run a session; exit with 1 if it found a fault."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--cases", type=int, default=CASES)
+    options.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    options.add_argument("--processes", type=int, default=2)
+    chosen = options.parse_args()
+    load_targets()
+    began_s, figures = time.monotonic(), dict[int, list[Figures]]()
+    with multiprocessing.get_context("fork").Pool(chosen.processes, maxtasksperchild=8) as pool:
+        for part, each in pool.imap_unordered(carry_out, parts_of(chosen.cases, chosen.seed)):
+            figures.setdefault(part.target, []).append(each)
+            if each.found:
+                print(f"{TARGETS[part.target].name}, seed {part.seed}:\n{each.found}", file=sys.stderr)
+            found = [(target.name, together(figures.get(number, ()))) for number, target in enumerate(TARGETS)]
+            minutes = (time.monotonic() - began_s) / 60
+            about = (
+                f"Seed {chosen.seed}, {chosen.processes} processes, {minutes:.0f} minutes; hypothesis draws the cases."
+            )
+            RESULT.write_text(page(found, about))  # after every part: a session may be ended early
+    print(RESULT.read_text())
+    sys.exit(any(each.found for _, each in found))
+
+
+if __name__ == "__main__":
+    main()
