@@ -111,7 +111,7 @@ def simulation(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Try a million damaged files, settings and command lines; save the table. `-- --seed N` repeats one."""
+    """Try a million damaged files, settings and command lines; save the table in results/."""
     session.install("--editable", ".[report,test]", CONSTRAINTS)
     session.run("python", "tests/fuzz/session.py", *session.posargs)
 
