@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from backends.contract import Params, Problem
 from backends.registry import BUILT_IN, REFERENCE, Entry, third_party
-from bench.analysis.flags import ProcessTimes
+from bench.analysis.process_times import ProcessTimes
 from bench.analysis.steadiness import trend
 from bench.analysis.turns import typical_pass_s
 from bench.harness.live import record_of

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Self
 
-from bench.analysis.flags import Flag, flags_of_timed, product_bounds
+from bench.analysis.flags import Flag, flags_of_timed
 from bench.analysis.noise import noise, usual_s
+from bench.analysis.process_times import product_bounds
 from bench.analysis.turns import Timed, each_level, timed
 from bench.records.runfile import Run
 from bench.records.schema import ParityResult, Record, Row, Timing

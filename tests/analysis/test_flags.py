@@ -12,7 +12,6 @@ from support import a_record, a_row, a_timing, process_times_of
 from bench.analysis.flags import (
     TURN_FLOOR_S,
     Flag,
-    ProcessTimes,
     achieved_share,
     crowded,
     drifting,
@@ -22,7 +21,6 @@ from bench.analysis.flags import (
     helped,
     impossible,
     other_clock,
-    product_bounds,
     recompiling,
     remembering,
     too_fast,
@@ -31,6 +29,7 @@ from bench.analysis.flags import (
     unfinished,
 )
 from bench.analysis.process import NUMBERS, processes
+from bench.analysis.process_times import ProcessTimes, product_bounds
 from bench.analysis.turns import timed
 from bench.records.schema import Job, Record, Resources, Row, Steady, Turns
 

@@ -20,7 +20,8 @@ from synthetic import MockExecutor
 from backends.contract import Array, Params, Placement, Trainer, parts
 from backends.numpy_backend import NumpyTrainer
 from backends.registry import BACKENDS
-from bench.analysis.flags import Flag, ProcessTimes, flags
+from bench.analysis.flags import Flag, flags
+from bench.analysis.process_times import ProcessTimes
 from bench.analysis.stats import estimate, interval
 from bench.analysis.turns import Times
 from bench.cli.app import exit_code
