@@ -46,6 +46,7 @@ def worker_environment(environment: Mapping[str, str], threads: int, scratch: Pa
         # With an empty cache, PyTorch tests again which vector instructions the C++ compiler supports. That is half of
         # the first call of a small model, but users wait for it only once per machine. The processor is still queried.
         "TORCHINDUCTOR_VEC_ISA_OK": environment.get("TORCHINDUCTOR_VEC_ISA_OK", "1"),
+        "OMP_DYNAMIC": "FALSE",  # OpenMP would start fewer threads on a busy machine
         "PYTHONHASHSEED": "0",
     }
 

@@ -139,10 +139,16 @@ READERS: dict[str, Callable[[Any, Any], Held | None]] = {
 
 
 def _libraries() -> Iterator[Pool]:
-    """Yield the pools of the BLAS and OpenMP libraries that are loaded, those of OpenMP as this thread sees them."""
-    for library in threadpoolctl.threadpool_info():
-        if (library["num_threads"] or 0) > 0:  # BLIS says -1 where it was told nothing
-            yield Pool(name=library["prefix"], threads=library["num_threads"])
+    """Yield the pools of the BLAS and OpenMP libraries that are loaded, those of OpenMP as this thread sees them.
+
+    OMP_THREAD_LIMIT makes OpenMP start fewer threads than it says.
+    """
+    for library in threadpoolctl.ThreadpoolController().lib_controllers:
+        threads = library.num_threads or 0
+        if library.user_api == "openmp":
+            threads = min(threads, library.dynlib.omp_get_thread_limit())
+        if threads > 0:  # BLIS says -1 where it was told nothing
+            yield Pool(name=library.prefix, threads=threads)
 
 
 def _frameworks() -> Iterator[Pool]:

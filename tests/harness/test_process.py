@@ -242,6 +242,7 @@ def test_every_library_that_reads_a_number_of_threads_is_given_the_same() -> Non
     environment = worker_environment({"OMP_NUM_THREADS": "64", "HOME": "/home"}, 2, Path("cache"))
     assert {environment[name] for name in THREAD_VARIABLES} == {"2"}
     assert environment["HOME"] == "/home"
+    assert worker_environment({"OMP_DYNAMIC": "true"}, 2, Path("cache"))["OMP_DYNAMIC"] == "FALSE"  # fewer at times
 
 
 def test_training_in_another_precision_than_asked_is_a_failure(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from support import FAKES, a_job, a_record, a_row, require
+from support import FAKES, ROOT, a_job, a_record, a_row, require
 
 from backends.contract import Array, Params
 from backends.registry import BUILT_IN
@@ -100,6 +102,29 @@ def test_one_process_that_is_something_else_makes_its_row_unfair_and_old_files_k
     assert unfair(records) == {}
     records.append(a_record(row, 4, resources=wrong))
     assert unfair(records) == {row: ["keeps its weights on the gpu, the row says cpu"]}
+
+
+POOLS = """
+import sklearn.utils._openmp_helpers  # loads an OpenMP library
+from bench.harness.read_back import used_by
+from backends.contract import Placement
+from backends.numpy_backend import NumpyTrainer
+from bench.conformance.cases import line
+placement = Placement(mode="loop", device="cpu", precision="float32", threads=2)
+used = used_by(NumpyTrainer(line("float32").problem, placement), "cpu")
+print(*(f"{pool.name}={pool.threads}" for pool in used.pools))
+"""
+
+
+@pytest.mark.parametrize(("limit", "threads"), [({}, 2), ({"OMP_THREAD_LIMIT": "1"}, 1)])
+def test_a_limit_that_openmp_does_not_tell_of_is_read_too(limit: dict[str, str], threads: int) -> None:
+    require(a_row("linear_fit", "sklearn", "partial_fit"))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2", **limit}
+    result = subprocess.run(
+        [sys.executable, "-c", POOLS], env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    pools = dict(pool.split("=") for pool in result.stdout.split())
+    assert {int(count) for name, count in pools.items() if "omp" in name} == {threads}
 
 
 class Holder:
