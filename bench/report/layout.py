@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -10,6 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 GAP = 2  # columns between two cells
+WORDS = re.compile(r"\S+")
+NUMBERS = re.compile(r"\[.*?\]|[^\[\s](?:[^\[]*[^\[\s])?")  # such as `1.19` and `[1.15, 1.22]`, or `3.75 ms`
 
 
 def print_table(console: Console, names: Sequence[str], rows: Iterable[Sequence[Text]], right: frozenset[str]) -> None:
@@ -18,8 +21,8 @@ def print_table(console: Console, names: Sequence[str], rows: Iterable[Sequence[
     On a terminal that is too narrow for the longest words, every row is printed as lines of `name: cell` instead.
     """
     rows = [tuple(row) for row in rows]
-    columns = [(name, *(row[number].plain for row in rows)) for number, name in enumerate(names)]
-    widths = fitting_widths(columns, console.width)
+    columns = {name: [row[number].plain for row in rows] for number, name in enumerate(names)}
+    widths = fitting_widths(columns, console.width, right)
     if widths is None:
         _print_lines(console, names, rows)
         return
@@ -31,13 +34,18 @@ def print_table(console: Console, names: Sequence[str], rows: Iterable[Sequence[
     console.print(table)
 
 
-def fitting_widths(columns: Sequence[Sequence[str]], width: int) -> list[int] | None:
-    """Return the widths at which a table of these columns of cells fits into `width`; None if no word may be broken.
+def fitting_widths(columns: Mapping[str, Sequence[str]], width: int, right: frozenset[str]) -> list[int] | None:
+    """Return the widths at which a table of these columns of cells, by name, fits into `width`; None if it cannot.
 
-    The widest columns are narrowed first, none below its longest word.
+    The widest columns are narrowed first, none below its longest word. In the columns of `right`, a number and its unit
+    are one word, and so is an interval in brackets.
     """
-    least = [max(cell_len(word) for cell in column for word in cell.split() or [""]) for column in columns]
-    most = [max(cell_len(line) for cell in column for line in cell.split("\n")) for column in columns]
+    parts = {name: NUMBERS if name in right else WORDS for name in columns}
+    named = {name: [*map(WORDS.findall, [name]), *map(parts[name].findall, cells)] for name, cells in columns.items()}
+    least = [max((cell_len(word) for words in cells for word in words), default=0) for cells in named.values()]
+    most = [
+        max(cell_len(line) for cell in (name, *cells) for line in cell.split("\n")) for name, cells in columns.items()
+    ]
     room = width - GAP * (len(columns) - 1)
     for level in range(max(most, default=0), -1, -1):
         widths = [max(low, min(high, level)) for low, high in zip(least, most, strict=True)]

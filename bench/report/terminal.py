@@ -10,7 +10,7 @@ from rich.text import Text
 
 from backends.registry import BACKENDS, Entry
 from bench.records.schema import ParityResult
-from bench.report.layout import print_table
+from bench.report.layout import fitting_widths, print_table
 from bench.report.text import visible
 from bench.tasks import HEADLINE, TASKS
 from bench.tasks.names import find_task
@@ -69,6 +69,15 @@ def fitting(lines: pd.DataFrame, width: int) -> pd.DataFrame:
     return lines[list(widths)]
 
 
+def with_notes_below(lines: pd.DataFrame, width: int) -> tuple[pd.DataFrame, list[str]]:
+    """Return a table and no notes or, if `width` has no room for its notes, the table without them and the notes."""
+    columns = {str(name): list(lines[name]) for name in lines}
+    if "note" not in columns or fitting_widths(columns, width, RIGHT):
+        return lines, []
+    rows = zip(lines["backend"], lines["mode"], lines["note"], strict=True)
+    return lines.drop(columns="note"), [f"{backend} {mode}: {note}" for backend, mode, note in rows if note]
+
+
 def print_summary(console: Console, readable: pd.DataFrame, answers: Sequence[str] = ()) -> None:
     """Print the result table, one part per task; below each, the sentences on it, which begin with its name."""
     for task, lines in readable.groupby("task", sort=False):
@@ -76,10 +85,10 @@ def print_summary(console: Console, readable: pd.DataFrame, answers: Sequence[st
         shown = lines.drop(columns=["task", *hidden])
         shown = fitting(shown[[column for column in shown if shown[column].any()]], console.width)
         console.print(_cell(f"{task}: {find_task(str(task)).summary}", style="bold"))
-        print_lines(console, [dict(line) for _, line in shown.iterrows()])
-        for sentence in answers:
-            if sentence.startswith(f"{task}: "):
-                print_sentence(console, sentence)
+        table, notes = with_notes_below(shown, console.width)
+        print_lines(console, [dict(line) for _, line in table.iterrows()])
+        for sentence in (*notes, *(each for each in answers if each.startswith(f"{task}: "))):
+            print_sentence(console, sentence)
         console.print()
 
 

@@ -55,19 +55,24 @@ def test_a_wide_terminal_breaks_no_line_but_where_the_text_does() -> None:
 @pytest.mark.parametrize(
     ("columns", "width", "widths"),
     [
-        ([("ab", "abc"), ("a b c d", "e")], 12, [3, 7]),
-        ([("ab", "abc"), ("a b c d", "e")], 8, [3, 3]),
-        ([("ab", "abc"), ("a b c d", "e")], 6, [3, 1]),
-        ([("ab", "abc"), ("a b c d", "e")], 5, None),
-        ([("日本", "a"), ("x",)], 7, [4, 1]),  # each takes two columns of a terminal
-        ([("", ""), ("x", "y")], 3, [0, 1]),
-        ([], 10, []),
+        ({"ab": ["abc"], "a b c d": ["e"]}, 12, [3, 7]),
+        ({"ab": ["abc"], "a b c d": ["e"]}, 8, [3, 3]),
+        ({"ab": ["abc"], "a b c d": ["e"]}, 6, [3, 1]),
+        ({"ab": ["abc"], "a b c d": ["e"]}, 5, None),
+        ({"a": ["日本"], "x": [""]}, 7, [4, 1]),  # each takes two columns of a terminal
+        ({"": [""], "x": ["y"]}, 3, [0, 1]),
+        ({}, 10, []),
+        ({"one training": ["3.75 ms"]}, 7, None),  # of the name
+        ({"pass": ["3.75 ms"]}, 7, [7]),
+        ({"pass": ["3.75 ms"]}, 6, None),
+        ({"pass": ["1.19 [1.15, 1.22]"]}, 12, [12]),
+        ({"pass": ["1.19 [1.15, 1.22]"]}, 11, None),
     ],
 )
 def test_the_widest_column_is_narrowed_first_and_none_below_its_longest_word(
-    columns: list[tuple[str, ...]], width: int, widths: list[int] | None
+    columns: dict[str, list[str]], width: int, widths: list[int] | None
 ) -> None:
-    assert fitting_widths(columns, width) == widths
+    assert fitting_widths(columns, width, frozenset({"pass", "one training"})) == widths
 
 
 def test_a_mode_that_looks_like_markup_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from bench.report.terminal import NOTE_WIDTH, SPARE, fitting
+from bench.report.layout import fitting_widths
+from bench.report.terminal import NOTE_WIDTH, RIGHT, SPARE, fitting, with_notes_below
 
 LINE = {
     "backend": "tensorflow",
@@ -52,3 +53,18 @@ def test_a_narrow_terminal_leaves_out_the_least_important_columns_and_no_more_th
 
 def test_what_a_person_looks_for_is_always_there() -> None:
     assert list(fitting(TABLE, 20)) == ["backend", "mode", "pass", "× fastest", "verdict", "one training", "note"]
+
+
+@pytest.mark.parametrize(("width", "below"), [(200, False), (60, True)])
+def test_notes_that_have_no_room_beside_the_numbers_stand_below_the_table(width: int, below: bool) -> None:
+    shown = fitting(TABLE, width)
+    table, notes = with_notes_below(shown, width)
+    assert ("note" not in table, bool(notes)) == (below, below)
+    assert notes == ([f"tensorflow xla: {LINE['note']}"] if below else [])
+    if below:
+        assert fitting_widths({name: list(table[name]) for name in table}, width, RIGHT)
+
+
+def test_a_table_without_notes_has_none_below() -> None:
+    table, notes = with_notes_below(TABLE.drop(columns="note"), 20)
+    assert (list(table), notes) == (list(TABLE.drop(columns="note")), [])
