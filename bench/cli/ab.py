@@ -97,16 +97,16 @@ def ab(
     plan = _plan(task, entries, options, setup.threads)
     for which, entry in zip((OLD, NEW), entries, strict=True):
         version = version_of(entry, setup)
-        print(f"{which}: {entry.framework} {version} ({entry.python or entry.path})", file=sys.stderr)
+        console.say(f"{which}: {entry.framework} {version} ({entry.python or entry.path})", file=sys.stderr)
     begun = begin(options.out or default_path("ab"), plan, setup, shlex.join(["bench", *sys.argv[1:]]))
     with console.progress() as listener:
         finished = carry_out(begun, listener)
     if finished.interrupted:
-        print(f"interrupted; finished samples are kept in {finished.run.path}")
+        console.say(f"interrupted; finished samples are kept in {finished.run.path}")
         raise typer.Exit(exit_codes.ExitCode.INTERRUPTED)
     change = version_change(finished.run, *plan.rows)
     terminal.print_changes(console.output(), [change])
-    print(f"run file: {finished.run.path}")
+    console.say(f"run file: {finished.run.path}")
     raise typer.Exit(_verdict(change, plan.goal.effect, limit, strict=options.strict))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import typer
 
 from bench.cli import ab, conformance, exit_codes, machine, parity, run, selftest, table
-from bench.cli.console import print_error
+from bench.cli.console import encode_everything, print_error
 from bench.cli.options import expand_options
 from bench.errors import UserError
 
@@ -51,8 +51,14 @@ def end_on_signals() -> None:
 def main() -> None:
     """Run the command line; an error that a user can cause gives one line and an exit code."""
     end_on_signals()
+    encode_everything()
     try:
         app()
     except UserError as error:
         print_error(str(error))
         sys.exit(exit_codes.of_error(error))
+    except OSError as error:  # a name that is too long, a folder that may not be searched, a full disk
+        if error.filename is None:
+            raise
+        print_error(f"cannot use {error.filename}: {error.strerror}")
+        sys.exit(exit_codes.ExitCode.USAGE_ERROR)

@@ -143,9 +143,9 @@ def _end(finished: FinishedRun, command: Literal["run", "sweep"], *, all_fair: b
     """Print the path of the run file, and end with the exit code of the run."""
     run = finished.run
     if finished.interrupted:
-        print(f"interrupted; finished samples are kept. Continue with: bench {command} --resume {run.path}")
+        console.say(f"interrupted; finished samples are kept. Continue with: bench {command} --resume {run.path}")
     else:
-        print(f"run file: {run.path}")
+        console.say(f"run file: {run.path}")
     statuses = [record.status for record in run.last_records]
     raise typer.Exit(
         exit_codes.of_run(statuses, run.parity.values(), interrupted=finished.interrupted, all_fair=all_fair)

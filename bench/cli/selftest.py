@@ -52,7 +52,7 @@ def selftest(
     ]
     terminal.print_lines(console.output(), lines)
     _write_pair(out / "selftest", export.listed(lines, f"{about}; seed {seed}"), result.samples_csv)
-    print(f"written: {out / 'selftest.md'}, {out / 'selftest.csv'}")
+    console.say(f"written: {out / 'selftest.md'}, {out / 'selftest.csv'}")
     raise typer.Exit(exit_codes.of_claims(all_hold=all(claim.holds for claim in result.claims)))
 
 
@@ -80,7 +80,7 @@ def faults(
             found.append(catch)
             _write_pair(stem, export.listed(by_fault(found), about), export.tidy([asdict(each) for each in found]))
     terminal.print_lines(console.output(), counts(found))
-    print(f"written: {stem}.md, {stem}.csv")
+    console.say(f"written: {stem}.md, {stem}.csv")
     raise typer.Exit(exit_codes.of_detection(all_as_expected=all(catch.settled for catch in found)))
 
 
@@ -102,7 +102,7 @@ def cheats(
     lines = by_cheat(found)
     _write_pair(stem, export.listed(lines, about), export.tidy([asdict(each) for each in found]))
     terminal.print_lines(console.output(), lines)
-    print(f"written: {stem}.md, {stem}.csv")
+    console.say(f"written: {stem}.md, {stem}.csv")
     raise typer.Exit(exit_codes.of_detection(all_as_expected=all(each.settled for each in found)))
 
 
@@ -135,7 +135,7 @@ def alarms(
         console.print_error("none of these rows can be trained here; bench list says what is missing")
         raise typer.Exit(exit_codes.of_claims(all_hold=False))
     terminal.print_lines(console.output(), by_row(found))
-    print(f"written: {stem}.md, {stem}.csv")
+    console.say(f"written: {stem}.md, {stem}.csv")
     raise typer.Exit(exit_codes.of_detection(all_as_expected=not any(trial.reason for trial in found)))
 
 

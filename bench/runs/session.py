@@ -17,7 +17,7 @@ from bench.events import Listener
 from bench.harness.setup import WorkerSetup, make_setup
 from bench.machine.host import free_memory_bytes, this_machine
 from bench.machine.variables import settings_of_frameworks
-from bench.records.provenance import commit, differences, utc_now, versions
+from bench.records.provenance import as_text, commit, differences, utc_now, versions
 from bench.records.runfile import Run, RunFile, read_run
 from bench.records.schema import Header, ParityResult, Record, Row
 from bench.runs.alone import alone, require_alone
@@ -72,11 +72,11 @@ def begin(path: Path, plan: Plan, setup: WorkerSetup, command: str) -> BegunRun:
     require_memory_for(plan.rows, plan.settings, setup)
     header = Header(
         created=utc_now(),
-        command=command,
+        command=as_text(command),
         machine=this_machine(),
         versions=versions(),
         commit=commit(),
-        environment=settings_of_frameworks(os.environ),
+        environment=_environment(),
         threads=plan.threads,
         goal=plan.goal,
         followed=plan.followed,
@@ -115,6 +115,10 @@ def resume(
     except OSError as error:
         raise UserError(f"cannot write {earlier.path}: {error.strerror}") from error
     return BegunRun(plan=plan, setup=setup, run_file=run_file, earlier=earlier.last_records, verdicts=earlier.parity)
+
+
+def _environment() -> dict[str, str]:
+    return {name: as_text(value) for name, value in settings_of_frameworks(os.environ).items()}
 
 
 def carry_out(begun: BegunRun, listener: Listener) -> FinishedRun:
@@ -167,7 +171,7 @@ def _require_same_provenance(earlier: Run) -> None:
         machine=this_machine(),
         versions=versions(),
         commit=commit(),
-        environment=settings_of_frameworks(os.environ),
+        environment=_environment(),
         tasks=resolved(header.rows, header.settings),
     )
     if differing := differences(header, here):
