@@ -60,6 +60,11 @@ def exit_code() -> int | str | None:
     except UserError as error:
         print_error(str(error))
         return exit_codes.of_error(error)
+    except OSError as error:  # a name that is too long, a folder that may not be searched, a full disk
+        if error.filename is None:
+            raise
+        print_error(f"cannot use {error.filename}: {error.strerror}")
+        return ExitCode.USAGE_ERROR
     except SystemExit as end:
         return end.code
     return ExitCode.OK

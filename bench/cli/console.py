@@ -7,7 +7,7 @@ import itertools
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 
@@ -15,6 +15,7 @@ from bench.errors import BadChoice, UserError
 from bench.records.runfile import Run, read_runs
 from bench.report import terminal
 from bench.report.progress_bar import TerminalProgress
+from bench.report.text import visible
 
 if TYPE_CHECKING:
     from bench.analysis.summary import Rank
@@ -38,11 +39,16 @@ def print_error(message: str) -> None:
     terminal.print_sentence(Console(stderr=True), f"error: {message}")
 
 
+def say(text: str, file: TextIO | None = None) -> None:
+    """Print a line on the standard output, or another one. It may have the name of a file, so it is made harmless."""
+    print(visible(text), file=file)
+
+
 def write(path: Path, content: str | bytes) -> None:
     """Write a file; create the folders that it needs. Raises `UserError` if that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        path.write_bytes(content if isinstance(content, bytes) else content.encode(errors="backslashreplace"))
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
 
@@ -59,7 +65,7 @@ def read(paths: Iterable[Path]) -> tuple[Run, ...]:
     runs = read_runs(paths)
     gc.freeze()  # what was read is kept, and has no cycles: the collector need not look through it again and again
     for remark in (remark for run in runs for remark in run.remarks):
-        print(f"warning: {remark}", file=sys.stderr)
+        say(f"warning: {remark}", file=sys.stderr)
     return runs
 
 
@@ -108,12 +114,12 @@ def show_scaling(run: Run) -> bool:
         terminal.print_sentence(console, sentence)
     table, plot = (run.path.with_suffix(ending) for ending in (".csv", ".png"))
     write(table, scaling_frame(sweep).to_csv(index=False))
-    print(f"table: {table}")
+    say(f"table: {table}")
     try:
         plots.draw_scaling(sweep, fitted, caption, plot)
-        print(f"plot: {plot}")
+        say(f"plot: {plot}")
     except plots.CannotPlot as error:
-        print(f"no plot: {error}, then bench sweep --resume {run.path}")
+        say(f"no plot: {error}, then bench sweep --resume {run.path}")
     except OSError as error:
         raise UserError(f"cannot write {plot}: {error.strerror}") from error
     return all(point.summary.fair for point in sweep.points)

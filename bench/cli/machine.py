@@ -48,10 +48,10 @@ def data(
                 paths = fetch(known[name], folders, kinds, listener)
         except DataMissing as error:
             all_found = False
-            print(f"{name}: {error}", file=sys.stderr)
+            console.say(f"{name}: {error}", file=sys.stderr)
         else:
             for path in paths.values():
-                print(f"{name}: {path} verified")
+                console.say(f"{name}: {path} verified")
     raise typer.Exit(exit_codes.of_claims(all_hold=all_found))
 
 

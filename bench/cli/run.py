@@ -161,7 +161,7 @@ def _end(finished: FinishedRun, *, all_fair: bool) -> None:
     if finished.interrupted:
         print(INTERRUPTS.told("interrupted"))
     else:
-        print(f"run file: {run.path}")
+        console.say(f"run file: {run.path}")
     statuses = [record.status for record in run.last_records]
     raise typer.Exit(
         exit_codes.of_run(statuses, run.parity.values(), interrupted=finished.interrupted, all_fair=all_fair)

@@ -88,7 +88,7 @@ def faults(
             found.append(catch)
             _write_pair(stem, export.listed(by_fault(found), about), export.tidy([asdict(each) for each in found]))
     terminal.print_lines(console.output(), counts(found))
-    print(f"written: {stem}.md, {stem}.csv")
+    console.say(f"written: {stem}.md, {stem}.csv")
     raise typer.Exit(exit_codes.of_detection(all_as_expected=all(catch.settled for catch in found)))
 
 
@@ -146,7 +146,7 @@ def alarms(
         console.print_error("none of these rows can be trained here; bench list says what is missing")
         raise typer.Exit(exit_codes.of_claims(all_hold=False))
     terminal.print_lines(console.output(), by_row(found))
-    print(f"written: {stem}.md, {stem}.csv")
+    console.say(f"written: {stem}.md, {stem}.csv")
     raise typer.Exit(exit_codes.of_detection(all_as_expected=not any(trial.reason for trial in found)))
 
 

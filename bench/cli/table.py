@@ -75,7 +75,9 @@ def _print_output(runs: tuple[Run, ...], row: str) -> None:
         raise BadChoice(f"no row is called {quoted(row)}; the rows are: {', '.join(rows)}")
     failed = [record for run in runs for record in run.records if record.job.row in named and record.status != "ok"]
     if not failed:
-        print(f"no process of {', '.join(dict.fromkeys(map(str, named)))} failed; output is kept of those that do")
+        console.say(
+            f"no process of {', '.join(dict.fromkeys(map(str, named)))} failed; output is kept of those that do"
+        )
     for record in failed:
         title = f"{record.job.row} #{record.job.block + 1}: {record.status}: {record.reason}"
         terminal.print_sentence(console.output(), title)
@@ -158,7 +160,7 @@ def comparison_code(
     from bench.report.compare_sentences import cannot_tell
 
     for change in open_rows:
-        print(f"warning: {cannot_tell(change, limit, where)}", file=sys.stderr)
+        console.say(f"warning: {cannot_tell(change, limit, where)}", file=sys.stderr)
     kinds = {change.kind for change in found}
     return exit_codes.of_comparison(kinds, slower=slower, undecided=bool(open_rows), strict=strict)
 

@@ -22,6 +22,11 @@ def utc_now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
+def as_text(text: str) -> str:
+    """Return text that a run file can hold; bytes that are no text, as in names of files, are shown as Python does."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def versions() -> dict[str, str]:
     """Return the versions of this suite, of the installed frameworks and of packages with backends, by package.
 

@@ -18,7 +18,7 @@ from bench.events import Listener
 from bench.harness.setup import WorkerSetup, make_setup
 from bench.machine.host import free_memory_bytes, this_machine
 from bench.machine.variables import settings_of_frameworks
-from bench.records.provenance import commit, differences, utc_now, versions
+from bench.records.provenance import as_text, commit, differences, utc_now, versions
 from bench.records.runfile import Run, RunFile, read_run
 from bench.records.schema import Header, ParityResult, Record, Row
 from bench.runs.alone import alone, require_alone
@@ -75,7 +75,7 @@ def begin(path: Path, plan: Plan, setup: WorkerSetup, command: str) -> BegunRun:
     require_memory_for(plan.rows, plan.settings, setup)
     header = Header(
         created=utc_now(),
-        command=command,
+        command=as_text(command),
         machine=this_machine(),
         versions=versions(),
         commit=commit(),
@@ -98,7 +98,8 @@ def begin(path: Path, plan: Plan, setup: WorkerSetup, command: str) -> BegunRun:
 
 def environment_of_workers() -> dict[str, str]:
     """Return the environment variables that set a framework, those that entries of other packages name among them."""
-    return settings_of_frameworks(os.environ, [name for entry in BACKENDS.values() for name in entry.variables])
+    own = [name for entry in BACKENDS.values() for name in entry.variables]
+    return {name: as_text(value) for name, value in settings_of_frameworks(os.environ, own).items()}
 
 
 def resume(

@@ -81,6 +81,8 @@ def _convert(key: str, value: Value, wanted: Any) -> Any:
     except (msgspec.ValidationError, OverflowError, UnicodeEncodeError) as error:  # a number, a text for no machine
         raise refusal from error
     numbers = converted if isinstance(converted, tuple) else (converted,)
+    if any(isinstance(text, str) and not text.isprintable() for text in numbers):
+        raise refusal
     if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
         raise refusal
     if any(isinstance(number, int) and abs(number) > LARGEST for number in numbers):

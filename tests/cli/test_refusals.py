@@ -135,3 +135,16 @@ def test_a_process_of_its_own_refuses_with_2_and_without_a_traceback(
     assert result.returncode == 2
     assert result.stdout == ""
     assert "Traceback" not in result.stderr
+
+
+def test_names_of_files_that_are_no_text_or_commands_end_as_others_do(bench_here: Bench, tmp_path: Path) -> None:
+    a_run(tmp_path / "a.jsonl")
+    for name in ("no\udcfftext.jsonl", "evil\x1b[31m.jsonl"):
+        result = bench_here("table", name)
+        assert result.returncode == 2
+        assert result.stderr.startswith("error: cannot read ")
+        assert result.stderr.count("\n") == 1
+        assert "\x1b" not in result.stderr
+    result = bench_here("table", "a.jsonl", "--out", f"{'x' * 300}.csv")
+    assert result.returncode == 2
+    assert result.stderr == f"error: cannot use {'x' * 300}.csv: File name too long\n"

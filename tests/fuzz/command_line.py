@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import shutil
@@ -21,7 +22,8 @@ from scratch import scratch
 from support import a_machine, a_parity_result, a_record, a_row
 from typer.main import get_command
 
-from bench.cli.app import app, main
+from bench.cli.app import app, exit_code
+from bench.cli.streams import PLAINLY, plainly
 from bench.conformance.examine import BackendFinding
 from bench.machine.doctor import MachineFinding
 from bench.records.runfile import read_run
@@ -32,7 +34,7 @@ from bench.selftest.caught import HONEST, Caught
 from bench.selftest.claims import Claim
 from bench.selftest.faulty import FAULTS
 from bench.selftest.planted import Catch
-from bench.selftest.run import SelftestResult
+from bench.selftest.run import Part
 from bench.tasks.datasets.fetch import DataMissing
 
 COMMAND = get_command(app)  # which Typer makes at every start
@@ -70,7 +72,6 @@ def _no_process(*rest: object, **others: object) -> None:
 
 ROW = a_row("linear_fit")
 FAKES: dict[str, Any] = {
-    "bench.cli.app.end_on_signals": lambda: None,
     "bench.cli.run.carry_out": _carry_out,
     "bench.cli.ab.carry_out": _carry_out,
     "bench.cli.ab.version_of": lambda *_: "1.0",
@@ -88,7 +89,8 @@ FAKES: dict[str, Any] = {
     "bench.machine.doctor.findings": lambda _: [MachineFinding("load", "bad", "high", "end it")],
     "bench.cli.selftest.alone": ExitStack,
     "bench.cli.selftest._about": lambda threads: "made up",
-    "bench.selftest.run.selftest": lambda *_: SelftestResult((Claim("a claim", "5", "6", holds=False),), "a,b\n"),
+    "bench.selftest.run.selftest": lambda *_: iter([Part("precision", 0, SimpleNamespace(), (a_record(ROW),))]),
+    "bench.selftest.run.claims_of": lambda _: (Claim("a claim", "5", "6", holds=False),),
     "bench.selftest.planted.catches": lambda *_, **__: iter(
         [Catch(next(iter(FAULTS)), "linear_fit", "gradient", "why")]
     ),
@@ -142,8 +144,9 @@ def content_of(name: str) -> bytes:
 def run(arguments: list[str]) -> Ended:
     """Run a command in its folder. Raises whatever it raises but the end of the process."""
     fill()
-    output, errors = (io.TextIOWrapper(io.BytesIO(), "utf-8", how) for how in ("strict", "backslashreplace"))
-    before, code = Path.cwd(), None
+    codecs.register_error(PLAINLY, plainly)
+    output, errors = (io.TextIOWrapper(io.BytesIO(), "utf-8", PLAINLY) for _ in range(2))
+    before = Path.cwd()
     with ExitStack() as fakes:
         for name, fake in FAKES.items():
             fakes.enter_context(patch(name, fake))
@@ -153,9 +156,7 @@ def run(arguments: list[str]) -> Ended:
         os.chdir(_folder())
         try:
             with redirect_stdout(output), redirect_stderr(errors):
-                main()
-        except SystemExit as ended:
-            code = ended.code
+                code = exit_code()
         finally:
             os.chdir(before)
     for stream in (output, errors):

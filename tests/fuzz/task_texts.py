@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 from hypothesis import strategies as st
 
 from bench.errors import UserError
@@ -123,6 +124,7 @@ def assert_sound(task: Task) -> None:
     values = settings(task)
     numbers = [each for value in values.values() for each in (value if isinstance(value, tuple) else (value,))]
     assert all(math.isfinite(number) for number in numbers if isinstance(number, float))
+    assert msgspec.json.encode(values), "no header can hold it"
     assert needs(task, "float32").total > 0
     layers = task.model.layers(task.data.size.features, task.data.size.outputs)
     assert len(layers) == len(task.model.hidden) + 1

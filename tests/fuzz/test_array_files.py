@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from scratch import scratch, scratch_file
 from target import fuzz
 
-from backends.contract import LayerParams
 from bench.parity.cache import EnvelopeCache
 from bench.parity.envelope import Envelope, save_envelope
 from bench.parity.traces import Evaluation
@@ -23,8 +22,11 @@ from bench.tasks.arrays import BadArrays, load_arrays
 ENVELOPE = Envelope(
     losses=np.array([1.0, 0.5, np.nan]),
     spread=np.array([0.0, 1e-7, np.inf]),
-    params=(LayerParams(np.arange(6.0).reshape(2, 3), np.ones(3)), LayerParams(np.ones((3, 1)), np.zeros(1))),
-    params_spread=np.full((2, 2), 1e-6),
+    params=(
+        {"weights": np.arange(6.0).reshape(2, 3), "bias": np.ones(3)},
+        {"weights": np.ones((3, 1)), "bias": np.zeros(1)},
+    ),
+    params_spread=np.full(4, 1e-6),
     pass_spread=1e-5,
     evaluation=Evaluation(np.arange(4.0).reshape(4, 1), 0.25),
     outputs_spread=1e-6,
@@ -138,7 +140,7 @@ def test_an_envelope_of_other_arrays_is_none(content: bytes) -> int:
         assert arrays.keys() == ARRAYS.keys()
         assert all(arrays[name].dtype == ARRAYS[name].dtype for name in ARRAYS)
         assert found.spread.shape == found.losses.shape
-        assert found.params_spread.shape == (2, 2)
+        assert found.params_spread.shape == (4,)
     return len(content)
 
 

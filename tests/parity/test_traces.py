@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tracemalloc
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from support import no_files
 
 from backends import numpy_backend
-from backends.contract import Placement, Precision
+from backends.contract import Array, Placement, Precision
 from bench.parity.arrays import (
     load_params,
     load_trace,
@@ -25,6 +27,7 @@ from bench.parity.envelope import NESTED, Envelope, departures, load_envelope, r
 from bench.parity.rounding import surrounded
 from bench.parity.traces import params_after, traces, training_results
 from bench.tasks import TASKS
+from bench.tasks.arrays import BadArrays
 from bench.tasks.settings import override
 from bench.tasks.training import Training, make_training, reseeded
 
@@ -169,6 +172,44 @@ def test_an_envelope_file_with_any_damage_is_computed_again_and_replaced(tmp_pat
     path.unlink()
     path.mkdir()
     assert kept.get("a") is None
+
+
+def rewritten(whole: bytes, changes: dict[str, bytes], kind: int = zipfile.ZIP_STORED) -> bytes:
+    """Return a file of arrays with some members changed."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(whole)) as old, zipfile.ZipFile(made, "w", kind) as new:
+        for name in old.namelist():
+            new.writestr(name, changes.get(name, old.read(name)))
+    return made.getvalue()
+
+
+def member(array: Array, claimed: bytes = b"", wanted: bytes = b"") -> bytes:
+    """Return an array as it stands in a file, which may claim another shape."""
+    made = io.BytesIO()
+    np.save(made, array)
+    return made.getvalue().replace(wanted, claimed) if claimed else made.getvalue()
+
+
+def test_a_file_of_arrays_that_would_grow_is_refused_before_it_does(tmp_path: Path) -> None:
+    kept, path = EnvelopeCache(tmp_path), tmp_path / "a.npz"
+    kept.put("a", an_envelope())
+    whole = path.read_bytes()
+    for content in (
+        rewritten(whole, {}, zipfile.ZIP_DEFLATED),
+        rewritten(whole, {"spread.npy": member(np.zeros(3), b"(3000000000000,)", b"(3,)            ")}),
+        rewritten(whole, {"spread.npy": member(np.zeros((3, 3)))}),
+        rewritten(whole, {"spread.npy": member(np.zeros(len(an_envelope().spread), np.float32))}),
+        rewritten(whole, {"metric.npy": member(np.array("0.9"))}),
+    ):
+        path.write_bytes(content)
+        assert kept.get("a") is None
+        tracemalloc.start()
+        with pytest.raises(BadArrays):
+            load_envelope(path)
+        assert tracemalloc.get_traced_memory()[1] < 10**6
+        tracemalloc.stop()
+    path.write_bytes(rewritten(whole, {}))
+    assert kept.get("a") is not None
 
 
 def test_an_envelope_that_cannot_be_read_or_written_is_computed_again(tmp_path: Path) -> None:

@@ -454,6 +454,14 @@ NONSENSE: dict[str, tuple[Line, str]] = {
         altered("timing", turns=msgspec.structs.replace(TURNS, took_s=(0.1,))),
         "turns whose lists differ in length: passes 3, wall_s 3, cpu_s 3, took_s 1",
     ),
+    "no step": (altered("timing", steps_per_pass=0), r">= 1.*`\$.timing.steps_per_pass`"),
+    "a product that took forever": (altered("timing", product_flops_per_s=0.0), r"> 0.*product_flops_per_s"),
+    "a loop that took no time": (a_block("linear_fit", 2, 0.0), r"> 0.*`\$.before.loops_s"),
+    "a pass of a century": (altered("timing", passes_s=(0.1, 1e300)), r"<= 1000000000.0.*passes_s"),
+    "times of readings without their number": (
+        altered("timing", turns=msgspec.structs.replace(TURNS, read_s=(0.1, 0.1, 0.1), reads=())),
+        "turns with only one of reads and read_s",
+    ),
     "a turn that took no time": (
         altered("timing", turns=msgspec.structs.replace(TURNS, wall_s=(0.1, 0.0, 0.0))),
         "a turn with passes that took no time",
@@ -489,6 +497,26 @@ def test_a_good_sample_that_stands_there_twice_counts_once_and_a_remark_says_so(
     again = read_run(path)
     assert again.records == run.records
     assert again.remarks == (f"{path}: line 7 repeats line 2; it is left out",)
+
+
+@pytest.mark.parametrize("name", [b"followed", b"created", b"turns", b"quality", b"reason", b"block"])
+def test_a_name_that_is_damaged_is_refused_and_leaves_no_default_in_its_place(path: Path, name: bytes) -> None:
+    record = altered("timing", turns=TURNS)
+    content = write(path, record, BLOCK).read_bytes()
+    assert content.count(b'"' + name + b'"') >= 1
+    for damaged in (b'"%s2"' % name, b'"\xe6%s"' % name[1:]):
+        path.write_bytes(content.replace(b'"' + name + b'"', damaged))
+        with pytest.raises(NotARunFile, match=r"line \d: (Object .* field|'utf-8' codec)"):
+            read_run(path)
+
+
+def test_a_message_about_a_line_is_one_line_of_reasonable_length(path: Path) -> None:
+    evil = a_record(a_row("\x1b]0;x\x07\n" + "x" * 10_000))
+    path.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in (HEADER, evil)))
+    with pytest.raises(NotARunFile, match="line 2 is a result of") as caught:
+        read_run(path)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 600
 
 
 def test_the_published_schema_is_that_of_the_types() -> None:

@@ -225,6 +225,16 @@ def test_an_idx_file_of_another_length_is_refused(tmp_path: Path, change: Any) -
         read_idx(tmp_path / "file")
 
 
+@pytest.mark.parametrize(
+    ("shape", "values"), [((-2, -3), 6), ((2**31 - 1, 2**31 - 1), 5), ((-1,), 0), ((0, -1), 0)], ids=str
+)
+def test_sizes_that_an_idx_file_cannot_have_are_refused(tmp_path: Path, shape: tuple[int, ...], values: int) -> None:
+    head = b"\x00\x00\x08" + bytes([len(shape)]) + struct.pack(f">{len(shape)}i", *shape)
+    (tmp_path / "file").write_bytes(head + bytes(values))
+    with pytest.raises(BadData, match=f"values, but {values} bytes follow"):
+        read_idx(tmp_path / "file")
+
+
 IMAGES = np.arange(6 * 28 * 28).reshape(6, 28, 28) % 256
 DIGITS = np.array([3, 7, 1, 7, 0, 3])
 MNIST_CONTENTS = {
@@ -313,6 +323,17 @@ def test_an_unknown_category_is_refused_with_the_choices(tmp_path: Path) -> None
     with pytest.raises(UserError) as caught:
         read_documents(write(tmp_path, TRAIN), ("sci.space", "sci.spade"))
     assert str(caught.value) == "unknown category 'sci.spade'; choose from comp.graphics, rec.autos, sci.space"
+
+
+def test_a_line_that_is_no_document_is_refused_by_its_number(tmp_path: Path) -> None:
+    with pytest.raises(BadData, match=r"documents.tab: line 5 has no tab between category and text"):
+        read_documents(write(tmp_path, HEADER + "sci.space\tmoon\nsci.space moon\n"), ("sci.space",))
+
+
+def test_documents_in_another_encoding_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(HEADER.encode() + b"sci.space\tm\xf6nch\n")
+    with pytest.raises(BadData, match="file is no text in UTF-8"):
+        read_documents(tmp_path / "file", ("sci.space",))
 
 
 def test_words_are_counted_per_document() -> None:

@@ -74,6 +74,19 @@ def test_a_name_of_nothing_is_refused(name: str, error: type[Exception], message
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("base", "varied"),
+    [
+        ("text_classifier", ["data.categories=a:epochs=5,b"]),
+        ("text_classifier:epochs=5", ["batch_size=64,128"]),
+        ("text_classifier", ["data.categories:x=a,b"]),
+    ],
+)
+def test_a_grid_makes_no_name_that_would_be_read_as_another_task(base: str, varied: list[str]) -> None:
+    with pytest.raises(BadSetting, match="a colon stands only between settings"):
+        grid(base, varied)
+
+
 def test_a_grid_has_every_combination_the_last_setting_changing_fastest() -> None:
     assert grid("iris_mlp", ["batch_size=10,30", "model.hidden=none,8,16x8"]) == (
         "iris_mlp:batch_size=10:model.hidden=none",
