@@ -79,7 +79,7 @@ FAKES: dict[str, Any] = {
     "bench.runs.session.this_machine": a_machine,
     "bench.runs.session.versions": dict,
     "bench.runs.session.commit": lambda: "unknown",
-    "bench.runs.session.settings_of_frameworks": lambda _: {},
+    "bench.runs.session.settings_of_frameworks": lambda *_: {},
     **{f"bench.cli.{name}.gpu_names": tuple for name in ("run", "ab", "parity", "machine", "selftest")},
     "bench.cli.parity.check_parity": _check_parity,
     "bench.conformance.examine.examination": _examination,

@@ -73,6 +73,8 @@ def same(found: Any, expected: Any) -> bool:
         return found.dtype == expected.dtype and found.shape == expected.shape and found.tobytes() == expected.tobytes()
     if isinstance(expected, tuple):
         return len(found) == len(expected) and all(map(same, found, expected))
+    if isinstance(expected, dict):
+        return list(found) == list(expected) and all(same(found[name], part) for name, part in expected.items())
     if isinstance(expected, Envelope | Evaluation):
         return all(same(getattr(found, name), value) for name, value in vars(expected).items())
     return bool(found == expected)
