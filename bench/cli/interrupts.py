@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -46,13 +46,14 @@ class Interrupts:
     def handle(self, number: int, frame: FrameType | None) -> NoReturn:
         """Interrupt the command, so that it ends in order; a second time, end the process at once.
 
-        Its workers end with it, and the next command removes its temporary folders.
+        What it has started ends with it, and the next command removes its temporary folders.
         """
         self.count += 1
         if self.count > 1:
             clean = SHOW_CURSOR if sys.stderr.isatty() else ""
             told = f"{clean}\n{self.told('interrupted')}\n"
             os.write(2, told.encode(errors="replace"))  # a print may be under way, and not allow another
+            kill_children()
             os._exit(INTERRUPTED)
         raise KeyboardInterrupt
 
@@ -79,6 +80,15 @@ class Interrupts:
             raise CannotPrint(self.told(f"cannot print: {error.strerror}")) from error
         finally:
             self.kept = before
+
+
+def kill_children() -> None:
+    """Kill what this process has started: workers, and programs that fetch data."""
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it has ended
+            child.kill()
 
 
 INTERRUPTS = Interrupts()
