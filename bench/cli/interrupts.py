@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -43,13 +43,14 @@ class Interrupts:
     def handle(self, number: int, frame: FrameType | None) -> NoReturn:
         """Interrupt the command, so that it ends in order; a second time, end the process at once.
 
-        Its workers end with it, and the next command removes its temporary folders.
+        What it has started ends with it, and the next command removes its temporary folders.
         """
         self.count += 1
         if self.count > 1:
             clean = SHOW_CURSOR if sys.stderr.isatty() else ""
             told = f"{clean}\n{self.told('interrupted')}\n"
             os.write(2, told.encode(errors="replace"))  # a print may be under way, and not allow another
+            kill_children()
             os._exit(INTERRUPTED)
         raise KeyboardInterrupt
 
@@ -70,6 +71,15 @@ class Interrupts:
         finally:
             self.left = kept() or self.left
             self.kept = before
+
+
+def kill_children() -> None:
+    """Kill what this process has started: workers, and programs that fetch data."""
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it has ended
+            child.kill()
 
 
 INTERRUPTS = Interrupts()

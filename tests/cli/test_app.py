@@ -53,7 +53,9 @@ def test_a_second_interrupt_says_so_too_and_ends_the_process_at_once(
     def end(code: int) -> None:
         raise ProcessLookupError(code)  # an exception that the code under test does not catch
 
+    killed = []
     monkeypatch.setattr("os._exit", end)
+    monkeypatch.setattr("bench.cli.interrupts.kill_children", lambda: killed.append("all"))
     interrupts = Interrupts()
 
     def work() -> None:
@@ -65,6 +67,7 @@ def test_a_second_interrupt_says_so_too_and_ends_the_process_at_once(
 
     with pytest.raises(ProcessLookupError, match="130"):
         work()
+    assert killed == ["all"]
     assert capfd.readouterr().err == "\ninterrupted; one sample\n"
 
 

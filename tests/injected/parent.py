@@ -99,6 +99,7 @@ def of_interrupts(
     """Return what interrupts a command at a moment, and goes on as it says."""
 
     def inject(place: Place, rng: Random) -> Sequence[Outcome]:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has it ignored in the background
         for name in ("old", "new"):
             (place.folder / name).mkdir(exist_ok=True)
         place.run_file.unlink(missing_ok=True)
