@@ -121,7 +121,8 @@ def of_interrupts(
         left = place.left_running()
         if times > 1:  # what it had no time to remove, the next command does
             place.run("parity", "thermometer_raw", *ROWS[:2])
-        return [Outcome(sentence(told), (*wrong, *lost, *left, *around(place, command)))]
+        seen = sentence(told) or "nothing: there was nothing yet to keep"
+        return [Outcome(seen, (*wrong, *lost, *left, *around(place, command)))]
 
     return inject
 
