@@ -706,6 +706,7 @@ def test_a_file_put_there_by_hand_is_found_and_stays(name: str, packed: bool, tm
         (gzip.compress(CONTENTS["a.bin"])[:-9], "EOFError"),
         (b"not packed at all", "BadGzipFile"),
     ],
+    ids=["of another dataset", "cut", "not packed"],
 )
 def test_a_packed_file_of_the_user_that_is_not_the_right_one_is_refused_and_stays(
     content: bytes, why: str, tmp_path: Path
