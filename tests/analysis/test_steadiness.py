@@ -253,6 +253,12 @@ def test_processes_of_many_rounds_are_judged_as_each_of_them_alone() -> None:
     assert [each.pass_s for each in timed(records)] == [typical_pass_s(each.timing) for each in timed(records)]
 
 
+def test_what_a_process_does_itself_is_not_what_the_machine_did() -> None:
+    rising, steady = turns_of(np.linspace(0.1, 0.2, 9).tolist()), turns_of([0.1] * 9)
+    assert trend(rising, [steady]) == trend(rising, ())
+    assert trend(rising, [steady, steady]) == trend(rising, ())
+
+
 def a_process(rng: np.random.Generator, turns: int) -> Turns:
     """Return turns that scatter and grow, with one in ten in which it took no part."""
     passes = tuple(int(number) for number in rng.choice([0, 1, 4], p=[0.1, 0.5, 0.4], size=turns))
