@@ -162,7 +162,8 @@ def about(looks: Sequence[Look]) -> str:
     where = sentences.where(this_machine(), 1, versions(), commit(), utc_now())
     return (
         f"{looks[-1].jobs:,} jobs of {len(TASKS)} tasks in rounds of {len(MODES)} processes with one turn; of each "
-        f"part of the run the largest number seen, one look in {SAMPLE_S:g} s. {where}"
+        f"part of the run the largest number seen, one look in {SAMPLE_S:g} s; one file is the lock of the run. "
+        f"{where}"
     )
 
 

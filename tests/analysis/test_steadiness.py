@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from support import a_record, a_row
 
 from backends.contract import Array
 from bench.analysis.flags import TREND, TREND_ERRORS
-from bench.analysis.steadiness import DELAYED, FEWEST_SAME, Trend, drift, long_passes, repeated, trend
+from bench.analysis.steadiness import DELAYED, FEWEST_SAME, Trend, drift, long_passes, repeated, trend, trends
+from bench.analysis.turns import log_turns, timed, typical_pass_s
 from bench.records.schema import Turns
 
 LEAST, ERRORS = TREND, TREND_ERRORS
@@ -228,3 +230,38 @@ def test_on_that_machine_a_row_that_becomes_three_times_as_slow_is_mostly_found(
         ]
         found += ratio(*[(each[0], each[1:]) for each in rounds]) > 1
     assert found >= 0.8 * 40
+
+
+def test_processes_of_many_rounds_are_judged_as_each_of_them_alone() -> None:
+    rng = np.random.default_rng(0)
+    rounds = [
+        [a_process(rng, int(turns)) for turns in rng.choice([0, 3, 5, 6, 11], size=members)]
+        for members in (1, 2, 2, 3, 5, 5, 8)
+    ]
+    logs = [[log_turns(each.wall_s, each.passes) for each in processes] for processes in rounds]
+    together = trends(logs)
+    alone = [
+        [trend(each, [other for other in processes if other is not each]) for each in processes] for processes in rounds
+    ]
+    assert together == alone
+    assert sum(each is not None for processes in alone for each in processes) > 8
+    records = [
+        a_record(a_row("linear_fit", mode=str(place)), number, timing={"turns": each})
+        for number, processes in enumerate(rounds)
+        for place, each in enumerate(processes)
+    ]
+    assert [each.pass_s for each in timed(records)] == [typical_pass_s(each.timing) for each in timed(records)]
+
+
+def test_what_a_process_does_itself_is_not_what_the_machine_did() -> None:
+    rising, steady = turns_of(np.linspace(0.1, 0.2, 9).tolist()), turns_of([0.1] * 9)
+    assert trend(rising, [steady]) == trend(rising, ())
+    assert trend(rising, [steady, steady]) == trend(rising, ())
+
+
+def a_process(rng: np.random.Generator, turns: int) -> Turns:
+    """Return turns that scatter and grow, with one in ten in which it took no part."""
+    passes = tuple(int(number) for number in rng.choice([0, 1, 4], p=[0.1, 0.5, 0.4], size=turns))
+    times_s = (0.1 * (1 + np.arange(turns) / 20) * rng.lognormal(0, 0.3, turns)).tolist()
+    wall_s = tuple(count * time_s for count, time_s in zip(passes, times_s, strict=True))
+    return Turns(passes=passes, wall_s=wall_s, cpu_s=wall_s)

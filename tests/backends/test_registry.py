@@ -95,7 +95,9 @@ def test_an_entry_that_no_list_could_show_is_a_fault_of_its_own(
 ) -> None:
     entry = replace(MISSING, name="odd", **changes)
     monkeypatch.setattr(
-        registry.metadata, "entry_points", lambda group: [SimpleNamespace(name="odd", value="x:Y", load=lambda: entry)]
+        registry.metadata,
+        "entry_points",
+        lambda group: [SimpleNamespace(name="odd", value="x:Y", dist=None, load=lambda: entry)],
     )
     found = third_party()["odd"]
     assert found.fault == f"entry point x:Y: {fault}"

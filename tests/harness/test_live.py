@@ -225,8 +225,7 @@ def test_a_parent_that_is_killed_leaves_no_stopped_process(tmp_path: Path) -> No
         parent.kill()
         parent.wait()
         parent.stdout.close()
-        assert not psutil.wait_procs(workers[:2], timeout=10)[1]
-        assert not stopped(workers[2])  # a process that some framework has started; it is awake, and could end
+        assert not psutil.wait_procs(workers, timeout=10)[1]  # the third is one that some framework has started
     finally:
         for each in workers:
             with suppress(psutil.NoSuchProcess):

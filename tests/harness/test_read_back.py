@@ -17,7 +17,7 @@ from support import FAKES, ROOT, a_job, a_record, a_row, require
 from backends.contract import Array, Params
 from backends.registry import BUILT_IN
 from bench.analysis.claims import unlike_row
-from bench.analysis.flags import unfair
+from bench.analysis.flags import flags_of, unfair
 from bench.harness.live import record_of
 from bench.harness.process import Worker, worker_environment
 from bench.harness.read_back import holders, reachable
@@ -61,7 +61,7 @@ def test_a_row_that_trains_with_something_else_is_unfair_and_says_with_what(
     row = a_row("linear_fit", "unlike_its_row", mode)
     record = record_of(TimeRequest(job=a_job(row), backend=UNLIKE), worker, 60)
     assert record.status == "ok", f"{record.reason}\n{record.output}"
-    assert said in unfair([record]).get(row, [])
+    assert said in unfair(flags_of([record])).get(row, [])
 
 
 @pytest.mark.parametrize(
@@ -99,9 +99,9 @@ def test_one_process_that_is_something_else_makes_its_row_unfair_and_old_files_k
     found = [Resources(cores=2, dtype="float32", framework="1.0", used=used) for used in (LIKE, None)]
     wrong = Resources(cores=2, dtype="float32", framework="1.0", used=msgspec.structs.replace(LIKE, devices=("gpu",)))
     records: list[Record] = [a_record(row, block, resources=found[block % 2]) for block in range(4)]
-    assert unfair(records) == {}
+    assert unfair(flags_of(records)) == {}
     records.append(a_record(row, 4, resources=wrong))
-    assert unfair(records) == {row: ["keeps its weights on the gpu, the row says cpu"]}
+    assert unfair(flags_of(records)) == {row: ["keeps its weights on the gpu, the row says cpu"]}
 
 
 POOLS = """

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import run_bench
 
 from bench.errors import UserError
 from bench.harness.process import worker_environment
@@ -66,3 +67,17 @@ def test_pytorch_looks_for_its_headers_where_the_link_is(temporary: Path) -> Non
         assert headers.is_symlink()
         assert headers.parent.parent == folder
         assert headers.resolve().is_relative_to(temporary)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(("backend", "mode"), [("tensorflow", "graph"), ("torch", "compile")])
+def test_a_run_leaves_no_file_of_its_frameworks(tmp_path: Path, backend: str, mode: str) -> None:
+    (temporary := tmp_path / "tmp").mkdir()
+    (named := tmp_path / "named").mkdir()
+    command = ("run", "thermometer_raw", "--backend", backend, "--mode", mode, "--workers", "1", "--out", "run.jsonl")
+    places = {"TMPDIR": str(temporary), "TORCHINDUCTOR_CACHE_DIR": str(named)}
+    result = run_bench(*command, cwd=tmp_path, time_limit_s=300, **places)
+    assert "run file: run.jsonl" in result.stdout, result.stderr
+    left = [path.relative_to(temporary) for path in temporary.rglob("*") if path.is_file()]
+    assert [path for path in left if "precompiled_headers" not in path.parts] == []
+    assert list(named.iterdir()) == []

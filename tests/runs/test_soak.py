@@ -78,8 +78,9 @@ class FakeChild:
     def resume(self) -> None:
         pass
 
-    def end(self) -> None:
+    def end(self) -> tuple[str, ...]:
         os.close(self.handle)
+        return ()
 
 
 def held(records: Iterable[Record]) -> int:
