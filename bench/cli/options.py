@@ -16,6 +16,8 @@ from bench.harness.setup import TIME_LIMIT_S
 from bench.runs.plan import EFFECT, MAX_MINUTES, TIME_S
 from bench.tasks.settings import BadSetting
 
+MOST = 2**63 - 1  # of a whole number in a run file
+
 Tasks = Annotated[list[str] | None, typer.Argument(metavar="TASK", help="Tasks by name, or 'all'.")]
 Backends = Annotated[list[str] | None, typer.Option("--backend", help="Only this backend; repeatable.")]
 Modes = Annotated[list[str] | None, typer.Option("--mode", help="Only this mode; repeatable.")]
@@ -52,7 +54,7 @@ DataDir = Annotated[
     typer.Option("--data-dir", help="Folder with data files of yours, which is only read; default: BENCH_DATA_DIR."),
 ]
 Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Take exactly N samples per row; no early stopping.")
+    int | None, typer.Option("--workers", min=1, max=MOST, help="Take exactly N samples per row; no early stopping.")
 ]
 Detect = Annotated[
     str,
@@ -69,7 +71,7 @@ Minutes = Annotated[
 ]
 ScheduleSeed = Annotated[
     int | None,
-    typer.Option("--schedule-seed", min=0, help="Seed of the order of the rows; default: random."),
+    typer.Option("--schedule-seed", min=0, max=MOST, help="Seed of the order of the rows; default: random."),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 5 if it cannot be told whether a row is slower.")]
 Quick = Annotated[

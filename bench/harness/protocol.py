@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from backends.registry import Entry
 from bench.harness.workbench import Workbench
-from bench.records.schema import Calibration, Job, Record, Status, Steady
+from bench.records.schema import Calibration, Count, Job, Record, Seconds, Status, Steady, Strict
 
 REASON_CHARACTERS = 5000
 
@@ -23,19 +23,19 @@ class BadReply(Exception):
     """Raised for a line of a worker that is not the reply to the request; the message says why."""
 
 
-class CalibrationReply(Struct, frozen=True, kw_only=True, tag="calibration"):
+class CalibrationReply(Strict, frozen=True, kw_only=True, tag="calibration"):
     """The result of the calibration loop."""
 
     calibration: Calibration
 
 
-class Done(Struct, frozen=True, kw_only=True, tag="done"):
+class Done(Strict, frozen=True, kw_only=True, tag="done"):
     """The job is done: its arrays are in the folder of the request, or its check passed."""
 
     note: str = ""  # for people: the cases that a check could not be run on
 
 
-class Failure(Struct, frozen=True, kw_only=True, tag="failure"):
+class Failure(Strict, frozen=True, kw_only=True, tag="failure"):
     """The job gave no result."""
 
     status: Status  # any but ok
@@ -43,16 +43,16 @@ class Failure(Struct, frozen=True, kw_only=True, tag="failure"):
     output: str = ""  # the last lines that the worker printed; empty if the job is unsupported
 
 
-class TurnReply(Struct, frozen=True, kw_only=True, tag="turn"):
+class TurnReply(Strict, frozen=True, kw_only=True, tag="turn"):
     """What a process did in one turn of its round."""
 
-    passes: int  # that were timed
-    wall_s: float  # sum of their times
-    longest_s: float  # the longest of them
-    cpu_s: float  # CPU time of the process and its children during them
-    reads: int  # readings of the parameters: at the end of each repetition, and at the end of the turn
-    read_s: float  # sum of their times
-    took_s: float  # the whole turn
+    passes: Count  # that were timed
+    wall_s: Seconds  # sum of their times
+    longest_s: Seconds  # the longest of them
+    cpu_s: Seconds  # CPU time of the process and its children during them
+    reads: Count  # readings of the parameters: at the end of each repetition, and at the end of the turn
+    read_s: Seconds  # sum of their times
+    took_s: Seconds  # the whole turn
     steady: Steady  # activity of its threads while it was timed
 
 

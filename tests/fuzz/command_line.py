@@ -26,7 +26,7 @@ from bench.cli.app import app, exit_code
 from bench.cli.streams import PLAINLY, plainly
 from bench.conformance.examine import BackendFinding
 from bench.machine.doctor import MachineFinding
-from bench.records.runfile import read_run
+from bench.records.runfile import NotARunFile, read_run
 from bench.records.schema import ParityResult, Row
 from bench.runs.session import BegunRun, FinishedRun
 from bench.selftest.alarms import Trial
@@ -48,7 +48,10 @@ def _carry_out(begun: BegunRun, listener: object) -> FinishedRun:
             if ":" not in row.task:  # a sweep would draw a picture of them
                 file.append(a_record(row))
                 file.append(a_parity_result(row))
-    return FinishedRun(run=read_run(file.path), interrupted=False)
+    try:
+        return FinishedRun(run=read_run(file.path), interrupted=False)
+    except NotARunFile as error:
+        raise AssertionError("a run file was written that cannot be read") from error
 
 
 def _check_parity(rows: Iterable[Row], *rest: object) -> Iterator[ParityResult]:

@@ -13,14 +13,23 @@ IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder below it has a name of its
 
 
 @cache
-def _folder(process: int) -> Path:
+def root() -> Path:
+    """Return the folder of this process and of those that it forks later, removed when this process ends."""
     folder = Path(tempfile.mkdtemp(prefix="levelfield-fuzz-", dir=IN_MEMORY if IN_MEMORY.is_dir() else None))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    owner = os.getpid()
+    atexit.register(lambda: os.getpid() == owner and shutil.rmtree(folder, ignore_errors=True))
+    return folder
+
+
+@cache
+def _folder(process: int) -> Path:
+    folder = root() / str(process)
+    folder.mkdir()
     return folder
 
 
 def scratch() -> Path:
-    """Return the folder of this process, which is removed when it ends."""
+    """Return the folder of this process."""
     return _folder(os.getpid())
 
 

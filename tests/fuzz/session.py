@@ -1,6 +1,6 @@
 """`nox -s fuzz`: a million cases over all targets, in two processes; writes results/fuzz.md.
 
-    python tests/fuzz/session.py [--cases N] [--seed N] [--processes N]
+    python tests/fuzz/session.py [--cases N] [--seed N] [--processes N] [--out FILE]
 
 Every part of a target begins with a seed of its own, which follows from the session's. So a session can be repeated,
 and another one, without a seed, tries other cases.
@@ -19,13 +19,15 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-from target import TARGETS, Figures, explore  # noqa: E402 - the path comes first
+from scratch import root  # noqa: E402 - the path comes first
+from target import TARGETS, Figures, explore  # noqa: E402
 
 CASES = 10**6
 PART = 2500  # cases of one call: hypothesis remembers what it has drawn, and what it remembers grows
@@ -103,11 +105,14 @@ def main() -> None:
     options.add_argument("--cases", type=int, default=CASES)
     options.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     options.add_argument("--processes", type=int, default=2)
+    options.add_argument("--out", type=Path, default=RESULT)
     chosen = options.parse_args()
     load_targets()
+    root()  # before the processes are forked, which then have folders in it
     began_s, figures = time.monotonic(), dict[int, list[Figures]]()
-    with multiprocessing.get_context("fork").Pool(chosen.processes, maxtasksperchild=8) as pool:
-        for part, each in pool.imap_unordered(carry_out, parts_of(chosen.cases, chosen.seed)):
+    with ProcessPoolExecutor(chosen.processes, multiprocessing.get_context("fork")) as pool:  # it tells of a crash
+        for done in as_completed([pool.submit(carry_out, part) for part in parts_of(chosen.cases, chosen.seed)]):
+            part, each = done.result()
             figures.setdefault(part.target, []).append(each)
             if each.found:
                 print(f"{TARGETS[part.target].name}, seed {part.seed}:\n{each.found}", file=sys.stderr)
@@ -116,8 +121,8 @@ def main() -> None:
             about = (
                 f"Seed {chosen.seed}, {chosen.processes} processes, {minutes:.0f} minutes; hypothesis draws the cases."
             )
-            RESULT.write_text(page(found, about))  # after every part: a session may be ended early
-    print(RESULT.read_text())
+            chosen.out.write_text(page(found, about))  # after every part: a session may be ended early
+    print(chosen.out.read_text())
     sys.exit(any(each.found for _, each in found))
 
 

@@ -104,7 +104,18 @@ def test_a_record_of_another_job_is_not_believed(changes: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize(
-    "line", [b"\n", b"hello\n", b"\xff\n", b"[" * 10**5, b'{"type":"failure","status":"ok","reason":""}', b"{}\n"]
+    "line",
+    [
+        encode_reply(REPLIES[2]).replace(b'"passes":3', b'"passes":3,"more":1'),
+        encode_reply(REPLIES[2]).replace(b'"passes":3', b'"passes":-3'),
+        encode_reply(REPLIES[2]).replace(b'"wall_s":0.3', b'"wall_s":-0.3'),
+        b"\n",
+        b"hello\n",
+        b"\xff\n",
+        b"[" * 10**5,
+        b'{"type":"failure","status":"ok","reason":""}',
+        b"{}\n",
+    ],
 )
 def test_what_is_no_reply_is_not_believed(line: bytes) -> None:
     with pytest.raises(BadReply):
