@@ -31,18 +31,13 @@ class Place:
     mark: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def __post_init__(self) -> None:
-        for path in (self.folder, self.cache, self.temporary, self.runtime):
+        for path in (self.folder, self.cache, self.temporary):
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     @property
     def temporary(self) -> Path:
         """The folder for temporary files."""
         return self.folder / "tmp"
-
-    @property
-    def runtime(self) -> Path:
-        """The folder of the lock."""
-        return self.folder / "runtime"
 
     @property
     def run_file(self) -> Path:
@@ -55,7 +50,7 @@ class Place:
             **os.environ,
             "PYTHONPATH": os.pathsep.join(map(str, (ROOT, HERE / "plugin"))),
             "XDG_CACHE_HOME": str(self.cache),
-            "XDG_RUNTIME_DIR": str(self.runtime),
+            "BENCH_LOCK": str(self.folder),
             "TMPDIR": str(self.temporary),
             "COLUMNS": "200",
             MARK: self.mark,
