@@ -18,8 +18,10 @@ from bench.scratch import scratch_folder
 
 PACKAGES = Path(__file__).resolve().parents[2]
 SOURCES = (  # all code that a number in an envelope depends on
-    *("backends/contract.py", "backends/words.py", "backends/numpy_reference.py"),
-    *("bench/parity/traces.py", "bench/parity/rounding.py", "bench/parity/envelope.py", "bench/harness/quality.py"),
+    *("backends/contract.py", "backends/layers.py", "backends/words.py"),
+    *("backends/numpy_reference.py", "backends/numpy_reference_layers.py"),
+    *("bench/parity/traces.py", "bench/parity/rounding.py", "bench/parity/envelope.py", "bench/parity/arrays.py"),
+    "bench/harness/quality.py",
     "bench/tasks",
 )
 

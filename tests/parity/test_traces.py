@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import tracemalloc
 import zipfile
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import no_files
+from support import ROOT, no_files
 
 from backends import numpy_backend
 from backends.contract import Array, Placement, Precision
@@ -22,7 +23,7 @@ from bench.parity.arrays import (
     save_trace,
     save_training_result,
 )
-from bench.parity.cache import EnvelopeCache, cache_key
+from bench.parity.cache import SOURCES, EnvelopeCache, cache_key
 from bench.parity.envelope import NESTED, Envelope, departures, load_envelope, relative_norms, save_envelope
 from bench.parity.rounding import surrounded
 from bench.parity.traces import params_after, traces, training_results
@@ -149,6 +150,32 @@ def test_an_envelope_is_kept_under_all_that_it_comes_from(tmp_path: Path) -> Non
     }
     assert len(keys) == 5
     assert cache_key("t", {"seed": 0}, "float32", None) in keys
+
+
+# What is imported too, but makes no number of an envelope.
+NO_NUMBERS = {"bench/errors.py", "bench/events.py", "bench/scratch.py", "bench/harness/explained.py"}
+
+
+def imported_from(path: Path) -> set[Path]:
+    """Return the files of the suite that a file imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {each.name for each in node.names}
+    return {found for name in names if (found := ROOT / f"{name.replace('.', '/')}.py").exists()}
+
+
+def test_the_key_of_an_envelope_covers_all_code_that_computes_it() -> None:
+    waiting, code = [ROOT / "bench" / "parity" / "rounding.py"], set[Path]()
+    while waiting:
+        if (path := waiting.pop()) not in code:
+            code.add(path)
+            waiting += imported_from(path)
+    names = {str(path.relative_to(ROOT)) for path in code}
+    assert {"backends/numpy_reference_layers.py", "bench/tasks/seeding.py", *NO_NUMBERS} <= names
+    assert {name for name in names if not name.startswith(SOURCES)} == NO_NUMBERS
 
 
 def test_an_envelope_file_with_any_damage_is_computed_again_and_replaced(tmp_path: Path) -> None:
