@@ -60,8 +60,8 @@ class Layer(Protocol):
 
 
 @dataclass(frozen=True)
-class Dense:
-    """A fully connected layer with bias and activation: y = activation(x W + b), x an array [batch, inputs]."""
+class Affine:
+    """What layers that compute activation(x W + b) for rows x [batch, inputs] have in common."""
 
     inputs: int
     outputs: int
@@ -72,13 +72,18 @@ class Dense:
         return {"weights": (self.inputs, self.outputs), "bias": (self.outputs,)}
 
     def fan_in(self) -> int:
-        """Return the number of inputs."""
+        """Return the number of inputs: each output depends on all of them."""
         return self.inputs
 
     def output(self, shape: Shape) -> Shape:
         """Return [outputs] for [inputs]. Raises `Misfit`."""
-        require_shape(self, shape, (self.inputs,))
+        if shape != (self.inputs,):
+            raise Misfit(f"{self} takes inputs of shape {[self.inputs]}, and got {list(shape)}")
         return (self.outputs,)
+
+
+class Dense(Affine):
+    """A fully connected layer with bias and activation: y = activation(x W + b), x an array [batch, inputs]."""
 
     def flops(self, shape: Shape) -> Flops:
         """Return the operations of the three matrix products."""
@@ -86,29 +91,12 @@ class Dense:
         return Flops(product, product, product)
 
 
-@dataclass(frozen=True)
-class EmbeddingSum:
+class EmbeddingSum(Affine):
     """A sum of word embeddings with bias and activation. Only the first layer can be one; its input is word counts.
 
-    It sums the rows of W for the words that occur, weighted by their counts: the product x W without its zeros.
+    It sums the rows of W for the words that occur, weighted by their counts: the product x W without its zeros. Its
+    inputs are the words of the vocabulary.
     """
-
-    inputs: int  # size of the vocabulary
-    outputs: int
-    activation: Activation
-
-    def shapes(self) -> dict[str, Shape]:
-        """Return the shapes of weights and bias."""
-        return {"weights": (self.inputs, self.outputs), "bias": (self.outputs,)}
-
-    def fan_in(self) -> int:
-        """Return the size of the vocabulary: each word may occur."""
-        return self.inputs
-
-    def output(self, shape: Shape) -> Shape:
-        """Return [outputs] for [vocabulary]. Raises `Misfit`."""
-        require_shape(self, shape, (self.inputs,))
-        return (self.outputs,)
 
     def flops(self, shape: Shape) -> Flops:
         """Return the operations for [words], the number of words that occur: the others cost nothing."""
@@ -155,97 +143,64 @@ class Conv2d:
         return Flops(product, product, product)
 
 
+class WithoutParameters:
+    """What layers without parameters have in common."""
+
+    activation: ClassVar[Activation] = "identity"
+
+    def shapes(self) -> dict[str, Shape]:
+        """Return nothing: there are no parameters."""
+        return {}
+
+    def fan_in(self) -> int:
+        """Return 1: there are no weights that it could scale."""
+        return 1
+
+    def flops(self, shape: Shape) -> Flops:
+        """Return 0: only sums of products are counted."""
+        return Flops(0, 0, 0)
+
+
 @dataclass(frozen=True)
-class MaxPool2d:
-    """The maximum of each window of images; windows do not overlap.
+class Pool2d(WithoutParameters):
+    """What layers that make one value of each window of an image have in common; windows do not overlap."""
+
+    window: int  # height and width
+
+    def output(self, shape: Shape) -> Shape:
+        """Return [height / window, width / window, channels] for [height, width, channels].
+
+        Raises `Misfit` unless windows fill the image.
+        """
+        if len(shape) != 3 or shape[0] % self.window or shape[1] % self.window:
+            raise Misfit(
+                f"{self} takes inputs of shape [height, width, channels] with height and width that are multiples of "
+                f"{self.window}, and got {list(shape)}"
+            )
+        return shape[0] // self.window, shape[1] // self.window, shape[2]
+
+
+class MaxPool2d(Pool2d):
+    """The maximum of each window of images.
 
     If several values of a window are the largest, the gradient goes to any one of them, as frameworks choose different
     ones. Where a ReLU comes before, such values are zeros that pass no gradient on, or come from equal patches.
     """
 
-    activation: ClassVar[Activation] = "identity"
-    window: int  # height and width
 
-    def shapes(self) -> dict[str, Shape]:
-        """Return nothing: there are no parameters."""
-        return {}
-
-    def fan_in(self) -> int:
-        """Return the number of values of a window."""
-        return self.window**2
-
-    def output(self, shape: Shape) -> Shape:
-        """Return [height / window, width / window, channels] for [height, width, channels]. Raises `Misfit`."""
-        return pooled(self, self.window, shape)
-
-    def flops(self, shape: Shape) -> Flops:
-        """Return 0: only sums of products are counted."""
-        return Flops(0, 0, 0)
+class AveragePool2d(Pool2d):
+    """The mean of each window of images; there is no padding to be counted."""
 
 
 @dataclass(frozen=True)
-class AveragePool2d:
-    """The mean of each window of images; windows do not overlap, and there is no padding to be counted."""
-
-    activation: ClassVar[Activation] = "identity"
-    window: int  # height and width
-
-    def shapes(self) -> dict[str, Shape]:
-        """Return nothing: there are no parameters."""
-        return {}
-
-    def fan_in(self) -> int:
-        """Return the number of values of a window."""
-        return self.window**2
-
-    def output(self, shape: Shape) -> Shape:
-        """Return [height / window, width / window, channels] for [height, width, channels]. Raises `Misfit`."""
-        return pooled(self, self.window, shape)
-
-    def flops(self, shape: Shape) -> Flops:
-        """Return 0: only sums of products are counted."""
-        return Flops(0, 0, 0)
-
-
-@dataclass(frozen=True)
-class Flatten:
+class Flatten(WithoutParameters):
     """The values of an image in one row, in the order height, width, channel."""
-
-    activation: ClassVar[Activation] = "identity"
-
-    def shapes(self) -> dict[str, Shape]:
-        """Return nothing: there are no parameters."""
-        return {}
-
-    def fan_in(self) -> int:
-        """Return 1."""
-        return 1
 
     def output(self, shape: Shape) -> Shape:
         """Return [height * width * channels] for [height, width, channels]. Raises `Misfit`."""
         if len(shape) != 3:
             raise Misfit(f"{self} takes inputs of shape [height, width, channels], and got {list(shape)}")
         return (math.prod(shape),)
-
-    def flops(self, shape: Shape) -> Flops:
-        """Return 0."""
-        return Flops(0, 0, 0)
-
-
-def pooled(layer: Layer, window: int, shape: Shape) -> Shape:
-    """Return the shape of images whose windows became one value each. Raises `Misfit` unless windows fill them."""
-    if len(shape) != 3 or shape[0] % window or shape[1] % window:
-        raise Misfit(
-            f"{layer} takes inputs of shape [height, width, channels] with height and width that are multiples of "
-            f"{window}, and got {list(shape)}"
-        )
-    return shape[0] // window, shape[1] // window, shape[2]
-
-
-def require_shape(layer: Layer, got: Shape, wanted: Shape) -> None:
-    """Raise `Misfit` unless the inputs of a layer have the wanted shape."""
-    if got != wanted:
-        raise Misfit(f"{layer} takes inputs of shape {list(wanted)}, and got {list(got)}")
 
 
 def flow_shapes(layers: Collection[Layer], inputs: Shape) -> list[Shape]:
