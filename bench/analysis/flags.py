@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from bench.analysis.claims import left_running
-from bench.analysis.process_times import ProcessTimes, process_times
+from bench.analysis.process_times import Bounds, ProcessTimes, process_times, product_bounds
 from bench.analysis.steadiness import SPIKE, SPIKE_S, drift, long_passes, repeated
 from bench.analysis.turns import Timed, timed
 from bench.records.schema import Record, Row, Timing
@@ -45,12 +45,13 @@ class Flag:
 
 def flags_of(records: Iterable[Record]) -> dict[Row, tuple[Flag, ...]]:
     """Return the flags of each row."""
-    return flags_of_timed(timed(records))
+    known = timed(records)
+    return flags_of_timed(known, product_bounds(each.record for each in known))
 
 
-def flags_of_timed(known: Sequence[Timed]) -> dict[Row, tuple[Flag, ...]]:
+def flags_of_timed(known: Sequence[Timed], bounds: Bounds) -> dict[Row, tuple[Flag, ...]]:
     """Return the flags of each row, from the processes that were timed."""
-    return {row: flags(each) for row, each in process_times(known).items()}
+    return {row: flags(each) for row, each in process_times(known, bounds).items()}
 
 
 def unfair(found: Mapping[Row, Iterable[Flag]]) -> dict[Row, list[str]]:

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from bench.analysis.flags import Flag, flags_of_timed
 from bench.analysis.noise import noise, usual_s
-from bench.analysis.process_times import product_bounds
+from bench.analysis.process_times import Bounds, product_bounds
 from bench.analysis.turns import Timed, each_level, timed
 from bench.records.runfile import Run
 from bench.records.schema import ParityResult, Record, Row, Timing
@@ -48,7 +48,7 @@ class Context:
     timed: tuple[Timed, ...]  # the processes among them that were timed
     processes: Mapping[tuple[Row, int], Process]  # those that were timed, by row and number of the round
     parity: Mapping[Row, ParityResult]
-    bounds: Mapping[tuple[str, str], float]  # fastest matrix product in FLOP/s, by device and precision
+    bounds: Bounds
     flags: Mapping[Row, tuple[Flag, ...]]
     noise: Mapping[tuple[str, int], str]  # what disturbed a round, by task and number of the round
 
@@ -64,7 +64,7 @@ class Context:
             processes={(each.record.job.row, each.record.job.block): each for each in processes(known, bounds)},
             parity=run.parity,
             bounds=bounds,
-            flags=flags_of_timed(known),
+            flags=flags_of_timed(known, bounds),
             noise={(block.task, block.block): noise(block, usual_loop_s) for block in run.blocks},
         )
 
@@ -82,7 +82,7 @@ class Context:
         return {name: number(process) for name, number in NUMBERS.items()} if process else NO_NUMBERS
 
 
-def processes(known: Sequence[Timed], bounds: Mapping[tuple[str, str], float]) -> Iterator[Process]:
+def processes(known: Sequence[Timed], bounds: Bounds) -> Iterator[Process]:
     """Yield the processes that were timed; the bounds are those of each device and precision."""
     for each, cpu in zip(known, each_level([each.cpu for each in known]).tolist(), strict=True):
         bound = bounds[each.record.job.row.device, each.record.job.row.precision]

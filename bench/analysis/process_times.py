@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from backends.contract import Array
@@ -12,6 +12,8 @@ from bench.analysis.claims import unlike_row
 from bench.analysis.steadiness import Trend, trends
 from bench.analysis.turns import Timed
 from bench.records.schema import Record, Resources, Row, Timing, Turns
+
+Bounds = Mapping[tuple[str, str], float]  # rate of the fastest matrix product in FLOP/s, by device and precision
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,8 @@ class ProcessTimes:
     unlike_row: str = ""  # in which ways it was not what its row says
 
 
-def process_times(known: Sequence[Timed]) -> dict[Row, list[ProcessTimes]]:
+def process_times(known: Sequence[Timed], bounds: Bounds) -> dict[Row, list[ProcessTimes]]:
     """Return what the processes of each row recorded, each beside the others of its round."""
-    bounds = product_bounds(each.record for each in known)
     rounds = _rounds(known)
     found_trends = _trends(rounds)
     found: dict[Row, list[ProcessTimes]] = {}

@@ -16,7 +16,7 @@ from statistics import median
 import numpy as np
 
 from backends.contract import Array
-from bench.analysis.turns import SLOW, log_turns, quantiles
+from bench.analysis.turns import SLOW, quantiles
 from bench.records.schema import Turns
 
 TREND_TURNS = 5  # fewer tell no trend
@@ -36,11 +36,6 @@ class Trend:
     last_to_first: float  # logarithm of the last passes / the first ones
     rises: int  # Kendall's S: pairs of turns of which the later one was slower, less those where it was faster
     variance: float  # of that number, if the order of the turns means nothing
-
-
-def trend(turns: Turns, beside: Sequence[Turns]) -> Trend | None:
-    """Return the trend of a process, beyond that of the rows `beside` it in its round; None if it had too few turns."""
-    return trends([[log_turns(each.wall_s, each.passes) for each in (turns, *beside)]])[0][0]
 
 
 def trends(rounds: Sequence[Sequence[Array]]) -> list[list[Trend | None]]:

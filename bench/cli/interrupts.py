@@ -15,9 +15,8 @@ from types import FrameType
 from typing import NoReturn
 
 INTERRUPTED = 130  # 128 + SIGINT, as in shells
-SIGNALS = tuple(
-    each for each in signal.Signals if each.name in ("SIGINT", "SIGTERM", "SIGHUP")
-)  # Windows has no SIGHUP
+# Windows has no SIGHUP.
+SIGNALS = tuple(each for each in signal.Signals if each.name in ("SIGINT", "SIGTERM", "SIGHUP"))
 SHOW_CURSOR = "\x1b[?25h"  # a live display hides it
 
 

@@ -209,7 +209,7 @@ class Child:
         self.process.kill()  # nothing, if it has ended
         self.process.wait()
         left = self._end_leftovers()
-        self.kill()  # elsewhere than on Linux its children may still be running
+        self._signal(signal.SIGKILL)  # elsewhere than on Linux its children may still be running
         os.close(self.replies)
         os.close(self.life)
         self.log.close()

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from bench.machine.container import ROOT, cpu_quota_cores, memory_limits
+from bench.machine.kernel import text_in
 from bench.machine.usage import total_cpu_s
 from bench.records.schema import CoreTimes, Machine
 
@@ -115,8 +116,4 @@ def this_machine() -> Machine:
 
 
 def _governor() -> str:
-    path = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return "unknown"
+    return text_in(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")) or "unknown"

@@ -286,7 +286,6 @@ class _Body:
         self.path = path
         self.kind = kind
         self.known = Known.of(header)
-        self.rows = {row: row for row in header.rows}
         self.seen: dict[int, tuple[int, Record]] = {}  # number of the line of each good record, by a hash of the line
         self.records: list[Record] = []
         self.blocks: list[Block] = []
@@ -307,7 +306,7 @@ class _Body:
                 self.parity_results.append(line)
 
     def _add_record(self, number: int, text: bytes, record: Record) -> None:
-        force_setattr(record.job, "row", self.rows[record.job.row])  # one object for all records of a row
+        force_setattr(record.job, "row", self.known.rows[record.job.row])
         if record.status == "ok":  # its times cannot come twice
             earlier, same = self.seen.setdefault(hash(text), (number, record))
             if earlier != number and same == record:

@@ -6,7 +6,7 @@ its numbers would stand in a table like any others.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -17,13 +17,13 @@ from bench.records.schema import Block, Header, Line, Record, Row, Timing, Turns
 class Known:
     """What a header names."""
 
-    rows: frozenset[Row]
+    rows: Mapping[Row, Row]  # from each row to itself: one object for all lines that name it
     tasks: frozenset[str]
 
     @classmethod
     def of(cls, header: Header) -> Self:
         """Collect it from a header, once for all lines."""
-        return cls(frozenset(header.rows), frozenset(row.task for row in header.rows))
+        return cls({row: row for row in header.rows}, frozenset(row.task for row in header.rows))
 
 
 def fault(line: Line, known: Known) -> str:

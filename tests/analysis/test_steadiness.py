@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from support import a_record, a_row
+from support import a_record, a_row, trend
 
 from backends.contract import Array
 from bench.analysis.flags import TREND, TREND_ERRORS
-from bench.analysis.steadiness import DELAYED, FEWEST_SAME, Trend, drift, long_passes, repeated, trend, trends
+from bench.analysis.steadiness import DELAYED, FEWEST_SAME, Trend, drift, long_passes, repeated, trends
 from bench.analysis.turns import log_turns, timed, typical_pass_s
 from bench.records.schema import Turns
 
