@@ -23,7 +23,12 @@ def require_name(name: str, known: Iterable[str], kind: str) -> None:
 def shown(text: str) -> str:
     """Return text of a file for a message: on one line and not long, with control characters as Python writes them."""
     cut = text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
-    return cut if cut.isprintable() else "".join(each if each.isprintable() else repr(each)[1:-1] for each in cut)
+    return printable(cut)
+
+
+def printable(line: str) -> str:
+    """Return a line in which control characters are shown as Python writes them, such as \\x1b."""
+    return line if line.isprintable() else "".join(each if each.isprintable() else repr(each)[1:-1] for each in line)
 
 
 def quoted(value: object) -> str:

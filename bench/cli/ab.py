@@ -98,7 +98,7 @@ def ab(
     plan = _plan(task, entries, options, setup.threads)
     for which, entry in zip((OLD, NEW), entries, strict=True):
         version = version_of(entry, setup)
-        print(f"{which}: {entry.framework} {version} ({entry.python or entry.path})", file=sys.stderr)
+        console.say(f"{which}: {entry.framework} {version} ({entry.python or entry.path})", file=sys.stderr)
     path = options.out or default_path("ab")
     with INTERRUPTS.keeping(partial(_kept, path)):
         begun = begin(path, plan, setup, shlex.join(["bench", *sys.argv[1:]]))
@@ -123,7 +123,7 @@ def _tell(run: Run, plan: Plan, limit: float | None, *, strict: bool) -> NoRetur
 
     change = version_change(run, *plan.rows)
     terminal.print_changes(console.output(), [change])
-    print(f"run file: {run.path}")
+    console.say(f"run file: {run.path}")
     raise typer.Exit(_verdict(change, plan.goal.effect, limit, strict=strict))
 
 

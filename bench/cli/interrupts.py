@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
+from bench.report.text import visible
+
 INTERRUPTED = 130  # 128 + SIGINT, as in shells
 # Windows has no SIGHUP.
 SIGNALS = tuple(each for each in signal.Signals if each.name in ("SIGINT", "SIGTERM", "SIGHUP"))
@@ -55,7 +57,7 @@ class Interrupts:
 
     def told(self, what: str) -> str:
         """Return what has happened, and what is kept, in a sentence."""
-        return "; ".join(filter(None, (what, self.kept())))
+        return visible("; ".join(filter(None, (what, self.kept()))))  # which may name a file
 
     @contextmanager
     def keeping(self, kept: Callable[[], str]) -> Iterator[None]:

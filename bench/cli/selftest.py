@@ -59,7 +59,7 @@ def selftest(
         ]
         terminal.print_lines(console.output(), lines)
         console.write(out / "selftest.md", export.listed(lines, f"{about}; seed {seed}"))
-        print(f"written: {out / 'selftest.md'}, {samples}")
+        console.say(f"written: {out / 'selftest.md'}, {samples}")
     raise typer.Exit(exit_codes.of_claims(all_hold=all(claim.holds for claim in claims)))
 
 
@@ -112,7 +112,7 @@ def cheats(
             found.append(cheat)
             _write_pair(stem, export.listed(by_cheat(found), about), export.tidy([asdict(each) for each in found]))
     terminal.print_lines(console.output(), by_cheat(found))
-    print(f"written: {stem}.md, {stem}.csv")
+    console.say(f"written: {stem}.md, {stem}.csv")
     raise typer.Exit(exit_codes.of_detection(all_as_expected=all(each.settled for each in found)))
 
 

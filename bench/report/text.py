@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from bench.errors import printable
+
 # Directional marks and the like are printable for Unicode's tables of `str.isprintable` in part only, so by category:
 # control (Cc), format (Cf), surrogate (Cs), line and paragraph separators (Zl, Zp) are what `isprintable` refuses.
 LINE_BREAK = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
@@ -12,11 +14,7 @@ LINE_BREAK = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 def visible(text: str) -> str:
     """Return text in which control characters are shown as Python writes them, such as \\x1b; line breaks stay."""
     lines = LINE_BREAK.sub("\n", text).replace("\t", "    ").split("\n")
-    return "\n".join("".join(map(_shown, line)) if not line.isprintable() else line for line in lines)
-
-
-def _shown(character: str) -> str:
-    return character if character.isprintable() else repr(character)[1:-1]
+    return "\n".join(map(printable, lines))
 
 
 def in_markdown(text: str) -> str:

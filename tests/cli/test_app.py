@@ -71,6 +71,12 @@ def test_a_second_interrupt_says_so_too_and_ends_the_process_at_once(
     assert capfd.readouterr().err == "\ninterrupted; one sample\n"
 
 
+def test_a_name_of_a_file_with_control_characters_is_shown_and_not_sent_to_the_terminal() -> None:
+    interrupts = Interrupts()
+    with interrupts.keeping(lambda: "kept in evil\x1b[31m.jsonl"):
+        assert interrupts.told("interrupted") == "interrupted; kept in evil\\x1b[31m.jsonl"
+
+
 def test_what_a_command_has_kept_is_known_after_its_end() -> None:
     interrupts = Interrupts()
     with interrupts.keeping(str):
