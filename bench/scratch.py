@@ -40,12 +40,17 @@ def scratch_folder(within: Path | None = None) -> Iterator[Path]:
 
 def remove_abandoned(place: Path) -> None:
     """Remove the folders in `place` whose processes have ended without removing them."""
+    import fcntl
+
     for folder in place.glob(f"{PREFIX}*"):
-        with suppress(OSError):  # of another user, in use, or gone
+        with suppress(OSError):  # of another user, in use, gone, or in a file system without locks
             if folder.stat(follow_symlinks=False).st_uid == os.getuid():
-                lock = _lock(folder)
-                shutil.rmtree(folder, ignore_errors=True)
-                os.close(lock)
+                lock = _opened(folder)
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(folder, ignore_errors=True)
+                finally:
+                    os.close(lock)
 
 
 _remove_abandoned_once = functools.cache(remove_abandoned)  # in each process
@@ -53,23 +58,18 @@ _remove_abandoned_once = functools.cache(remove_abandoned)  # in each process
 
 def _locked(place: Path) -> tuple[Path, int]:
     """Return a new folder and its lock. Another process may remove a folder before it is locked; then make another."""
+    import fcntl
+
     while True:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
-        with suppress(FileNotFoundError, BlockingIOError):
-            lock = _lock(folder)
+        with suppress(FileNotFoundError):
+            lock = _opened(folder)
+            with suppress(OSError):  # a file system without locks: then nobody else can lock it either
+                fcntl.flock(lock, fcntl.LOCK_EX)
             if folder.is_dir():
                 return folder, lock
             os.close(lock)
 
 
-def _lock(folder: Path) -> int:
-    """Lock a folder. Raises `BlockingIOError` if it is in use, other OSErrors if it cannot be opened."""
-    import fcntl
-
-    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        raise
-    return lock
+def _opened(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

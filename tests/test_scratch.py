@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -62,15 +64,15 @@ def test_nothing_else_is_removed(tmp_path: Path) -> None:
 def test_a_folder_that_was_removed_before_it_was_locked_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, tried = scratch._lock, []
+    real, tried = scratch._opened, []
 
-    def lock(folder: Path) -> int:
+    def opened(folder: Path) -> int:
         tried.append(folder)
         if len(tried) == 1:
             folder.rmdir()
         return real(folder)
 
-    monkeypatch.setattr(scratch, "_lock", lock)
+    monkeypatch.setattr(scratch, "_opened", opened)
     with scratch_folder(tmp_path) as folder:
         assert [each.is_dir() for each in tried] == [False, True]
         assert folder == tried[1]
@@ -85,3 +87,16 @@ def test_what_another_user_left_stays(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.undo()
     remove_abandoned(tmp_path)
     assert not left.exists()
+
+
+def test_in_a_file_system_without_locks_there_are_folders_and_none_is_taken_for_abandoned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with scratch_folder(tmp_path) as folder:
+        remove_abandoned(tmp_path)
+        assert list(tmp_path.iterdir()) == [folder]
+    assert list(tmp_path.iterdir()) == []
