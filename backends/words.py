@@ -84,6 +84,14 @@ class WordCounts:
                 target[step, : len(source)] = source
         return padded
 
+    def rounded_bags(self) -> Bags:
+        """Return the entries of all documents, padded to the next power of two.
+
+        Requests have any number of words. In this way a compiler needs as many programs as there are powers of two.
+        """
+        padded = self.padded_bags(np.arange(len(self))[None], 1)
+        return Bags(*(part[0] for part in padded))
+
     def capacity(self, batch: int) -> int:
         """Return a number of entries that a random batch of `batch` documents hardly ever exceeds.
 
