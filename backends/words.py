@@ -44,6 +44,12 @@ class WordCounts:
         """Return the same counts with another float dtype."""
         return WordCounts(self.starts, self.words, self.counts.astype(dtype), self.vocabulary)
 
+    def rows(self, ids: Array) -> WordCounts:
+        """Return the documents `ids`, in this order."""
+        starts = np.concatenate([[0], np.cumsum(self.lengths()[ids])]).astype(np.int64)
+        words, counts, _ = self.bags(ids)
+        return WordCounts(starts, words, counts, self.vocabulary)
+
     def lengths(self) -> Array:
         """Return the number of different words in each document, int64 [documents]."""
         return np.diff(self.starts)

@@ -43,11 +43,7 @@ class Case:
     def request(self, rows: int, first: int) -> Inputs:
         """Return so many rows from `first` on, counted on from the beginning after the last one."""
         ids = (first + np.arange(rows)) % len(self.unseen)
-        if not isinstance(self.unseen, WordCounts):
-            return self.unseen[ids]
-        starts = np.concatenate([[0], np.cumsum(self.unseen.lengths()[ids])]).astype(np.int64)
-        words, counts, _ = self.unseen.bags(ids)
-        return WordCounts(starts, words, counts, self.unseen.vocabulary)
+        return self.unseen.rows(ids) if isinstance(self.unseen, WordCounts) else self.unseen[ids]
 
     def other_params(self) -> Params:
         """Return other initial parameters."""

@@ -63,6 +63,7 @@ def time_job(request: TimeRequest, measure: Measure, workbench: Workbench) -> Re
     after = look_after(opened, request.job)
     resources = resources_of(request, opened.trainer)  # copies the parameters: after the peak memory was read
     workbench.put(repeater_of(opened, request, measured.passes_s[-1]))
+    workbench.put(opened.training)
     timing = Timing(
         start_s=start_s,
         import_s=opened.import_s,
