@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from bench.analysis.inference import process_inference
 from bench.analysis.process import Context
 from bench.analysis.summary import RowSummary, Versus
 from bench.analysis.sweep import Point
@@ -36,6 +37,7 @@ def process_columns(context: Context, record: Record) -> dict[str, Any]:
         "fair": not any(flag.unfair for flag in flags),
         **context.numbers_of(record),
         **_quality(record),
+        **process_inference(record),
         "agrees": parity.agrees if parity else None,
         "parity_reason": parity.reason if parity else "",
         **_departures(parity, "gradient", "losses", "parameters", "envelope", "metric"),
