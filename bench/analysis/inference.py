@@ -19,7 +19,7 @@ from bench.analysis.comparison import groups, typical
 from bench.analysis.standing import Standing, standings_of
 from bench.analysis.summary import Versus, title
 from bench.analysis.tolerance import MULTIPLE
-from bench.analysis.turns import level, log_time
+from bench.analysis.turns import Grid, level, log_time
 from bench.records.runfile import Run
 from bench.records.schema import Inference, Record, Row
 
@@ -115,7 +115,9 @@ def _costs(
 ) -> dict[Row, Cost]:
     """Return what each row costs, and compare those that are ranked."""
     times = {
-        row: {record.job.block: times_of(found) for record in records if (found := record.inference) and found.calls}
+        row: Grid.of_rounds(
+            {record.job.block: times_of(found) for record in records if (found := record.inference) and found.calls}
+        )
         for row, records in asked.items()
     }
     costs = {row: Cost(typical(rounds).ratio) for row, rounds in times.items()}
