@@ -4,6 +4,13 @@ Every backend implements the following definitions of layers, losses and optimiz
 
 Layers: see `backends.layers`. A backend has a table of those that it knows and refuses others.
 
+Activations, of z element by element:
+    identity   z
+    sigmoid    1 / (1 + exp(-z))
+    tanh       (exp(z) - exp(-z)) / (exp(z) + exp(-z))
+    relu       max(z, 0)
+    gelu       z (1 + erf(z / sqrt(2))) / 2, exactly, not the approximation by tanh (Hendrycks and Gimpel 2016)
+
 Losses, for outputs z [batch, outputs]:
     mse                     mean of (z - target)^2 over batch and outputs
     half_mse                half of that

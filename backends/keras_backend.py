@@ -44,7 +44,19 @@ from backends.contract import (
 
 STEPS_OF_A_FIT = 1000  # a longer pass takes several calls of `fit`, which limits the memory for losses
 
-ACTIVATIONS = {"identity": "linear", "sigmoid": "sigmoid", "tanh": "tanh", "relu": "relu"}
+
+def gelu(z: Any) -> Any:
+    """Return z (1 + erf(z / sqrt(2))) / 2. On TensorFlow, Keras's own has sqrt(2) in float32 only."""
+    return 0.5 * z * (1 + ops.erf(z * float(np.sqrt(0.5))))
+
+
+ACTIVATIONS: dict[str, Any] = {
+    "identity": "linear",
+    "sigmoid": "sigmoid",
+    "tanh": "tanh",
+    "relu": "relu",
+    "gelu": gelu,
+}
 LOSSES: dict[Loss, Any] = {
     "mse": keras.losses.MeanSquaredError,
     "half_mse": lambda: lambda targets, outputs: keras.losses.mean_squared_error(targets, outputs) / 2,

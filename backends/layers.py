@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
-Activation = Literal["identity", "sigmoid", "tanh", "relu"]
+Activation = Literal["identity", "sigmoid", "tanh", "relu", "gelu"]  # see `backends.contract`
 Params = tuple[Mapping[str, Array], ...]  # one mapping a layer, from the names of `Layer.shapes` to arrays
 
 

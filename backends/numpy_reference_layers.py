@@ -76,18 +76,37 @@ def sigmoid(z: Array) -> Array:
     return (1 + np.tanh(z / 2)) / 2
 
 
+def gelu(z: Array) -> Array:
+    """Return z times the part of a normal distribution that is below z."""
+    return z * normal_below(z)
+
+
+def normal_below(z: Array) -> Array:
+    """Return the part of a normal distribution (mean 0, standard deviation 1) that is below z."""
+    from scipy.special import erf  # a worker that does not need it loads no SciPy
+
+    below: Array = (1 + erf(z / math.sqrt(2))) / 2
+    return below
+
+
+def normal_at(z: Array) -> Array:
+    """Return the density of that distribution at z, the derivative of `normal_below`."""
+    return np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+
+
 class Activation(NamedTuple):
-    """y = function(z), and its derivative as a function of y; all are [batch, outputs]."""
+    """y = function(z), and its derivative as a function of z and y; all are [batch, outputs]."""
 
     function: Callable[[Array], Array]
-    derivative: Callable[[Array], Array]
+    derivative: Callable[[Array, Array], Array]
 
 
 ACTIVATIONS = {
-    "identity": Activation(lambda z: z, np.ones_like),
-    "sigmoid": Activation(sigmoid, lambda y: y * (1 - y)),
-    "tanh": Activation(np.tanh, lambda y: 1 - y**2),
-    "relu": Activation(lambda z: np.maximum(z, 0), lambda y: y > 0),
+    "identity": Activation(lambda z: z, lambda _, y: np.ones_like(y)),
+    "sigmoid": Activation(sigmoid, lambda _, y: y * (1 - y)),
+    "tanh": Activation(np.tanh, lambda _, y: 1 - y**2),
+    "relu": Activation(lambda z: np.maximum(z, 0), lambda _, y: y > 0),
+    "gelu": Activation(gelu, lambda z, _: normal_below(z) + z * normal_at(z)),
 }
 
 LossAndGradient = tuple[float, Array]  # the loss, and its gradient with respect to the outputs [batch, outputs]
@@ -124,10 +143,11 @@ class Forward(NamedTuple):
 def dense(layer: Dense, params: Mapping[str, Array], x: Array, arithmetic: Arithmetic) -> Forward:
     """Return y = activation(x W + b) for x [batch, inputs]."""
     function, derivative = ACTIVATIONS[layer.activation]
-    y = function(arithmetic.affine(x, params["weights"], params["bias"]))
+    z = arithmetic.affine(x, params["weights"], params["bias"])
+    y = function(z)
 
     def backward(gradient: Array) -> Backward:
-        gradient = gradient * derivative(y)
+        gradient = gradient * derivative(z, y)
         weights, bias = arithmetic.affine_gradients(x, gradient)
         return Backward({"weights": weights, "bias": bias}, lambda: gradient @ params["weights"].T)
 

@@ -37,11 +37,17 @@ def put(inputs: Inputs | Bags) -> Any:
     return Bags(*map(tf.constant, inputs)) if isinstance(inputs, Bags) else tf.constant(inputs)
 
 
+def gelu(z: tf.Tensor) -> tf.Tensor:
+    """Return z (1 + erf(z / sqrt(2))) / 2. `tf.nn.gelu` has sqrt(2) in float32 only, which is 1e-8 off in float64."""
+    return 0.5 * z * (1 + tf.math.erf(z * np.sqrt(0.5)))
+
+
 ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
     "identity": tf.identity,
     "sigmoid": tf.sigmoid,
     "tanh": tf.tanh,
     "relu": tf.nn.relu,
+    "gelu": gelu,
 }
 
 

@@ -2,7 +2,7 @@
 
 A sum of n terms, added one by one, loses sqrt(n) / 3 units in the last place of the root mean square of such sums
 (Higham and Mary 2019, A new approach to probabilistic rounding error analysis). The errors of a layer's inputs are
-independent, so their squares add up. No activation of the contract has a slope above 1. Pure.
+independent, so their squares add up. An activation multiplies them by its slope, of which the largest is taken. Pure.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from backends.contract import (
 from backends.numpy_reference_layers import ACTIVATIONS, Batch, LocalCounts, in_windows, padded, patches
 
 Named = Mapping[str, Array]  # the parameters of a layer, by name
+SLOPES = dict.fromkeys(("identity", "sigmoid", "tanh", "relu"), 1.0)  # the largest of each activation, or a bound of it
+SLOPES["gelu"] = 1.129  # at the square root of 2
 
 
 class Flow(NamedTuple):
@@ -75,7 +77,8 @@ def affine(activation: Activation, params: Named, flow: Flow, unit: float) -> Fl
     z, terms = x @ weights + params["bias"], np.count_nonzero(x) / len(x) + 1
     summed = unit / 3 * np.sqrt(terms * np.mean(z**2))
     y = ACTIVATIONS[activation].function(z)
-    return Flow(y, np.sqrt(explained**2 @ weights**2 + summed**2 + (unit * z) ** 2 + (unit * y) ** 2))
+    of_z = explained**2 @ weights**2 + summed**2 + (unit * z) ** 2
+    return Flow(y, np.sqrt(SLOPES[activation] ** 2 * of_z + (unit * y) ** 2))
 
 
 def max_pool2d(layer: MaxPool2d, _: Named, flow: Flow, __: float) -> Flow:

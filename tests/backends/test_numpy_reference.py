@@ -109,9 +109,9 @@ def test_gradients_are_those_of_finite_differences(activation: str, loss: str, w
     assert worst_gradient(make_problem(activation, loss, words=words)) < RIGHT
 
 
-@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu"])
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "gelu"])
 def test_a_wrong_derivative_is_seen(activation: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = Activation(ACTIVATIONS[activation].function, np.ones_like)
+    wrong = Activation(ACTIVATIONS[activation].function, lambda _, y: np.ones_like(y))
     monkeypatch.setitem(ACTIVATIONS, activation, wrong)
     assert worst_gradient(make_problem(activation)) > WRONG
 
@@ -153,12 +153,18 @@ def test_a_wrong_gradient_of_a_layer_is_seen(part: int, words: bool) -> None:
         ),
         ("tanh", [math.tanh(-3), 0.0, math.tanh(2)], [1 - math.tanh(3) ** 2, 1, 1 - math.tanh(2) ** 2]),
         ("relu", [0.0, 0.0, 2.0], [0, 0, 1]),
+        (
+            "gelu",
+            [-3 * (1 + math.erf(-3 / math.sqrt(2))) / 2, 0.0, 1 + math.erf(math.sqrt(2))],
+            [-0.011945647204184, 0.5, 1.085231801078197],  # with tanh: -0.01158, 0.5, 1.08610
+        ),
     ],
 )
 def test_activations_are_their_formulas(name: str, outputs: list[float], derivatives: list[float]) -> None:
-    y = ACTIVATIONS[name].function(np.array([-3.0, 0.0, 2.0]))
+    z = np.array([-3.0, 0.0, 2.0])
+    y = ACTIVATIONS[name].function(z)
     np.testing.assert_allclose(y, outputs, rtol=1e-14)
-    np.testing.assert_allclose(ACTIVATIONS[name].derivative(y), derivatives, rtol=1e-13)
+    np.testing.assert_allclose(ACTIVATIONS[name].derivative(z, y), derivatives, rtol=1e-12)
 
 
 def test_a_sigmoid_far_from_zero_is_finite() -> None:
