@@ -91,6 +91,7 @@ __all__ = [
     "map_params",
     "parameter_count",
     "parts",
+    "row_shape",
     "views",
 ]
 
@@ -134,6 +135,11 @@ class Adam:
 Optimizer = SGD | Momentum | Adam
 
 
+def row_shape(inputs: Inputs) -> Shape:
+    """Return the shape of one row of inputs: that of an array, or the size of a vocabulary."""
+    return (inputs.vocabulary,) if isinstance(inputs, WordCounts) else inputs.shape[1:]
+
+
 @dataclass(frozen=True)
 class Problem:
     """Everything that defines the computation of a training, with all arrays in the precision of the training.
@@ -141,7 +147,7 @@ class Problem:
     The arrays are read-only and belong to the caller.
     """
 
-    inputs: Inputs  # float [rows, features], or word counts of as many documents as rows
+    inputs: Inputs  # float [rows, ...], or word counts of as many documents as rows
     targets: Array  # float [rows, outputs], or class numbers int32 [rows] for softmax_cross_entropy
     layers: tuple[Layer, ...]
     loss: Loss
@@ -151,9 +157,7 @@ class Problem:
     @property
     def row_shape(self) -> Shape:
         """Shape of one row of the inputs: its features, or the size of the vocabulary."""
-        if isinstance(self.inputs, WordCounts):
-            return (self.inputs.vocabulary,)
-        return self.inputs.shape[1:]
+        return row_shape(self.inputs)
 
     @property
     def full_batch(self) -> bool:
@@ -219,7 +223,7 @@ class Trainer(Protocol):
         """
 
     def predict(self, inputs: Inputs) -> Array:
-        """Return the outputs of the last layer [rows, outputs] for `inputs` [rows, features] or word counts."""
+        """Return the outputs of the last layer [rows, outputs] for `inputs` [rows, ...] or word counts."""
 
     def params(self) -> Params:
         """Return copies of the parameters in host memory."""

@@ -54,12 +54,12 @@ class Needs:
 def needs(task: Task, precision: Precision) -> Needs:
     """Return an upper bound of the memory that one process needs to train a task on the CPU."""
     size, word = task.data.size, np.dtype(precision).itemsize
-    layers = task.model.layers(size.features, size.outputs)
-    sparse = size.words is not None and task.model.first_layer == "embedding_sum"
-    numbers = size.words if sparse else (size.rows + size.test_rows) * size.features
+    layers = task.layers
+    sparse = size.words is not None and task.model.takes_counts
+    numbers = size.words if sparse else (size.rows + size.test_rows) * math.prod(size.shape)
     parameters = parameter_count(layers)
     batch = size.rows if task.batch_size == "all" else task.batch_size
-    outputs = [math.prod(shape) for shape in flow_shapes(layers, (size.features,))[1:]]  # of each layer, one row
+    outputs = [math.prod(shape) for shape in flow_shapes(layers, size.shape)[1:]]  # of each layer, one row
     gathered = (numbers or 0) * batch // max(size.rows, 1)
     if sparse:  # one embedding per word of the batch, and its gradient
         gathered *= 2 * outputs[0]

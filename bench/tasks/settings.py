@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import msgspec
 import numpy as np
 
-from backends.contract import SGD, Adam, Momentum, Optimizer
+from backends.contract import SGD, Adam, Layer, Misfit, Momentum, Optimizer, Shape, flow_shapes
 from bench.errors import UserError, quoted, shown
 from bench.tasks.definition import Task
 
@@ -139,14 +139,25 @@ def _fields(owner: Any) -> dict[str, Any]:
 
 
 def _checked(task: Task) -> Task:
-    """Return the task. Raises `BadSetting` if settings do not go together: loss and metric, or batch size and rows."""
+    """Return the task. Raises `BadSetting` if settings do not go together.
+
+    These are loss and metric, the sizes of the layers and of the data, and batch size and rows.
+    """
     classifies = task.loss == "softmax_cross_entropy"
     if classifies != (task.metric == "accuracy"):
         raise BadSetting(f"loss {task.loss} and metric {task.metric} do not go together")
-    require_batch(
-        task, task.data.size.rows
-    )  # settings that select rows from files may leave fewer, seen when they load
+    require_fit(task, task.layers, task.data.size.shape)
+    # Settings that select rows from files may leave fewer rows; that is seen when they load.
+    require_batch(task, task.data.size.rows)
     return task
+
+
+def require_fit(task: Task, layers: tuple[Layer, ...], inputs: Shape) -> None:
+    """Raise `BadSetting` if inputs of this shape of a row, or outputs of a layer, do not fit the layer after them."""
+    try:
+        flow_shapes(layers, inputs)
+    except Misfit as misfit:
+        raise BadSetting(f"the model of {shown(task.name)} does not fit its data: {misfit}") from misfit
 
 
 def require_batch(task: Task, rows: int) -> None:

@@ -11,7 +11,7 @@ import pytest
 from support import ROOT, a_job, a_row, run_bench
 
 import bench
-from backends.contract import WordCounts
+from backends.contract import WordCounts, row_shape
 from backends.registry import BUILT_IN
 from bench.harness.live import record_of
 from bench.harness.setup import make_setup
@@ -40,12 +40,10 @@ def test_the_size_that_a_task_tells_is_that_of_its_data(name: str) -> None:
     assert (size.rows, size.test_rows, size.outputs) == (len(train.inputs), own_test_rows, loaded.outputs)
     if isinstance(train.inputs, WordCounts):
         assert isinstance(test.inputs, WordCounts)
-        assert (size.features, size.words) == (
-            train.inputs.vocabulary,
-            len(train.inputs.words) + len(test.inputs.words),
-        )
+        words = len(train.inputs.words) + len(test.inputs.words)
+        assert (size.shape, size.words) == (row_shape(train.inputs), words)
     else:
-        assert (size.features, size.words) == (train.inputs.shape[1], None)
+        assert (size.shape, size.words) == (row_shape(train.inputs), None)
 
 
 def test_other_documents_count_as_all_there_are() -> None:

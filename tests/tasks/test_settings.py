@@ -35,7 +35,7 @@ class Switched:
 
     @property
     def size(self) -> Size:
-        return Size(self.rows, 0, features=1, outputs=1)
+        return Size(self.rows, 0, shape=(1,), outputs=1)
 
 
 @pytest.mark.parametrize(("text", "value"), [("true", True), ("false", False)])
@@ -452,4 +452,4 @@ def test_headline_tasks_are_tasks() -> None:
     ],
 )
 def test_a_model_is_its_layers(model: Model, layers: Any) -> None:
-    assert model.layers(5, 2) == layers
+    assert model.layers((5,), 2) == layers

@@ -42,7 +42,7 @@ class Mnist:
     """All ten digits: 60,000 training rows and 10,000 test rows. A pixel p becomes (p / 255 - 0.5) / 0.5."""
 
     collection = COLLECTION
-    size = Size(rows=60_000, test_rows=10_000, features=784, outputs=10)
+    size = Size(rows=60_000, test_rows=10_000, shape=(784,), outputs=10)
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
         """Return inputs [rows, 784] in [-1, 1] and class numbers [rows]."""
@@ -59,7 +59,7 @@ class MnistThreeSeven:
     """
 
     collection = COLLECTION
-    size = Size(rows=12_396, test_rows=2_038, features=784, outputs=1)
+    size = Size(rows=12_396, test_rows=2_038, shape=(784,), outputs=1)
     labels: Literal["one_zero", "one_two"] = "one_zero"
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
