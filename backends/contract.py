@@ -56,6 +56,18 @@ from backends.layers import (
     parts,
     views,
 )
+from backends.sequences import (
+    Attention,
+    Embedding,
+    LayerNorm,
+    MeanPool,
+    Residual,
+    every,
+    inner,
+    outer,
+    reads_ids,
+    require_ids,
+)
 from backends.words import Bags, WordCounts
 
 __all__ = [
@@ -63,17 +75,21 @@ __all__ = [
     "Activation",
     "Adam",
     "Array",
+    "Attention",
     "AveragePool2d",
     "Bags",
     "Conv2d",
     "Dense",
     "Device",
+    "Embedding",
     "EmbeddingSum",
     "Flatten",
     "Inputs",
     "Layer",
+    "LayerNorm",
     "Loss",
     "MaxPool2d",
+    "MeanPool",
     "Misfit",
     "Momentum",
     "Optimizer",
@@ -81,16 +97,22 @@ __all__ = [
     "Placement",
     "Precision",
     "Problem",
+    "Residual",
     "Shape",
     "Supported",
     "Trainer",
     "Unsupported",
     "WordCounts",
     "dtype_of",
+    "every",
     "flow_shapes",
+    "inner",
     "map_params",
+    "outer",
     "parameter_count",
     "parts",
+    "reads_ids",
+    "require_ids",
     "row_shape",
     "views",
 ]
@@ -200,8 +222,8 @@ class Supported:
     def require(self, problem: Problem) -> None:
         """Raise `Unsupported` if a problem has anything else."""
         parts = [
-            *((type(layer).__name__, type(layer) in self.layers) for layer in problem.layers),
-            *((layer.activation, layer.activation in self.activations) for layer in problem.layers),
+            *((type(layer).__name__, type(layer) in self.layers) for layer in every(problem.layers)),
+            *((layer.activation, layer.activation in self.activations) for layer in every(problem.layers)),
             (problem.loss, problem.loss in self.losses),
             (type(problem.optimizer).__name__, type(problem.optimizer) in self.optimizers),
         ]

@@ -14,6 +14,7 @@ import numpy as np
 from backends.contract import Array, Shape
 
 Named = Mapping[str, Array]  # the parameters of a layer, or their gradients, by name
+Mask = Array | None  # which positions hold a word [batch, positions]; None if the inputs are no ids of words
 
 
 def _identity(z: Array) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from backends.contract import Adam, Array, Inputs, Momentum, Params, Placement, Problem, map_params
-from backends.numpy_affine import BACK_THROUGH
+from backends.numpy_affine import BACK_THROUGH, Mask
 from backends.numpy_backend import NumpyTrainer
 
 SKIPPED_SHARE = 0.1  # of the steps of a pass, but at least one, by a training that stops early
@@ -253,8 +253,8 @@ class Coarse(NumpyTrainer):
     def coarsened(self, forward: Callable[..., Array]) -> Callable[..., Array]:
         """Return a layer's forward pass with its result rounded."""
 
-        def changed(inputs: Any, training: bool) -> Array:
-            outputs = forward(inputs, training)
+        def changed(inputs: Any, training: bool, mask: Mask) -> Array:
+            outputs = forward(inputs, training, mask)
             outputs[...] = self.rounded(outputs)
             return outputs
 

@@ -40,7 +40,8 @@ from backends.numpy_reference import (
     loss_and_gradients,
     one_minus_power,
 )
-from backends.numpy_reference_layers import ACTIVATIONS, Activation, Arithmetic, affine, affine_gradients, forward, take
+from backends.numpy_reference_affine import ACTIVATIONS, Activation, Arithmetic, affine, affine_gradients
+from backends.numpy_reference_layers import forward, take
 from backends.registry import BACKENDS, REFERENCE
 
 ROWS, FEATURES, CLASSES = 7, 5, 3
@@ -306,7 +307,7 @@ def test_word_counts_train_as_the_same_matrix_with_its_zeros() -> None:
 def test_layers_and_parameters_come_in_equal_numbers() -> None:
     problem = make_problem()
     with pytest.raises(ValueError, match="shorter"):
-        forward(problem.layers, draw_params(problem)[:2], take(problem.inputs, ALL), arithmetic_of(problem))
+        forward(problem.layers, draw_params(problem)[:2], take(problem.inputs, ALL), arithmetic_of(problem), None)
 
 
 def test_parameters_become_one_vector_and_back() -> None:
