@@ -31,10 +31,7 @@ class Architecture(Protocol):
         """Whether the first layer takes word counts as they are; otherwise they become an array [rows, vocabulary]."""
 
     def layers(self, inputs: Shape, outputs: int) -> tuple[Layer, ...]:
-        """Return the layers that map inputs of this shape of a row to [rows, outputs].
-
-        Inputs that do not fit are no error here; `flow_shapes` raises it.
-        """
+        """Return the layers that map inputs of this shape of a row to [rows, outputs]. May raise `Misfit`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,5 +79,5 @@ class Task:
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The layers of the model for the size of the data that is known before the data are loaded."""
+        """The layers of the model for the size of the data that is known before they are loaded. May raise `Misfit`."""
         return self.model.layers(self.data.size.shape, self.data.size.outputs)

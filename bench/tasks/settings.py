@@ -119,6 +119,7 @@ def describe(wanted: Any) -> str:
                 ("above", arguments[1].gt),
                 ("of at least", arguments[1].ge),
                 ("below", arguments[1].lt),
+                ("of at most", arguments[1].le),
             )
             if limit is not None
         ]
@@ -146,18 +147,20 @@ def _checked(task: Task) -> Task:
     classifies = task.loss == "softmax_cross_entropy"
     if classifies != (task.metric == "accuracy"):
         raise BadSetting(f"loss {task.loss} and metric {task.metric} do not go together")
-    require_fit(task, task.layers, task.data.size.shape)
+    layers_for(task, task.data.size.shape, task.data.size.outputs)
     # Settings that select rows from files may leave fewer rows; that is seen when they load.
     require_batch(task, task.data.size.rows)
     return task
 
 
-def require_fit(task: Task, layers: tuple[Layer, ...], inputs: Shape) -> None:
-    """Raise `BadSetting` if inputs of this shape of a row, or outputs of a layer, do not fit the layer after them."""
+def layers_for(task: Task, inputs: Shape, outputs: int) -> tuple[Layer, ...]:
+    """Return the layers of a task's model for inputs of this shape of a row. Raises `BadSetting` if they do not fit."""
     try:
+        layers = task.model.layers(inputs, outputs)
         flow_shapes(layers, inputs)
     except Misfit as misfit:
         raise BadSetting(f"the model of {shown(task.name)} does not fit its data: {misfit}") from misfit
+    return layers
 
 
 def require_batch(task: Task, rows: int) -> None:

@@ -20,7 +20,7 @@ from backends.contract import (
 from bench.tasks.datasets.base import Find, Split
 from bench.tasks.definition import Metric, Task
 from bench.tasks.seeding import epoch_order, full_order, initial_params, repetition_seed, stream
-from bench.tasks.settings import BadSetting, require_batch, require_fit
+from bench.tasks.settings import BadSetting, layers_for, require_batch
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,8 @@ def make_training(task: Task, precision: Precision, find: Find) -> Training:
     if (train.targets.dtype.kind == "i") != (task.loss == "softmax_cross_entropy"):
         kind = "class numbers" if train.targets.dtype.kind == "i" else "real numbers"
         raise BadSetting(f"loss {task.loss} does not fit the data of {task.name}, whose targets are {kind}")
-    layers = task.model.layers(row_shape(train.inputs), dataset.outputs)
+    layers = layers_for(task, row_shape(train.inputs), dataset.outputs)
     problem = Problem(train.inputs, train.targets, layers, task.loss, task.optimizer, batch_size)
-    require_fit(task, layers, problem.row_shape)
     return _started(task, problem, precision, task.seed, test, dataset.truth)
 
 
