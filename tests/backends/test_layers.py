@@ -92,7 +92,7 @@ def test_a_change_of_several_parameters_goes_by_name_and_not_by_order() -> None:
 class OneTooMany(Model):
     """A model for one input more than the data have."""
 
-    def layers(self, inputs: tuple[int, ...], outputs: int) -> tuple[Dense, ...]:
+    def layers(self, inputs: tuple[int, ...], outputs: int, _words: int = 0, /) -> tuple[Dense, ...]:
         return (Dense(inputs[0] + 1, outputs, "identity"),)
 
 

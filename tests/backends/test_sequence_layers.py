@@ -254,16 +254,18 @@ def test_sequences_that_do_not_fit_are_refused(layer: Layer, shape: tuple[int, .
 @pytest.mark.parametrize(
     ("layers", "ids", "message"),
     [
-        (STACK, False, r"Embedding\(.*\) takes ids of words, and got numbers"),
-        ((Dense(5, 3, "identity"),), True, r"Dense\(.*\) takes numbers, and got ids"),
-        ((Residual((Attention(width=4, heads=2),)),), False, r"Attention\(.*\) needs to know which positions"),
+        (STACK, 8, r"Embedding\(.*\) must be the first layer, with all 8 words of the data"),
+        ((*STACK[:1], *STACK), 7, r"Embedding\(.*\) must be the first layer"),
+        (STACK, 0, r"Embedding\(.*\) takes ids of words, and got numbers"),
+        ((Dense(5, 3, "identity"),), 7, r"Dense\(.*\) takes numbers, and got ids"),
+        ((Residual((Attention(width=4, heads=2),)),), 0, r"Attention\(.*\) needs to know which positions"),
     ],
 )
-def test_layers_of_words_are_only_for_ids(layers: tuple[Layer, ...], ids: bool, message: str) -> None:
+def test_layers_of_words_are_only_for_ids(layers: tuple[Layer, ...], ids: int, message: str) -> None:
     with pytest.raises(Misfit, match=message):
-        require_ids(layers, ids=ids)
-    require_ids(STACK, ids=True)
-    require_ids((Dense(5, 3, "identity"),), ids=False)
+        require_ids(layers, ids)
+    require_ids(STACK, WORDS)
+    require_ids((Dense(5, 3, "identity"),), 0)
 
 
 def test_an_unknown_layer_inside_another_is_refused() -> None:
