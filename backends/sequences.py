@@ -210,10 +210,10 @@ def require_ids(layers: tuple[Layer, ...], ids: int) -> None:
     """Raise `Misfit` for layers that do not go with inputs that are ids below `ids`, or with numbers if that is 0."""
     if ids and not reads_ids(layers):
         raise Misfit(f"{layers[0]} takes numbers, and got ids of words; only an Embedding takes them")
-    for layer in every(layers):
+    for number, layer in enumerate(every(layers)):
         if type(layer) is Embedding and not ids:
             raise Misfit(f"{layer} takes ids of words, and got numbers")
-        if type(layer) is Embedding and (layer is not layers[0] or layer.words < ids):
+        if type(layer) is Embedding and (number > 0 or layer.words < ids):
             raise Misfit(f"{layer} must be the first layer, with all {ids} words of the data, the padding included")
         if not reads_ids(layers) and type(layer) in OF_WORDS:
             raise Misfit(f"{layer} needs to know which positions hold words, so the first layer must be an Embedding")
