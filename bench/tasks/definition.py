@@ -64,6 +64,23 @@ class Model:
         )
 
 
+@dataclass(frozen=True)
+class Stack:
+    """Any layers, one behind the other, written out. They are no settings, and must fit the data as they are."""
+
+    stack: tuple[Layer, ...]
+    start: Start = "uniform"
+
+    @property
+    def takes_counts(self) -> bool:
+        """Whether the first layer is a sum of word embeddings."""
+        return type(self.stack[0]) is EmbeddingSum
+
+    def layers(self, _inputs: Shape, _outputs: int, _words: int = 0, /) -> tuple[Layer, ...]:
+        """Return these layers, for data of any shape; who asks has to see whether they fit."""
+        return self.stack
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """One training task, the same for every backend. All fields except `name` and `summary` are its settings."""

@@ -19,7 +19,7 @@ from bench.tasks.definition import Task
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "momentum": Momentum, "adam": Adam}
 SIZES = re.compile(r"\d+(x\d+)+")  # 128x64, as people write the sizes of layers
-FIXED = ("name", "summary")  # these are not settings
+FIXED = ("name", "summary", "stack")  # these are not settings
 
 LARGEST = 2**31 - 1  # of whole numbers: rows are counted in int32
 
