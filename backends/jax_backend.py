@@ -28,6 +28,7 @@ from backends.contract import (
     Optimizer,
     Params,
     Placement,
+    Predictor,
     Problem,
     Unsupported,
     WordCounts,
@@ -162,6 +163,17 @@ class JaxTrainer:
     def predict(self, inputs: Inputs) -> Array:
         """Return the outputs [rows, outputs]."""
         return np.asarray(jitted_forward(self.problem.layers, self.state.params, put(inputs, self.device), len(inputs)))
+
+    def predictor(self, rows: int) -> Predictor:
+        """Return a compiled function of the inputs, which calls itself with the words padded if there are any."""
+        answer = jax.jit(lambda params, inputs: forward(self.problem.layers, params, inputs, rows))
+
+        def predict(inputs: Inputs) -> Array:
+            # The parameters are committed to the device, so JAX puts the inputs there too.
+            batch = inputs.rounded_bags() if isinstance(inputs, WordCounts) else inputs
+            return np.asarray(answer(self.state.params, batch))
+
+        return predict
 
     def params(self) -> Params:
         """Return copies of the parameters."""

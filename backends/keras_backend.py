@@ -12,6 +12,7 @@ keras_jax_backend.py and keras_torch_backend.py, which name the framework before
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import keras
@@ -39,6 +40,7 @@ from backends.contract import (
     Optimizer,
     Params,
     Placement,
+    Predictor,
     Problem,
     Residual,
     Supported,
@@ -349,6 +351,21 @@ class KerasTrainer:
         order = np.minimum(np.arange(-(-len(inputs) // size) * size), len(inputs) - 1).reshape(-1, size)
         outputs: Array = self.model.predict(Batches(order, lambda rows: (take(rows),)), verbose=0)
         return outputs[: len(inputs)]
+
+    def predictor(self, rows: int) -> Predictor:
+        """Return `predict_on_batch` of a model for so many rows, which has the weights of now.
+
+        It is compiled as `predict` is, which also makes a data set of each request.
+        """
+        model = Network(replace(self.problem, batch_size=rows))
+        model.set_weights(self.model.get_weights())
+
+        def predict(inputs: Inputs) -> Array:
+            batch = tuple(inputs.rounded_bags()) if isinstance(inputs, WordCounts) else inputs
+            outputs: Array = model.predict_on_batch(batch)
+            return outputs
+
+        return predict
 
     def params(self) -> Params:
         """Return copies of the parameters. Keras keeps them in the order of `Layer.shapes`."""

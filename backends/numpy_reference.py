@@ -21,6 +21,7 @@ from backends.contract import (
     Momentum,
     Params,
     Placement,
+    Predictor,
     Problem,
     Supported,
     Unsupported,
@@ -164,6 +165,10 @@ class ReferenceTrainer:
         params = views(self.state[0], layers)
         passed = (forward(layers, params, batch, self.arithmetic, mask_of(layers, batch)) for batch in batches)
         return np.concatenate([each[-1].outputs for each in passed])
+
+    def predictor(self, rows: int) -> Predictor:
+        """Return `predict`, which takes any number of rows."""
+        return self.predict
 
     def params(self) -> Params:
         """Return copies of the parameters."""

@@ -25,7 +25,7 @@ from backends.contract import Params, Placement, Problem, Unsupported
 from backends.torch_compile_pass import CompilePassTrainer
 from backends.torch_dataloader import DataLoaderTrainer
 from backends.torch_layers import Batch, make_optimizer
-from backends.torch_trainer import TorchTrainer
+from backends.torch_trainer import CompiledPredictions, TorchTrainer
 
 
 def open_trainer(problem: Problem, placement: Placement) -> TorchTrainer:
@@ -40,7 +40,7 @@ def open_trainer(problem: Problem, placement: Placement) -> TorchTrainer:
     trainers: dict[str, Callable[[Problem, Placement], TorchTrainer]] = {
         "eager": LoopTrainer,
         "dataloader": DataLoaderTrainer,
-        "compile": LoopTrainer,
+        "compile": CompiledLoopTrainer,
         "compile-pass": CompilePassTrainer,
     }
     return trainers[placement.mode](problem, placement)
@@ -70,13 +70,11 @@ def open_product(size: int, placement: Placement) -> Callable[[], None]:
 
 
 class LoopTrainer(TorchTrainer):
-    """The tutorials' loop, with rows gathered on the device, and the plain or the compiled model."""
+    """The tutorials' loop, with rows gathered on the device."""
 
     def __init__(self, problem: Problem, placement: Placement) -> None:
         super().__init__(problem, placement)
-        # The compiled model shares its parameters with the plain one. Predictions use the plain one, because the
-        # compiled one would be compiled again for another number of rows, and for computing without gradients.
-        self.forward: Callable[[Batch], Tensor] = compiled(self.model) if placement.mode == "compile" else self.model
+        self.forward: Callable[[Batch], Tensor] = self.model
 
     def reset(self, params: Params) -> None:
         """Copy `params` in, in place, so that nothing is compiled again, and make a new optimizer."""
@@ -94,6 +92,16 @@ class LoopTrainer(TorchTrainer):
         loss.backward()
         self.optimizer.step()
         return loss.detach()
+
+
+class CompiledLoopTrainer(CompiledPredictions, LoopTrainer):
+    """The tutorials' loop with the compiled model."""
+
+    def __init__(self, problem: Problem, placement: Placement) -> None:
+        super().__init__(problem, placement)
+        # It shares its parameters with the plain model. `predict` uses that one, because the compiled one would be
+        # compiled again for another number of rows, and for computing without gradients.
+        self.forward = compiled(self.model)
 
 
 def compiles() -> bool:

@@ -17,12 +17,12 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from backends.contract import SGD, Adam, Momentum, Optimizer, Params, Placement, Problem
 from backends.torch_layers import Batch, Words, take
-from backends.torch_trainer import TorchTrainer
+from backends.torch_trainer import CompiledPredictions
 
 FIRST_STEPS = 3  # of a recording, which are carried out: they compile, and let libraries set up what they need
 
 
-class CompilePassTrainer(TorchTrainer):
+class CompilePassTrainer(CompiledPredictions):
     """A step that updates parameters and optimizer state in place, compiled alone or in a loop."""
 
     def __init__(self, problem: Problem, placement: Placement) -> None:

@@ -64,6 +64,7 @@ def time_job(request: TimeRequest, measure: Measure, workbench: Workbench) -> Re
     resources = resources_of(request, opened.trainer)  # copies the parameters: after the peak memory was read
     after = look_after(opened, request.job)
     workbench.put(repeater_of(opened, request, measured.passes_s[-1]))
+    workbench.put(opened.training)
     timing = Timing(
         start_s=start_s,
         import_s=opened.import_s,

@@ -31,6 +31,7 @@ class Plan:
     settings: Mapping[str, Any]
     goal: Goal
     seed: int
+    inference: bool = False  # whether the processes answer requests after their turns
     followed: bool = True  # whether parity first follows each row in float64; otherwise it checks the timed runs only
 
     @property
