@@ -73,6 +73,7 @@ __all__ = [
     "Params",
     "Placement",
     "Precision",
+    "Predictor",
     "Problem",
     "Shape",
     "Supported",
@@ -89,6 +90,7 @@ __all__ = [
 ]
 
 Inputs = Array | WordCounts  # [rows, ...]
+Predictor = Callable[[Inputs], Array]
 Loss = Literal["mse", "half_mse", "softmax_cross_entropy"]
 Device = Literal["cpu", "gpu"]
 Precision = Literal["float32", "float64"]
@@ -217,6 +219,14 @@ class Trainer(Protocol):
 
     def predict(self, inputs: Inputs) -> Array:
         """Return the outputs of the last layer [rows, outputs] for `inputs` [rows, ...] or word counts."""
+
+    def predictor(self, rows: int) -> Predictor:
+        """Return a function that answers requests of exactly `rows` rows, as a service in this mode does.
+
+        It gets inputs in host memory and returns outputs [rows, outputs] in host memory, with the parameters of now: it
+        need not be right after the next call of `reset` or `train`. It may compile in its first call for each shape.
+        Word counts have one shape for any number of words only if the backend makes it so.
+        """
 
     def params(self) -> Params:
         """Return copies of the parameters in host memory."""

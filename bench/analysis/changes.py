@@ -15,7 +15,6 @@ from typing import Literal
 
 import numpy as np
 
-from backends.contract import Array
 from bench.analysis.standing import ABSENT, Standing, standings_of
 from bench.analysis.stats import (
     LEVEL,
@@ -30,7 +29,7 @@ from bench.analysis.stats import (
     p_above,
     rounds_needed,
 )
-from bench.analysis.turns import Times, levels, log_times
+from bench.analysis.turns import Grid, Times, timed, wall_times
 from bench.machine.calibration import typical_s
 from bench.records.runfile import Run
 from bench.records.schema import Row
@@ -86,7 +85,7 @@ def effect_of(then: Run, now: Run) -> float:
 
 def good_times(run: Run, standings: Mapping[Row, Standing]) -> Times:
     """Return the times of all ranked rows."""
-    return {row: rounds for row, rounds in log_times(run.last_records).items() if standings[row].ranked}
+    return {row: rounds for row, rounds in wall_times(timed(run.last_records.columns)).items() if standings[row].ranked}
 
 
 def one_sided(row: Row, then: Standing, now: Standing) -> Change:
@@ -102,13 +101,13 @@ def one_sided(row: Row, then: Standing, now: Standing) -> Change:
 def judge_changes(then: Times, now: Times, effect: float) -> dict[Row, Change]:
     """Return the change of each row that has times in both runs."""
     both = [row for row in then if row in now]
-    found = {row: estimate_apart(levels(now[row]), levels(then[row])) for row in both}
+    found = {row: estimate_apart(now[row].levels, then[row].levels) for row in both}
     verdicts = judge(found, effect)
     return {row: _change(row, then, now, found[row], verdicts[row]) for row in both}
 
 
 def _change(row: Row, then: Times, now: Times, found: Estimate, judged: Judgement) -> Change:
-    then_s, now_s = (estimate(levels(run[row])).ratio for run in (then, now))
+    then_s, now_s = (estimate(run[row].levels).ratio for run in (then, now))
     if _identical(then[row], now[row]):
         return Change(row=row, kind="identical", then_s=then_s, now_s=now_s)
     return Change(
@@ -122,11 +121,10 @@ def _change(row: Row, then: Times, now: Times, found: Estimate, judged: Judgemen
     )
 
 
-def _identical(then: Mapping[int, Array], now: Mapping[int, Array]) -> bool:
+def _identical(then: Grid, now: Grid) -> bool:
     """Return whether two rows have the same times in every turn, as only the same measurement has."""
-    return then.keys() == now.keys() and all(
-        np.array_equal(then[number], now[number], equal_nan=True) for number in then
-    )
+    same = np.array_equal(then.numbers, now.numbers) and np.array_equal(then.turns, now.turns)
+    return same and np.array_equal(then.times, now.times, equal_nan=True)
 
 
 def log_loops(run: Run) -> dict[tuple[str, int], float]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from bench.analysis.columns import point_columns, process_columns, summary_columns
+from bench.analysis.inference import InferenceSummary, inference_columns
 from bench.analysis.process import Context
 from bench.analysis.summary import RowSummary
 from bench.analysis.sweep import Sweep
@@ -25,13 +27,21 @@ def load(paths: str | Path | Iterable[str | Path]) -> pd.DataFrame:
 
 def process_frame(runs: Iterable[Run]) -> pd.DataFrame:
     """Return one line per process."""
-    contexts = map(Context.of, runs)
-    return pd.DataFrame([process_columns(each, record) for each in contexts for record in each.run.last_records])
+    columns: dict[str, list[Any]] = {}
+    for context in map(Context.of, runs):
+        for name, values in process_columns(context).items():
+            columns.setdefault(name, []).extend(values)
+    return pd.DataFrame(columns)
 
 
 def summary_frame(rows: Iterable[RowSummary]) -> pd.DataFrame:
     """Return one line per row, in the order given."""
     return pd.DataFrame([summary_columns(each) for each in rows])
+
+
+def inference_frame(rows: Iterable[InferenceSummary]) -> pd.DataFrame:
+    """Return one line per row that answered requests, in the order given."""
+    return pd.DataFrame([inference_columns(each) for each in rows])
 
 
 def scaling_frame(sweep: Sweep) -> pd.DataFrame:

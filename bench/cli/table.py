@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 
 from bench.cli import console, exit_codes
 from bench.cli.options import Baseline, Ranks, Strict
 from bench.errors import BadChoice, UserError, quoted, require_name
 from bench.records.provenance import Difference, differences
-from bench.records.runfile import Run
+from bench.records.runfile import Records, Run
+from bench.records.schema import Record
 from bench.report import terminal
 from bench.report.formats import Format
 from bench.runs.plan import percent
@@ -34,6 +36,9 @@ def table(
     baseline: Baseline = "",
     rank: Ranks = "steady",
     samples: Annotated[bool, typer.Option("--samples", help="One line per sample instead of per row.")] = False,
+    inference: Annotated[
+        bool, typer.Option("--inference", help="Latency and throughput of the trained models instead of training.")
+    ] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write instead of printing.")] = None,
     output_of: Annotated[
         str | None,
@@ -57,7 +62,10 @@ def table(
     style = style or formats.default_format(out)
     if out is not None:
         console.refuse_inputs(out, runs)
-    content = _render(console.read(runs), style, baseline, rank, samples=samples)
+    if inference:
+        content = _render_inference(console.read(runs), style)
+    else:
+        content = _render(console.read(runs), style, baseline, rank, samples=samples)
     if out is not None:
         console.write(out, content)
     elif isinstance(content, bytes):
@@ -73,7 +81,7 @@ def _print_output(runs: tuple[Run, ...], row: str) -> None:
     if not named:
         rows = dict.fromkeys(str(each) for run in runs for each in run.header.rows)
         raise BadChoice(f"no row is called {quoted(row)}; the rows are: {', '.join(rows)}")
-    failed = [record for run in runs for record in run.records if record.job.row in named and record.status != "ok"]
+    failed = [record for run in runs for record in _failed(run.records.of_row(set(named).__contains__))]
     if not failed:
         console.say(
             f"no process of {', '.join(dict.fromkeys(map(str, named)))} failed; output is kept of those that do"
@@ -83,6 +91,10 @@ def _print_output(runs: tuple[Run, ...], row: str) -> None:
         terminal.print_sentence(console.output(), title)
         for line in record.output.splitlines():
             terminal.print_sentence(console.output(), f"    {line}")
+
+
+def _failed(records: Records) -> Iterator[Record]:
+    return records.read(np.flatnonzero(~records.columns["ok"]).tolist())
 
 
 def _render(runs: tuple[Run, ...], style: Format, baseline: str, rank: Rank, *, samples: bool) -> str | bytes:
@@ -105,6 +117,28 @@ def _render(runs: tuple[Run, ...], style: Format, baseline: str, rank: Rank, *, 
     notes = [] if samples else [*to_use, *sentences.detectable_sentences(rows), *sentences.noise_sentences(runs)]
     notes += [sentences.caption(run.header) for run in runs]
     return "\n\n".join([content, *map(in_markdown, notes)]) + "\n"
+
+
+def _render_inference(runs: tuple[Run, ...], style: Format) -> str | bytes:
+    """Return the table of inference. Raises `UserError` if none of the runs has measured it."""
+    from bench.analysis.frame import inference_frame
+    from bench.analysis.inference import inference_of
+    from bench.report import export, inference_table, sentences
+    from bench.report.text import in_markdown
+
+    rows = inference_of(runs)
+    if not rows:
+        paths = ", ".join(str(run.path) for run in runs)
+        raise UserError(f"{paths}: no inference was measured, as by --no-inference or by an earlier version")
+    if style in ("csv", "json", "parquet"):
+        return export.render(inference_frame(rows), style)
+    table = inference_table.readable(rows)
+    if style != "markdown":
+        return export.render(table, style)
+    panels = inference_table.panels(table).items()
+    parts = [f"**{in_markdown(title)}**\n\n{export.render(panel, style)!s}" for title, panel in panels]
+    notes = (*inference_table.sentences(rows), *(sentences.caption(run.header) for run in runs))
+    return "\n\n".join([*parts, *map(in_markdown, notes)]) + "\n"
 
 
 def compare(

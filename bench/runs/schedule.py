@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 from bench.analysis.stopping import still_open
 from bench.events import JobListener
 from bench.harness.executor import Executor
 from bench.harness.live import Live, Sample
+from bench.records.columns import Collector, Columns
 from bench.records.schema import Block, CoreTimes, Record, Row
 from bench.runs.plan import Plan, round_order, turn_order
 from bench.runs.sharing import fastest, side_by_side, space_of, usable
@@ -25,6 +27,11 @@ MIN_TURNS = 5  # so that one disturbed turn cannot move a median, where a turn t
 # Most rows are so far from the fastest that the first round tells, and leave after it: it has fewer turns.
 FIRST_SHARE = 0.25
 FIRST_TURNS = 2  # in the first round, of a row that has used its share of the time: one of slow passes
+# After their turns processes answer requests: every row in its first round, and later ones as long as all of that has
+# taken less than this share of the run.
+INFERENCE_SHARE = 0.1
+SERVING_TURNS = 5
+SERVING_S = 2.0  # of a row in a round, from which on it has no further turn
 MAX_TURNS = 40  # more do not help: by then the difference between processes is larger than what turns leave
 
 
@@ -33,20 +40,26 @@ class Progress:
     """The progress of a run."""
 
     plan: Plan
-    records: list[Record]
     begun_s: float
+    so_far: dict[str, Collector]  # the records of each task
     took_s: dict[str, float] = field(default_factory=dict)  # duration of the last round of each task
     rounds: dict[str, int] = field(default_factory=dict)  # number of the next round of each task
+    inference_s: float = 0.0  # that inference has taken
 
-    def __post_init__(self) -> None:
-        """A run that is resumed goes on with a new round: processes of two times cannot be side by side."""
-        for task in self.plan.tasks:
-            numbers = [record.job.block for record in self.of(task) if record.status == "ok"]
-            self.rounds[task] = 1 + max(numbers, default=-1)
+    @classmethod
+    def of(cls, plan: Plan, earlier: Iterable[Record], begun_s: float) -> Self:
+        """Begin, or go on after these records, with a new round: processes of two times cannot be side by side."""
+        progress = cls(plan, begun_s, {task: Collector() for task in plan.tasks})
+        for record in earlier:
+            progress.so_far[record.job.row.task].add(record)
+        for task in plan.tasks:
+            records = progress.records(task)
+            progress.rounds[task] = 1 + int(records["block"][records["ok"]].max(initial=-1))
+        return progress
 
-    def of(self, task: str) -> list[Record]:
+    def records(self, task: str) -> Columns:
         """Return the records of a task."""
-        return [record for record in self.records if record.job.row.task == task]
+        return self.so_far[task].columns()
 
     def fits(self, task: str, now_s: float) -> bool:
         """Return whether another round of a task, as long as its last one, would end in time.
@@ -55,13 +68,21 @@ class Progress:
         """
         if self.plan.goal.workers is not None or task not in self.took_s:
             return True
-        if {record.job.row for record in self.of(task)} < set(self.plan.tasks[task]):
+        if self.records(task).by_row().keys() < set(self.plan.tasks[task]):
             return True
         return now_s - self.begun_s + self.took_s[task] <= self.plan.goal.time_s
 
+    def serving(self, rows: Iterable[Row], now_s: float) -> set[Row]:
+        """Return those of the rows of a round that answer requests after their turns."""
+        if not self.plan.inference:
+            return set()
+        if self.inference_s < INFERENCE_SHARE * (now_s - self.begun_s):
+            return set(rows)
+        return set(rows) - {record.job.row for record in self.records if record.inference is not None}
+
     def due(self, task: str, executor: Executor, unranked: Collection[Row]) -> tuple[Row, ...]:
         """Return the rows of a task that run in its next round, in their order; none if the task has told enough."""
-        rows, number, records = self.plan.tasks[task], self.rounds[task], self.of(task)
+        rows, number, records = self.plan.tasks[task], self.rounds[task], self.records(task)
         wanted = still_open(rows, self.plan.goal, records, number, unranked)
         if not wanted:
             return ()
@@ -92,7 +113,7 @@ def run_rounds(
     `earlier` are the good records of the same plan, from a run that is resumed. `unranked` returns the rows that are
     not ranked: no other row is compared with them.
     """
-    progress = Progress(plan, list(earlier), executor.clock())
+    progress = Progress.of(plan, earlier, executor.clock())
     while True:
         fitting = [task for task in plan.tasks if progress.fits(task, executor.clock())]
         due = {task: rows for task in fitting if (rows := progress.due(task, executor, unranked()))}
@@ -113,12 +134,13 @@ def _round(
     begun_s = executor.clock()
     before, cores_before = executor.calibrate(), executor.core_times()
     working_s = executor.clock()
-    samples = _live(task, rows, progress.plan, number, executor, listener)
+    samples = _live(task, rows, progress, executor, listener)
     wall_s = executor.clock() - working_s
     cores_after, after = executor.core_times(), executor.calibrate()
     progress.took_s[task] = executor.clock() - begun_s
     progress.rounds[task] += 1
-    progress.records += [sample.record for sample in samples]
+    for sample in samples:
+        progress.so_far[task].add(sample.record)
     foreign, stolen = _others(cores_before, cores_after, wall_s)
     yield from samples
     yield Block(
@@ -133,10 +155,10 @@ def _round(
 
 
 def _live(
-    task: str, rows: tuple[Row, ...], plan: Plan, number: int, executor: Executor, listener: JobListener
+    task: str, rows: tuple[Row, ...], progress: Progress, executor: Executor, listener: JobListener
 ) -> list[Sample]:
-    """Let the processes of a round train and take their turns; return what they leave, when they are gone."""
-    begun_s = executor.clock()
+    """Let the processes of a round train, take turns, answer requests; return what they leave, when they are gone."""
+    begun_s, plan, number = executor.clock(), progress.plan, progress.rounds[task]
     lives: dict[Row, Live] = {}
     with executor.round() as processes:
         for row in rows:
@@ -147,8 +169,12 @@ def _live(
         listener.begins(f"{task} turns #{number + 1}")
         share = FIRST_SHARE if number == 0 else 1.0
         _take_turns(alive, plan, number, executor, share * (executor.clock() - begun_s))
-        samples = [live.finish() for live in lives.values()]
         outcomes = [live.record.status for live in alive.values()]
+        turned_s = executor.clock()
+        serving = progress.serving(alive, turned_s)
+        _serve({row: live for row, live in alive.items() if row in serving}, plan, number, executor)
+        progress.inference_s += executor.clock() - turned_s
+        samples = [live.finish() for live in lives.values()]
         listener.ended(f"{task} turns #{number + 1}", next((each for each in outcomes if each != "ok"), "ok"))
         return samples
 
@@ -174,6 +200,19 @@ def _take_turns(lives: Mapping[Row, Live], plan: Plan, number: int, executor: Ex
                 turned_s = executor.clock()
                 lives[row].turn(turn)
                 used_s[row] += executor.clock() - turned_s
+
+
+def _serve(lives: Mapping[Row, Live], plan: Plan, number: int, executor: Executor) -> None:
+    """Let the rows answer requests in turns. Nothing of their training is timed any more."""
+    used_s = dict.fromkeys(lives, 0.0)
+    for live in lives.values():
+        live.open_service()
+    for turn in range(SERVING_TURNS if lives else 0):
+        for row in turn_order(plan.tasks[next(iter(lives)).task], seed=plan.seed, block=number, turn=turn):
+            if row in lives and used_s[row] < SERVING_S:
+                begun_s = executor.clock()
+                lives[row].serve(turn)
+                used_s[row] += executor.clock() - begun_s
 
 
 def _others(before: CoreTimes | None, after: CoreTimes | None, wall_s: float) -> tuple[float | None, float | None]:
