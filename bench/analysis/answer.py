@@ -17,7 +17,8 @@ from bench.analysis.comparison import Comparison, Group, groups
 from bench.analysis.process import one_training_s, passes_of
 from bench.analysis.summary import RowSummary
 from bench.analysis.turns import SHORTEST_S, Grid, logarithms
-from bench.records.columns import Columns, Lists
+from bench.records.columns import Columns
+from bench.records.lists import Lists
 from bench.records.runfile import Run
 from bench.records.schema import Row
 
