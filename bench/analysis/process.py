@@ -56,7 +56,7 @@ class Context:
     parity: Mapping[Row, ParityResult]
     bounds: Bounds
     flags: Mapping[Row, tuple[Flag, ...]]
-    noise: Mapping[tuple[str, int], str]  # what disturbed a round, by task and number of the round; if anything did
+    noise: Mapping[str, Mapping[int, str]]  # what disturbed a round, by task and number of the round; if anything did
 
     @classmethod
     def of(cls, run: Run) -> Self:
@@ -84,17 +84,22 @@ class Context:
                 found[name][place] = value if value == value else None
         return found
 
+    def noisy_rounds(self, task: str) -> list[int]:
+        """Return the numbers of the rounds of a task that something disturbed."""
+        return list(self.noise.get(task, ()))
+
     def noise_of(self, row: Row, block: int) -> str:
         """Return what disturbed the round of a process, empty if nothing did."""
-        return self.noise.get((row.task, block), "")
+        return self.noise.get(row.task, {}).get(block, "")
 
 
-def _noise(blocks: Blocks) -> dict[tuple[str, int], str]:
+def _noise(blocks: Blocks) -> dict[str, dict[int, str]]:
     """Return what disturbed rounds, by task and number; the last one counts of several with the same number."""
-    sentences = noise(blocks, usual_s(blocks))
-    places = zip(blocks.task.tolist(), blocks.block.tolist(), strict=True)
-    found = {(blocks.tasks[task], number): said for (task, number), said in zip(places, sentences, strict=True)}
-    return {place: sentence for place, sentence in found.items() if sentence}
+    found: dict[str, dict[int, str]] = {task: {} for task in blocks.tasks}
+    told = noise(blocks, usual_s(blocks))
+    for task, number, sentence in zip(blocks.task.tolist(), blocks.block.tolist(), told, strict=True):
+        found[blocks.tasks[task]][number] = sentence
+    return {task: {number: said for number, said in each.items() if said} for task, each in found.items()}
 
 
 def passes_of(columns: Columns) -> Array:

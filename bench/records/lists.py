@@ -69,6 +69,8 @@ class Lists:
     def take(self, places: Array) -> Lists:
         """Return the lists at these places, in their order."""
         counts = self.counts[places]
+        if counts.sum() == len(self.values) and (np.diff(places) > 0).all():  # only empty lists are left out
+            return Lists(self.values, counts)
         shift = np.repeat(self.ends[places] - np.cumsum(counts), counts)
         return Lists(self.values[shift + np.arange(len(shift))], counts)
 

@@ -33,10 +33,10 @@ class Known:
 def fault(line: Line, known: Known) -> str:
     """Return what is wrong with a line that follows a header; empty if nothing is."""
     match line:
-        case Header():
-            return "a second header: here another run begins; put each run into a file of its own"
         case Record():
             return _foreign(line.job.row, known.rows) or _fault_of_record(line)
+        case Header():
+            return "a second header: here another run begins; put each run into a file of its own"
         case Block():
             return "" if line.task in known.tasks else f"a round of {line.task}, which the header does not name"
         case _:
