@@ -73,6 +73,7 @@ __all__ = [
     "Params",
     "Placement",
     "Precision",
+    "Predictor",
     "Problem",
     "Shape",
     "Supported",
@@ -84,10 +85,12 @@ __all__ = [
     "map_params",
     "parameter_count",
     "parts",
+    "row_shape",
     "views",
 ]
 
 Inputs = Array | WordCounts  # [rows, ...]
+Predictor = Callable[[Inputs], Array]
 Loss = Literal["mse", "half_mse", "softmax_cross_entropy"]
 Device = Literal["cpu", "gpu"]
 Precision = Literal["float32", "float64"]
@@ -127,6 +130,11 @@ class Adam:
 Optimizer = SGD | Momentum | Adam
 
 
+def row_shape(inputs: Inputs) -> Shape:
+    """Return the shape of one row of inputs: that of an array, or the size of a vocabulary."""
+    return (inputs.vocabulary,) if isinstance(inputs, WordCounts) else inputs.shape[1:]
+
+
 @dataclass(frozen=True)
 class Problem:
     """Everything that defines the computation of a training, with all arrays in the precision of the training.
@@ -134,7 +142,7 @@ class Problem:
     The arrays are read-only and belong to the caller.
     """
 
-    inputs: Inputs  # float [rows, features], or word counts of as many documents as rows
+    inputs: Inputs  # float [rows, ...], or word counts of as many documents as rows
     targets: Array  # float [rows, outputs], or class numbers int32 [rows] for softmax_cross_entropy
     layers: tuple[Layer, ...]
     loss: Loss
@@ -144,9 +152,7 @@ class Problem:
     @property
     def row_shape(self) -> Shape:
         """Shape of one row of the inputs: its features, or the size of the vocabulary."""
-        if isinstance(self.inputs, WordCounts):
-            return (self.inputs.vocabulary,)
-        return self.inputs.shape[1:]
+        return row_shape(self.inputs)
 
     @property
     def full_batch(self) -> bool:
@@ -212,7 +218,15 @@ class Trainer(Protocol):
         """
 
     def predict(self, inputs: Inputs) -> Array:
-        """Return the outputs of the last layer [rows, outputs] for `inputs` [rows, features] or word counts."""
+        """Return the outputs of the last layer [rows, outputs] for `inputs` [rows, ...] or word counts."""
+
+    def predictor(self, rows: int) -> Predictor:
+        """Return a function that answers requests of exactly `rows` rows, as a service in this mode does.
+
+        It gets inputs in host memory and returns outputs [rows, outputs] in host memory, with the parameters of now: it
+        need not be right after the next call of `reset` or `train`. It may compile in its first call for each shape.
+        Word counts have one shape for any number of words only if the backend makes it so.
+        """
 
     def params(self) -> Params:
         """Return copies of the parameters in host memory."""

@@ -12,7 +12,8 @@ keras_jax_backend.py and keras_torch_backend.py, which name the framework before
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -35,9 +36,9 @@ from backends.contract import (
     Optimizer,
     Params,
     Placement,
+    Predictor,
     Problem,
     Supported,
-    Unsupported,
     WordCounts,
     parts,
 )
@@ -52,20 +53,23 @@ LOSSES: dict[Loss, Any] = {
 }
 
 
-def open_trainer(problem: Problem, placement: Placement, wait_for: Callable[[Any], object]) -> KerasTrainer:
-    """Build and compile the model; `wait_for` waits for tensors. Raises `Unsupported` for GPUs and unknown layers."""
-    require_cpu(placement)
+class Framework(NamedTuple):
+    """What Keras has no function for, and the framework under it has."""
+
+    wait_for: Callable[[Any], object]  # waits until tensors are computed
+    peak_device_memory_bytes: Callable[[], int] | None  # of a GPU; None on the CPU
+
+
+def open_trainer(problem: Problem, placement: Placement, framework: Framework) -> KerasTrainer:
+    """Build and compile the model, on the device that the framework chooses. Raises `Unsupported` for unknown layers.
+
+    A framework that sees a GPU chooses it, and a process that trains on the CPU sees none.
+    """
     keras.config.set_floatx(placement.precision)
     keras.config.set_dtype_policy(placement.precision)  # an earlier trainer may have set another one
     if placement.precision == "float64":
         allow_float64()
-    return KerasTrainer(problem, wait_for)
-
-
-def require_cpu(placement: Placement) -> None:
-    """Raise `Unsupported` unless the device is the CPU."""
-    if placement.device != "cpu":
-        raise Unsupported("the Keras backends run on the CPU only: they have not been tested on a GPU")
+    return KerasTrainer(problem, framework)
 
 
 def allow_float64() -> None:
@@ -257,10 +261,10 @@ class Batches(keras.utils.PyDataset):
 class KerasTrainer:
     """A compiled model and its data, which are in host memory; a full batch is on the device."""
 
-    def __init__(self, problem: Problem, wait_for: Callable[[Any], object]) -> None:
+    def __init__(self, problem: Problem, framework: Framework) -> None:
         SUPPORTED.require(problem)
         self.problem = problem
-        self.wait_for = wait_for
+        self.framework = framework
         self.model = Network(problem)
         optimizer = make_optimizer(problem.optimizer)
         optimizer.build(self.model.trainable_variables)
@@ -282,7 +286,7 @@ class KerasTrainer:
         """Take the steps of `order` [steps, batch]; return their losses [steps]."""
         starts = range(0, len(order), STEPS_OF_A_FIT)
         losses = np.concatenate([self.fit(order[start : start + STEPS_OF_A_FIT]) for start in starts])
-        self.wait_for([variable.value for variable in self.model.variables])
+        self.framework.wait_for([variable.value for variable in self.model.variables])
         return losses
 
     def fit(self, order: Array) -> Array:
@@ -304,14 +308,30 @@ class KerasTrainer:
         outputs: Array = self.model.predict(Batches(order, lambda rows: (take(rows),)), verbose=0)
         return outputs[: len(inputs)]
 
+    def predictor(self, rows: int) -> Predictor:
+        """Return `predict_on_batch` of a model for so many rows, which has the weights of now.
+
+        It is compiled as `predict` is, which also makes a data set of each request.
+        """
+        model = Network(replace(self.problem, batch_size=rows))
+        model.set_weights(self.model.get_weights())
+
+        def predict(inputs: Inputs) -> Array:
+            batch = tuple(inputs.rounded_bags()) if isinstance(inputs, WordCounts) else inputs
+            outputs: Array = model.predict_on_batch(batch)
+            return outputs
+
+        return predict
+
     def params(self) -> Params:
         """Return copies of the parameters. Keras keeps them in the order of `Layer.shapes`."""
         arrays = map(np.array, self.model.get_weights())
         return tuple({name: next(arrays) for name in layer.shapes()} for layer in self.problem.layers)
 
     def peak_device_memory_bytes(self) -> int | None:
-        """Return None: the backend runs on the CPU only."""
-        return None
+        """Return the peak memory of tensors on a GPU, as the framework tells it; None on the CPU."""
+        measure = self.framework.peak_device_memory_bytes
+        return measure() if measure else None
 
 
 def taker(inputs: Inputs, batch: int) -> Callable[[Array], Any]:

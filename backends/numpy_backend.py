@@ -18,6 +18,7 @@ from backends.contract import (
     Inputs,
     Params,
     Placement,
+    Predictor,
     Problem,
     Unsupported,
     WordCounts,
@@ -115,6 +116,14 @@ class NumpyTrainer:
                 for start in range(0, len(inputs), PREDICT_ROWS)
             ]
         )
+
+    def predictor(self, rows: int) -> Predictor:
+        """Return a function of the inputs, which are not gathered: a request has the rows that it wants."""
+
+        def predict(inputs: Inputs) -> Array:
+            return self.forward(take(inputs, np.arange(rows)) if isinstance(inputs, WordCounts) else inputs)
+
+        return predict
 
     def forward(self, batch: Batch) -> Array:
         """Return the outputs for a batch of any size, in new arrays."""

@@ -21,6 +21,7 @@ from backends.contract import (
     Momentum,
     Params,
     Placement,
+    Predictor,
     Problem,
     Supported,
     Unsupported,
@@ -177,6 +178,10 @@ class ReferenceTrainer:
         batches = (take(inputs, ids[start : start + size]) for start in range(0, len(ids), size))
         params = views(self.state[0], layers)
         return np.concatenate([forward(layers, params, batch, self.arithmetic)[-1].outputs for batch in batches])
+
+    def predictor(self, rows: int) -> Predictor:
+        """Return `predict`, which takes any number of rows."""
+        return self.predict
 
     def params(self) -> Params:
         """Return copies of the parameters."""

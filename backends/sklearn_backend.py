@@ -26,6 +26,7 @@ from backends.contract import (
     Momentum,
     Params,
     Placement,
+    Predictor,
     Problem,
     Supported,
     Unsupported,
@@ -142,6 +143,10 @@ class SklearnTrainer:
         outputs: Array = predict(put(inputs)).reshape(len(inputs), -1)
         self.estimator.out_activation_ = kept
         return outputs
+
+    def predictor(self, rows: int) -> Predictor:
+        """Return `predict`, which takes any number of rows."""
+        return self.predict
 
     def params(self) -> Params:
         """Return copies of weights and biases."""

@@ -10,6 +10,7 @@ Modes:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ from backends.contract import (
     Inputs,
     Params,
     Placement,
+    Predictor,
     Problem,
     Unsupported,
     WordCounts,
@@ -89,11 +91,8 @@ class TensorflowTrainer:
         ]
         self.taken = tf.Variable(tf.zeros((), placement.precision))
         self.eager = placement.mode == "eager"
-        self.run: Any = {
-            "eager": self.loop,
-            "graph": tf.function(self.whole_pass),
-            "xla": tf.function(self.whole_pass, jit_compile=True),
-        }[placement.mode]
+        self.compiled: Any = functools.partial(tf.function, jit_compile=True if placement.mode == "xla" else None)
+        self.run: Any = self.loop if self.eager else self.compiled(self.whole_pass)
 
     def reset(self, params: Params) -> None:
         """Copy `params` in and clear the optimizer's state. The variables stay the same, so nothing is traced again."""
@@ -152,6 +151,20 @@ class TensorflowTrainer:
         with tf.device(self.device):
             outputs: Array = forward(self.problem.layers, self.layers, put(inputs), len(inputs)).numpy()
         return outputs
+
+    def predictor(self, rows: int) -> Predictor:
+        """Return a function of the inputs: that of `predict` or, in the other modes, its graph."""
+        if self.eager:
+            return self.predict
+        answer = self.compiled(lambda inputs: forward(self.problem.layers, self.layers, inputs, rows))
+
+        def predict(inputs: Inputs) -> Array:
+            with tf.device(self.device):
+                batch = inputs.rounded_bags() if isinstance(inputs, WordCounts) else inputs
+                outputs: Array = answer(put(batch)).numpy()
+            return outputs
+
+        return predict
 
     def params(self) -> Params:
         """Return copies of the parameters."""

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from backends.contract import Array, Inputs, Params, Placement, Problem
+from backends.contract import Array, Inputs, Params, Placement, Predictor, Problem, WordCounts
 from backends.torch_layers import LOSSES, SUPPORTED, Batch, Network, put, take
 
 
@@ -47,11 +47,15 @@ class TorchTrainer(ABC):
             return self.inputs, self.targets
         return take(self.inputs, rows), self.targets[rows]
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def predict(self, inputs: Inputs) -> Array:
         """Return the outputs [rows, outputs]."""
         outputs: Array = self.model(put(inputs, self.device)).cpu().numpy()
         return outputs
+
+    def predictor(self, rows: int) -> Predictor:
+        """Return a function of the inputs: `predict`, which takes any number of rows."""
+        return self.predict
 
     def params(self) -> Params:
         """Return copies of the parameters."""
@@ -60,3 +64,18 @@ class TorchTrainer(ABC):
     def peak_device_memory_bytes(self) -> int | None:
         """Return the peak memory of tensors on a GPU; None on the CPU."""
         return torch.cuda.max_memory_allocated() if self.device.type == "cuda" else None
+
+
+class CompiledPredictions(TorchTrainer):
+    """Answers requests by the compiled model, as the modes do that compile the training."""
+
+    def predictor(self, rows: int) -> Predictor:
+        """Return a function of the inputs, compiled for their shape or, for words, for any number of them."""
+        answer = torch.compile(self.model, dynamic=None if isinstance(self.problem.inputs, WordCounts) else False)
+
+        @torch.inference_mode()
+        def predict(inputs: Inputs) -> Array:
+            outputs: Array = answer(put(inputs, self.device)).cpu().numpy()
+            return outputs
+
+        return predict

@@ -44,6 +44,12 @@ class WordCounts:
         """Return the same counts with another float dtype."""
         return WordCounts(self.starts, self.words, self.counts.astype(dtype), self.vocabulary)
 
+    def rows(self, ids: Array) -> WordCounts:
+        """Return the documents `ids`, in this order."""
+        starts = np.concatenate([[0], np.cumsum(self.lengths()[ids])]).astype(np.int64)
+        words, counts, _ = self.bags(ids)
+        return WordCounts(starts, words, counts, self.vocabulary)
+
     def lengths(self) -> Array:
         """Return the number of different words in each document, int64 [documents]."""
         return np.diff(self.starts)
@@ -83,6 +89,14 @@ class WordCounts:
             for target, source in zip(padded, self.bags(rows), strict=True):
                 target[step, : len(source)] = source
         return padded
+
+    def rounded_bags(self) -> Bags:
+        """Return the entries of all documents, padded to the next power of two.
+
+        Requests have any number of words. In this way a compiler needs as many programs as there are powers of two.
+        """
+        padded = self.padded_bags(np.arange(len(self))[None], 1)
+        return Bags(*(part[0] for part in padded))
 
     def capacity(self, batch: int) -> int:
         """Return a number of entries that a random batch of `batch` documents hardly ever exceeds.

@@ -20,6 +20,7 @@ from bench.runs.schedule import run_rounds
 
 Kind = Literal["normal", "lognormal", "two-humped"]
 KINDS: tuple[Kind, ...] = ("normal", "lognormal", "two-humped")
+SERVICE_S = 0.05  # opening a service, or a turn of it
 SAMPLE_S = 2.0  # of wall time for a first training, however long its passes
 TURN_S = 0.25
 CALIBRATION_S = 0.25
@@ -83,6 +84,7 @@ class MockExecutor:
     jobs: list[Job] = field(default_factory=list)
     turns: list[tuple[Row, int]] = field(default_factory=list)  # in the order in which they were taken
     alive: int = 0  # processes
+    served: list[tuple[Row, int]] = field(default_factory=list)  # turns of services, in the order of the run
 
     def clock(self) -> float:
         return self.now_s
@@ -151,6 +153,13 @@ class MockLive:
             self._die()
         self.passes_s.append(self._pass_s())
         self.executor.now_s += self.executor.turn_s.get(self.job.row, TURN_S)
+
+    def open_service(self) -> None:
+        self.executor.now_s += SERVICE_S
+
+    def serve(self, turn: int) -> None:
+        self.executor.served.append((self.job.row, turn))
+        self.executor.now_s += SERVICE_S
 
     def finish(self) -> Sample:
         if self.record.timing is None:

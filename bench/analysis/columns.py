@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from bench.analysis.inference import process_inference
 from bench.analysis.process import Context
 from bench.analysis.summary import RowSummary, Versus
 from bench.analysis.sweep import Point
@@ -49,6 +50,7 @@ def _of_quality(context: Context, record: Record) -> dict[str, Any]:
     parity = context.parity.get(record.job.row)
     return {
         **_quality(record),
+        **process_inference(record),
         "agrees": parity.agrees if parity else None,
         "parity_reason": parity.reason if parity else "",
         **_departures(parity, "gradient", "losses", "parameters", "envelope", "metric"),

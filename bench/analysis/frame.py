@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.columns import point_columns, process_columns, summary_columns
+from bench.analysis.inference import InferenceSummary, inference_columns
 from bench.analysis.process import Context
 from bench.analysis.summary import RowSummary
 from bench.analysis.sweep import Sweep
@@ -36,6 +37,11 @@ def process_frame(runs: Iterable[Run]) -> pd.DataFrame:
 def summary_frame(rows: Iterable[RowSummary]) -> pd.DataFrame:
     """Return one line per row, in the order given."""
     return pd.DataFrame([summary_columns(each) for each in rows])
+
+
+def inference_frame(rows: Iterable[InferenceSummary]) -> pd.DataFrame:
+    """Return one line per row that answered requests, in the order given."""
+    return pd.DataFrame([inference_columns(each) for each in rows])
 
 
 def scaling_frame(sweep: Sweep) -> pd.DataFrame:

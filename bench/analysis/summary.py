@@ -250,7 +250,7 @@ def _all_versus(
         chosen = find_row(baseline, group.times) if baseline else None
         to_chosen = group.compared_with(chosen) if chosen else {}
         for row in group.times:
-            own = _versus(row, best, compared.get(row) or _title(compared.values()), times, cpu_times)
+            own = _versus(row, best, compared.get(row) or title(compared.values()), times, cpu_times)
             other = _versus(row, chosen, to_chosen.get(row) or "baseline", times, cpu_times) if chosen else None
             found[row] = own, other
     return found
@@ -264,7 +264,7 @@ def _versus(row: Row, other: Row, found: Comparison | str, times: Times, cpu_tim
     return Versus(other, found.judged.verdict, found, cpu_ratio, response(times[row], times[other]))
 
 
-def _title(compared: Iterable[Comparison]) -> str:
+def title(compared: Iterable[Comparison]) -> str:
     """Return the verdict on the fastest row: fastest, or among the fastest."""
     verdicts = {each.judged.verdict for each in compared}
     if "too few rounds" in verdicts or not verdicts:

@@ -72,8 +72,9 @@ def read(paths: Iterable[Path]) -> tuple[Run, ...]:
 def show_results(runs: tuple[Run, ...], baseline: str, rank: Rank = "steady") -> bool:
     """Print the result tables and the sentences below them; return whether the times of all rows are fair."""
     from bench.analysis.answer import answers
+    from bench.analysis.inference import inference_of
     from bench.analysis.summary import summarise
-    from bench.report import sentences, tables
+    from bench.report import inference_table, sentences, tables
     from bench.report.answer_sentences import answer_sentences
 
     console, rows = output(), summarise(runs, baseline, rank)
@@ -82,6 +83,7 @@ def show_results(runs: tuple[Run, ...], baseline: str, rank: Rank = "steady") ->
     to_use = [sentence for run in runs for sentence in answer_sentences(answers(run, rows))]
     terminal.print_summary(console, tables.readable(rows), to_use)
     groups = (
+        inference_table.sentences(inference_of(runs)),
         sentences.detectable_sentences(rows),
         sentences.noise_sentences(runs),
         sentences.parameter_sentences(rows),

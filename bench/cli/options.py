@@ -78,6 +78,10 @@ Quick = Annotated[
     bool,
     typer.Option("--quick", help="One sample per row, fastest modes, few epochs, no float64 check before timing."),
 ]
+NoInference = Annotated[
+    bool,
+    typer.Option("--no-inference", help="Leave out latency and throughput of the trained models."),
+]
 Resume = Annotated[Path | None, typer.Option("--resume", help="Continue the run in this run file.")]
 TimeLimit = Annotated[
     float,
@@ -105,6 +109,7 @@ class RunOptions:
     schedule_seed: ScheduleSeed = None
     epochs: Epochs = None
     quick: Quick = False
+    no_inference: NoInference = False
     settings: Settings = None
     data_dir: DataDir = None
     time_limit: TimeLimit = TIME_LIMIT_S

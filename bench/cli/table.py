@@ -36,6 +36,9 @@ def table(
     baseline: Baseline = "",
     rank: Ranks = "steady",
     samples: Annotated[bool, typer.Option("--samples", help="One line per sample instead of per row.")] = False,
+    inference: Annotated[
+        bool, typer.Option("--inference", help="Latency and throughput of the trained models instead of training.")
+    ] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write instead of printing.")] = None,
     output_of: Annotated[
         str | None,
@@ -59,7 +62,10 @@ def table(
     style = style or formats.default_format(out)
     if out is not None:
         console.refuse_inputs(out, runs)
-    content = _render(console.read(runs), style, baseline, rank, samples=samples)
+    if inference:
+        content = _render_inference(console.read(runs), style)
+    else:
+        content = _render(console.read(runs), style, baseline, rank, samples=samples)
     if out is not None:
         console.write(out, content)
     elif isinstance(content, bytes):
@@ -111,6 +117,28 @@ def _render(runs: tuple[Run, ...], style: Format, baseline: str, rank: Rank, *, 
     notes = [] if samples else [*to_use, *sentences.detectable_sentences(rows), *sentences.noise_sentences(runs)]
     notes += [sentences.caption(run.header) for run in runs]
     return "\n\n".join([content, *map(in_markdown, notes)]) + "\n"
+
+
+def _render_inference(runs: tuple[Run, ...], style: Format) -> str | bytes:
+    """Return the table of inference. Raises `UserError` if none of the runs has measured it."""
+    from bench.analysis.frame import inference_frame
+    from bench.analysis.inference import inference_of
+    from bench.report import export, inference_table, sentences
+    from bench.report.text import in_markdown
+
+    rows = inference_of(runs)
+    if not rows:
+        paths = ", ".join(str(run.path) for run in runs)
+        raise UserError(f"{paths}: no inference was measured, as by --no-inference or by an earlier version")
+    if style in ("csv", "json", "parquet"):
+        return export.render(inference_frame(rows), style)
+    table = inference_table.readable(rows)
+    if style != "markdown":
+        return export.render(table, style)
+    panels = inference_table.panels(table).items()
+    parts = [f"**{in_markdown(title)}**\n\n{export.render(panel, style)!s}" for title, panel in panels]
+    notes = (*inference_table.sentences(rows), *(sentences.caption(run.header) for run in runs))
+    return "\n\n".join([*parts, *map(in_markdown, notes)]) + "\n"
 
 
 def compare(

@@ -15,6 +15,7 @@ from bench.conformance.cases import STEPS, arrays, copied
 from bench.conformance.subject import (
     Subject,
     Violation,
+    require_array,
     require_close,
     require_close_params,
     require_same,
@@ -43,6 +44,23 @@ def follows(subject: Subject) -> None:
         require_close_params(trainer.params(), right.params(), f"params() after training {what}", relative)
         outputs = trainer.predict(case.unseen)
         require_close(outputs, right.predict(case.unseen), f"predict() after training {what}", relative)
+
+
+def answers(subject: Subject) -> None:
+    """A predictor answers each request as the reference does, with arrays of its own, and leaves the request alone."""
+    trainer, right, case = subject.open(), subject.reference(), subject.case
+    for number, order in enumerate((case.order, case.order[:2]), start=1):
+        trainer.train(order)
+        right.train(order)
+        for rows in (1, 5):
+            answer, wanted = trainer.predictor(rows), right.predictor(rows)
+            requests = [case.request(rows, first) for first in (0, 5, 0)]
+            outputs = [answer(request) for request in requests]
+            for request, output in zip(requests, outputs, strict=True):
+                what = f"predictor({rows}), after training {number}"
+                require_array(output, wanted(request).shape, subject.placement.dtype, what)
+                require_close(output, wanted(request), what, ROUNDING[subject.precision])
+        require_close_params(trainer.params(), right.params(), "params() after answering", ROUNDING[subject.precision])
 
 
 def continues(subject: Subject) -> None:

@@ -40,6 +40,11 @@ class Case:
     order: Array  # of one pass, int32 [STEPS, batch]
     unseen: Inputs  # rows to predict; their number differs from the batch size
 
+    def request(self, rows: int, first: int) -> Inputs:
+        """Return so many rows from `first` on, counted on from the beginning after the last one."""
+        ids = (first + np.arange(rows)) % len(self.unseen)
+        return self.unseen.rows(ids) if isinstance(self.unseen, WordCounts) else self.unseen[ids]
+
     def other_params(self) -> Params:
         """Return other initial parameters."""
         return map_params(lambda part: 0.5 * part + 0.1, self.initial)

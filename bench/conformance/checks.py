@@ -85,6 +85,14 @@ CHECKS: dict[str, Check] = {
             "a buffer that is used again: copy the loss of each step",
         ),
         Check(
+            name="answers",
+            look=behaviour.answers,
+            why="the time of an answer counts only if it is that of the request and of the parameters",
+            where="Trainer.predictor in backends/contract.py",
+            cause="an answer of another request, or of the parameters of an earlier call of train; or all answers are "
+            "written to one array: return a copy",
+        ),
+        Check(
             name="continues",
             look=behaviour.continues,
             why="an epoch is one call of train, and its end is not the end of the training",

@@ -18,7 +18,7 @@ import numpy as np
 
 from backends.contract import Dense, Device, Problem, Trainer, Unsupported, flow_shapes
 from backends.registry import BUILT_IN, GROUP
-from bench.conformance.subject import Subject, Violation
+from bench.conformance.subject import Subject, Violation, described, require_array
 from bench.conformance.writes import kept, written
 from bench.harness.measure import fastest_product_s
 from bench.machine.host import gpu_names
@@ -31,6 +31,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "reset": ("params",),
     "train": ("order",),
     "predict": ("inputs",),
+    "predictor": ("rows",),
     "params": (),
     "peak_device_memory_bytes": (),
 }
@@ -108,11 +109,11 @@ def shapes(subject: Subject) -> None:
     """Returned values have the shapes and types of the contract."""
     trainer, case, dtype = subject.open(), subject.case, subject.placement.dtype
     for steps in (len(case.order), 1):
-        _require_array(trainer.train(case.order[:steps]), (steps,), dtype, f"train(order of {steps} steps)")
+        require_array(trainer.train(case.order[:steps]), (steps,), dtype, f"train(order of {steps} steps)")
     outputs = flow_shapes(case.problem.layers, case.problem.row_shape)[-1]
     for inputs in (case.unseen, case.problem.inputs):
         got = trainer.predict(inputs)
-        _require_array(got, (len(inputs), *outputs), dtype, f"predict(inputs of {len(inputs)} rows)")
+        require_array(got, (len(inputs), *outputs), dtype, f"predict(inputs of {len(inputs)} rows)")
     _require_params(trainer, subject)
     memory_bytes = trainer.peak_device_memory_bytes()
     if subject.placement.device == "cpu" and memory_bytes is not None:
@@ -122,31 +123,17 @@ def shapes(subject: Subject) -> None:
 def _require_params(trainer: Trainer, subject: Subject) -> None:
     layers, got = subject.case.problem.layers, trainer.params()
     if not isinstance(got, tuple) or len(got) != len(layers):
-        raise Violation(f"params() is {_described(got)}; wanted a tuple of {len(layers)} mappings, one a layer")
+        raise Violation(f"params() is {described(got)}; wanted a tuple of {len(layers)} mappings, one a layer")
     for number, (layer, named) in enumerate(zip(layers, got, strict=True), start=1):
         wanted = layer.shapes()
         if not isinstance(named, Mapping):
             raise Violation(
-                f"params() has {_described(named)} for layer {number}; wanted a mapping from names to arrays"
+                f"params() has {described(named)} for layer {number}; wanted a mapping from names to arrays"
             )
         if set(named) != set(wanted):
             raise Violation(f"params(), layer {number}: {', '.join(map(str, named))}; wanted {', '.join(wanted)}")
         for name, shape in wanted.items():
-            _require_array(named[name], shape, subject.placement.dtype, f"params(), layer {number}, {name}")
-
-
-def _require_array(got: object, shape: tuple[int, ...], dtype: np.dtype[Any], what: str) -> None:
-    if not isinstance(got, np.ndarray):
-        raise Violation(f"{what}: {_described(got)}; wanted a NumPy array of shape {shape}")
-    if got.shape != shape:
-        raise Violation(f"{what}: shape {got.shape}, wanted {shape}")
-    if got.dtype != dtype:
-        raise Violation(f"{what}: type {got.dtype}, wanted {dtype}")
-
-
-def _described(value: object) -> str:
-    length = f" of {len(value)}" if isinstance(value, tuple | list) else ""
-    return f"a {type(value).__module__}.{type(value).__qualname__}{length}".replace("builtins.", "")
+            require_array(named[name], shape, subject.placement.dtype, f"params(), layer {number}, {name}")
 
 
 def starts_cold(subject: Subject) -> None:
@@ -214,7 +201,7 @@ def product(subject: Subject) -> None:
     subject.open()
     multiply = subject.backend.open_product(PRODUCT_SIZE, subject.placement)
     if not callable(multiply):
-        raise Violation(f"open_product returned {_described(multiply)}; wanted a function without arguments")
+        raise Violation(f"open_product returned {described(multiply)}; wanted a function without arguments")
     product_s = fastest_product_s(multiply, time.perf_counter)
     bound_s = 2 * PRODUCT_SIZE**3 / (subject.placement.threads * CORE_FLOPS_PER_S)
     if subject.placement.device == "cpu" and product_s < bound_s:

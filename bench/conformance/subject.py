@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -53,6 +54,22 @@ class Subject:
     def precision(self) -> Precision:
         """The precision that the backend is opened in."""
         return self.placement.precision
+
+
+def require_array(got: object, shape: tuple[int, ...], dtype: np.dtype[Any], what: str) -> None:
+    """Raise `Violation` unless `got` is a NumPy array of this shape and type."""
+    if not isinstance(got, np.ndarray):
+        raise Violation(f"{what}: {described(got)}; wanted a NumPy array of shape {shape}")
+    if got.shape != shape:
+        raise Violation(f"{what}: shape {got.shape}, wanted {shape}")
+    if got.dtype != dtype:
+        raise Violation(f"{what}: type {got.dtype}, wanted {dtype}")
+
+
+def described(value: object) -> str:
+    """Return the type of a value, and the length of a list, for a sentence."""
+    length = f" of {len(value)}" if isinstance(value, tuple | list) else ""
+    return f"a {type(value).__module__}.{type(value).__qualname__}{length}".replace("builtins.", "")
 
 
 def require_same(got: Array, wanted: Array, what: str, cause: str = "") -> None:

@@ -10,9 +10,11 @@ from typing import NamedTuple, Protocol
 from msgspec.structs import replace
 
 from bench.analysis.claims import left_running
+from bench.harness.inference import inference_of
 from bench.harness.process import Worker
-from bench.harness.protocol import Done, Failure, TurnReply
+from bench.harness.protocol import Done, Failure, R, Request, ServingReply, TurnReply
 from bench.harness.repetition import Repetition, load_repetition
+from bench.harness.serve_job import OpenRequest, ServeRequest
 from bench.harness.time_job import TimeRequest
 from bench.harness.turn_job import REPETITION_FILE, HandOverRequest, TurnRequest
 from bench.machine.peak import peak_flops_per_s
@@ -38,6 +40,12 @@ class Live(Protocol):
     def turn(self, number: int) -> None:
         """Train for a turn; a process that has failed takes no part."""
 
+    def open_service(self) -> None:
+        """Compile what answers requests. No turn comes after it."""
+
+    def serve(self, turn: int) -> None:
+        """Answer requests for a short time; a process that has failed takes no part."""
+
     def finish(self) -> Sample:
         """End the process; return its record with all turns, and a repetition to check."""
 
@@ -60,6 +68,9 @@ class ProcessLive:
         self.turn_kind = turn_kind
         self.replies: list[TurnReply] = []
         self.asked_s: list[float] = []  # how long each reply took
+        self.repetition: Repetition | None = None
+        self.served: list[ServingReply] | None = None  # None until the service is opened
+        self.unserved = ""  # why it ended
 
     def begin(self) -> None:
         """Start the process and let it train once."""
@@ -82,16 +93,46 @@ class ProcessLive:
             self.replies.append(reply)
             self.asked_s.append(asked_s)
 
+    def open_service(self) -> None:
+        """Take what the turns have left, then let the process go on and compile what answers requests.
+
+        What happens from here on costs the process its inference only: its training is finished.
+        """
+        if self.record.status == "ok" and self.replies:
+            self.repetition = self._handed_over()
+        if self.record.status == "ok":
+            self.served = []
+            self._asked(OpenRequest(seed=self.request.job.block))
+
+    def serve(self, turn: int) -> None:
+        """Let the process go on, answer requests for a turn, and stop it again."""
+        if self.served is not None and not self.unserved:
+            self.served += self._asked(ServeRequest(turn=turn))
+
+    def _asked(self, request: Request[R]) -> tuple[R, ...]:
+        """Return the reply of the service; none if that was its end."""
+        self.worker.resume()
+        reply = self.worker.run(request, self.time_limit_s)
+        if isinstance(reply, Failure):
+            self.unserved = f"{reply.status}: {reply.reason}"
+            self.worker.end()  # its memory is free for the others
+            return ()
+        self.worker.pause()
+        return (reply,)
+
     def finish(self) -> Sample:
         """Return the record with all turns, and the last watched repetition; end the process."""
-        repetition = self._handed_over() if self.record.status == "ok" and self.replies else None
+        if self.served is None and self.record.status == "ok" and self.replies:
+            self.repetition = self._handed_over()
         self.worker.end()
+        if self.served is not None:
+            self.record = replace(self.record, inference=inference_of(self.served, self.unserved))
         self.record = with_left(self.record, self.worker.left)
         if self.record.timing is None or not self.replies:
             return Sample(self.record, None)
         steady = summed(reply.steady for reply in self.replies)
         timing = replace(self.record.timing, turns=turns_of(self.replies, self.asked_s), steady=steady)
-        return Sample(replace(self.record, timing=timing), repetition)
+        return Sample(replace(self.record, timing=timing), self.repetition)
 
     def _handed_over(self) -> Repetition | None:
         self.worker.resume()

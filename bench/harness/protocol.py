@@ -56,8 +56,18 @@ class TurnReply(Strict, frozen=True, kw_only=True, tag="turn"):
     steady: Steady  # activity of its threads while it was timed
 
 
-Reply = Record | CalibrationReply | TurnReply | Done | Failure
-R = TypeVar("R", Record, CalibrationReply, TurnReply, Done)  # the reply to a request, unless it fails
+class ServingReply(Strict, frozen=True, kw_only=True, tag="serving"):
+    """What a process answered in one turn of its service."""
+
+    open_s: Seconds  # that it took to open the service
+    calls_s: tuple[Seconds, ...]  # each call with one row
+    batches: Count  # calls with a batch
+    batches_s: Seconds  # sum of their times
+    predicted: float  # how far the answers are off that were checked, see `Inference`
+
+
+Reply = Record | CalibrationReply | TurnReply | ServingReply | Done | Failure
+R = TypeVar("R", Record, CalibrationReply, TurnReply, ServingReply, Done)  # the reply to a request, unless it fails
 
 
 class Place(NamedTuple):
@@ -66,6 +76,7 @@ class Place(NamedTuple):
     python: str = ""  # the Python that runs it; empty for the suite's own
     path: str = ""  # a folder whose packages come before all others; empty for none
     caches: tuple[str, ...] = ()  # variables that say where compiled code is kept
+    gpus: bool = True  # whether it may see the GPUs
 
 
 HERE = Place()
@@ -102,8 +113,8 @@ class JobRequest(Request[R], frozen=True, kw_only=True):
 
     @property
     def place(self) -> Place:
-        """Where the code of the backend is."""
-        return place_of(self.backend)
+        """Where the code of the backend is; a row on the CPU sees no GPU, which its framework might use or set up."""
+        return place_of(self.backend)._replace(gpus=self.job.row.device == "gpu")
 
 
 class _Line(Struct, frozen=True):
@@ -118,7 +129,10 @@ def encode_request(request: Request[R]) -> bytes:
     return msgspec.json.encode(_Line(kind.__module__, kind.__name__, msgspec.Raw(msgspec.json.encode(request))))
 
 
-def decode_request(line: bytes) -> Request[Record] | Request[CalibrationReply] | Request[TurnReply] | Request[Done]:
+AnyRequest = Request[Record] | Request[CalibrationReply] | Request[TurnReply] | Request[ServingReply] | Request[Done]
+
+
+def decode_request(line: bytes) -> AnyRequest:
     """Return the request that a line contains; import the module of its class."""
     parts = msgspec.json.decode(line, type=_Line)
     kind = getattr(importlib.import_module(parts.module), parts.name)

@@ -21,6 +21,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from backends.contract import Array, Params, Precision, parts
+from bench.analysis.tolerance import MULTIPLE
 from bench.parity.envelope import Envelope, departures, outputs_off, relative_norms
 from bench.parity.traces import Evaluation, Trace
 from bench.records.schema import Quality
@@ -31,7 +32,6 @@ TIERS: tuple[Tier, ...] = ("gradient", "trajectory", "prediction", "envelope", "
 GRADIENT_RELATIVE = 1e-10
 TRAJECTORY_RELATIVE = 1e-9
 LOSS_FLOOR = 1e-12  # absolute tolerance, added to the relative one for losses near zero
-MULTIPLE = 8.0  # of the envelope; correct backends reach 1 or 2
 TIMED_RELATIVE: dict[Precision, float] = {"float32": 1e-6, "float64": TRAJECTORY_RELATIVE}  # always allowed
 METRIC_ROWS = 3  # test rows that may be so close to a decision boundary that rounding decides their class
 METRIC_RELATIVE: dict[Precision, float] = {"float32": 1e-6, "float64": TRAJECTORY_RELATIVE}  # of an RMSE

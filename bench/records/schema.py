@@ -125,6 +125,28 @@ class Timing(Strict, frozen=True, kw_only=True):
         return sum((*named, *self.passes_s, self.checks_s))
 
 
+class Inference(Strict, frozen=True, kw_only=True):
+    """How a process answered requests with the model that it had trained, after all its turns.
+
+    Requests and answers are in host memory, and every request is new. In each of a few turns, side by side with those
+    of the other rows, it answers requests of one row, then requests of `rows` rows.
+    """
+
+    reason: str = ""  # for people, why there are no times; empty if there are
+    open_s: Seconds = 0.0  # compiling, and first calls for each shape of a request
+    calls: Count = 0  # of one row, in all turns
+    latency_median_s: Seconds | None = None  # of these calls
+    latency_p95_s: Seconds | None = None  # None for fewer than 200 calls
+    latency_p99_s: Seconds | None = None
+    latency_s: tuple[Seconds, ...] = ()  # their median in each turn
+    rows: Count = 0  # of a batch
+    batches: Count = 0  # in all turns
+    batch_s: tuple[Seconds, ...] = ()  # mean time of a batch in each turn
+    # Largest difference of an answer that was checked from the float64 forward pass of the same parameters, as a
+    # multiple of what rounding explains.
+    predicted: float | None = None
+
+
 class Quality(Strict, frozen=True, kw_only=True):
     """Result of the first training in a worker process."""
 
@@ -183,6 +205,7 @@ class Record(Strict, frozen=True, kw_only=True, tag="record"):
     timing: Timing | None = None
     quality: Quality | None = None
     resources: Resources | None = None
+    inference: Inference | None = None  # None if it was not measured in this process
     output: str = ""  # the last lines that the worker printed, where it failed
 
 
@@ -260,6 +283,7 @@ class Header(Strict, frozen=True, kw_only=True, tag="header"):
     threads: Number
     goal: Goal
     followed: bool = True  # whether the float64 parity check ran; if not, only timed runs were checked
+    inference: bool = False  # whether inference was measured
     schedule_seed: Count
     settings: Settings  # task settings that were changed, by name
     tasks: dict[str, Settings]  # every setting of every task

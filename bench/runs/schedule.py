@@ -27,6 +27,11 @@ MIN_TURNS = 5  # so that one disturbed turn cannot move a median, where a turn t
 # Most rows are so far from the fastest that the first round tells, and leave after it: it has fewer turns.
 FIRST_SHARE = 0.25
 FIRST_TURNS = 2  # in the first round, of a row that has used its share of the time: one of slow passes
+# After their turns processes answer requests: every row in its first round, and later ones as long as all of that has
+# taken less than this share of the run.
+INFERENCE_SHARE = 0.1
+SERVING_TURNS = 5
+SERVING_S = 2.0  # of a row in a round, from which on it has no further turn
 MAX_TURNS = 40  # more do not help: by then the difference between processes is larger than what turns leave
 
 
@@ -39,6 +44,7 @@ class Progress:
     so_far: dict[str, Collector]  # the records of each task
     took_s: dict[str, float] = field(default_factory=dict)  # duration of the last round of each task
     rounds: dict[str, int] = field(default_factory=dict)  # number of the next round of each task
+    inference_s: float = 0.0  # that inference has taken
 
     @classmethod
     def of(cls, plan: Plan, earlier: Iterable[Record], begun_s: float) -> Self:
@@ -65,6 +71,14 @@ class Progress:
         if self.records(task).by_row().keys() < set(self.plan.tasks[task]):
             return True
         return now_s - self.begun_s + self.took_s[task] <= self.plan.goal.time_s
+
+    def serving(self, rows: Iterable[Row], now_s: float) -> set[Row]:
+        """Return those of the rows of a round that answer requests after their turns."""
+        if not self.plan.inference:
+            return set()
+        if self.inference_s < INFERENCE_SHARE * (now_s - self.begun_s):
+            return set(rows)
+        return set(rows) - {record.job.row for record in self.records if record.inference is not None}
 
     def due(self, task: str, executor: Executor, unranked: Collection[Row]) -> tuple[Row, ...]:
         """Return the rows of a task that run in its next round, in their order; none if the task has told enough."""
@@ -120,7 +134,7 @@ def _round(
     begun_s = executor.clock()
     before, cores_before = executor.calibrate(), executor.core_times()
     working_s = executor.clock()
-    samples = _live(task, rows, progress.plan, number, executor, listener)
+    samples = _live(task, rows, progress, executor, listener)
     wall_s = executor.clock() - working_s
     cores_after, after = executor.core_times(), executor.calibrate()
     progress.took_s[task] = executor.clock() - begun_s
@@ -141,10 +155,10 @@ def _round(
 
 
 def _live(
-    task: str, rows: tuple[Row, ...], plan: Plan, number: int, executor: Executor, listener: JobListener
+    task: str, rows: tuple[Row, ...], progress: Progress, executor: Executor, listener: JobListener
 ) -> list[Sample]:
-    """Let the processes of a round train and take their turns; return what they leave, when they are gone."""
-    begun_s = executor.clock()
+    """Let the processes of a round train, take turns, answer requests; return what they leave, when they are gone."""
+    begun_s, plan, number = executor.clock(), progress.plan, progress.rounds[task]
     lives: dict[Row, Live] = {}
     with executor.round() as processes:
         for row in rows:
@@ -155,8 +169,12 @@ def _live(
         listener.begins(f"{task} turns #{number + 1}")
         share = FIRST_SHARE if number == 0 else 1.0
         _take_turns(alive, plan, number, executor, share * (executor.clock() - begun_s))
-        samples = [live.finish() for live in lives.values()]
         outcomes = [live.record.status for live in alive.values()]
+        turned_s = executor.clock()
+        serving = progress.serving(alive, turned_s)
+        _serve({row: live for row, live in alive.items() if row in serving}, plan, number, executor)
+        progress.inference_s += executor.clock() - turned_s
+        samples = [live.finish() for live in lives.values()]
         listener.ended(f"{task} turns #{number + 1}", next((each for each in outcomes if each != "ok"), "ok"))
         return samples
 
@@ -182,6 +200,19 @@ def _take_turns(lives: Mapping[Row, Live], plan: Plan, number: int, executor: Ex
                 turned_s = executor.clock()
                 lives[row].turn(turn)
                 used_s[row] += executor.clock() - turned_s
+
+
+def _serve(lives: Mapping[Row, Live], plan: Plan, number: int, executor: Executor) -> None:
+    """Let the rows answer requests in turns. Nothing of their training is timed any more."""
+    used_s = dict.fromkeys(lives, 0.0)
+    for live in lives.values():
+        live.open_service()
+    for turn in range(SERVING_TURNS if lives else 0):
+        for row in turn_order(plan.tasks[next(iter(lives)).task], seed=plan.seed, block=number, turn=turn):
+            if row in lives and used_s[row] < SERVING_S:
+                begun_s = executor.clock()
+                lives[row].serve(turn)
+                used_s[row] += executor.clock() - begun_s
 
 
 def _others(before: CoreTimes | None, after: CoreTimes | None, wall_s: float) -> tuple[float | None, float | None]:

@@ -84,6 +84,7 @@ def begin(path: Path, plan: Plan, setup: WorkerSetup, command: str) -> BegunRun:
         threads=plan.threads,
         goal=plan.goal,
         followed=plan.followed,
+        inference=plan.inference,
         schedule_seed=plan.seed,
         settings=dict(plan.settings),
         tasks=resolved(plan.rows, plan.settings),
@@ -152,6 +153,7 @@ def plan_of(header: Header, time_s: float | None) -> Plan:
         settings=header.settings,
         goal=header.goal if time_s is None else msgspec.structs.replace(header.goal, time_s=time_s),
         seed=header.schedule_seed,
+        inference=header.inference,
         followed=header.followed,
     )
 

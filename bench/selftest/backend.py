@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from backends.contract import Array, Inputs, Params, Placement, Problem, Trainer
+from backends.contract import Array, Inputs, Params, Placement, Predictor, Problem, Trainer
 from backends.numpy_backend import NumpyTrainer, open_product
 
 __all__ = ["open_product", "open_trainer"]
@@ -144,6 +144,10 @@ class NoOp:
     def predict(self, inputs: Inputs) -> Array:
         """Return zeros [rows, 1]."""
         return np.zeros((len(inputs), 1))
+
+    def predictor(self, rows: int) -> Predictor:
+        """Return `predict`."""
+        return self.predict
 
     def params(self) -> Params:
         """Return the parameters of the last `reset`."""

@@ -69,7 +69,9 @@ def _batches(task: Task) -> bool:
 
 
 def _widths(task: Task) -> bool:
-    return len(task.model.hidden) > 1 or (bool(task.model.hidden) and task.loss == "softmax_cross_entropy")
+    """Return whether some weights are more than a row or a column, so that transposing moves their numbers."""
+    shapes = [shape for layer in task.layers for shape in layer.shapes().values()]
+    return any(sum(count > 1 for count in shape) > 1 for shape in shapes)
 
 
 FAULTS = {
@@ -91,7 +93,7 @@ FAULTS = {
     "relu_leaks": Fault(
         "ReLU derivative 1 at negative input",
         ReluLeaks,
-        concerns=lambda task: bool(task.model.hidden) and task.model.activation == "relu",
+        concerns=lambda task: any(layer.activation == "relu" for layer in task.layers),
     ),
     "softmax_twice": Fault(
         "softmax applied twice", SoftmaxTwice, concerns=lambda task: task.loss == "softmax_cross_entropy"

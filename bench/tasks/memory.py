@@ -54,12 +54,16 @@ class Needs:
 def needs(task: Task, precision: Precision) -> Needs:
     """Return an upper bound of the memory that one process needs to train a task on the CPU."""
     size, word = task.data.size, np.dtype(precision).itemsize
-    layers = task.model.layers(size.features, size.outputs)
-    sparse = size.words is not None and task.model.first_layer == "embedding_sum"
-    numbers = size.words if sparse else (size.rows + size.test_rows) * size.features
+    layers = task.layers
+    sparse = size.words is not None and task.model.takes_counts
+    numbers = size.words if sparse else (size.rows + size.test_rows) * math.prod(size.shape)
     parameters = parameter_count(layers)
     batch = size.rows if task.batch_size == "all" else task.batch_size
-    outputs = [math.prod(shape) for shape in flow_shapes(layers, (size.features,))[1:]]  # of each layer, one row
+    shapes = flow_shapes(layers, size.shape)[1:]
+    outputs = [math.prod(shape) for shape in shapes]  # of each layer, one row
+    # A layer with outputs at many places of a row may copy what each of them depends on.
+    many = ((layer, shape) for layer, shape in zip(layers, shapes, strict=True) if len(shape) > 1)
+    copied = sum(layer.fan_in() * math.prod(shape[:-1]) for layer, shape in many)
     gathered = (numbers or 0) * batch // max(size.rows, 1)
     if sparse:  # one embedding per word of the batch, and its gradient
         gathered *= 2 * outputs[0]
@@ -68,7 +72,7 @@ def needs(task: Task, precision: Precision) -> Needs:
         framework=FRAMEWORK_BYTES,
         data=(DRAWN_BYTES + COPIES_OF_DATA * word) * (numbers or 0),
         parameters=parameters * (DRAWN_BYTES + word * (COPIES_OF_PARAMETERS + COPIES_OF_STATE * task.optimizer.slots)),
-        batch=word * (gathered + flow),
+        batch=word * (gathered + batch * copied + flow),
     )
 
 
@@ -89,7 +93,7 @@ def require_memory(
             several = f"{processes} processes of {gib(each.total)}" if processes > 1 else "1 process"
             raise TooLarge(
                 f"{name} does not fit: it needs up to {gib(wanted)}, and {gib(free_bytes)} are free "
-                f"({several}: {each}); reduce model.hidden or batch_size, or use fewer --threads: the parity check "
+                f"({several}: {each}); reduce the model or batch_size, or use fewer --threads: the parity check "
                 "runs one process per thread"
             )
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import msgspec
 import numpy as np
 
-from backends.contract import SGD, Adam, Momentum, Optimizer
+from backends.contract import SGD, Adam, Layer, Misfit, Momentum, Optimizer, Shape, flow_shapes
 from bench.errors import UserError, quoted, shown
 from bench.tasks.definition import Task
 
@@ -119,6 +119,7 @@ def describe(wanted: Any) -> str:
                 ("above", arguments[1].gt),
                 ("of at least", arguments[1].ge),
                 ("below", arguments[1].lt),
+                ("of at most", arguments[1].le),
             )
             if limit is not None
         ]
@@ -139,14 +140,27 @@ def _fields(owner: Any) -> dict[str, Any]:
 
 
 def _checked(task: Task) -> Task:
-    """Return the task. Raises `BadSetting` if settings do not go together: loss and metric, or batch size and rows."""
+    """Return the task. Raises `BadSetting` if settings do not go together.
+
+    These are loss and metric, the sizes of the layers and of the data, and batch size and rows.
+    """
     classifies = task.loss == "softmax_cross_entropy"
     if classifies != (task.metric == "accuracy"):
         raise BadSetting(f"loss {task.loss} and metric {task.metric} do not go together")
-    require_batch(
-        task, task.data.size.rows
-    )  # settings that select rows from files may leave fewer, seen when they load
+    layers_for(task, task.data.size.shape, task.data.size.outputs)
+    # Settings that select rows from files may leave fewer rows; that is seen when they load.
+    require_batch(task, task.data.size.rows)
     return task
+
+
+def layers_for(task: Task, inputs: Shape, outputs: int) -> tuple[Layer, ...]:
+    """Return the layers of a task's model for inputs of this shape of a row. Raises `BadSetting` if they do not fit."""
+    try:
+        layers = task.model.layers(inputs, outputs)
+        flow_shapes(layers, inputs)
+    except Misfit as misfit:
+        raise BadSetting(f"the model of {shown(task.name)} does not fit its data: {misfit}") from misfit
+    return layers
 
 
 def require_batch(task: Task, rows: int) -> None:

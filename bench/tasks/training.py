@@ -10,18 +10,17 @@ import numpy as np
 from backends.contract import (
     Array,
     Inputs,
-    Misfit,
     Params,
     Precision,
     Problem,
     WordCounts,
-    flow_shapes,
     map_params,
+    row_shape,
 )
 from bench.tasks.datasets.base import Find, Split
 from bench.tasks.definition import Metric, Task
 from bench.tasks.seeding import epoch_order, full_order, initial_params, repetition_seed, stream
-from bench.tasks.settings import BadSetting, require_batch
+from bench.tasks.settings import BadSetting, layers_for, require_batch
 
 
 @dataclass(frozen=True)
@@ -61,12 +60,8 @@ def make_training(task: Task, precision: Precision, find: Find) -> Training:
     if (train.targets.dtype.kind == "i") != (task.loss == "softmax_cross_entropy"):
         kind = "class numbers" if train.targets.dtype.kind == "i" else "real numbers"
         raise BadSetting(f"loss {task.loss} does not fit the data of {task.name}, whose targets are {kind}")
-    layers = task.model.layers(_features(train.inputs), dataset.outputs)
+    layers = layers_for(task, row_shape(train.inputs), dataset.outputs)
     problem = Problem(train.inputs, train.targets, layers, task.loss, task.optimizer, batch_size)
-    try:
-        flow_shapes(layers, problem.row_shape)
-    except Misfit as misfit:
-        raise BadSetting(f"the model of {task.name} does not fit its data: {misfit}") from misfit
     return _started(task, problem, precision, task.seed, test, dataset.truth)
 
 
@@ -81,7 +76,8 @@ def repetition(training: Training, task: Task, precision: Precision, number: int
     A task whose start is fixed is repeated from Gaussian starts: from its own it would be the same training each time.
     """
     if task.model.start == "one_zero":
-        task = replace(task, model=replace(task.model, start="gaussian"))
+        model: Any = task.model
+        task = replace(task, model=replace(model, start="gaussian"))
     return reseeded(training, task, precision, repetition_seed(task.seed, number))
 
 
@@ -128,21 +124,17 @@ def _prepared(split: Split, task: Task, dtype: np.dtype[Any]) -> Split:
     inputs: Inputs = split.inputs
     if isinstance(inputs, WordCounts):
         inputs = inputs.astype(dtype)
-        if task.model.first_layer == "dense":
+        if not task.model.takes_counts:
             inputs = _frozen(inputs.dense())
         else:
             for part in (inputs.starts, inputs.words, inputs.counts):
                 _frozen(part)
-    elif task.model.first_layer == "embedding_sum":
+    elif task.model.takes_counts:
         raise BadSetting(f"model.first_layer embedding_sum needs word counts; {task.name} has arrays: use dense")
     else:
         inputs = _frozen(inputs.astype(dtype, copy=False))
     targets = split.targets.astype(dtype) if split.targets.dtype.kind == "f" else split.targets
     return Split(inputs, _frozen(targets))
-
-
-def _features(inputs: Inputs) -> int:
-    return inputs.vocabulary if isinstance(inputs, WordCounts) else int(inputs.shape[1])
 
 
 def _frozen(array: Array) -> Array:

@@ -52,15 +52,20 @@ SAME_PROGRAM = {
 }
 # What other tools make of dense layers and of word counts is followed on the smaller tasks and by keras-jax.
 GUESTS = {"keras-tensorflow", "keras-torch", "sklearn"}
-NAMES = tuple(f"{name}:check_epochs={SHORTENED[name]}" if name in SHORTENED else name for name in TASKS)
+SMALL_IMAGES = "mnist_cnn:data.rows=192:data.test_rows=64:epochs=2:check_epochs=2"
+NAMES = tuple(
+    f"{name}:check_epochs={SHORTENED[name]}" if name in SHORTENED else name for name in TASKS if name != "mnist_cnn"
+)
+NAMES = (*NAMES, SMALL_IMAGES)
 ROWS = choose_rows(Choice(tasks=NAMES, device="cpu", precision="float64"), has_gpu=False)
 GPU_ROWS = choose_rows(Choice(tasks=NAMES, device="gpu", precision="float64"), has_gpu=True)
-WHOLE_ROWS = choose_rows(Choice(tasks=tuple(SHORTENED), device="cpu", precision="float64"), has_gpu=False)
+WHOLE_ROWS = choose_rows(Choice(tasks=(*SHORTENED, "mnist_cnn"), device="cpu", precision="float64"), has_gpu=False)
 # What a guest cannot express; all other rows have to agree.
 NO_ADAM, NO_SIGMOID = "a different optimizer", "no sigmoid at the output"
 UNSUPPORTED = {
     ("sklearn", "mlp_regression"): NO_ADAM,
     ("sklearn", "mnist_3v7"): NO_SIGMOID,
+    ("sklearn", "mnist_cnn"): NO_ADAM,
     ("sklearn", "text_classifier"): NO_ADAM,
     ("sklearn", "text_classifier_dense"): NO_ADAM,
 }
@@ -74,6 +79,9 @@ def marks_of(row: Row) -> list[pytest.MarkDecorator]:
     """Return how slow a row is: one mode of each framework is quick."""
     task = TaskRef.parse(row.task).base
     quick = (row.backend, row.mode) in QUICK
+    # Conformance looks at convolutions and pools in every mode.
+    if task == "mnist_cnn" and not quick:
+        return [pytest.mark.slow, pytest.mark.exhaustive]
     if task in {"mnist_mlp", "text_classifier"} and row.backend in GUESTS:
         return [pytest.mark.slow, pytest.mark.exhaustive]
     if task in SAME_PROGRAM and (row.mode.startswith("compile") or (task == "text_classifier_dense" and not quick)):

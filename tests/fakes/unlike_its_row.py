@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import threadpoolctl
 
-from backends.contract import Array, Inputs, Params, Placement, Problem, Trainer, map_params
+from backends.contract import Array, Inputs, Params, Placement, Predictor, Problem, Trainer, map_params
 from backends.numpy_backend import NumpyTrainer, open_product
 
 __all__ = ["open_product", "open_trainer"]
@@ -36,6 +36,9 @@ class Casting:
 
     def predict(self, inputs: Inputs) -> Array:
         return self.trainer.predict(self.inner(inputs)).astype(self.outer)
+
+    def predictor(self, rows: int) -> Predictor:
+        return self.predict
 
     def params(self) -> Params:
         return map_params(lambda part: part.astype(self.outer), self.trainer.params())

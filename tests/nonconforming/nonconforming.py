@@ -16,6 +16,7 @@ from backends.contract import Dense, EmbeddingSum, Placement, Problem, Trainer, 
 from backends.numpy_backend import NumpyTrainer
 from backends.registry import Entry
 
+PLACEMENT = Placement(mode="loop", device="cpu", precision="float32", threads=1)
 LATE_S = 0.02
 COMPILING_S = 0.02
 
@@ -86,6 +87,33 @@ class StalePrediction(NumpyTrainer):
         if self.outputs is None:
             self.outputs = super().predict(inputs)
         return self.outputs.copy()
+
+
+class OldAnswers(NumpyTrainer):
+    frozen: Any = None
+
+    def predictor(self, rows: int) -> Any:
+        if self.frozen is None:
+            self.frozen = NumpyTrainer(self.problem, PLACEMENT)
+            self.frozen.reset(self.params())
+        return self.frozen.predict
+
+
+class OneAnswer(NumpyTrainer):
+    def predictor(self, rows: int) -> Any:
+        answer, kept = super().predictor(rows), []
+
+        def predict(inputs: Any) -> Any:
+            kept.append(answer(inputs))
+            kept[0][...] = kept[-1]
+            return kept[0]
+
+        return predict
+
+
+class OneRow(NumpyTrainer):
+    def predictor(self, rows: int) -> Any:
+        return lambda inputs: self.predict(inputs)[:1]
 
 
 class Forgets(NumpyTrainer):
@@ -297,6 +325,9 @@ TRAINERS: dict[str, Callable[[Problem, Placement], Trainer]] = {
     "ignores_order": IgnoresOrder,
     "late_loss": LateLoss,
     "stale_prediction": StalePrediction,
+    "old_answers": OldAnswers,
+    "one_answer": OneAnswer,
+    "one_row": OneRow,
     "forgets": Forgets,
     "keeps_state": KeepsState,
     "keeps_half": KeepsHalf,

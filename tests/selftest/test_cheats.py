@@ -15,13 +15,14 @@ from support import ROOT, a_parity_result, a_record, a_row, no_files, require, r
 from backends.contract import Placement, Precision
 from backends.numpy_backend import NumpyTrainer
 from backends.registry import BACKENDS
+from bench.analysis.tolerance import MULTIPLE
 from bench.harness.job import find_data
 from bench.harness.measure import measure
 from bench.harness.quality import prediction_error, repeated
 from bench.machine.usage import read_usage
 from bench.parity.envelope import Envelope
 from bench.parity.rounding import surrounded
-from bench.parity.tiers import MULTIPLE, compare_repeated, compare_repetition
+from bench.parity.tiers import compare_repeated, compare_repetition
 from bench.records.schema import Quality
 from bench.selftest import CHEATING, cheating
 from bench.selftest.caught import FLAG, HONEST, NOTHING, TASKS, Caught, by_cheat, cheat_row, verdict

@@ -460,7 +460,7 @@ def measured(mode: str, clock: FakeTime) -> ATimedProcess:
     """Return what the harness measures of a mode in one process: in a first training, and in turns."""
     trainer = opened(mode)
     found = measure(trainer, TRAINING, clock.perf_counter, clock.usage)
-    reread_s = reread(trainer, clock.perf_counter, lambda: None)
+    reread_s = reread(trainer, TRAINING.initial, clock.perf_counter, lambda: None)
     instruments = Instruments(clock.perf_counter, clock.perf_counter, clock.usage)
     nth = functools.partial(repetition, TRAINING, TASKS["linear_fit"], "float32")
     repeater = Repeater(trainer, nth, TRAINING.test.inputs, instruments)

@@ -26,7 +26,7 @@ TEXT_CLASSIFIER_DENSE = replace(
     TEXT_CLASSIFIER,
     name="text_classifier_dense",
     summary="the same with a dense first layer that multiplies the zeros too: the same losses",
-    model=replace(TEXT_CLASSIFIER.model, first_layer="dense"),
+    model=Model(hidden=(100, 100)),
 )
 
 TEXT_TASKS = (TEXT_CLASSIFIER, TEXT_CLASSIFIER_DENSE)

@@ -42,8 +42,8 @@ class Newsgroups:
     def size(self) -> Size:
         """The exact size for the default categories; for others an upper bound, the size of all twenty."""
         if self.categories == Newsgroups.categories:
-            return Size(1_774, 1_180, features=23_360, outputs=3, words=374_830)
-        return Size(11_293, 7_528, features=73_712, outputs=len(self.categories), words=2_575_571)
+            return Size(1_774, 1_180, shape=(23_360,), outputs=3, words=374_830)
+        return Size(11_293, 7_528, shape=(73_712,), outputs=len(self.categories), words=2_575_571)
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
         """Return word counts [documents, vocabulary] and class numbers [documents], in the order of `categories`."""
