@@ -33,10 +33,10 @@ class Known:
 def fault(line: Line, known: Known) -> str:
     """Return what is wrong with a line that follows a header; empty if nothing is."""
     match line:
-        case Header():
-            return "a second header: here another run begins; put each run into a file of its own"
         case Record():
             return _foreign(line.job.row, known.rows) or _fault_of_record(line)
+        case Header():
+            return "a second header: here another run begins; put each run into a file of its own"
         case Block():
             return "" if line.task in known.tasks else f"a round of {line.task}, which the header does not name"
         case _:
@@ -67,16 +67,17 @@ def _fault_of_timing(timing: Timing) -> str:
 
 
 def _fault_of_turns(turns: Turns) -> str:
-    lists = _lists_of(turns)
-    sizes = [*map(len, lists)]
-    size = sizes[0]
-    if not (size == sizes[1] == sizes[2] and all(other in (0, size) for other in sizes[3:])):
-        told = zip(turns.__struct_fields__, sizes, strict=True)
+    size, *sizes = map(len, _lists_of(turns))
+    if not (size == sizes[0] == sizes[1] and {0, size}.issuperset(sizes)):
+        told = zip(turns.__struct_fields__, (size, *sizes), strict=True)
         counts = [f"{name} {other}" for name, other in told if other or name in NEVER_LEFT_OUT]
         return f"turns whose lists differ in length: {', '.join(counts)}"
-    for name, other in (("reads", "read_s"), ("took_s", "asked_s")):
-        if bool(getattr(turns, name)) != bool(getattr(turns, other)):
-            return f"turns with only one of {name} and {other}"
-    if 0.0 in turns.wall_s and any(passes and not wall_s for passes, wall_s in zip(*lists[:2], strict=True)):
+    if bool(turns.reads) != bool(turns.read_s):
+        return "turns with only one of reads and read_s"
+    if bool(turns.took_s) != bool(turns.asked_s):
+        return "turns with only one of took_s and asked_s"
+    if 0.0 in turns.wall_s and any(
+        passes and not wall_s for passes, wall_s in zip(turns.passes, turns.wall_s, strict=True)
+    ):
         return "a turn with passes that took no time"
     return ""

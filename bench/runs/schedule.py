@@ -17,7 +17,7 @@ from bench.harness.live import Live, Sample
 from bench.records.columns import Collector, Columns
 from bench.records.schema import Block, CoreTimes, Record, Row
 from bench.runs.plan import Plan, round_order, turn_order
-from bench.runs.sharing import fastest, side_by_side, space_of, usable
+from bench.runs.sharing import NO_PLACES, fastest, side_by_side, space_of, usable
 
 # A round of n turns costs S + n T: starting its processes, and one turn of each. The ratio of two rows in it has the
 # variance p + w / n: what differs between processes, and between turns. With turns that take as long as the start,
@@ -45,24 +45,17 @@ class Progress:
     took_s: dict[str, float] = field(default_factory=dict)  # duration of the last round of each task
     rounds: dict[str, int] = field(default_factory=dict)  # number of the next round of each task
     inference_s: float = 0.0  # that inference has taken
-    served: set[Row] = field(default_factory=set)  # rows of which a process has answered requests
 
     @classmethod
     def of(cls, plan: Plan, earlier: Iterable[Record], begun_s: float) -> Self:
         """Begin, or go on after these records, with a new round: processes of two times cannot be side by side."""
         progress = cls(plan, begun_s, {task: Collector() for task in plan.tasks})
         for record in earlier:
-            progress.add(record)
+            progress.so_far[record.job.row.task].add(record)
         for task in plan.tasks:
             records = progress.records(task)
             progress.rounds[task] = 1 + int(records["block"][records["ok"]].max(initial=-1))
         return progress
-
-    def add(self, record: Record) -> None:
-        """Take note of a record."""
-        self.so_far[record.job.row.task].add(record)
-        if record.inference is not None:
-            self.served.add(record.job.row)
 
     def records(self, task: str) -> Columns:
         """Return the records of a task."""
@@ -85,7 +78,11 @@ class Progress:
             return set()
         if self.inference_s < INFERENCE_SHARE * (now_s - self.begun_s):
             return set(rows)
-        return set(rows) - self.served
+        return {row for row in rows if not self._has_served(row)}
+
+    def _has_served(self, row: Row) -> bool:
+        records = self.records(row.task)
+        return bool(records["inference"][records.by_row().get(row, NO_PLACES)].any())
 
     def due(self, task: str, executor: Executor, unranked: Collection[Row]) -> tuple[Row, ...]:
         """Return the rows of a task that run in its next round, in their order; none if the task has told enough."""
@@ -147,7 +144,7 @@ def _round(
     progress.took_s[task] = executor.clock() - begun_s
     progress.rounds[task] += 1
     for sample in samples:
-        progress.add(sample.record)
+        progress.so_far[task].add(sample.record)
     foreign, stolen = _others(cores_before, cores_after, wall_s)
     yield from samples
     yield Block(
