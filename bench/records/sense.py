@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from bench.records.schema import Block, Header, Line, Record, Row, Timing, Turns
+from bench.records.schema import Block, Header, Inference, Line, Record, Row, Timing, Turns
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,23 @@ def _fault_of_record(record: Record) -> str:
     missing = [name for name in ("timing", "quality", "resources") if getattr(record, name) is None]
     if missing and record.status == "ok":
         return f"a good sample without {' and '.join(missing)}"
+    if record.inference is not None and (wrong := _fault_of_inference(record.inference)):
+        return wrong
     timing, resources = record.timing, record.resources
     if resources is not None and resources.dtype != record.job.row.precision:
         return f"a sample of {record.job.row} that was trained in {resources.dtype}"
     return _fault_of_timing(timing) if timing is not None else ""
+
+
+def _fault_of_inference(found: Inference) -> str:
+    if not found.calls:
+        return ""
+    if found.latency_median_s is None or not found.rows or not found.latency_s:
+        return "inference with calls and without their times"
+    turns = {"latency_s": len(found.latency_s), "batch_s": len(found.batch_s)}
+    if len(set(turns.values())) > 1:
+        return f"inference whose lists differ in length: {', '.join(f'{name} {size}' for name, size in turns.items())}"
+    return ""
 
 
 def _fault_of_timing(timing: Timing) -> str:
