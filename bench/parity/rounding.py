@@ -19,7 +19,7 @@ import numpy as np
 
 from backends.contract import Array, dtype_of, map_params
 from backends.numpy_reference import ReferenceTrainer, arithmetic_of
-from backends.numpy_reference_layers import Arithmetic, LossAndGradient
+from backends.numpy_reference_affine import Arithmetic, LossAndGradient
 from bench.parity.envelope import Envelope, envelope_of
 from bench.parity.traces import TrainingResult, train_to_end
 from bench.tasks.seeding import stream
