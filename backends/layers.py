@@ -213,8 +213,8 @@ class Pool2d(WithoutParameters):
 class MaxPool2d(Pool2d):
     """The maximum of each window of images.
 
-    If several values of a window are the largest, the gradient goes to any one of them, as frameworks choose different
-    ones. Where a ReLU comes before, such values are zeros that pass no gradient on, or come from equal patches.
+    If several values of a window are the largest, the gradient goes to any of them, or is shared, as frameworks differ
+    in that. Where a ReLU comes before, such values are zeros that pass no gradient on, or come from equal patches.
     """
 
 

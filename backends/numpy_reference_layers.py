@@ -6,7 +6,6 @@ convolution is a dense layer for the patch of the image that its kernel sees at 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -114,23 +113,33 @@ def spread(gradient: Array, shape: Shape, stride: int) -> Array:
     """Return the gradient of images [*shape] from that of `patches`: each pixel adds up what its patches got."""
     found = np.zeros(shape, gradient.dtype)
     _, down, across, height, width, _ = gradient.shape
+    of_kernel = np.ascontiguousarray(np.moveaxis(gradient, (3, 4), (0, 1)))  # only for speed: whole rows are added
     for row, column in np.ndindex(height, width):  # of the kernel
         rows = slice(row, row + stride * down, stride)
         columns = slice(column, column + stride * across, stride)
-        found[:, rows, columns] += gradient[:, :, :, row, column]
+        found[:, rows, columns] += of_kernel[row, column]
     return found
 
 
 def max_pool2d(layer: MaxPool2d, _params: Named, x: Array, _: Arithmetic, _mask: Mask) -> Forward:
     """Return the maximum of each window of images x; its gradient goes to the first of the largest values."""
     windows = in_windows(x, layer.window)
-    largest = np.argmax(windows, axis=3)[:, :, :, None]
-    chosen = np.arange(windows.shape[3])[:, None] == largest  # [batch, down, across, window values, channels]
+    largest = windows.max(axis=0)
+    chosen = first_only(windows == largest)
 
     def backward(gradient: Array) -> Backward:
-        return Backward({}, lambda: out_of_windows(chosen * gradient[:, :, :, None], x.shape))
+        return Backward({}, lambda: out_of_windows(chosen * gradient, layer.window))
 
-    return Forward(windows.max(axis=3), backward)
+    return Forward(largest, backward)
+
+
+def first_only(flags: Array) -> Array:
+    """Return flags [places, ...] of which only the first that is true stays true."""
+    found, before = [], np.zeros(flags.shape[1:], bool)
+    for here in flags:
+        found.append(here & ~before)
+        before = before | here
+    return np.stack(found)
 
 
 def average_pool2d(layer: AveragePool2d, _params: Named, x: Array, _: Arithmetic, _mask: Mask) -> Forward:
@@ -138,24 +147,24 @@ def average_pool2d(layer: AveragePool2d, _params: Named, x: Array, _: Arithmetic
     windows = in_windows(x, layer.window)
 
     def backward(gradient: Array) -> Backward:
-        shares = np.broadcast_to(gradient[:, :, :, None] / windows.shape[3], windows.shape)
-        return Backward({}, lambda: out_of_windows(shares, x.shape))
+        shares = np.broadcast_to(gradient / len(windows), windows.shape)
+        return Backward({}, lambda: out_of_windows(shares, layer.window))
 
-    return Forward(windows.mean(axis=3), backward)
+    return Forward(windows.mean(axis=0), backward)
 
 
 def in_windows(images: Array, window: int) -> Array:
-    """Return the values of windows that do not overlap: [batch, down, across, window values, channels]."""
-    batch, height, width, channels = images.shape
-    split = images.reshape(batch, height // window, window, width // window, window, channels)
-    return split.swapaxes(2, 3).reshape(batch, height // window, width // window, window**2, channels)
+    """Return the values of windows that do not overlap: [window values, batch, down, across, channels]."""
+    return np.stack([images[:, row::window, column::window] for row, column in np.ndindex(window, window)])
 
 
-def out_of_windows(values: Array, shape: Shape) -> Array:
-    """Return images [*shape] from the values of their windows: the inverse of `in_windows`."""
-    batch, down, across, count, channels = values.shape
-    window = math.isqrt(count)
-    return values.reshape(batch, down, across, window, window, channels).swapaxes(2, 3).reshape(shape)
+def out_of_windows(values: Array, window: int) -> Array:
+    """Return images [batch, height, width, channels] from the values of their windows: the inverse of `in_windows`."""
+    _, batch, down, across, channels = values.shape
+    images = np.empty((batch, down * window, across * window, channels), values.dtype)
+    for value, (row, column) in zip(values, np.ndindex(window, window), strict=True):
+        images[:, row::window, column::window] = value
+    return images
 
 
 def flatten(_layer: Flatten, _params: Named, x: Array, _: Arithmetic, _mask: Mask) -> Forward:

@@ -15,7 +15,8 @@ from backends.contract import Array
 from bench.analysis.process_times import ProcessTimes, process_times
 from bench.analysis.steadiness import Trends, long_passes, trends
 from bench.analysis.turns import log_turns, timed
-from bench.records.columns import Columns, Lists
+from bench.records.columns import Columns
+from bench.records.lists import Lists
 from bench.records.schema import Resources, Timing, Turns
 
 ROW, BESIDE = a_row("linear_fit"), [a_row("linear_fit", mode=f"beside {number}") for number in range(10)]

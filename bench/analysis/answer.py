@@ -17,7 +17,8 @@ from bench.analysis.comparison import Comparison, Group, groups
 from bench.analysis.process import one_training_s, passes_of
 from bench.analysis.summary import RowSummary
 from bench.analysis.turns import SHORTEST_S, Grid, logarithms
-from bench.records.columns import Columns, Lists
+from bench.records.columns import Columns
+from bench.records.lists import Lists
 from bench.records.runfile import Run
 from bench.records.schema import Row
 
@@ -62,8 +63,9 @@ def _log_totals(records: Columns) -> dict[Row, Grid]:
 
 def _passes_by_kind(records: Columns) -> dict[tuple[str, str], int]:
     """Return the number of passes of the last training of each task and precision."""
-    rows = [records.rows[number] for number in records["row"].tolist()]
-    return {(row.task, row.precision): passes for row, passes in zip(rows, passes_of(records).tolist(), strict=True)}
+    passes = passes_of(records)
+    last = sorted((int(places[-1]), row) for row, places in records.by_row().items())
+    return {(row.task, row.precision): int(passes[place]) for place, row in last}
 
 
 def _answer(once: Group, passes: int, rows: Mapping[Row, RowSummary]) -> Answer:

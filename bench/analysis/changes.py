@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from statistics import fmean
 from typing import Literal
 
 import numpy as np
 
+from bench.analysis.noise import loops_s
 from bench.analysis.standing import ABSENT, Standing, standings_of
 from bench.analysis.stats import (
     LEVEL,
@@ -29,8 +29,7 @@ from bench.analysis.stats import (
     p_above,
     rounds_needed,
 )
-from bench.analysis.turns import Grid, Times, timed, wall_times
-from bench.machine.calibration import typical_s
+from bench.analysis.turns import Grid, Times, logarithms, timed, wall_times
 from bench.records.runfile import Run
 from bench.records.schema import Row
 
@@ -129,11 +128,13 @@ def _identical(then: Grid, now: Grid) -> bool:
 
 def log_loops(run: Run) -> dict[tuple[str, int], float]:
     """Return the mean logarithm of the calibration loops around each round, in seconds, by task and round."""
-    return {
-        (block.task, block.block): fmean(math.log(typical_s(each)) for each in (block.before, block.after) if each)
-        for block in run.blocks
-        if block.before or block.after
-    }
+    blocks, times_s = run.blocks, loops_s(run.blocks)
+    logs, known = np.zeros(times_s.shape), np.isfinite(times_s)
+    logs[known] = logarithms(times_s[known])
+    calibrated = np.flatnonzero(known.any(axis=0))
+    means = (logs.sum(axis=0)[calibrated] / known.sum(axis=0)[calibrated]).tolist()
+    places = zip(blocks.task[calibrated].tolist(), blocks.block[calibrated].tolist(), strict=True)
+    return {(blocks.tasks[task], number): mean for (task, number), mean in zip(places, means, strict=True)}
 
 
 def speed_change(then: Run, now: Run) -> Estimate:

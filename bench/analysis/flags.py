@@ -17,7 +17,8 @@ from bench.analysis.claims import left_running
 from bench.analysis.process_times import Bounds, ProcessTimes, process_times, product_bounds
 from bench.analysis.steadiness import SPIKE, SPIKE_S, drift, repeated
 from bench.analysis.turns import SHORTEST_S, Timed, medians, middle, timed
-from bench.records.columns import Columns, Lists
+from bench.records.columns import Columns
+from bench.records.lists import Lists
 from bench.records.schema import Record, Row
 
 LEFT_SHARE = 0.01  # of a pass: work that may be unfinished when the clock stops
@@ -77,7 +78,7 @@ def flags(samples: ProcessTimes) -> tuple[Flag, ...]:
 
 def unfinished(samples: ProcessTimes) -> str:
     """Work goes on after `train` has returned."""
-    reread_s = _shortest(samples.columns.lists["reread_s"])
+    reread_s = _shortest(samples.columns.lists("reread_s"))
     left_s = middle(_readings(samples.columns) - reread_s)
     pass_s = middle(samples.pass_s)
     # Caches explain that a reading takes twice as long as another one of large parameters with nothing left to do.
@@ -92,10 +93,10 @@ def _readings(columns: Columns) -> Array:
     A process without readings in turns has those after the passes of its first training. There, memory that a framework
     gets for the first time can make a reading of large parameters twice as long.
     """
-    reads, read_s = columns.lists["turns.reads"], columns.lists["turns.read_s"]
+    reads, read_s = columns.lists("turns.reads"), columns.lists("turns.read_s")
     some = reads.values > 0
     in_turns = Lists(read_s.values[some] / reads.values[some], reads.keep(some).counts)
-    return np.where(in_turns.counts > 0, _high(in_turns), _high(columns.lists["read_s"]))
+    return np.where(in_turns.counts > 0, _high(in_turns), _high(columns.lists("read_s")))
 
 
 def _high(readings_s: Lists) -> Array:
@@ -192,13 +193,13 @@ def impossible(samples: ProcessTimes) -> str:
 def remembering(samples: ProcessTimes) -> str:
     """The first pass, repeated from the same start, is far shorter than all passes from new ones."""
     lists = samples.columns.lists
-    passes, wall_s = lists["turns.passes"], lists["turns.wall_s"]
+    passes, wall_s, first_s = lists("turns.passes"), lists("turns.wall_s"), lists("passes_s")
     some = passes.values > 0
     passes_s = Lists(wall_s.values[some] / passes.values[some], passes.keep(some).counts)
     known = passes_s.counts > 0
     if not known.any():
         return ""
-    share = middle((lists["passes_s"].last / np.maximum(_shortest(passes_s), SHORTEST_S))[known])
+    share = middle((first_s.last / np.maximum(_shortest(passes_s), SHORTEST_S))[known])
     if share >= REMEMBERED:
         return ""
     return f"a pass repeated from its start took {share:.0%} of one from a new start: it remembers, or works in reset"
@@ -224,7 +225,7 @@ def drifting(samples: ProcessTimes) -> str:
 
 def _drift_in_passes(samples: ProcessTimes) -> float:
     """Return the typical ratio of the last to the first passes of one training if most processes drift, else 1."""
-    trends = samples.columns.lists["passes_s"].each(_trends)
+    trends = samples.columns.lists("passes_s").each(_trends)
     trends = trends[np.isfinite(trends)]
     slower, faster = (trends > TREND).sum(), (trends < 1 / TREND).sum()
     return middle(trends) if len(trends) and max(slower, faster) >= 0.75 * len(trends) else 1.0
@@ -246,7 +247,7 @@ def recompiling(samples: ProcessTimes) -> str:
 
 
 def _recompiling_in_turns(samples: ProcessTimes) -> str:
-    passes = samples.columns.lists["turns.passes"]
+    passes = samples.columns.lists("turns.passes")
     found = repeated(passes.keep(passes.values > 0).counts, samples.long_passes)
     if found is None:
         return ""
@@ -257,7 +258,8 @@ def _recompiling_in_turns(samples: ProcessTimes) -> str:
 def _recompiling_in_passes(samples: ProcessTimes) -> str:
     if len(samples) < 2:
         return ""
-    numbers = [number for place in range(len(samples)) for number in _spikes(samples.columns.lists["passes_s"][place])]
+    passes_s = samples.columns.lists("passes_s")
+    numbers = [number for place in range(len(samples)) for number in _spikes(passes_s[place])]
     counts = np.bincount(np.array(numbers, int))
     times = int(counts.max(initial=0))
     if times <= len(samples) / 2:
@@ -275,7 +277,7 @@ def _spikes(passes_s: Array) -> list[int]:
 
 def other_clock(samples: ProcessTimes) -> str:
     """The clock of the process and that of its parent disagree about how long its turns took."""
-    asked_s, took_s = (samples.columns.lists[f"turns.{name}"] for name in ("asked_s", "took_s"))
+    asked_s, took_s = (samples.columns.lists(f"turns.{name}") for name in ("asked_s", "took_s"))
     known = asked_s.counts > 0
     if not known.any():
         return ""
@@ -318,7 +320,7 @@ def phases_s(columns: Columns) -> Array:
     """Return the sum of all phases of each process, as `Timing.phases_s` does."""
     names = ("start_s", "import_s", "data_s", "setup_s", "evaluation_s", "resets_s")
     before = sum((columns[name] for name in names), start=np.zeros(len(columns)))
-    found: Array = columns.lists["passes_s"].added_to(before) + columns["checks_s"]
+    found: Array = columns.lists("passes_s").added_to(before) + columns["checks_s"]
     return found
 
 

@@ -14,7 +14,9 @@ from bench.analysis.flags import Flag, flags_of_timed
 from bench.analysis.noise import noise, usual_s
 from bench.analysis.process_times import Bounds, bounds_of, product_bounds
 from bench.analysis.turns import SHORTEST_S, Timed, each_level, exponentials, timed
-from bench.records.columns import DEVICE_MEMORY, UNKNOWN, Columns, Lists
+from bench.records.blocks import Blocks
+from bench.records.columns import DEVICE_MEMORY, UNKNOWN, Columns
+from bench.records.lists import Lists
 from bench.records.runfile import Records, Run
 from bench.records.schema import ParityResult, Row
 
@@ -54,15 +56,14 @@ class Context:
     parity: Mapping[Row, ParityResult]
     bounds: Bounds
     flags: Mapping[Row, tuple[Flag, ...]]
-    noise: Mapping[tuple[str, int], str]  # what disturbed a round, by task and number of the round; if anything did
+    noise: Mapping[str, Mapping[int, str]]  # what disturbed a round, by task and number of the round; if anything did
 
     @classmethod
     def of(cls, run: Run) -> Self:
         """Collect the context from a run."""
-        records, usual_loop_s = run.last_records, usual_s(run.blocks)
+        records = run.last_records
         known = timed(records.columns)
         bounds = product_bounds(known.columns)
-        disturbed = {(block.task, block.block): noise(block, usual_loop_s) for block in run.blocks}
         return cls(
             run=run,
             records=records,
@@ -70,7 +71,7 @@ class Context:
             parity=run.parity,
             bounds=bounds,
             flags=flags_of_timed(known, bounds),
-            noise={place: sentence for place, sentence in disturbed.items() if sentence},
+            noise=_noise(run.blocks),
         )
 
     def numbers(self) -> dict[str, list[Any]]:
@@ -83,9 +84,22 @@ class Context:
                 found[name][place] = value if value == value else None
         return found
 
+    def noisy_rounds(self, task: str) -> list[int]:
+        """Return the numbers of the rounds of a task that something disturbed."""
+        return list(self.noise.get(task, ()))
+
     def noise_of(self, row: Row, block: int) -> str:
         """Return what disturbed the round of a process, empty if nothing did."""
-        return self.noise.get((row.task, block), "")
+        return self.noise.get(row.task, {}).get(block, "")
+
+
+def _noise(blocks: Blocks) -> dict[str, dict[int, str]]:
+    """Return what disturbed rounds, by task and number; the last one counts of several with the same number."""
+    found: dict[str, dict[int, str]] = {task: {} for task in blocks.tasks}
+    told = noise(blocks, usual_s(blocks))
+    for task, number, sentence in zip(blocks.task.tolist(), blocks.block.tolist(), told, strict=True):
+        found[blocks.tasks[task]][number] = sentence
+    return {task: {number: said for number, said in each.items() if said} for task, each in found.items()}
 
 
 def passes_of(columns: Columns) -> Array:
@@ -102,19 +116,19 @@ def one_training_s(columns: Columns) -> Array:
     timed.
     """
     phases_s = sum(columns[name] for name in ("start_s", "import_s", "data_s", "setup_s", "evaluation_s"))
-    passes, passes_s = passes_of(columns), columns.lists["passes_s"]
+    passes, passes_s = passes_of(columns), columns.lists("passes_s")
     first = passes_s.positions < passes[passes_s.owners]
     return np.where(passes > 0, phases_s + passes_s.keep(first).added_to(np.zeros(len(columns))), math.nan)
 
 
 def _steady_s(columns: Columns) -> Lists:
     """Return the times of all passes but the first."""
-    passes_s = columns.lists["passes_s"]
+    passes_s = columns.lists("passes_s")
     return passes_s.keep(passes_s.positions > 0)
 
 
 def _first_pass_s(each: Processes) -> Array:
-    passes_s = each.columns.lists["passes_s"]
+    passes_s = each.columns.lists("passes_s")
     return passes_s.keep(passes_s.positions == 0).values
 
 
@@ -155,7 +169,7 @@ def _device_memory(each: Processes) -> Array:
 
 def _of_turns(name: str) -> Number:
     def tuples(each: Processes) -> Array:
-        found = _tuples(each.columns.lists[f"turns.{name}"])
+        found = _tuples(each.columns.lists(f"turns.{name}"))
         found[~each.columns["turns"]] = None
         return found
 
@@ -177,7 +191,7 @@ Number = Callable[[Processes], Array]
 # The recorded and derived numbers of processes, in the order of their columns; NaN or None for what is not known.
 NUMBERS: Mapping[str, Number] = {
     **{name: _as_recorded(name) for name in AS_RECORDED},
-    "passes_s": lambda each: _tuples(each.columns.lists["passes_s"]),
+    "passes_s": lambda each: _tuples(each.columns.lists("passes_s")),
     DEVICE_MEMORY: _device_memory,
     "first_pass_s": _first_pass_s,
     "steady_passes_s": lambda each: _steady_s(each.columns).added_to(np.zeros(len(each.columns))),  # all of them

@@ -13,7 +13,8 @@ from backends.registry import FRAMEWORKS
 from bench.analysis.claims import unlike_row
 from bench.analysis.steadiness import Trends, long_passes, trends
 from bench.analysis.turns import Timed
-from bench.records.columns import UNKNOWN, Columns, Lists, alike
+from bench.records.columns import UNKNOWN, Columns
+from bench.records.lists import Lists, alike
 from bench.records.schema import Job, Resources, Row
 
 Bounds = Mapping[tuple[str, str], float]  # rate of the fastest matrix product in FLOP/s, by device and precision

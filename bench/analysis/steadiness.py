@@ -14,7 +14,8 @@ import numpy as np
 
 from backends.contract import Array
 from bench.analysis.turns import SLOW, medians, quantiles
-from bench.records.columns import UNKNOWN, Columns, Lists, alike
+from bench.records.columns import UNKNOWN, Columns
+from bench.records.lists import Lists, alike
 
 TREND_TURNS = 5  # fewer tell no trend
 SPIKE = 3.0  # times the usual pass
@@ -144,14 +145,14 @@ def long_passes(columns: Columns, rounds: Array) -> Lists:
 
     It must be far longer, too, than the delays of the other rows of its round; `rounds` has the round of each process.
     """
-    longest_s, usual_s = columns.lists["turns.longest_s"], _usual_s(columns)
+    longest_s, usual_s = columns.lists("turns.longest_s"), _usual_s(columns)
     limit_s = np.maximum(SPIKE * usual_s, usual_s + SPIKE_S)
     suspects = longest_s.each(lambda times: times.max(axis=1), empty=0.0) > limit_s
     delays_s = _delays_s(columns, usual_s)
-    of_round = _members(rounds)
+    of_round, row = _members(rounds), columns["row"]
     for place in np.flatnonzero(suspects).tolist():
         beside = of_round[rounds[place]]
-        others = beside[columns["row"][beside] != columns["row"][place]]
+        others = beside[row[beside] != row[place]]
         delay_s = _upper_quartile(delays_s.take(others).values)
         limit_s[place] = max(SPIKE * usual_s[place], usual_s[place] + max(SPIKE_S, DELAYED * delay_s))
     return longest_s.with_values(longest_s.positions).keep(longest_s.values > limit_s[longest_s.owners])
@@ -169,14 +170,14 @@ def _upper_quartile(values: Array) -> float:
 
 def _delays_s(columns: Columns, usual_s: Array) -> Lists:
     """Return by how much the longest pass of each turn was longer than usual; a process may not have measured it."""
-    longest_s, passes = columns.lists["turns.longest_s"], columns.lists["turns.passes"]
+    longest_s, passes = columns.lists("turns.longest_s"), columns.lists("turns.passes")
     took_part = passes.values[(longest_s.counts > 0)[passes.owners]] > 0
     return longest_s.with_values(np.maximum(0.0, longest_s.values - usual_s[longest_s.owners])).keep(took_part)
 
 
 def _usual_s(columns: Columns) -> Array:
     """Return the median time of a pass; the longest of each turn does not count where there are others [processes]."""
-    passes, wall_s, longest_s = (columns.lists[f"turns.{name}"] for name in ("passes", "wall_s", "longest_s"))
+    passes, wall_s, longest_s = (columns.lists(f"turns.{name}") for name in ("passes", "wall_s", "longest_s"))
     measured = (longest_s.counts > 0)[passes.owners]
     most_s = np.zeros(len(passes.values))
     most_s[measured] = longest_s.values

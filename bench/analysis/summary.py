@@ -186,7 +186,7 @@ def _summary(
     timed = good[columns["timed"][good]]
     pass_s = numbers["pass_s"][timed]
     found = estimate(logarithms(pass_s))
-    rounds = columns["block"][good].tolist()
+    rounds = columns["block"][good]
     return RowSummary(
         run=str(context.run.path),
         row=row,
@@ -197,7 +197,7 @@ def _summary(
         failure=context.records[failed[0]] if len(failed) else None,
         first=context.records[places[0] if not len(good) else good[0]],
         processes=len(good),
-        noisy_rounds=sum(context.noise_of(row, number) != "" for number in rounds),
+        noisy_rounds=int(np.isin(rounds, context.noisy_rounds(row.task)).sum()),
         pass_s=found.ratio,
         pass_min_s=float(pass_s.min()) if len(pass_s) else math.nan,
         pass_max_s=float(pass_s.max()) if len(pass_s) else math.nan,

@@ -22,7 +22,8 @@ from typing import Self
 import numpy as np
 
 from backends.contract import Array
-from bench.records.columns import Columns, Lists
+from bench.records.columns import Columns
+from bench.records.lists import Lists
 from bench.records.schema import Record, Row, Timing
 
 SLOW = math.log(1.15)  # a slow turn takes this much longer than the quicker quarter of the turns of its round
@@ -52,13 +53,13 @@ def timed(records: Columns) -> Timed:
     that of the turns or, if it took part in none, the median steady pass.
     """
     known = records.take(np.flatnonzero(records["timed"]))
-    passes = known.lists["turns.passes"]
-    wall = _with_single_turns(known, log_lists(known.lists["turns.wall_s"], passes))
+    passes = known.lists("turns.passes")
+    wall = _with_single_turns(known, log_lists(known.lists("turns.wall_s"), passes))
     typical = each_level(wall)
     lost = np.flatnonzero(~np.isfinite(typical))
     pass_s = exponentials(typical)
-    pass_s[lost] = [median(known.lists["passes_s"][place][1:].tolist()) for place in lost.tolist()]
-    return Timed(known, wall, log_lists(known.lists["turns.cpu_s"], passes), pass_s)
+    pass_s[lost] = _median_steady_s(known, lost)
+    return Timed(known, wall, log_lists(known.lists("turns.cpu_s"), passes), pass_s)
 
 
 def _with_single_turns(known: Columns, turns: Lists) -> Lists:
@@ -70,10 +71,13 @@ def _with_single_turns(known: Columns, turns: Lists) -> Lists:
     found = Lists(np.empty(int(counts.sum())), counts)
     single = without[found.owners]
     found.values[~single] = turns.values
-    found.values[single] = [
-        log_time(median(known.lists["passes_s"][place][1:].tolist())) for place in np.flatnonzero(without).tolist()
-    ]
+    found.values[single] = [*map(log_time, _median_steady_s(known, np.flatnonzero(without)))]
     return found
+
+
+def _median_steady_s(known: Columns, places: Array) -> list[float]:
+    passes_s = known.lists("passes_s").take(places)
+    return [median(passes_s[place][1:].tolist()) for place in range(len(places))]
 
 
 def typical_pass_s(timing: Timing) -> float:

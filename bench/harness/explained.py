@@ -71,16 +71,16 @@ def conv2d(layer: Conv2d, params: Named, flow: Flow, unit: float, _mask: Mask) -
 def max_pool2d(layer: MaxPool2d, _: Named, flow: Flow, __: float, _mask: Mask) -> Flow:
     """Return the maximum of each window, which may be off by as much as the value that is off most."""
     explained = np.broadcast_to(flow.explained, flow.numbers.shape)
-    return Flow(*(in_windows(each, layer.window).max(axis=3) for each in (flow.numbers, explained)))
+    return Flow(*(in_windows(each, layer.window).max(axis=0) for each in (flow.numbers, explained)))
 
 
 def average_pool2d(layer: AveragePool2d, _: Named, flow: Flow, unit: float, _mask: Mask) -> Flow:
     """Return the mean of each window, whose sum rounds."""
     explained = in_windows(np.broadcast_to(flow.explained, flow.numbers.shape), layer.window)
-    count = explained.shape[3]
-    mean = in_windows(flow.numbers, layer.window).mean(axis=3)
+    count = len(explained)
+    mean = in_windows(flow.numbers, layer.window).mean(axis=0)
     summed = unit / 3 * np.sqrt(count * np.mean(mean**2))
-    return Flow(mean, np.sqrt(np.sum(explained**2, axis=3) / count**2 + summed**2 + (unit * mean) ** 2))
+    return Flow(mean, np.sqrt(np.sum(explained**2, axis=0) / count**2 + summed**2 + (unit * mean) ** 2))
 
 
 def flatten(_: Flatten, __: Named, flow: Flow, ___: float, _mask: Mask) -> Flow:

@@ -21,6 +21,7 @@ from msgspec.structs import force_setattr
 
 from backends.contract import Array
 from bench.errors import UserError, shown
+from bench.records.blocks import BlockCollector, Blocks
 from bench.records.columns import Collector, Columns
 from bench.records.schema import LINES, Block, Header, Line, ParityResult, Record, Row
 from bench.records.sense import Known, fault
@@ -28,6 +29,7 @@ from bench.records.sense import Known, fault
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 WHITE = b" \t\r"  # around a line: JSON allows it, and systems that end lines with CR and LF leave it
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what msgspec raises for a bad line
+AT_ONCE_BYTES = 2**18  # that are read from a file
 Losses = tuple[float | None, ...]
 
 
@@ -117,7 +119,7 @@ class Run:
     path: Path
     header: Header
     records: Records
-    blocks: tuple[Block, ...]
+    blocks: Blocks
     parity_results: tuple[ParityResult, ...]  # in file order
     remarks: tuple[str, ...] = ()  # for people: lines that are left out
     whole: int = 0  # bytes of the file up to the end of its last whole line
@@ -152,7 +154,7 @@ def read_run(path: Path) -> Run:
         path=path,
         header=header,
         records=records,
-        blocks=tuple(body.blocks),
+        blocks=body.blocks.all(),
         parity_results=tuple(body.parity_results),
         remarks=(*remarks, *lines.remarks),
         whole=lines.whole,
@@ -193,7 +195,7 @@ class _Lines(Iterator[_Text]):
 
     def _read(self) -> Iterator[_Text]:
         try:
-            with self.path.open("rb") as file:
+            with self.path.open("rb", buffering=AT_ONCE_BYTES) as file:
                 for number, line in enumerate(file, start=1):
                     if line[-1:] != b"\n" and line.strip() and not _is_whole(line):
                         self.remarks.append(
@@ -235,7 +237,7 @@ class _Body:
         self.known = Known.of(header)
         self.collector = Collector(header.rows)
         self.numbers, self.begins, self.hashes = array("q"), array("q"), array("q")  # of the lines of records
-        self.blocks: list[Block] = []
+        self.blocks = BlockCollector()
         self.parity_results: list[ParityResult] = []
 
     def add(self, text: _Text) -> None:
@@ -250,7 +252,7 @@ class _Body:
                 self.begins.append(text.begin)
                 self.hashes.append(hash(text.text))
             case Block():
-                self.blocks.append(line)
+                self.blocks.add(line)
             case ParityResult():
                 self.parity_results.append(line)
 
@@ -307,8 +309,7 @@ class _RecordsOfFile:
         first = Records(columns, lambda places: self._read(places, {})).first_losses()
         lengths = np.array([len(first.get(row, ())) for row in columns.rows], int)
         losses = np.where(columns["losses"] == 0, lengths[columns["row"]], columns["losses"])
-        whole = replace(columns, arrays={**columns.arrays, "losses": losses})
-        return Records(whole, lambda places: self._read(places, first))
+        return Records(columns.with_array("losses", losses), lambda places: self._read(places, first))
 
     def _read(self, places: Iterable[int], first: Mapping[Row, Losses]) -> Iterator[Record]:
         """Yield records; those without losses get the first ones of their row."""

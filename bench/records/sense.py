@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Self
 
-from bench.records.schema import Block, Header, Line, Record, Row, Timing, Turns
+from bench.records.schema import Block, Header, Inference, Line, Record, Row, Timing, Turns
 
 NEVER_LEFT_OUT = ("passes", "wall_s", "cpu_s")  # of the lists of turns, which they begin with
 _lists_of = attrgetter(*Turns.__struct_fields__)
@@ -33,10 +33,10 @@ class Known:
 def fault(line: Line, known: Known) -> str:
     """Return what is wrong with a line that follows a header; empty if nothing is."""
     match line:
-        case Header():
-            return "a second header: here another run begins; put each run into a file of its own"
         case Record():
             return _foreign(line.job.row, known.rows) or _fault_of_record(line)
+        case Header():
+            return "a second header: here another run begins; put each run into a file of its own"
         case Block():
             return "" if line.task in known.tasks else f"a round of {line.task}, which the header does not name"
         case _:
@@ -48,6 +48,8 @@ def _foreign(row: Row, rows: Collection[Row]) -> str:
 
 
 def _fault_of_record(record: Record) -> str:
+    if record.inference is not None and (wrong := _fault_of_inference(record.inference)):
+        return wrong
     timing, resources = record.timing, record.resources
     if record.status == "ok" and (timing is None or record.quality is None or resources is None):
         missing = [name for name in ("timing", "quality", "resources") if getattr(record, name) is None]
@@ -55,6 +57,17 @@ def _fault_of_record(record: Record) -> str:
     if resources is not None and resources.dtype != record.job.row.precision:
         return f"a sample of {record.job.row} that was trained in {resources.dtype}"
     return _fault_of_timing(timing) if timing is not None else ""
+
+
+def _fault_of_inference(found: Inference) -> str:
+    if not found.calls:
+        return ""
+    if found.latency_median_s is None or not found.rows or not found.latency_s:
+        return "inference with calls and without their times"
+    turns = {"latency_s": len(found.latency_s), "batch_s": len(found.batch_s)}
+    if len(set(turns.values())) > 1:
+        return f"inference whose lists differ in length: {', '.join(f'{name} {size}' for name, size in turns.items())}"
+    return ""
 
 
 def _fault_of_timing(timing: Timing) -> str:
@@ -67,16 +80,17 @@ def _fault_of_timing(timing: Timing) -> str:
 
 
 def _fault_of_turns(turns: Turns) -> str:
-    lists = _lists_of(turns)
-    sizes = [*map(len, lists)]
-    size = sizes[0]
-    if not (size == sizes[1] == sizes[2] and all(other in (0, size) for other in sizes[3:])):
-        told = zip(turns.__struct_fields__, sizes, strict=True)
+    size, *sizes = map(len, _lists_of(turns))
+    if not (size == sizes[0] == sizes[1] and {0, size}.issuperset(sizes)):
+        told = zip(turns.__struct_fields__, (size, *sizes), strict=True)
         counts = [f"{name} {other}" for name, other in told if other or name in NEVER_LEFT_OUT]
         return f"turns whose lists differ in length: {', '.join(counts)}"
-    for name, other in (("reads", "read_s"), ("took_s", "asked_s")):
-        if bool(getattr(turns, name)) != bool(getattr(turns, other)):
-            return f"turns with only one of {name} and {other}"
-    if 0.0 in turns.wall_s and any(passes and not wall_s for passes, wall_s in zip(*lists[:2], strict=True)):
+    if bool(turns.reads) != bool(turns.read_s):
+        return "turns with only one of reads and read_s"
+    if bool(turns.took_s) != bool(turns.asked_s):
+        return "turns with only one of took_s and asked_s"
+    if 0.0 in turns.wall_s and any(
+        passes and not wall_s for passes, wall_s in zip(turns.passes, turns.wall_s, strict=True)
+    ):
         return "a turn with passes that took no time"
     return ""

@@ -17,7 +17,7 @@ from bench.harness.live import Live, Sample
 from bench.records.columns import Collector, Columns
 from bench.records.schema import Block, CoreTimes, Record, Row
 from bench.runs.plan import Plan, round_order, turn_order
-from bench.runs.sharing import fastest, side_by_side, space_of, usable
+from bench.runs.sharing import NO_PLACES, fastest, side_by_side, space_of, usable
 
 # A round of n turns costs S + n T: starting its processes, and one turn of each. The ratio of two rows in it has the
 # variance p + w / n: what differs between processes, and between turns. With turns that take as long as the start,
@@ -78,7 +78,11 @@ class Progress:
             return set()
         if self.inference_s < INFERENCE_SHARE * (now_s - self.begun_s):
             return set(rows)
-        return set(rows) - {record.job.row for record in self.records if record.inference is not None}
+        return {row for row in rows if not self._has_served(row)}
+
+    def _has_served(self, row: Row) -> bool:
+        records = self.records(row.task)
+        return bool(records["inference"][records.by_row().get(row, NO_PLACES)].any())
 
     def due(self, task: str, executor: Executor, unranked: Collection[Row]) -> tuple[Row, ...]:
         """Return the rows of a task that run in its next round, in their order; none if the task has told enough."""

@@ -15,7 +15,8 @@ from bench.analysis import steadiness
 from bench.analysis.flags import TREND, TREND_ERRORS
 from bench.analysis.steadiness import DELAYED, FEWEST_SAME, Repeated, drift
 from bench.analysis.turns import log_turns, timed, typical_pass_s
-from bench.records.columns import Columns, Lists
+from bench.records.columns import Columns
+from bench.records.lists import Lists
 from bench.records.schema import Turns
 
 LEAST, ERRORS = TREND, TREND_ERRORS

@@ -15,6 +15,7 @@ from simple_reader import assert_accounts_for
 from support import a_parity_result
 from target import fuzz
 
+from bench.records.blocks import Blocks
 from bench.records.runfile import NotARunFile, Records, Run, read_run
 from bench.records.schema import Record
 from bench.records.writing import RunFile
@@ -75,7 +76,7 @@ TOLD = [
     ("header", lambda run: replace(run, header=msgspec.structs.replace(run.header, threads=3))),
     ("record", lambda run: replace(run, records=Records.of(run.records[1:]))),
     ("verdict", lambda run: replace(run, parity_results=run.parity_results[::-1])),
-    ("block", lambda run: replace(run, blocks=(*run.blocks, run.blocks[0]))),
+    ("block", lambda run: replace(run, blocks=Blocks.of([*run.blocks, run.blocks[0]]))),
     ("remark", lambda run: replace(run, remarks=("line 2 repeats line 1; it is left out",))),
     ("losses", lambda run: replace(run, records=Records.of(map(without_losses, run.records)))),
 ]
