@@ -27,6 +27,7 @@ COPIES_OF_DATA = 2  # one in NumPy, one in the framework on its device
 COPIES_OF_PARAMETERS = 8  # initial, model, gradient, update, result of a functional step, three read back
 COPIES_OF_STATE = 2  # optimizer state before and after a step
 COPIES_OF_FLOW = 4  # layer outputs before and after the activation, and the gradients of both
+COPIES_PREDICTED = 2  # of what one layer makes of the test rows: its inputs and outputs
 
 
 class TooLarge(UserError):
@@ -67,7 +68,7 @@ def needs(task: Task, precision: Precision) -> Needs:
     gathered = (numbers or 0) * batch // max(size.rows, 1)
     if sparse:  # one embedding per word of the batch, and its gradient
         gathered *= 2 * outputs[0]
-    flow = COPIES_OF_FLOW * max(batch, size.test_rows) * sum(outputs)
+    flow = max(COPIES_OF_FLOW * batch * sum(outputs), COPIES_PREDICTED * size.test_rows * max(outputs))
     return Needs(
         framework=FRAMEWORK_BYTES,
         data=(DRAWN_BYTES + COPIES_OF_DATA * word) * (numbers or 0),

@@ -115,8 +115,8 @@ def test_ids_stay_whole_numbers_in_both_precisions() -> None:
 def test_memory_is_that_of_the_scores_too() -> None:
     few, many = (needs(override(TEXT, {"data.positions": n}), "float32").batch for n in (64, 128))
     assert 2.5 < many / few < 4  # scores take four times as much, all else twice
-    deep = needs(override(TEXT, {"model.blocks": 4}), "float32").batch
-    assert 3.5 < deep / many < 4
+    one, deep = (needs(override(TEXT, {"model.blocks": n, "batch_size": "all"}), "float32").batch for n in (1, 4))
+    assert 3.5 < deep / one < 4
 
 
 def stack_task(*layers: Any) -> Task:
