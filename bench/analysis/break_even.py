@@ -9,7 +9,7 @@ Statistical Society B 16). A single round assumes that processes of a row differ
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,7 +18,7 @@ from scipy import special
 
 from backends.contract import Array
 from backends.registry import BACKENDS
-from bench.analysis.process import Process
+from bench.analysis.process import Processes, first_pass_s
 from bench.analysis.stats import ASSUMED_SD, KNOWN, LEVEL
 from bench.records.schema import Row
 
@@ -39,12 +39,12 @@ class BreakEven:
     high: float = math.nan
 
 
-def break_evens(processes: Mapping[tuple[Row, int], Process], ranked: Iterable[Row]) -> dict[Row, BreakEven]:
+def break_evens(processes: Processes, ranked: Iterable[Row]) -> dict[Row, BreakEven]:
     """Return the break-even of each ranked row whose framework has a plain mode that is ranked too."""
     rounds: dict[Row, dict[int, Line]] = {row: {} for row in ranked}
-    for (row, number), process in processes.items():
+    for row, number, line in _lines(processes):
         if row in rounds:
-            rounds[row][number] = _line(process)
+            rounds[row][number] = line
     found = {}
     for row, lines in rounds.items():
         plain = _plain(row, rounds)
@@ -53,10 +53,13 @@ def break_evens(processes: Mapping[tuple[Row, int], Process], ranked: Iterable[R
     return found
 
 
-def _line(process: Process) -> Line:
-    """Return what a process costs: c and p in seconds."""
-    timing = process.timing
-    return timing.setup_s + timing.passes_s[0] - process.pass_s, process.pass_s
+def _lines(processes: Processes) -> Iterator[tuple[Row, int, Line]]:
+    """Yield the row, the round and what it costs of each process."""
+    columns, pass_s = processes.columns, processes.timed.pass_s
+    start_s = columns["setup_s"] + first_pass_s(processes) - pass_s
+    found = (columns["row"], columns["block"], start_s, pass_s)
+    for place, number, start, each in zip(*(part.tolist() for part in found), strict=True):
+        yield columns.rows[place], number, (start, each)
 
 
 def _plain(row: Row, rows: Iterable[Row]) -> Row | None:
