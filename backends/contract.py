@@ -4,6 +4,13 @@ Every backend implements the following definitions of layers, losses and optimiz
 
 Layers: see `backends.layers`. A backend has a table of those that it knows and refuses others.
 
+Activations, of z element by element:
+    identity   z
+    sigmoid    1 / (1 + exp(-z))
+    tanh       (exp(z) - exp(-z)) / (exp(z) + exp(-z))
+    relu       max(z, 0)
+    gelu       z (1 + erf(z / sqrt(2))) / 2, exactly, not the approximation by tanh (Hendrycks and Gimpel 2016)
+
 Losses, for outputs z [batch, outputs]:
     mse                     mean of (z - target)^2 over batch and outputs
     half_mse                half of that
@@ -49,6 +56,18 @@ from backends.layers import (
     parts,
     views,
 )
+from backends.sequences import (
+    Attention,
+    Embedding,
+    LayerNorm,
+    MeanPool,
+    Residual,
+    every,
+    inner,
+    outer,
+    reads_ids,
+    require_ids,
+)
 from backends.words import Bags, WordCounts
 
 __all__ = [
@@ -56,17 +75,21 @@ __all__ = [
     "Activation",
     "Adam",
     "Array",
+    "Attention",
     "AveragePool2d",
     "Bags",
     "Conv2d",
     "Dense",
     "Device",
+    "Embedding",
     "EmbeddingSum",
     "Flatten",
     "Inputs",
     "Layer",
+    "LayerNorm",
     "Loss",
     "MaxPool2d",
+    "MeanPool",
     "Misfit",
     "Momentum",
     "Optimizer",
@@ -75,16 +98,22 @@ __all__ = [
     "Precision",
     "Predictor",
     "Problem",
+    "Residual",
     "Shape",
     "Supported",
     "Trainer",
     "Unsupported",
     "WordCounts",
     "dtype_of",
+    "every",
     "flow_shapes",
+    "inner",
     "map_params",
+    "outer",
     "parameter_count",
     "parts",
+    "reads_ids",
+    "require_ids",
     "row_shape",
     "views",
 ]
@@ -195,8 +224,8 @@ class Supported:
     def require(self, problem: Problem) -> None:
         """Raise `Unsupported` if a problem has anything else."""
         parts = [
-            *((type(layer).__name__, type(layer) in self.layers) for layer in problem.layers),
-            *((layer.activation, layer.activation in self.activations) for layer in problem.layers),
+            *((type(layer).__name__, type(layer) in self.layers) for layer in every(problem.layers)),
+            *((layer.activation, layer.activation in self.activations) for layer in every(problem.layers)),
             (problem.loss, problem.loss in self.losses),
             (type(problem.optimizer).__name__, type(problem.optimizer) in self.optimizers),
         ]

@@ -24,28 +24,47 @@ from backends.contract import (
     SGD,
     Adam,
     Array,
+    Attention,
     AveragePool2d,
     Conv2d,
     Dense,
+    Embedding,
     EmbeddingSum,
     Flatten,
     Inputs,
+    LayerNorm,
     Loss,
     MaxPool2d,
+    MeanPool,
     Momentum,
     Optimizer,
     Params,
     Placement,
     Predictor,
     Problem,
+    Residual,
     Supported,
     WordCounts,
     parts,
+    reads_ids,
 )
+from backends.keras_sequences import Batch, make_attention, make_embedding, make_layer_norm, make_mean_pool
 
 STEPS_OF_A_FIT = 1000  # a longer pass takes several calls of `fit`, which limits the memory for losses
 
-ACTIVATIONS = {"identity": "linear", "sigmoid": "sigmoid", "tanh": "tanh", "relu": "relu"}
+
+def gelu(z: Any) -> Any:
+    """Return z (1 + erf(z / sqrt(2))) / 2. On TensorFlow, Keras's own has sqrt(2) in float32 only."""
+    return 0.5 * z * (1 + ops.erf(z * float(np.sqrt(0.5))))
+
+
+ACTIVATIONS: dict[str, Any] = {
+    "identity": "linear",
+    "sigmoid": "sigmoid",
+    "tanh": "tanh",
+    "relu": "relu",
+    "gelu": gelu,
+}
 LOSSES: dict[Loss, Any] = {
     "mse": keras.losses.MeanSquaredError,
     "half_mse": lambda: lambda targets, outputs: keras.losses.mean_squared_error(targets, outputs) / 2,
@@ -161,12 +180,12 @@ class StepLosses(keras.metrics.Metric):
         return self.losses[-1]
 
 
-def make_dense(layer: Dense, _rows: int) -> keras.layers.Layer:
+def make_dense(layer: Dense, _batch: Batch) -> keras.layers.Layer:
     """Return a dense layer; its weights are set later."""
     return keras.layers.Dense(layer.outputs, activation=ACTIVATIONS[layer.activation], kernel_initializer="zeros")
 
 
-def make_conv2d(layer: Conv2d, _rows: int) -> keras.layers.Layer:
+def make_conv2d(layer: Conv2d, _batch: Batch) -> keras.layers.Layer:
     """Return a convolution with zeros around the image; its weights are set later."""
     top, bottom, left, right = layer.padding
     return keras.Sequential(
@@ -184,28 +203,51 @@ def make_conv2d(layer: Conv2d, _rows: int) -> keras.layers.Layer:
     )
 
 
-def make_max_pool2d(layer: MaxPool2d, _rows: int) -> keras.layers.Layer:
+def make_max_pool2d(layer: MaxPool2d, _batch: Batch) -> keras.layers.Layer:
     """Return a pool by the maximum."""
     return keras.layers.MaxPooling2D(layer.window, data_format="channels_last")
 
 
-def make_average_pool2d(layer: AveragePool2d, _rows: int) -> keras.layers.Layer:
+def make_average_pool2d(layer: AveragePool2d, _batch: Batch) -> keras.layers.Layer:
     """Return a pool by the mean."""
     return keras.layers.AveragePooling2D(layer.window, data_format="channels_last")
 
 
-def make_flatten(_layer: Flatten, _rows: int) -> keras.layers.Layer:
+def make_flatten(_layer: Flatten, _batch: Batch) -> keras.layers.Layer:
     """Return a layer that makes a row of an image, with the channels last."""
     return keras.layers.Flatten(data_format="channels_last")
 
 
-LAYERS: dict[type, Callable[[Any, int], keras.layers.Layer]] = {
+def make_embedding_sum(layer: EmbeddingSum, batch: Batch) -> keras.layers.Layer:
+    """Return a sum of word embeddings for so many documents; its weights are set later."""
+    return EmbeddingSumLayer(layer, batch.rows)
+
+
+def make_residual(layer: Residual, batch: Batch) -> Callable[..., Any]:
+    """Return a function that adds up its inputs and what the layers inside make of them."""
+    layers = [LAYERS[type(each)](each, batch) for each in layer.layers]
+
+    def apply(x: Any) -> Any:
+        flow = x
+        for each in layers:
+            flow = each(flow)
+        return keras.layers.Add()([x, flow])
+
+    return apply
+
+
+LAYERS: dict[type, Callable[[Any, Batch], Callable[..., Any]]] = {
     Dense: make_dense,
-    EmbeddingSum: EmbeddingSumLayer,
+    EmbeddingSum: make_embedding_sum,
     Conv2d: make_conv2d,
     MaxPool2d: make_max_pool2d,
     AveragePool2d: make_average_pool2d,
     Flatten: make_flatten,
+    Embedding: make_embedding,
+    LayerNorm: make_layer_norm,
+    Attention: make_attention,
+    MeanPool: make_mean_pool,
+    Residual: make_residual,
 }
 
 
@@ -223,9 +265,10 @@ class Network(keras.Model):
 
     def __init__(self, problem: Problem) -> None:
         inputs = make_inputs(problem)
+        batch = Batch(problem.batch_size, ops.not_equal(inputs[0], 0) if reads_ids(problem.layers) else None)
         flow = inputs
         for layer in problem.layers:
-            flow = (LAYERS[type(layer)](layer, problem.batch_size)(*flow),)
+            flow = (LAYERS[type(layer)](layer, batch)(*flow),)
         super().__init__(inputs=inputs, outputs=flow[0])
         self.step_losses = StepLosses()
 
@@ -240,7 +283,7 @@ def make_inputs(problem: Problem) -> tuple[Any, ...]:
     """Return the inputs of the model: an array, or word counts as three."""
     if isinstance(problem.inputs, WordCounts):
         return tuple(keras.Input(batch_shape=(None,), dtype=kind) for kind in ("int32", keras.config.floatx(), "int32"))
-    return (keras.Input(problem.inputs.shape[1:]),)
+    return (keras.Input(problem.inputs.shape[1:], dtype=problem.inputs.dtype.name),)
 
 
 class Batches(keras.utils.PyDataset):
@@ -278,7 +321,8 @@ class KerasTrainer:
 
     def reset(self, params: Params) -> None:
         """Copy `params` in and clear the optimizer's state. The variables stay, so nothing is compiled again."""
-        self.model.set_weights(list(parts(params)))
+        weights = zip(self.model.weights, parts(params), strict=True)
+        self.model.set_weights([part.reshape(weight.shape) for weight, part in weights])  # some have an axis of heads
         for variable, value in zip(self.model.optimizer.variables, self.fresh, strict=True):
             variable.assign(value)
 
@@ -326,7 +370,8 @@ class KerasTrainer:
     def params(self) -> Params:
         """Return copies of the parameters. Keras keeps them in the order of `Layer.shapes`."""
         arrays = map(np.array, self.model.get_weights())
-        return tuple({name: next(arrays) for name in layer.shapes()} for layer in self.problem.layers)
+        shapes = [layer.shapes().items() for layer in self.problem.layers]
+        return tuple({name: next(arrays).reshape(shape) for name, shape in of_layer} for of_layer in shapes)
 
     def peak_device_memory_bytes(self) -> int | None:
         """Return the peak memory of tensors on a GPU, as the framework tells it; None on the CPU."""

@@ -14,13 +14,12 @@ from support import a_row
 
 from backends.contract import Device
 from bench.harness.live import Sample
-from bench.records.schema import Block, Calibration, CoreTimes, Goal, Job, Record, Row, Steady, Timing, Turns
+from bench.records.schema import Block, Calibration, CoreTimes, Goal, Inference, Job, Record, Row, Steady, Timing, Turns
 from bench.runs.plan import Plan
 from bench.runs.schedule import run_rounds
 
 Kind = Literal["normal", "lognormal", "two-humped"]
 KINDS: tuple[Kind, ...] = ("normal", "lognormal", "two-humped")
-SERVICE_S = 0.05  # opening a service, or a turn of it
 SAMPLE_S = 2.0  # of wall time for a first training, however long its passes
 TURN_S = 0.25
 CALIBRATION_S = 0.25
@@ -84,6 +83,7 @@ class MockExecutor:
     jobs: list[Job] = field(default_factory=list)
     turns: list[tuple[Row, int]] = field(default_factory=list)  # in the order in which they were taken
     alive: int = 0  # processes
+    service_s: float = 0.05  # of wall time, to open a service or for a turn of it
     served: list[tuple[Row, int]] = field(default_factory=list)  # turns of services, in the order of the run
 
     def clock(self) -> float:
@@ -155,11 +155,12 @@ class MockLive:
         self.executor.now_s += self.executor.turn_s.get(self.job.row, TURN_S)
 
     def open_service(self) -> None:
-        self.executor.now_s += SERVICE_S
+        self.record = replace(self.record, inference=Inference(reason="made up"))
+        self.executor.now_s += self.executor.service_s
 
     def serve(self, turn: int) -> None:
         self.executor.served.append((self.job.row, turn))
-        self.executor.now_s += SERVICE_S
+        self.executor.now_s += self.executor.service_s
 
     def finish(self) -> Sample:
         if self.record.timing is None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Self
 
-from bench.records.schema import Block, Header, Line, Record, Row, Timing, Turns
+from bench.records.schema import Block, Header, Inference, Line, Record, Row, Timing, Turns
 
 NEVER_LEFT_OUT = ("passes", "wall_s", "cpu_s")  # of the lists of turns, which they begin with
 _lists_of = attrgetter(*Turns.__struct_fields__)
@@ -48,6 +48,8 @@ def _foreign(row: Row, rows: Collection[Row]) -> str:
 
 
 def _fault_of_record(record: Record) -> str:
+    if record.inference is not None and (wrong := _fault_of_inference(record.inference)):
+        return wrong
     timing, resources = record.timing, record.resources
     if record.status == "ok" and (timing is None or record.quality is None or resources is None):
         missing = [name for name in ("timing", "quality", "resources") if getattr(record, name) is None]
@@ -55,6 +57,17 @@ def _fault_of_record(record: Record) -> str:
     if resources is not None and resources.dtype != record.job.row.precision:
         return f"a sample of {record.job.row} that was trained in {resources.dtype}"
     return _fault_of_timing(timing) if timing is not None else ""
+
+
+def _fault_of_inference(found: Inference) -> str:
+    if not found.calls:
+        return ""
+    if found.latency_median_s is None or not found.rows or not found.latency_s:
+        return "inference with calls and without their times"
+    turns = {"latency_s": len(found.latency_s), "batch_s": len(found.batch_s)}
+    if len(set(turns.values())) > 1:
+        return f"inference whose lists differ in length: {', '.join(f'{name} {size}' for name, size in turns.items())}"
+    return ""
 
 
 def _fault_of_timing(timing: Timing) -> str:

@@ -8,8 +8,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from backends.contract import Adam, Momentum, Placement, Problem, WordCounts
+from backends.contract import (
+    Adam,
+    Attention,
+    Embedding,
+    LayerNorm,
+    MeanPool,
+    Momentum,
+    Placement,
+    Problem,
+    Residual,
+    WordCounts,
+    every,
+)
 from backends.numpy_backend import NumpyTrainer, open_product
+from bench.selftest.faulty_sequences import (
+    attention_unscaled,
+    gelu_by_tanh,
+    padding_trained,
+    padding_unmasked,
+    positions_left_out,
+    residual_left_out,
+    unbiased_variance,
+    with_keras_epsilon,
+)
 from bench.selftest.faulty_trainers import (
     AdamEpsilonInside,
     AdamUncorrected,
@@ -74,6 +96,11 @@ def _widths(task: Task) -> bool:
     return any(sum(count > 1 for count in shape) > 1 for shape in shapes)
 
 
+def _has(kind: type) -> Callable[[Task], bool]:
+    """Return whether a task has a layer of this type."""
+    return lambda task: any(type(layer) is kind for layer in every(task.layers))
+
+
 FAULTS = {
     "rate_off": Fault("learning rate off by 1 %", problem=rate_off),
     "bias_kept": Fault("bias never updated", BiasKept),
@@ -93,7 +120,7 @@ FAULTS = {
     "relu_leaks": Fault(
         "ReLU derivative 1 at negative input",
         ReluLeaks,
-        concerns=lambda task: any(layer.activation == "relu" for layer in task.layers),
+        concerns=lambda task: any(layer.activation == "relu" for layer in every(task.layers)),
     ),
     "softmax_twice": Fault(
         "softmax applied twice", SoftmaxTwice, concerns=lambda task: task.loss == "softmax_cross_entropy"
@@ -103,10 +130,24 @@ FAULTS = {
     "half_precision": Fault("half-precision product", HalfPrecision),
     "tf32": Fault("ten-bit product, in float32 only", Tf32),
     "stale_gradient": Fault("gradient one step late", StaleGradient),
-    "scaled": Fault("data normalised differently", problem=scaled),
+    "scaled": Fault("data normalised differently", problem=scaled, concerns=lambda task: not task.data.size.ids),
     "replayed": Fault("losses replayed", Replayed),
     "stops_early": Fault("training stops early", StopsEarly),
     "evaluates_start": Fault("evaluation of the weights at the start", EvaluatesStart),
+    "unbiased_variance": Fault("unbiased variance in a normalization", unbiased_variance, concerns=_has(LayerNorm)),
+    "keras_epsilon": Fault(
+        "epsilon 1e-3 for 1e-5 in a normalization", problem=with_keras_epsilon, concerns=_has(LayerNorm)
+    ),
+    "gelu_by_tanh": Fault(
+        "gelu by tanh",
+        gelu_by_tanh,
+        concerns=lambda task: any(layer.activation == "gelu" for layer in every(task.layers)),
+    ),
+    "attention_unscaled": Fault("attention without 1 / sqrt(d)", attention_unscaled, concerns=_has(Attention)),
+    "padding_unmasked": Fault("padding not masked in attention", padding_unmasked, concerns=_has(Attention)),
+    "positions_left_out": Fault("positions left out", positions_left_out, concerns=_has(Embedding)),
+    "residual_left_out": Fault("way around a block left out", residual_left_out, concerns=_has(Residual)),
+    "padding_trained": Fault("embedding of the padding trained", padding_trained, concerns=_has(MeanPool)),
 }
 
 

@@ -43,7 +43,7 @@ class ConvNet:
         """False: images are arrays."""
         return False
 
-    def layers(self, inputs: Shape, outputs: int) -> tuple[Layer, ...]:
+    def layers(self, inputs: Shape, outputs: int, _words: int = 0, /) -> tuple[Layer, ...]:
         """Return the layers for images [height, width, channels]. Raises `Misfit`."""
         found: list[Layer] = []
         channels = inputs[-1]

@@ -30,8 +30,11 @@ class Architecture(Protocol):
     def takes_counts(self) -> bool:
         """Whether the first layer takes word counts as they are; otherwise they become an array [rows, vocabulary]."""
 
-    def layers(self, inputs: Shape, outputs: int) -> tuple[Layer, ...]:
-        """Return the layers that map inputs of this shape of a row to [rows, outputs]. May raise `Misfit`."""
+    def layers(self, inputs: Shape, outputs: int, words: int = 0, /) -> tuple[Layer, ...]:
+        """Return the layers that map inputs of this shape of a row to [rows, outputs]. May raise `Misfit`.
+
+        `words` is the number of ids, the padding included, if the inputs are ids of words.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +52,7 @@ class Model:
         """Whether the first layer is a sum of word embeddings."""
         return self.first_layer == "embedding_sum"
 
-    def layers(self, inputs: Shape, outputs: int) -> tuple[Layer, ...]:
+    def layers(self, inputs: Shape, outputs: int, _words: int = 0, /) -> tuple[Layer, ...]:
         """Return the layers that map [rows, inputs] to [rows, outputs]."""
         sizes = (math.prod(inputs), *self.hidden, outputs)
         activations = (self.activation,) * len(self.hidden) + (self.output_activation,)
@@ -59,6 +62,23 @@ class Model:
             kind(before, after, activation)
             for kind, before, after, activation in zip(kinds, sizes[:-1], sizes[1:], activations, strict=True)
         )
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Any layers, one behind the other, written out. They are no settings, and must fit the data as they are."""
+
+    stack: tuple[Layer, ...]
+    start: Start = "uniform"
+
+    @property
+    def takes_counts(self) -> bool:
+        """Whether the first layer is a sum of word embeddings."""
+        return type(self.stack[0]) is EmbeddingSum
+
+    def layers(self, _inputs: Shape, _outputs: int, _words: int = 0, /) -> tuple[Layer, ...]:
+        """Return these layers, for data of any shape; who asks has to see whether they fit."""
+        return self.stack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,4 +100,5 @@ class Task:
     @property
     def layers(self) -> tuple[Layer, ...]:
         """The layers of the model for the size of the data that is known before they are loaded. May raise `Misfit`."""
-        return self.model.layers(self.data.size.shape, self.data.size.outputs)
+        size = self.data.size
+        return self.model.layers(size.shape, size.outputs, size.ids)

@@ -59,8 +59,8 @@ def needs(task: Task, precision: Precision) -> Needs:
     numbers = size.words if sparse else (size.rows + size.test_rows) * math.prod(size.shape)
     parameters = parameter_count(layers)
     batch = size.rows if task.batch_size == "all" else task.batch_size
-    shapes = flow_shapes(layers, size.shape)[1:]
-    outputs = [math.prod(shape) for shape in shapes]  # of each layer, one row
+    before, shapes = flow_shapes(layers, size.shape)[:-1], flow_shapes(layers, size.shape)[1:]
+    outputs = [layer.values(shape) for layer, shape in zip(layers, before, strict=True)]  # of each layer, one row
     # A layer with outputs at many places of a row may copy what each of them depends on.
     many = ((layer, shape) for layer, shape in zip(layers, shapes, strict=True) if len(shape) > 1)
     copied = sum(layer.fan_in() * math.prod(shape[:-1]) for layer, shape in many)

@@ -13,13 +13,13 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import msgspec
 import numpy as np
 
-from backends.contract import SGD, Adam, Layer, Misfit, Momentum, Optimizer, Shape, flow_shapes
+from backends.contract import SGD, Adam, Layer, Misfit, Momentum, Optimizer, Shape, flow_shapes, require_ids
 from bench.errors import UserError, quoted, shown
 from bench.tasks.definition import Task
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "momentum": Momentum, "adam": Adam}
 SIZES = re.compile(r"\d+(x\d+)+")  # 128x64, as people write the sizes of layers
-FIXED = ("name", "summary")  # these are not settings
+FIXED = ("name", "summary", "stack")  # these are not settings
 
 LARGEST = 2**31 - 1  # of whole numbers: rows are counted in int32
 
@@ -147,17 +147,21 @@ def _checked(task: Task) -> Task:
     classifies = task.loss == "softmax_cross_entropy"
     if classifies != (task.metric == "accuracy"):
         raise BadSetting(f"loss {task.loss} and metric {task.metric} do not go together")
-    layers_for(task, task.data.size.shape, task.data.size.outputs)
+    size = task.data.size
+    layers_for(task, size.shape, size.outputs, size.ids)
     # Settings that select rows from files may leave fewer rows; that is seen when they load.
     require_batch(task, task.data.size.rows)
     return task
 
 
-def layers_for(task: Task, inputs: Shape, outputs: int) -> tuple[Layer, ...]:
+def layers_for(task: Task, inputs: Shape, outputs: int, ids: int) -> tuple[Layer, ...]:
     """Return the layers of a task's model for inputs of this shape of a row. Raises `BadSetting` if they do not fit."""
     try:
-        layers = task.model.layers(inputs, outputs)
-        flow_shapes(layers, inputs)
+        layers = task.model.layers(inputs, outputs, ids)
+        require_ids(layers, ids)
+        found = flow_shapes(layers, inputs)[-1]
+        if found != (outputs,):
+            raise Misfit(f"its outputs have the shape {list(found)}, and {[outputs]} is wanted")
     except Misfit as misfit:
         raise BadSetting(f"the model of {shown(task.name)} does not fit its data: {misfit}") from misfit
     return layers

@@ -17,6 +17,7 @@ from backends.contract import (
     map_params,
     row_shape,
 )
+from bench.errors import shown
 from bench.tasks.datasets.base import Find, Split
 from bench.tasks.definition import Metric, Task
 from bench.tasks.seeding import epoch_order, full_order, initial_params, repetition_seed, stream
@@ -60,9 +61,24 @@ def make_training(task: Task, precision: Precision, find: Find) -> Training:
     if (train.targets.dtype.kind == "i") != (task.loss == "softmax_cross_entropy"):
         kind = "class numbers" if train.targets.dtype.kind == "i" else "real numbers"
         raise BadSetting(f"loss {task.loss} does not fit the data of {task.name}, whose targets are {kind}")
-    layers = layers_for(task, row_shape(train.inputs), dataset.outputs)
+    layers = layers_for(task, row_shape(train.inputs), dataset.outputs, dataset.ids)
+    if dataset.ids:
+        for split in (train, test):
+            require_words(task, np.asarray(split.inputs), dataset.ids)
     problem = Problem(train.inputs, train.targets, layers, task.loss, task.optimizer, batch_size)
     return _started(task, problem, precision, task.seed, test, dataset.truth)
+
+
+def require_words(task: Task, ids: Array, count: int) -> None:
+    """Raise `BadSetting` unless ids [rows, positions] are below `count`, and each row has a word.
+
+    Frameworks do not agree on what an id beyond the table gives, and the mean of no words is 0 / 0.
+    """
+    if ids.min() < 0 or ids.max() >= count:
+        wrong = ids.min() if ids.min() < 0 else ids.max()
+        raise BadSetting(f"the data of {shown(task.name)} have the id {wrong}; ids go from 0 to {count - 1}")
+    if (empty := np.flatnonzero(~ids.any(axis=1))).size:
+        raise BadSetting(f"row {empty[0]} of the data of {shown(task.name)} has no word, only padding; leave it out")
 
 
 def reseeded(training: Training, task: Task, precision: Precision, seed: int) -> Training:
@@ -131,6 +147,8 @@ def _prepared(split: Split, task: Task, dtype: np.dtype[Any]) -> Split:
                 _frozen(part)
     elif task.model.takes_counts:
         raise BadSetting(f"model.first_layer embedding_sum needs word counts; {task.name} has arrays: use dense")
+    elif inputs.dtype.kind == "i":
+        inputs = _frozen(inputs)  # ids of words
     else:
         inputs = _frozen(inputs.astype(dtype, copy=False))
     targets = split.targets.astype(dtype) if split.targets.dtype.kind == "f" else split.targets

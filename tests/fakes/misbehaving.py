@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from backends.contract import Array, Params, Placement, Problem, Unsupported
+from backends.contract import Array, Params, Placement, Predictor, Problem, Unsupported
 from backends.numpy_backend import NumpyTrainer, open_product
 from backends.registry import Entry
 
@@ -38,6 +38,7 @@ MODES = (
     "dies_in_turn",
     "hangs_in_turn",
     "raises_in_turn",
+    *("raises_in_service", "dies_in_service"),
     "helped",
     "leaves_running",
     *("pipe_text", "pipe_bytes", "pipe_other_type", "pipe_forged", "pipe_endless", "pipe_drips"),
@@ -133,6 +134,14 @@ class Misbehaving(NumpyTrainer):
                 os.kill(os.getpid(), signal.SIGKILL)
             case "raises_in_turn":
                 raise ZeroDivisionError("nobody divides by zero")
+
+    def predictor(self, rows: int) -> Predictor:
+        match self.mode:
+            case "raises_in_service":
+                raise ZeroDivisionError("nobody divides by zero")
+            case "dies_in_service":
+                return lambda _: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[func-returns-value, return-value]
+        return super().predictor(rows)
 
     def params(self) -> Params:
         if self.mode == "unfinished":  # even a sleep of no time lets other processes go first

@@ -12,7 +12,7 @@ from edits import ALL, Edit, edited
 from hypothesis import strategies as st
 from support import ROOT, a_block, a_header, a_parity_result, a_quality, a_record, a_row, rows_of
 
-from bench.records.schema import Line, Turns
+from bench.records.schema import Inference, Line, Turns
 
 KEPT = ("reference", "growth-regression", "ratios-large")  # of schemas 2 and 3
 SHORT = 9000  # bytes of a line; longer ones hold only more losses
@@ -32,6 +32,21 @@ TURNS = Turns(
 )
 LEARNED = a_quality(losses=(1.0, 0.5), parameters=(2.9, -4.1, 3.1), truth=(3.0, -4.0, 5.0), repeated=0.9, predicted=0.1)
 
+ANSWERED = Inference(
+    open_s=0.5,
+    calls=400,
+    latency_median_s=4e-5,
+    latency_p95_s=5e-5,
+    latency_p99_s=6e-5,
+    latency_s=(4e-5, 4.1e-5),
+    rows=256,
+    batches=20,
+    batch_s=(3e-4, 3.1e-4),
+    predicted=0.5,
+)
+
+MEASURED: dict[str, Any] = {"quality": LEARNED, "inference": ANSWERED}
+
 
 def _file_of(lines: Iterable[Line], **header: Any) -> bytes:
     lines = tuple(lines)
@@ -42,7 +57,14 @@ def _file_of(lines: Iterable[Line], **header: Any) -> bytes:
 def _three_rows() -> bytes:
     """Return a run of a row with turns, a slower one, and one that failed."""
     records = [
-        a_record(row, block, *(2.0, 0.1 * factor, 0.11 * factor), quality=LEARNED, timing={"steps_per_pass": 1})
+        a_record(
+            row,
+            block,
+            *(2.0, 0.1 * factor, 0.11 * factor),
+            quality=LEARNED,
+            inference=ANSWERED,
+            timing={"steps_per_pass": 1},
+        )
         for block in range(2)
         for row, factor in ((FAST, 1.0), (SLOW, 1.5))
     ]

@@ -22,9 +22,11 @@ from synthetic import Nobody, a_plan
 from backends.contract import Placement
 from backends.registry import BUILT_IN
 from bench.analysis.flags import flags_of
+from bench.analysis.tolerance import MULTIPLE
 from bench.harness.executor import ProcessExecutor, ProcessRound
 from bench.harness.live import ProcessLive, Sample, with_left
 from bench.harness.process import Worker
+from bench.harness.serving import ONE
 from bench.harness.setup import WorkerSetup
 from bench.machine.host import usable_cores
 from bench.records.schema import Block, Job, Row
@@ -277,3 +279,49 @@ def command_of(pid: int) -> str:
     with suppress(psutil.Error):
         return " ".join(psutil.Process(pid).cmdline())
     return ""
+
+
+# Service
+
+
+def test_what_fails_in_a_service_costs_a_process_its_inference_only() -> None:
+    with an_executor().round() as processes:
+        lives = begin(processes, "right", "raises_in_service", "dies_in_service")
+        for live in lives:
+            for number in range(3):
+                live.turn(number)
+        for live in lives:
+            live.open_service()
+        assert soon(lambda: stopped(process_of(lives[0])))
+        for number in range(2):
+            for live in lives:
+                live.serve(number)
+        samples = [live.finish() for live in lives]
+    served = [record.inference for record, _ in samples]
+    for record, found in samples:
+        assert record.status == "ok", record.reason
+        assert record.timing is not None
+        assert record.timing.turns is not None
+        assert len(record.timing.turns.passes) == 3
+        assert found is not None
+    assert [each and each.reason for each in served] == [
+        "",
+        "failed: ZeroDivisionError: nobody divides by zero",
+        "crashed: the worker was killed by SIGKILL; the system does this when memory runs out",
+    ]
+    assert served[0] is not None
+    assert served[0].calls >= 2 * ONE.calls
+    assert len(served[0].latency_s) == len(served[0].batch_s) == 2
+    assert served[0].predicted is not None
+    assert served[0].predicted < MULTIPLE
+
+
+def test_a_process_that_failed_in_a_turn_opens_no_service() -> None:
+    with an_executor().round() as processes:
+        (live,) = begin(processes, "dies_in_turn")
+        for number in range(10):
+            live.turn(number)
+        live.open_service()
+        live.serve(0)
+        record, _ = live.finish()
+    assert (record.status, record.inference) == ("crashed", None)

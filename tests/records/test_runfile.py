@@ -13,7 +13,7 @@ from support import ROOT, a_block, a_header, a_machine, a_parity_result, a_quali
 
 from bench.errors import UserError
 from bench.records.runfile import BYTE_ORDER_MARK, NotARunFile, read_run, read_runs
-from bench.records.schema import SCHEMA, Calibration, Goal, Job, Line, Record, Steady, Turns, run_file_schema
+from bench.records.schema import SCHEMA, Calibration, Goal, Inference, Job, Line, Record, Steady, Turns, run_file_schema
 from bench.records.writing import RunFile
 
 NOT_FINITE = [float("nan"), float("inf"), float("-inf")]
@@ -455,6 +455,11 @@ NONSENSE: dict[str, tuple[Line, str]] = {
         altered("timing", turns=msgspec.structs.replace(TURNS, took_s=(0.1,))),
         "turns whose lists differ in length: passes 3, wall_s 3, cpu_s 3, took_s 1",
     ),
+    "inference of other lengths": (
+        msgspec.structs.replace(RECORD, inference=Inference(calls=1, latency_median_s=0.1, rows=256, latency_s=(0.1,))),
+        "inference whose lists differ in length: latency_s 1, batch_s 0",
+    ),
+    "calls without times": (msgspec.structs.replace(RECORD, inference=Inference(calls=1)), "calls and without their"),
     "no step": (altered("timing", steps_per_pass=0), r">= 1.*`\$.timing.steps_per_pass`"),
     "a product that took forever": (altered("timing", product_flops_per_s=0.0), r"> 0.*product_flops_per_s"),
     "a loop that took no time": (a_block("linear_fit", 2, 0.0), r"> 0.*`\$.before.loops_s"),

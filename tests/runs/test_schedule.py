@@ -29,7 +29,15 @@ from bench.harness.live import Sample
 from bench.records.columns import Columns
 from bench.records.schema import Block, Calibration, CoreTimes, Job, Record, Row
 from bench.runs.plan import Plan, round_order, turn_order
-from bench.runs.schedule import FIRST_TURNS, MAX_TURNS, MIN_TURNS, run_rounds
+from bench.runs.schedule import (
+    FIRST_TURNS,
+    INFERENCE_SHARE,
+    MAX_TURNS,
+    MIN_TURNS,
+    SERVING_S,
+    SERVING_TURNS,
+    run_rounds,
+)
 
 A, B, C = ROWS = rows_of("a", "b", "c")
 OTHERS = rows_of("a", "b", task="thermometer")
@@ -387,3 +395,56 @@ def test_and_how_much_of_the_time_is_over() -> None:
     list(run_rounds(a_plan(ROWS, time_s=600.0), an_executor(sd=0.001), nobody))
     assert nobody.stages[:2] == [("round 1, 0 of 10 min", 4), ("round 2, 0 of 10 min", 4)]
     assert len(nobody.stages) == MIN_PRECISE
+
+
+# Inference
+
+
+def test_services_open_when_all_turns_of_the_round_are_over_and_answer_side_by_side() -> None:
+    executor = an_executor()
+    events: list[str] = []
+    executor.turns, executor.served = Log("turn", events), Log("serve", events)
+    records_of(replace(a_plan(ROWS, workers=1), inference=True), executor)
+    assert events == ["turn"] * len(executor.turns) + ["serve"] * len(executor.served)
+    rounds = [executor.served[at : at + 3] for at in range(0, 3 * SERVING_TURNS, 3)]
+    assert len(executor.served) == 3 * SERVING_TURNS
+    for number, served in enumerate(rounds):
+        assert sorted(served) == [(row, number) for row in sorted(ROWS)]
+
+
+class Log(list[tuple[Row, int]]):
+    """Writes its name down whenever something is added."""
+
+    def __init__(self, name: str, events: list[str]) -> None:
+        super().__init__()
+        self.name, self.events = name, events
+
+    def append(self, each: tuple[Row, int]) -> None:
+        super().append(each)
+        self.events.append(self.name)
+
+
+def test_without_inference_nothing_is_served() -> None:
+    executor = an_executor()
+    records_of(a_plan(ROWS, workers=2), executor)
+    assert not executor.served
+
+
+@pytest.mark.parametrize("service_s", [0.01, 2.0])
+def test_every_row_is_served_once_and_again_only_within_a_tenth_of_the_run(service_s: float) -> None:
+    executor = an_executor()
+    executor.service_s = service_s
+    records = records_of(replace(a_plan(ROWS, workers=8), inference=True), executor)
+    opened = Counter(record.job.row for record in records if record.inference is not None)
+    once = service_s * (1 + SERVING_TURNS) * len(ROWS)
+    took_s = executor.service_s * (len(executor.served) + sum(opened.values()))
+    assert set(opened) == set(ROWS)
+    assert set(opened.values()) == ({8} if service_s < 1 else {1})
+    assert took_s <= once + INFERENCE_SHARE * executor.now_s
+
+
+def test_a_row_that_answers_slowly_has_fewer_turns() -> None:
+    executor = an_executor()
+    executor.service_s = 0.6 * SERVING_S
+    records_of(replace(a_plan(ROWS, workers=1), inference=True), executor)
+    assert Counter(row for row, _ in executor.served) == dict.fromkeys(ROWS, 2)

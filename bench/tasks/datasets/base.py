@@ -34,6 +34,7 @@ class Dataset:
     test: Split  # the training rows when the dataset has no test rows
     outputs: int  # number of outputs of the last layer
     truth: tuple[float, ...] = ()  # weights and bias that generated the data; empty when unknown
+    ids: int = 0  # if inputs are ids of words: how many there are, the padding included
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Size:
     shape: Shape  # of the inputs of one row; for word counts, the size of the vocabulary
     outputs: int  # number of outputs of the last layer
     words: int | None = None  # stored counts, training and test together; None for arrays
+    ids: int = 0  # if inputs are ids of words, int32 [rows, positions]: how many there are, the padding included
 
 
 Find = Callable[[Collection], dict[str, Path]]
