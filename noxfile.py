@@ -57,7 +57,7 @@ def _constraints(session: nox.Session, numpy: str) -> Path:
 def audit(session: nox.Session) -> None:
     """Ask for known vulnerabilities of what is tested together; write an SBOM, and the SHA-256 of what pip installs.
 
-    It needs pypi.org, and fails where a package cannot be looked up.
+    It asks the package index on the internet, and fails where a package cannot be looked up.
     """
     AUDIT.mkdir(exist_ok=True)
     session.install("cyclonedx-bom>=7", "pip-audit>=2.9", "pip>=24.1")

@@ -4,6 +4,13 @@ Every backend implements the following definitions of layers, losses and optimiz
 
 Layers: see `backends.layers`. A backend has a table of those that it knows and refuses others.
 
+Activations, of z element by element:
+    identity   z
+    sigmoid    1 / (1 + exp(-z))
+    tanh       (exp(z) - exp(-z)) / (exp(z) + exp(-z))
+    relu       max(z, 0)
+    gelu       z (1 + erf(z / sqrt(2))) / 2, exactly, not the approximation by tanh (Hendrycks and Gimpel 2016)
+
 Losses, for outputs z [batch, outputs]:
     mse                     mean of (z - target)^2 over batch and outputs
     half_mse                half of that
@@ -49,6 +56,18 @@ from backends.layers import (
     parts,
     views,
 )
+from backends.sequences import (
+    Attention,
+    Embedding,
+    LayerNorm,
+    MeanPool,
+    Residual,
+    every,
+    inner,
+    outer,
+    reads_ids,
+    require_ids,
+)
 from backends.words import Bags, WordCounts
 
 __all__ = [
@@ -56,17 +75,21 @@ __all__ = [
     "Activation",
     "Adam",
     "Array",
+    "Attention",
     "AveragePool2d",
     "Bags",
     "Conv2d",
     "Dense",
     "Device",
+    "Embedding",
     "EmbeddingSum",
     "Flatten",
     "Inputs",
     "Layer",
+    "LayerNorm",
     "Loss",
     "MaxPool2d",
+    "MeanPool",
     "Misfit",
     "Momentum",
     "Optimizer",
@@ -75,16 +98,23 @@ __all__ = [
     "Precision",
     "Predictor",
     "Problem",
+    "Residual",
     "Shape",
     "Supported",
     "Trainer",
     "Unsupported",
     "WordCounts",
     "dtype_of",
+    "every",
     "flow_shapes",
+    "inner",
     "map_params",
+    "outer",
     "parameter_count",
     "parts",
+    "reads_ids",
+    "require_ids",
+    "row_shape",
     "views",
 ]
 
@@ -129,6 +159,11 @@ class Adam:
 Optimizer = SGD | Momentum | Adam
 
 
+def row_shape(inputs: Inputs) -> Shape:
+    """Return the shape of one row of inputs: that of an array, or the size of a vocabulary."""
+    return (inputs.vocabulary,) if isinstance(inputs, WordCounts) else inputs.shape[1:]
+
+
 @dataclass(frozen=True)
 class Problem:
     """Everything that defines the computation of a training, with all arrays in the precision of the training.
@@ -136,7 +171,7 @@ class Problem:
     The arrays are read-only and belong to the caller.
     """
 
-    inputs: Inputs  # float [rows, features], or word counts of as many documents as rows
+    inputs: Inputs  # float [rows, ...], or word counts of as many documents as rows
     targets: Array  # float [rows, outputs], or class numbers int32 [rows] for softmax_cross_entropy
     layers: tuple[Layer, ...]
     loss: Loss
@@ -146,9 +181,7 @@ class Problem:
     @property
     def row_shape(self) -> Shape:
         """Shape of one row of the inputs: its features, or the size of the vocabulary."""
-        if isinstance(self.inputs, WordCounts):
-            return (self.inputs.vocabulary,)
-        return self.inputs.shape[1:]
+        return row_shape(self.inputs)
 
     @property
     def full_batch(self) -> bool:
@@ -191,8 +224,8 @@ class Supported:
     def require(self, problem: Problem) -> None:
         """Raise `Unsupported` if a problem has anything else."""
         parts = [
-            *((type(layer).__name__, type(layer) in self.layers) for layer in problem.layers),
-            *((layer.activation, layer.activation in self.activations) for layer in problem.layers),
+            *((type(layer).__name__, type(layer) in self.layers) for layer in every(problem.layers)),
+            *((layer.activation, layer.activation in self.activations) for layer in every(problem.layers)),
             (problem.loss, problem.loss in self.losses),
             (type(problem.optimizer).__name__, type(problem.optimizer) in self.optimizers),
         ]
@@ -214,7 +247,7 @@ class Trainer(Protocol):
         """
 
     def predict(self, inputs: Inputs) -> Array:
-        """Return the outputs of the last layer [rows, outputs] for `inputs` [rows, features] or word counts."""
+        """Return the outputs of the last layer [rows, outputs] for `inputs` [rows, ...] or word counts."""
 
     def predictor(self, rows: int) -> Predictor:
         """Return a function that answers requests of exactly `rows` rows, as a service in this mode does.

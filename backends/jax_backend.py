@@ -46,14 +46,24 @@ def open_trainer(problem: Problem, placement: Placement) -> JaxTrainer:
     """
     if jax.config.jax_disable_jit:
         raise Unsupported("compilation is switched off here, by JAX_DISABLE_JIT; both modes compile")
+    return JaxTrainer(problem, placement.mode, set_up(placement))
+
+
+def set_up(placement: Placement) -> Any:
+    """Choose the precision; return the device. Raises `Unsupported` for a GPU without a GPU or a GPU build of JAX."""
     # JAX has no setting for the number of threads on the CPU: it uses the cores that the process may run on.
     jax.config.update("jax_enable_x64", placement.precision == "float64")
     jax.config.update("jax_default_matmul_precision", "highest")  # no TF32
     try:
-        device = jax.devices(placement.device)[0]
+        return jax.devices(placement.device)[0]
     except RuntimeError as error:
         raise Unsupported(f"JAX {jax.__version__} finds no {placement.device.upper()} device") from error
-    return JaxTrainer(problem, placement.mode, device)
+
+
+def peak_memory_bytes(device: Any) -> int:
+    """Return the peak memory of arrays on a GPU."""
+    peak: int = device.memory_stats()["peak_bytes_in_use"]
+    return peak
 
 
 def open_product(size: int, placement: Placement) -> Callable[[], None]:
@@ -171,4 +181,4 @@ class JaxTrainer:
 
     def peak_device_memory_bytes(self) -> int | None:
         """Return the peak memory of arrays on a GPU; None on the CPU."""
-        return self.device.memory_stats()["peak_bytes_in_use"] if self.device.platform == "gpu" else None
+        return peak_memory_bytes(self.device) if self.device.platform == "gpu" else None

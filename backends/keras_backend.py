@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -24,29 +24,47 @@ from backends.contract import (
     SGD,
     Adam,
     Array,
+    Attention,
     AveragePool2d,
     Conv2d,
     Dense,
+    Embedding,
     EmbeddingSum,
     Flatten,
     Inputs,
+    LayerNorm,
     Loss,
     MaxPool2d,
+    MeanPool,
     Momentum,
     Optimizer,
     Params,
     Placement,
     Predictor,
     Problem,
+    Residual,
     Supported,
-    Unsupported,
     WordCounts,
     parts,
+    reads_ids,
 )
+from backends.keras_sequences import Batch, make_attention, make_embedding, make_layer_norm, make_mean_pool
 
 STEPS_OF_A_FIT = 1000  # a longer pass takes several calls of `fit`, which limits the memory for losses
 
-ACTIVATIONS = {"identity": "linear", "sigmoid": "sigmoid", "tanh": "tanh", "relu": "relu"}
+
+def gelu(z: Any) -> Any:
+    """Return z (1 + erf(z / sqrt(2))) / 2. On TensorFlow, Keras's own has sqrt(2) in float32 only."""
+    return 0.5 * z * (1 + ops.erf(z * float(np.sqrt(0.5))))
+
+
+ACTIVATIONS: dict[str, Any] = {
+    "identity": "linear",
+    "sigmoid": "sigmoid",
+    "tanh": "tanh",
+    "relu": "relu",
+    "gelu": gelu,
+}
 LOSSES: dict[Loss, Any] = {
     "mse": keras.losses.MeanSquaredError,
     "half_mse": lambda: lambda targets, outputs: keras.losses.mean_squared_error(targets, outputs) / 2,
@@ -54,20 +72,23 @@ LOSSES: dict[Loss, Any] = {
 }
 
 
-def open_trainer(problem: Problem, placement: Placement, wait_for: Callable[[Any], object]) -> KerasTrainer:
-    """Build and compile the model; `wait_for` waits for tensors. Raises `Unsupported` for GPUs and unknown layers."""
-    require_cpu(placement)
+class Framework(NamedTuple):
+    """What Keras has no function for, and the framework under it has."""
+
+    wait_for: Callable[[Any], object]  # waits until tensors are computed
+    peak_device_memory_bytes: Callable[[], int] | None  # of a GPU; None on the CPU
+
+
+def open_trainer(problem: Problem, placement: Placement, framework: Framework) -> KerasTrainer:
+    """Build and compile the model, on the device that the framework chooses. Raises `Unsupported` for unknown layers.
+
+    A framework that sees a GPU chooses it, and a process that trains on the CPU sees none.
+    """
     keras.config.set_floatx(placement.precision)
     keras.config.set_dtype_policy(placement.precision)  # an earlier trainer may have set another one
     if placement.precision == "float64":
         allow_float64()
-    return KerasTrainer(problem, wait_for)
-
-
-def require_cpu(placement: Placement) -> None:
-    """Raise `Unsupported` unless the device is the CPU."""
-    if placement.device != "cpu":
-        raise Unsupported("the Keras backends run on the CPU only: they have not been tested on a GPU")
+    return KerasTrainer(problem, framework)
 
 
 def allow_float64() -> None:
@@ -159,51 +180,73 @@ class StepLosses(keras.metrics.Metric):
         return self.losses[-1]
 
 
-def make_dense(layer: Dense, _rows: int) -> keras.layers.Layer:
+def make_dense(layer: Dense, _batch: Batch) -> keras.layers.Layer:
     """Return a dense layer; its weights are set later."""
     return keras.layers.Dense(layer.outputs, activation=ACTIVATIONS[layer.activation], kernel_initializer="zeros")
 
 
-def make_conv2d(layer: Conv2d, _rows: int) -> keras.layers.Layer:
-    """Return a convolution with zeros around the image; its weights are set later."""
+def make_conv2d(layer: Conv2d, _batch: Batch) -> keras.layers.Layer:
+    """Return a convolution, with zeros around the image if there are any; its weights are set later."""
     top, bottom, left, right = layer.padding
-    return keras.Sequential(
-        [
-            keras.layers.ZeroPadding2D(((top, bottom), (left, right)), data_format="channels_last"),
-            keras.layers.Conv2D(
-                layer.outputs,
-                layer.kernel,
-                layer.stride,
-                data_format="channels_last",
-                activation=ACTIVATIONS[layer.activation],
-                kernel_initializer="zeros",
-            ),
-        ]
+    convolution = keras.layers.Conv2D(
+        layer.outputs,
+        layer.kernel,
+        layer.stride,
+        data_format="channels_last",
+        activation=ACTIVATIONS[layer.activation],
+        kernel_initializer="zeros",
     )
+    if not any(layer.padding):
+        return convolution
+    zeros = keras.layers.ZeroPadding2D(((top, bottom), (left, right)), data_format="channels_last")
+    return keras.Sequential([zeros, convolution])
 
 
-def make_max_pool2d(layer: MaxPool2d, _rows: int) -> keras.layers.Layer:
+def make_max_pool2d(layer: MaxPool2d, _batch: Batch) -> keras.layers.Layer:
     """Return a pool by the maximum."""
     return keras.layers.MaxPooling2D(layer.window, data_format="channels_last")
 
 
-def make_average_pool2d(layer: AveragePool2d, _rows: int) -> keras.layers.Layer:
+def make_average_pool2d(layer: AveragePool2d, _batch: Batch) -> keras.layers.Layer:
     """Return a pool by the mean."""
     return keras.layers.AveragePooling2D(layer.window, data_format="channels_last")
 
 
-def make_flatten(_layer: Flatten, _rows: int) -> keras.layers.Layer:
+def make_flatten(_layer: Flatten, _batch: Batch) -> keras.layers.Layer:
     """Return a layer that makes a row of an image, with the channels last."""
     return keras.layers.Flatten(data_format="channels_last")
 
 
-LAYERS: dict[type, Callable[[Any, int], keras.layers.Layer]] = {
+def make_embedding_sum(layer: EmbeddingSum, batch: Batch) -> keras.layers.Layer:
+    """Return a sum of word embeddings for so many documents; its weights are set later."""
+    return EmbeddingSumLayer(layer, batch.rows)
+
+
+def make_residual(layer: Residual, batch: Batch) -> Callable[..., Any]:
+    """Return a function that adds up its inputs and what the layers inside make of them."""
+    layers = [LAYERS[type(each)](each, batch) for each in layer.layers]
+
+    def apply(x: Any) -> Any:
+        flow = x
+        for each in layers:
+            flow = each(flow)
+        return keras.layers.Add()([x, flow])
+
+    return apply
+
+
+LAYERS: dict[type, Callable[[Any, Batch], Callable[..., Any]]] = {
     Dense: make_dense,
-    EmbeddingSum: EmbeddingSumLayer,
+    EmbeddingSum: make_embedding_sum,
     Conv2d: make_conv2d,
     MaxPool2d: make_max_pool2d,
     AveragePool2d: make_average_pool2d,
     Flatten: make_flatten,
+    Embedding: make_embedding,
+    LayerNorm: make_layer_norm,
+    Attention: make_attention,
+    MeanPool: make_mean_pool,
+    Residual: make_residual,
 }
 
 
@@ -221,9 +264,10 @@ class Network(keras.Model):
 
     def __init__(self, problem: Problem) -> None:
         inputs = make_inputs(problem)
+        batch = Batch(problem.batch_size, ops.not_equal(inputs[0], 0) if reads_ids(problem.layers) else None)
         flow = inputs
         for layer in problem.layers:
-            flow = (LAYERS[type(layer)](layer, problem.batch_size)(*flow),)
+            flow = (LAYERS[type(layer)](layer, batch)(*flow),)
         super().__init__(inputs=inputs, outputs=flow[0])
         self.step_losses = StepLosses()
 
@@ -238,7 +282,7 @@ def make_inputs(problem: Problem) -> tuple[Any, ...]:
     """Return the inputs of the model: an array, or word counts as three."""
     if isinstance(problem.inputs, WordCounts):
         return tuple(keras.Input(batch_shape=(None,), dtype=kind) for kind in ("int32", keras.config.floatx(), "int32"))
-    return (keras.Input(problem.inputs.shape[1:]),)
+    return (keras.Input(problem.inputs.shape[1:], dtype=problem.inputs.dtype.name),)
 
 
 class Batches(keras.utils.PyDataset):
@@ -259,10 +303,10 @@ class Batches(keras.utils.PyDataset):
 class KerasTrainer:
     """A compiled model and its data, which are in host memory; a full batch is on the device."""
 
-    def __init__(self, problem: Problem, wait_for: Callable[[Any], object]) -> None:
+    def __init__(self, problem: Problem, framework: Framework) -> None:
         SUPPORTED.require(problem)
         self.problem = problem
-        self.wait_for = wait_for
+        self.framework = framework
         self.model = Network(problem)
         optimizer = make_optimizer(problem.optimizer)
         optimizer.build(self.model.trainable_variables)
@@ -276,7 +320,8 @@ class KerasTrainer:
 
     def reset(self, params: Params) -> None:
         """Copy `params` in and clear the optimizer's state. The variables stay, so nothing is compiled again."""
-        self.model.set_weights(list(parts(params)))
+        weights = zip(self.model.weights, parts(params), strict=True)
+        self.model.set_weights([part.reshape(weight.shape) for weight, part in weights])  # some have an axis of heads
         for variable, value in zip(self.model.optimizer.variables, self.fresh, strict=True):
             variable.assign(value)
 
@@ -284,7 +329,7 @@ class KerasTrainer:
         """Take the steps of `order` [steps, batch]; return their losses [steps]."""
         starts = range(0, len(order), STEPS_OF_A_FIT)
         losses = np.concatenate([self.fit(order[start : start + STEPS_OF_A_FIT]) for start in starts])
-        self.wait_for([variable.value for variable in self.model.variables])
+        self.framework.wait_for([variable.value for variable in self.model.variables])
         return losses
 
     def fit(self, order: Array) -> Array:
@@ -324,11 +369,13 @@ class KerasTrainer:
     def params(self) -> Params:
         """Return copies of the parameters. Keras keeps them in the order of `Layer.shapes`."""
         arrays = map(np.array, self.model.get_weights())
-        return tuple({name: next(arrays) for name in layer.shapes()} for layer in self.problem.layers)
+        shapes = [layer.shapes().items() for layer in self.problem.layers]
+        return tuple({name: next(arrays).reshape(shape) for name, shape in of_layer} for of_layer in shapes)
 
     def peak_device_memory_bytes(self) -> int | None:
-        """Return None: the backend runs on the CPU only."""
-        return None
+        """Return the peak memory of tensors on a GPU, as the framework tells it; None on the CPU."""
+        measure = self.framework.peak_device_memory_bytes
+        return measure() if measure else None
 
 
 def taker(inputs: Inputs, batch: int) -> Callable[[Array], Any]:

@@ -6,6 +6,7 @@ Mode:
 
 from __future__ import annotations
 
+import functools
 import os
 
 os.environ["KERAS_BACKEND"] = "jax"  # Keras reads it when it is imported
@@ -14,13 +15,13 @@ import jax
 
 from backends import keras_backend
 from backends.contract import Placement, Problem
-from backends.jax_backend import open_product
+from backends.jax_backend import open_product, peak_memory_bytes, set_up
 
 __all__ = ["open_product", "open_trainer"]
 
 
 def open_trainer(problem: Problem, placement: Placement) -> keras_backend.KerasTrainer:
-    """Build and compile the model. Raises `Unsupported` unless the device is the CPU."""
-    jax.config.update("jax_enable_x64", placement.precision == "float64")
-    jax.config.update("jax_default_matmul_precision", "highest")
-    return keras_backend.open_trainer(problem, placement, wait_for=jax.block_until_ready)
+    """Build and compile the model. Raises `Unsupported` for a GPU that is not there, and for unknown layers."""
+    device = set_up(placement)
+    peak = functools.partial(peak_memory_bytes, device) if placement.device == "gpu" else None
+    return keras_backend.open_trainer(problem, placement, keras_backend.Framework(jax.block_until_ready, peak))

@@ -11,14 +11,16 @@ import os
 os.environ["KERAS_BACKEND"] = "tensorflow"  # Keras reads it when it is imported
 
 from backends import keras_backend
-from backends.contract import Placement, Problem
+from backends.contract import Placement, Problem, Unsupported
 from backends.tensorflow_backend import open_product, set_threads
 
 __all__ = ["open_product", "open_trainer"]
 
 
 def open_trainer(problem: Problem, placement: Placement) -> keras_backend.KerasTrainer:
-    """Build and compile the model. Raises `Unsupported` unless the device is the CPU."""
-    keras_backend.require_cpu(placement)
+    """Build and compile the model. Raises `Unsupported` unless the device is the CPU, and for unknown layers."""
+    if placement.device != "cpu":
+        raise Unsupported("Keras on TensorFlow runs on the CPU only: it has not been tested on a GPU")
     set_threads(placement.threads)
-    return keras_backend.open_trainer(problem, placement, wait_for=list)  # on the CPU there is nothing to wait for
+    nothing_to_wait_for = keras_backend.Framework(wait_for=list, peak_device_memory_bytes=None)
+    return keras_backend.open_trainer(problem, placement, nothing_to_wait_for)

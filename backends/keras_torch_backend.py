@@ -14,12 +14,21 @@ import torch
 
 from backends import keras_backend
 from backends.contract import Placement, Problem
-from backends.torch_backend import open_product
+from backends.torch_backend import open_product, set_up
 
 __all__ = ["open_product", "open_trainer"]
 
 
 def open_trainer(problem: Problem, placement: Placement) -> keras_backend.KerasTrainer:
-    """Build and compile the model. Raises `Unsupported` unless the device is the CPU."""
-    torch.set_num_threads(placement.threads)
-    return keras_backend.open_trainer(problem, placement, wait_for=list)  # on the CPU there is nothing to wait for
+    """Build and compile the model. Raises `Unsupported` for a GPU that is not there, and for unknown layers."""
+    set_up(placement)
+    return keras_backend.open_trainer(problem, placement, ON_GPU if placement.device == "gpu" else ON_CPU)
+
+
+def wait(_: object) -> None:
+    """Wait for everything that the GPU has been given to do."""
+    torch.cuda.synchronize()
+
+
+ON_CPU = keras_backend.Framework(wait_for=list, peak_device_memory_bytes=None)  # there is nothing to wait for
+ON_GPU = keras_backend.Framework(wait, torch.cuda.max_memory_allocated)

@@ -4,7 +4,8 @@ A layer says all that the rest of the suite needs to know of it. Seeding draws t
 the estimate of memory, the count of operations, the parity check and the conformance checks loop over them by name.
 
 `Dense` and `EmbeddingSum` compute y = activation(x W + b), [batch, outputs], for inputs x [batch, inputs], weights
-W [inputs, outputs] and bias b [outputs]. Images are [batch, height, width, channels].
+W [inputs, outputs] and bias b [outputs]. Images are [batch, height, width, channels]. Those for sequences, which are
+[batch, positions, width], stand in `backends.sequences`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
-Activation = Literal["identity", "sigmoid", "tanh", "relu"]
+Activation = Literal["identity", "sigmoid", "tanh", "relu", "gelu"]  # see `backends.contract`
 Params = tuple[Mapping[str, Array], ...]  # one mapping a layer, from the names of `Layer.shapes` to arrays
 
 
@@ -58,9 +59,27 @@ class Layer(Protocol):
     def flops(self, shape: Shape) -> Flops:
         """Return the operations for inputs of this shape."""
 
+    def values(self, shape: Shape) -> int:
+        """Return how many numbers the forward pass makes of inputs of this shape: its outputs and all before them."""
+
+    def inside(self) -> tuple[Layer, ...]:
+        """Return the layers that it is made of; their parameters have dotted names, such as `1.weights`."""
+
+
+class Single:
+    """What layers that are not made of others have in common."""
+
+    def values(self: Layer, shape: Shape) -> int:
+        """Return the number of outputs."""
+        return math.prod(self.output(shape))
+
+    def inside(self) -> tuple[Layer, ...]:
+        """Return nothing."""
+        return ()
+
 
 @dataclass(frozen=True)
-class Affine:
+class Affine(Single):
     """What layers that compute activation(x W + b) for rows x [batch, inputs] have in common."""
 
     inputs: int
@@ -83,11 +102,22 @@ class Affine:
 
 
 class Dense(Affine):
-    """A fully connected layer with bias and activation: y = activation(x W + b), x an array [batch, inputs]."""
+    """A fully connected layer with bias and activation: y = activation(x W + b), x an array [batch, inputs].
+
+    In x [batch, positions, inputs] each position is a row of its own.
+    """
+
+    def output(self, shape: Shape) -> Shape:
+        """Return [outputs] for [inputs], [positions, outputs] for [positions, inputs]. Raises `Misfit`."""
+        if len(shape) not in (1, 2) or shape[-1] != self.inputs:
+            raise Misfit(
+                f"{self} takes inputs of shape [positions, {self.inputs}] or {[self.inputs]}, and got {list(shape)}"
+            )
+        return (*shape[:-1], self.outputs)
 
     def flops(self, shape: Shape) -> Flops:
         """Return the operations of the three matrix products."""
-        product = 2 * self.inputs * self.outputs
+        product = 2 * math.prod(shape) * self.outputs
         return Flops(product, product, product)
 
 
@@ -105,7 +135,7 @@ class EmbeddingSum(Affine):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conv2d:
+class Conv2d(Single):
     """A convolution of images with bias and activation; as in all frameworks, the kernel is not flipped.
 
     With zeros around the image, y[i, j, o] is the activation of
@@ -143,7 +173,7 @@ class Conv2d:
         return Flops(product, product, product)
 
 
-class WithoutParameters:
+class WithoutParameters(Single):
     """What layers without parameters have in common."""
 
     activation: ClassVar[Activation] = "identity"
@@ -183,8 +213,8 @@ class Pool2d(WithoutParameters):
 class MaxPool2d(Pool2d):
     """The maximum of each window of images.
 
-    If several values of a window are the largest, the gradient goes to any one of them, as frameworks choose different
-    ones. Where a ReLU comes before, such values are zeros that pass no gradient on, or come from equal patches.
+    If several values of a window are the largest, the gradient goes to any of them, or is shared, as frameworks differ
+    in that. Where a ReLU comes before, such values are zeros that pass no gradient on, or come from equal patches.
     """
 
 

@@ -9,7 +9,6 @@ Mode:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -25,9 +24,11 @@ from backends.contract import (
     flow_shapes,
     map_params,
     parameter_count,
+    reads_ids,
     views,
 )
-from backends.numpy_layers import LAYERS, LOSSES, SUPPORTED, Batch, make_update, take
+from backends.numpy_affine import Mask
+from backends.numpy_layers import LOSSES, SUPPORTED, Batch, make_layers, make_update, pass_back, pass_through, take
 
 PREDICT_ROWS = 1024  # rows predicted at a time, to limit the memory
 
@@ -60,17 +61,15 @@ class NumpyTrainer:
         self.gradients = np.zeros_like(self.values)
         self.named = views(self.values, problem.layers)
         gradients = views(self.gradients, problem.layers)
-        shapes = [(problem.batch_size, *shape) for shape in flow_shapes(problem.layers, problem.row_shape)]
-        self.layers = [
-            LAYERS[type(layer)](layer, params, slopes, inputs)
-            for layer, params, slopes, inputs in zip(problem.layers, self.named, gradients, shapes[:-1], strict=True)
-        ]
-        self.outputs_gradient = np.empty(shapes[-1], placement.dtype)
+        inputs = (problem.batch_size, *problem.row_shape)
+        self.layers = make_layers(problem.layers, self.named, gradients, inputs)
+        outputs = flow_shapes(problem.layers, problem.row_shape)[-1]
+        self.outputs_gradient = np.empty((problem.batch_size, *outputs), placement.dtype)
         self.loss = LOSSES[problem.loss]
         self.update = make_update(problem.optimizer, self.values, self.gradients)
         self.whole = take(problem.inputs, np.arange(problem.batch_size)) if problem.full_batch else None
         if not isinstance(problem.inputs, WordCounts):
-            self.buffer: Array | None = np.empty((problem.batch_size, *problem.inputs.shape[1:]), placement.dtype)
+            self.buffer: Array | None = np.empty(inputs, problem.inputs.dtype)
         else:
             self.buffer = None
 
@@ -96,15 +95,9 @@ class NumpyTrainer:
 
     def step(self, inputs: Batch, targets: Array) -> float:
         """Compute the loss and its gradients, and update the parameters; return the loss before the update."""
-        flow: list[Any] = [inputs]
-        for layer in self.layers:
-            flow.append(layer.forward(flow[-1], training=True))
-        gradient = self.outputs_gradient
-        loss = self.loss(flow[-1], targets, gradient)
-        for i in reversed(range(len(self.layers))):
-            self.layers[i].backward(flow[i], gradient)
-            if i > 0:  # the gradient of the data is not needed
-                gradient = self.layers[i].gradient_by_inputs(gradient)
+        flow = pass_through(self.layers, inputs, True, self.mask(inputs))
+        loss = self.loss(flow[-1], targets, self.outputs_gradient)
+        pass_back(self.layers, flow, self.outputs_gradient)
         self.update()
         return loss
 
@@ -127,10 +120,11 @@ class NumpyTrainer:
 
     def forward(self, batch: Batch) -> Array:
         """Return the outputs for a batch of any size, in new arrays."""
-        flow = batch
-        for layer in self.layers:
-            flow = layer.forward(flow, training=False)
-        return np.asarray(flow)
+        return np.asarray(pass_through(self.layers, batch, False, self.mask(batch))[-1])
+
+    def mask(self, batch: Batch) -> Mask:
+        """Return which positions of a batch hold a word, or None if its inputs are no ids of words."""
+        return np.asarray(batch != 0) if reads_ids(self.problem.layers) else None
 
     def params(self) -> Params:
         """Return copies of the parameters."""

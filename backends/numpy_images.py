@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backends.contract import Array, AveragePool2d, Conv2d, Flatten, MaxPool2d, Shape
-from backends.numpy_affine import AffineLayer, Named
+from backends.numpy_affine import AffineLayer, Mask, Named
 
 
 class Conv2dLayer(AffineLayer):
@@ -32,7 +32,7 @@ class Conv2dLayer(AffineLayer):
         seen = windows[:, :, ::stride, ::stride].transpose(4, 5, 0, 1, 2, 3)
         return np.ascontiguousarray(seen).reshape(height * width * self.layer.inputs, -1)
 
-    def forward(self, inputs: Array, training: bool) -> Array:
+    def forward(self, inputs: Array, training: bool, _mask: Mask) -> Array:
         """Return the outputs [batch, height, width, outputs]."""
         patches = self.patches_of(inputs)
         if training:
@@ -77,7 +77,7 @@ class PoolLayer:
 class MaxPool2dLayer(PoolLayer):
     """The maximum of each window. It remembers which value was the first of the largest."""
 
-    def forward(self, inputs: Array, training: bool) -> Array:
+    def forward(self, inputs: Array, training: bool, _mask: Mask) -> Array:
         """Return the outputs [batch, height, width, channels]."""
         largest = self.values(inputs, self.places[0]).copy()
         self.chosen = np.zeros(largest.shape, np.int8)
@@ -101,7 +101,7 @@ class MaxPool2dLayer(PoolLayer):
 class AveragePool2dLayer(PoolLayer):
     """The mean of each window."""
 
-    def forward(self, inputs: Array, training: bool) -> Array:
+    def forward(self, inputs: Array, training: bool, _mask: Mask) -> Array:
         """Return the outputs [batch, height, width, channels]."""
         sums = self.values(inputs, self.places[0]).copy()
         for place in self.places[1:]:
@@ -127,7 +127,7 @@ class FlattenLayer:
     def __init__(self, _layer: Flatten, _params: Named, _gradients: Named, inputs: Shape) -> None:
         self.inputs = inputs
 
-    def forward(self, inputs: Array, training: bool) -> Array:
+    def forward(self, inputs: Array, training: bool, _mask: Mask) -> Array:
         """Return [batch, values], a view of the images."""
         return inputs.reshape(len(inputs), -1)
 

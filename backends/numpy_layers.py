@@ -17,21 +17,31 @@ from backends.contract import (
     SGD,
     Adam,
     Array,
+    Attention,
     AveragePool2d,
     Conv2d,
     Dense,
+    Embedding,
     EmbeddingSum,
     Flatten,
     Inputs,
+    Layer,
+    LayerNorm,
     MaxPool2d,
+    MeanPool,
     Momentum,
     Optimizer,
+    Params,
+    Residual,
     Shape,
     Supported,
     WordCounts,
+    flow_shapes,
+    inner,
 )
-from backends.numpy_affine import ACTIVATE, AffineLayer, Named
+from backends.numpy_affine import ACTIVATE, AffineLayer, Mask, Named
 from backends.numpy_images import AveragePool2dLayer, Conv2dLayer, FlattenLayer, MaxPool2dLayer
+from backends.numpy_sequences import AttentionLayer, EmbeddingLayer, LayerNormLayer, MeanPoolLayer
 
 BLOCK = 32_768  # elements that Adam updates at a time: blocks of five vectors fit into a core's cache together
 
@@ -63,21 +73,25 @@ class DenseLayer(AffineLayer):
     """A fully connected layer."""
 
     def __init__(self, layer: Dense, params: Named, gradients: Named, inputs: Shape) -> None:
-        super().__init__(layer, params, gradients, (inputs[0], layer.outputs))
-        self.inputs_gradient = np.empty(inputs, self.weights.dtype)
+        super().__init__(layer, params, gradients, (*inputs[:-1], layer.outputs))
+        self.inputs_gradient = np.empty((len(self.flat), layer.inputs), self.weights.dtype)
 
-    def forward(self, inputs: Array, training: bool) -> Array:
-        """Return the outputs [batch, outputs]."""
-        return self.activated(np.matmul(inputs, self.weights, out=self.outputs if training else None))
+    def forward(self, inputs: Array, training: bool, _mask: Mask) -> Array:
+        """Return the outputs [batch, outputs], or [batch, positions, outputs]."""
+        rows = inputs.reshape(-1, inputs.shape[-1])
+        outputs = self.activated(np.matmul(rows, self.weights, out=self.flat if training else None))
+        return outputs.reshape(*inputs.shape[:-1], -1)
 
     def backward(self, inputs: Array, gradient: Array) -> None:
-        """Compute the gradients of weights and bias; turn `gradient` [batch, outputs] of the outputs into that of z."""
-        self.bias_backward(gradient)
-        np.matmul(inputs.T, gradient, out=self.weights_gradient)
+        """Compute the gradients of weights and bias; turn `gradient` of the outputs into that of z, in place."""
+        flat = gradient.reshape(self.flat.shape)
+        self.bias_backward(flat)
+        np.matmul(inputs.reshape(self.inputs_gradient.shape).T, flat, out=self.weights_gradient)
 
     def gradient_by_inputs(self, gradient: Array) -> Array:
-        """Return the gradient of the inputs [batch, inputs] from that of z [batch, outputs]."""
-        return np.matmul(gradient, self.weights.T, out=self.inputs_gradient)
+        """Return the gradient of the inputs from that of z."""
+        found = np.matmul(gradient.reshape(self.flat.shape), self.weights.T, out=self.inputs_gradient)
+        return found.reshape(*gradient.shape[:-1], -1)
 
 
 class EmbeddingSumLayer(AffineLayer):
@@ -88,7 +102,7 @@ class EmbeddingSumLayer(AffineLayer):
     def __init__(self, layer: EmbeddingSum, params: Named, gradients: Named, inputs: Shape) -> None:
         super().__init__(layer, params, gradients, (inputs[0], layer.outputs))
 
-    def forward(self, inputs: LocalCounts, training: bool) -> Array:
+    def forward(self, inputs: LocalCounts, training: bool, _mask: Mask) -> Array:
         """Return the outputs [batch, outputs]."""
         rows, out = self.weights.take(inputs.present, axis=0), self.outputs if training else None
         return self.activated(np.matmul(inputs.counts, rows, out=out))
@@ -101,6 +115,29 @@ class EmbeddingSumLayer(AffineLayer):
         self.weights_gradient[self.touched] = inputs.counts.T @ gradient
 
 
+class ResidualLayer:
+    """The inputs plus what the layers inside make of them."""
+
+    def __init__(self, layer: Residual, params: Named, gradients: Named, inputs: Shape) -> None:
+        self.layers = make_layers(layer.layers, inner(layer, params), inner(layer, gradients), inputs)
+
+    def forward(self, inputs: Array, training: bool, mask: Mask) -> Array:
+        """Return the outputs, of the shape of the inputs."""
+        self.flow = pass_through(self.layers, inputs, training, mask)
+        outputs: Array = inputs + self.flow[-1]
+        return outputs
+
+    def backward(self, _: Array, gradient: Array) -> None:
+        """Compute the gradients of the parameters of the layers inside, and that of their inputs."""
+        found = pass_back(self.layers, self.flow, gradient.copy())
+        self.inner_gradient = self.layers[0].gradient_by_inputs(found)
+
+    def gradient_by_inputs(self, gradient: Array) -> Array:
+        """Return the gradient of the inputs: they go to the sum directly, and through the layers."""
+        gradient += self.inner_gradient
+        return gradient
+
+
 LAYERS: dict[type, Callable[[Any, Named, Named, Shape], Any]] = {
     Dense: DenseLayer,
     EmbeddingSum: EmbeddingSumLayer,
@@ -108,7 +145,36 @@ LAYERS: dict[type, Callable[[Any, Named, Named, Shape], Any]] = {
     MaxPool2d: MaxPool2dLayer,
     AveragePool2d: AveragePool2dLayer,
     Flatten: FlattenLayer,
+    Embedding: EmbeddingLayer,
+    LayerNorm: LayerNormLayer,
+    Attention: AttentionLayer,
+    MeanPool: MeanPoolLayer,
+    Residual: ResidualLayer,
 }
+
+
+def make_layers(layers: tuple[Layer, ...], params: Params, gradients: Params, inputs: Shape) -> list[Any]:
+    """Return the layers of `LAYERS` for inputs of this shape [batch, ...], with views of parameters and gradients."""
+    shapes = [(inputs[0], *shape) for shape in flow_shapes(layers, inputs[1:])[:-1]]
+    each = zip(layers, params, gradients, shapes, strict=True)
+    return [LAYERS[type(layer)](layer, named, slopes, shape) for layer, named, slopes, shape in each]
+
+
+def pass_through(layers: list[Any], batch: Any, training: bool, mask: Mask) -> list[Any]:
+    """Return a batch, followed by the outputs of each layer."""
+    flow = [batch]
+    for layer in layers:
+        flow.append(layer.forward(flow[-1], training, mask))
+    return flow
+
+
+def pass_back(layers: list[Any], flow: list[Any], gradient: Array) -> Array:
+    """Compute the gradients of all parameters from that of the outputs, which changes; return that of the first z."""
+    for i in reversed(range(len(layers))):
+        layers[i].backward(flow[i], gradient)
+        if i > 0:  # the gradient of the data is not needed
+            gradient = layers[i].gradient_by_inputs(gradient)
+    return gradient
 
 
 def mse(outputs: Array, targets: Array, gradient: Array) -> float:

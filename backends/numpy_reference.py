@@ -8,7 +8,7 @@ others. Its layers stand in `backends.numpy_reference_layers`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
@@ -28,17 +28,8 @@ from backends.contract import (
     parts,
     views,
 )
-from backends.numpy_reference_layers import (
-    ACTIVATIONS,
-    LAYERS,
-    Arithmetic,
-    Batch,
-    LossAndGradient,
-    affine,
-    affine_gradients,
-    forward,
-    take,
-)
+from backends.numpy_reference_affine import ACTIVATIONS, Arithmetic, LossAndGradient, affine, affine_gradients
+from backends.numpy_reference_layers import LAYERS, Batch, forward, mask_of, take, way_back
 
 
 def mse(outputs: Array, targets: Array) -> LossAndGradient:
@@ -86,15 +77,10 @@ def loss_and_gradients(
     layers: tuple[Layer, ...], params: Params, batch: Batch, targets: Array, arithmetic: Arithmetic
 ) -> tuple[float, Params]:
     """Return the loss of a batch and its gradients with respect to the parameters of each layer."""
-    passed = forward(layers, params, batch, arithmetic)
+    passed = forward(layers, params, batch, arithmetic, mask_of(layers, batch))
     loss, gradient = arithmetic.loss(passed[-1].outputs, targets)
-    found: list[Mapping[str, Array]] = []
-    for number in reversed(range(len(layers))):
-        back = passed[number].backward(gradient)
-        found.insert(0, back.params)
-        if number > 0:
-            gradient = back.inputs()
-    return loss, tuple(found)
+    gradients, _ = way_back(passed, gradient)  # nobody needs the gradient of the data
+    return loss, gradients
 
 
 def flat(params: Params) -> Array:
@@ -177,7 +163,8 @@ class ReferenceTrainer:
         layers, ids, size = self.problem.layers, np.arange(len(inputs)), self.problem.batch_size
         batches = (take(inputs, ids[start : start + size]) for start in range(0, len(ids), size))
         params = views(self.state[0], layers)
-        return np.concatenate([forward(layers, params, batch, self.arithmetic)[-1].outputs for batch in batches])
+        passed = (forward(layers, params, batch, self.arithmetic, mask_of(layers, batch)) for batch in batches)
+        return np.concatenate([each[-1].outputs for each in passed])
 
     def predictor(self, rows: int) -> Predictor:
         """Return `predict`, which takes any number of rows."""

@@ -1,37 +1,40 @@
 """Layers of the reference: their formulas and gradients in plain NumPy. Pure functions; no array is changed in place.
 
-Gradients follow the chain rule, from the loss back to the first layer. For a layer with inputs x [batch, inputs],
-z = x W + b and y = activation(z), both [batch, outputs]:
-    d loss / d z = activation'(z) * d loss / d y        [batch, outputs], element by element
-    d loss / d W = x^T (d loss / d z)                   [inputs, outputs]
-    d loss / d b = sum over the batch of d loss / d z   [outputs]
-    d loss / d x = (d loss / d z) W^T                   [batch, inputs], which is d loss / d y of the layer before
-A convolution is such a layer for the patch of the image that its kernel sees at each place.
+Dense layers stand in `backends.numpy_reference_affine`, those for sequences in `backends.numpy_reference_sequences`. A
+convolution is a dense layer for the patch of the image that its kernel sees at each place.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from backends.contract import (
     Array,
+    Attention,
     AveragePool2d,
     Conv2d,
     Dense,
+    Embedding,
     EmbeddingSum,
     Flatten,
     Inputs,
     Layer,
+    LayerNorm,
     MaxPool2d,
+    MeanPool,
     Params,
+    Residual,
     Shape,
     WordCounts,
+    inner,
+    outer,
+    reads_ids,
 )
+from backends.numpy_reference_affine import Arithmetic, Backward, Forward, Mask, Named, dense
+from backends.numpy_reference_sequences import attention, embedding, layer_norm, mean_pool
 
 
 class LocalCounts(NamedTuple):
@@ -58,86 +61,10 @@ def take(inputs: Inputs, rows: Array) -> Batch:
     return LocalCounts(present, counts)
 
 
-def affine(x: Array, weights: Array, bias: Array) -> Array:
-    """Return z = x W + b [batch, outputs]."""
-    return x @ weights + bias
-
-
-def affine_gradients(x: Array, gradient: Array) -> tuple[Array, Array]:
-    """Return the gradients of W and b from the inputs x [batch, inputs] and the gradient of z [batch, outputs].
-
-    The loss is a mean over the batch: the division by the batch size is already part of `gradient`.
-    """
-    return x.T @ gradient, gradient.sum(axis=0)
-
-
-def sigmoid(z: Array) -> Array:
-    """Return 1 / (1 + exp(-z)), written with tanh because exp(-z) overflows for z far below zero."""
-    return (1 + np.tanh(z / 2)) / 2
-
-
-class Activation(NamedTuple):
-    """y = function(z), and its derivative as a function of y; all are [batch, outputs]."""
-
-    function: Callable[[Array], Array]
-    derivative: Callable[[Array], Array]
-
-
-ACTIVATIONS = {
-    "identity": Activation(lambda z: z, np.ones_like),
-    "sigmoid": Activation(sigmoid, lambda y: y * (1 - y)),
-    "tanh": Activation(np.tanh, lambda y: 1 - y**2),
-    "relu": Activation(lambda z: np.maximum(z, 0), lambda y: y > 0),
-}
-
-LossAndGradient = tuple[float, Array]  # the loss, and its gradient with respect to the outputs [batch, outputs]
-
-
-@dataclass(frozen=True)
-class Arithmetic:
-    """The operations whose rounding errors differ between correct implementations: sums, and powers of Adam's betas.
-
-    They are arguments of a trainer, so that they can be replaced to study rounding (`bench.parity.rounding`). Their
-    signatures are those of `affine`, `affine_gradients`, the functions in `LOSSES`, and `one_minus_power`.
-    """
-
-    affine: Callable[[Array, Array, Array], Array]
-    affine_gradients: Callable[[Array, Array], tuple[Array, Array]]
-    loss: Callable[[Array, Array], LossAndGradient]
-    one_minus_power: Callable[[float, int], float]
-
-
-class Backward(NamedTuple):
-    """The gradients of a layer for a batch."""
-
-    params: Mapping[str, Array]  # of the parameters, by name
-    inputs: Callable[[], Array]  # of the inputs; computed on request, because nobody needs those of the data
-
-
-class Forward(NamedTuple):
-    """The outputs of a layer for a batch [batch, ...], and a function from their gradient to those of the layer."""
-
-    outputs: Array
-    backward: Callable[[Array], Backward]
-
-
-def dense(layer: Dense, params: Mapping[str, Array], x: Array, arithmetic: Arithmetic) -> Forward:
-    """Return y = activation(x W + b) for x [batch, inputs]."""
-    function, derivative = ACTIVATIONS[layer.activation]
-    y = function(arithmetic.affine(x, params["weights"], params["bias"]))
-
-    def backward(gradient: Array) -> Backward:
-        gradient = gradient * derivative(y)
-        weights, bias = arithmetic.affine_gradients(x, gradient)
-        return Backward({"weights": weights, "bias": bias}, lambda: gradient @ params["weights"].T)
-
-    return Forward(y, backward)
-
-
-def embedding_sum(layer: EmbeddingSum, params: Mapping[str, Array], x: LocalCounts, arithmetic: Arithmetic) -> Forward:
+def embedding_sum(layer: EmbeddingSum, params: Named, x: LocalCounts, arithmetic: Arithmetic, mask: Mask) -> Forward:
     """Return y = activation(x W + b) for word counts x, computed from the rows of W for the words that occur."""
     occurring = {"weights": params["weights"][x.present], "bias": params["bias"]}
-    plain = dense(Dense(len(x.present), layer.outputs, layer.activation), occurring, x.counts, arithmetic)
+    plain = dense(Dense(len(x.present), layer.outputs, layer.activation), occurring, x.counts, arithmetic, mask)
 
     def backward(gradient: Array) -> Backward:
         found = plain.backward(gradient)
@@ -148,13 +75,13 @@ def embedding_sum(layer: EmbeddingSum, params: Mapping[str, Array], x: LocalCoun
     return Forward(plain.outputs, backward)
 
 
-def conv2d(layer: Conv2d, params: Mapping[str, Array], x: Array, arithmetic: Arithmetic) -> Forward:
+def conv2d(layer: Conv2d, params: Named, x: Array, arithmetic: Arithmetic, mask: Mask) -> Forward:
     """Return the convolution of images x [batch, height, width, inputs]: a dense layer for the patch at each place."""
     framed = padded(x, layer.padding)
     seen = patches(framed, layer.kernel, layer.stride)
     size = layer.fan_in()
     at_each = {"weights": params["weights"].reshape(size, layer.outputs), "bias": params["bias"]}
-    plain = dense(Dense(size, layer.outputs, layer.activation), at_each, seen.reshape(-1, size), arithmetic)
+    plain = dense(Dense(size, layer.outputs, layer.activation), at_each, seen.reshape(-1, size), arithmetic, mask)
 
     def backward(gradient: Array) -> Backward:
         found = plain.backward(gradient.reshape(-1, layer.outputs))
@@ -186,53 +113,74 @@ def spread(gradient: Array, shape: Shape, stride: int) -> Array:
     """Return the gradient of images [*shape] from that of `patches`: each pixel adds up what its patches got."""
     found = np.zeros(shape, gradient.dtype)
     _, down, across, height, width, _ = gradient.shape
+    of_kernel = np.ascontiguousarray(np.moveaxis(gradient, (3, 4), (0, 1)))  # only for speed: whole rows are added
     for row, column in np.ndindex(height, width):  # of the kernel
         rows = slice(row, row + stride * down, stride)
         columns = slice(column, column + stride * across, stride)
-        found[:, rows, columns] += gradient[:, :, :, row, column]
+        found[:, rows, columns] += of_kernel[row, column]
     return found
 
 
-def max_pool2d(layer: MaxPool2d, _params: Mapping[str, Array], x: Array, _: Arithmetic) -> Forward:
+def max_pool2d(layer: MaxPool2d, _params: Named, x: Array, _: Arithmetic, _mask: Mask) -> Forward:
     """Return the maximum of each window of images x; its gradient goes to the first of the largest values."""
     windows = in_windows(x, layer.window)
-    largest = np.argmax(windows, axis=3)[:, :, :, None]
-    chosen = np.arange(windows.shape[3])[:, None] == largest  # [batch, down, across, window values, channels]
+    largest = windows.max(axis=0)
+    chosen = first_only(windows == largest)
 
     def backward(gradient: Array) -> Backward:
-        return Backward({}, lambda: out_of_windows(chosen * gradient[:, :, :, None], x.shape))
+        return Backward({}, lambda: out_of_windows(chosen * gradient, layer.window))
 
-    return Forward(windows.max(axis=3), backward)
+    return Forward(largest, backward)
 
 
-def average_pool2d(layer: AveragePool2d, _params: Mapping[str, Array], x: Array, _: Arithmetic) -> Forward:
+def first_only(flags: Array) -> Array:
+    """Return flags [places, ...] of which only the first that is true stays true."""
+    found, before = [], np.zeros(flags.shape[1:], bool)
+    for here in flags:
+        found.append(here & ~before)
+        before = before | here
+    return np.stack(found)
+
+
+def average_pool2d(layer: AveragePool2d, _params: Named, x: Array, _: Arithmetic, _mask: Mask) -> Forward:
     """Return the mean of each window of images x."""
     windows = in_windows(x, layer.window)
 
     def backward(gradient: Array) -> Backward:
-        shares = np.broadcast_to(gradient[:, :, :, None] / windows.shape[3], windows.shape)
-        return Backward({}, lambda: out_of_windows(shares, x.shape))
+        shares = np.broadcast_to(gradient / len(windows), windows.shape)
+        return Backward({}, lambda: out_of_windows(shares, layer.window))
 
-    return Forward(windows.mean(axis=3), backward)
+    return Forward(windows.mean(axis=0), backward)
 
 
 def in_windows(images: Array, window: int) -> Array:
-    """Return the values of windows that do not overlap: [batch, down, across, window values, channels]."""
-    batch, height, width, channels = images.shape
-    split = images.reshape(batch, height // window, window, width // window, window, channels)
-    return split.swapaxes(2, 3).reshape(batch, height // window, width // window, window**2, channels)
+    """Return the values of windows that do not overlap: [window values, batch, down, across, channels]."""
+    return np.stack([images[:, row::window, column::window] for row, column in np.ndindex(window, window)])
 
 
-def out_of_windows(values: Array, shape: Shape) -> Array:
-    """Return images [*shape] from the values of their windows: the inverse of `in_windows`."""
-    batch, down, across, count, channels = values.shape
-    window = math.isqrt(count)
-    return values.reshape(batch, down, across, window, window, channels).swapaxes(2, 3).reshape(shape)
+def out_of_windows(values: Array, window: int) -> Array:
+    """Return images [batch, height, width, channels] from the values of their windows: the inverse of `in_windows`."""
+    _, batch, down, across, channels = values.shape
+    images = np.empty((batch, down * window, across * window, channels), values.dtype)
+    for value, (row, column) in zip(values, np.ndindex(window, window), strict=True):
+        images[:, row::window, column::window] = value
+    return images
 
 
-def flatten(_layer: Flatten, _params: Mapping[str, Array], x: Array, _: Arithmetic) -> Forward:
+def flatten(_layer: Flatten, _params: Named, x: Array, _: Arithmetic, _mask: Mask) -> Forward:
     """Return images x [batch, height, width, channels] as [batch, values]."""
     return Forward(x.reshape(len(x), -1), lambda gradient: Backward({}, lambda: gradient.reshape(x.shape)))
+
+
+def residual(layer: Residual, params: Named, x: Array, arithmetic: Arithmetic, mask: Mask) -> Forward:
+    """Return x + layers(x)."""
+    passed = forward(layer.layers, inner(layer, params), x, arithmetic, mask)
+
+    def backward(gradient: Array) -> Backward:
+        found, of_inputs = way_back(passed, gradient)
+        return Backward(outer(found), lambda: gradient + of_inputs())
+
+    return Forward(x + passed[-1].outputs, backward)
 
 
 LAYERS: dict[type, Callable[..., Forward]] = {
@@ -242,14 +190,37 @@ LAYERS: dict[type, Callable[..., Forward]] = {
     MaxPool2d: max_pool2d,
     AveragePool2d: average_pool2d,
     Flatten: flatten,
+    Embedding: embedding,
+    LayerNorm: layer_norm,
+    Attention: attention,
+    MeanPool: mean_pool,
+    Residual: residual,
 }
 
 
-def forward(layers: tuple[Layer, ...], params: Params, batch: Batch, arithmetic: Arithmetic) -> list[Forward]:
+def mask_of(layers: tuple[Layer, ...], batch: Batch) -> Mask:
+    """Return which positions of a batch hold a word, or None if its inputs are no ids of words."""
+    return np.asarray(batch != 0) if reads_ids(layers) else None
+
+
+def forward(
+    layers: tuple[Layer, ...], params: Params, batch: Batch, arithmetic: Arithmetic, mask: Mask
+) -> list[Forward]:
     """Return what each layer computes, from the first to the last."""
     found: list[Forward] = []
     flow = batch
     for layer, named in zip(layers, params, strict=True):
-        found.append(LAYERS[type(layer)](layer, named, flow, arithmetic))
+        found.append(LAYERS[type(layer)](layer, named, flow, arithmetic, mask))
         flow = found[-1].outputs
     return found
+
+
+def way_back(passed: list[Forward], gradient: Array) -> tuple[Params, Callable[[], Array]]:
+    """Return the gradients of the parameters of each layer from that of the outputs, and how to get the inputs'."""
+    found: list[Named] = []
+    back = passed[-1].backward(gradient)
+    found.append(back.params)
+    for each in reversed(passed[:-1]):
+        back = each.backward(back.inputs())
+        found.insert(0, back.params)
+    return tuple(found), back.inputs

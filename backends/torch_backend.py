@@ -9,9 +9,9 @@ Modes:
     compile       the loop of `eager` with `torch.compile(model)`: forward and backward of the model are compiled; loss,
                   optimizer and loop are not. What most users of the compiler write
     compile-pass  a whole pass as one function compiled by `torch.compile`: a `torch.while_loop` over steps of
-                  gathering, forward, gradients and in-place update; what experts write when microseconds matter. Only
-                  a single step is compiled for word counts, because the number of words differs from step to step, and
-                  on a GPU, which would wait for the loop's condition at every step (torch_compile_pass.py)
+                  gathering, forward, gradients and in-place update; what experts write when microseconds matter. On a
+                  GPU, a compiled step that is recorded as a CUDA graph and replayed. For word counts only a single step
+                  is compiled, because the number of words differs from step to step (torch_compile_pass.py)
 """
 
 from __future__ import annotations
@@ -34,12 +34,9 @@ def open_trainer(problem: Problem, placement: Placement) -> TorchTrainer:
     Raises `Unsupported` if the device is a GPU and CUDA finds none, for unknown layers, and for a compiled mode that
     would compile nothing.
     """
-    if placement.device == "gpu" and not torch.cuda.is_available():
-        raise Unsupported(f"PyTorch {torch.__version__} finds no CUDA device")
+    set_up(placement)
     if placement.mode.startswith("compile") and not compiles():
         raise Unsupported("torch.compile is switched off here, by TORCHDYNAMO_DISABLE or a setting like it")
-    torch.set_num_threads(placement.threads)
-    torch.backends.cuda.matmul.allow_tf32 = False
     trainers: dict[str, Callable[[Problem, Placement], TorchTrainer]] = {
         "eager": LoopTrainer,
         "dataloader": DataLoaderTrainer,
@@ -47,6 +44,15 @@ def open_trainer(problem: Problem, placement: Placement) -> TorchTrainer:
         "compile-pass": CompilePassTrainer,
     }
     return trainers[placement.mode](problem, placement)
+
+
+def set_up(placement: Placement) -> None:
+    """Set the number of threads, and products without TF32. Raises `Unsupported` for a GPU that CUDA does not find."""
+    if placement.device == "gpu" and not torch.cuda.is_available():
+        raise Unsupported(f"PyTorch {torch.__version__} finds no CUDA device")
+    torch.set_num_threads(placement.threads)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False  # of convolutions, where it is on by default
 
 
 def open_product(size: int, placement: Placement) -> Callable[[], None]:

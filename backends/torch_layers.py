@@ -13,20 +13,28 @@ from torch.nn import functional as F  # noqa: N812 - as all of PyTorch's users w
 from backends.contract import (
     SGD,
     Adam,
+    Attention,
     AveragePool2d,
     Conv2d,
     Dense,
+    Embedding,
     EmbeddingSum,
     Flatten,
     Inputs,
     Layer,
+    LayerNorm,
     MaxPool2d,
+    MeanPool,
     Momentum,
     Optimizer,
     Params,
+    Residual,
     Supported,
     WordCounts,
+    outer,
+    reads_ids,
 )
+from backends.torch_sequences import AttentionLayer, EmbeddingLayer, LayerNormLayer, MeanPoolLayer
 
 
 class Words(NamedTuple):
@@ -68,7 +76,11 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
     "relu": torch.relu,
+    "gelu": F.gelu,
 }
+
+
+Mask: TypeAlias = "Tensor | None"  # which positions hold a word [batch, positions]; None if the inputs are no ids
 
 
 class DenseLayer(nn.Linear):
@@ -78,8 +90,8 @@ class DenseLayer(nn.Linear):
         super().__init__(layer.inputs, layer.outputs)
         self.activation = ACTIVATIONS[layer.activation]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return [batch, outputs]."""
+    def forward(self, x: Tensor, _mask: Mask) -> Tensor:
+        """Return [batch, outputs], or [batch, positions, outputs]."""
         return self.activation(super().forward(x))
 
     def named(self) -> dict[str, Tensor]:
@@ -96,7 +108,7 @@ class EmbeddingSumLayer(nn.Module):
         self.bias = nn.Parameter(torch.empty(layer.outputs))
         self.activation = ACTIVATIONS[layer.activation]
 
-    def forward(self, batch: Words) -> Tensor:
+    def forward(self, batch: Words, _mask: Mask) -> Tensor:
         """Return [documents, outputs]."""
         words, starts, counts = batch
         sums = F.embedding_bag(
@@ -120,7 +132,7 @@ class Conv2dLayer(nn.Conv2d):
         self.around = None if alike else (left, right, top, bottom)  # nn.Conv2d pads both sides by the same number
         self.activation = ACTIVATIONS[layer.activation]
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, _mask: Mask) -> Tensor:
         """Return [batch, channels, height, width]."""
         return self.activation(super().forward(F.pad(images, self.around) if self.around else images))
 
@@ -135,6 +147,10 @@ class MaxPool2dLayer(nn.MaxPool2d):
     def __init__(self, layer: MaxPool2d) -> None:
         super().__init__(layer.window)
 
+    def forward(self, images: Tensor, _mask: Mask) -> Tensor:
+        """Return [batch, channels, height / window, width / window]."""
+        return super().forward(images)
+
     def named(self) -> dict[str, Tensor]:
         """Return nothing: there are no parameters."""
         return {}
@@ -145,6 +161,10 @@ class AveragePool2dLayer(nn.AvgPool2d):
 
     def __init__(self, layer: AveragePool2d) -> None:
         super().__init__(layer.window)
+
+    def forward(self, images: Tensor, _mask: Mask) -> Tensor:
+        """Return [batch, channels, height / window, width / window]."""
+        return super().forward(images)
 
     def named(self) -> dict[str, Tensor]:
         """Return nothing: there are no parameters."""
@@ -157,13 +177,32 @@ class FlattenLayer(nn.Module):
     def __init__(self, _: Flatten) -> None:
         super().__init__()
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, _mask: Mask) -> Tensor:
         """Return [batch, values]."""
         return images.permute(0, 2, 3, 1).flatten(1)
 
     def named(self) -> dict[str, Tensor]:
         """Return nothing: there are no parameters."""
         return {}
+
+
+class ResidualLayer(nn.Module):
+    """The inputs plus what the layers inside make of them."""
+
+    def __init__(self, layer: Residual) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(LAYERS[type(each)](each) for each in layer.layers)
+
+    def forward(self, x: Tensor, mask: Mask) -> Tensor:
+        """Return a tensor of the same shape."""
+        flow = x
+        for layer in self.layers:
+            flow = layer(flow, mask)
+        return x + flow
+
+    def named(self) -> dict[str, Tensor]:
+        """Return the parameters of the layers inside, by dotted names."""
+        return outer(tuple(layer.named() for layer in self.layers))
 
 
 LAYERS: dict[type, Callable[[Any], nn.Module]] = {
@@ -173,6 +212,11 @@ LAYERS: dict[type, Callable[[Any], nn.Module]] = {
     MaxPool2d: MaxPool2dLayer,
     AveragePool2d: AveragePool2dLayer,
     Flatten: FlattenLayer,
+    Embedding: EmbeddingLayer,
+    LayerNorm: LayerNormLayer,
+    Attention: AttentionLayer,
+    MeanPool: MeanPoolLayer,
+    Residual: ResidualLayer,
 }
 
 
@@ -182,11 +226,13 @@ class Network(nn.Module):
     def __init__(self, layers: tuple[Layer, ...]) -> None:
         super().__init__()
         self.layers = nn.ModuleList(LAYERS[type(layer)](layer) for layer in layers)
+        self.reads_ids = reads_ids(layers)
 
     def forward(self, flow: Batch) -> Tensor:
         """Return the outputs [batch, outputs]."""
+        mask = flow != 0 if self.reads_ids else None
         for layer in self.layers:
-            flow = layer(flow)
+            flow = layer(flow, mask)
         return flow
 
     def load(self, params: Params) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,9 +19,6 @@ from msgspec.structs import replace
 
 from backends.contract import Params, Problem
 from backends.registry import BUILT_IN, REFERENCE, Entry, third_party
-from bench.analysis.process_times import ProcessTimes
-from bench.analysis.steadiness import Trend, trends
-from bench.analysis.turns import log_turns, typical_pass_s
 from bench.harness.live import record_of
 from bench.harness.process import Worker, worker_environment
 from bench.harness.protocol import Failure
@@ -30,7 +27,6 @@ from bench.machine.host import gpu_names, usable_cores
 from bench.parity.arrays import load_trace, load_training_result
 from bench.parity.jobs import ArraysRequest, TraceRequest, TrainRequest
 from bench.parity.traces import Trace, TrainingResult
-from bench.records.runfile import RunFile
 from bench.records.schema import (
     Block,
     Calibration,
@@ -46,8 +42,8 @@ from bench.records.schema import (
     Row,
     Steady,
     Timing,
-    Turns,
 )
+from bench.records.writing import RunFile
 from bench.tasks import TASKS
 from bench.tasks.datasets.fetch import Collection, DataMissing, find
 from bench.tasks.datasets.folders import data_folders
@@ -131,17 +127,6 @@ def a_timing(*passes_s: float, **changes: Any) -> Timing:
     }
     timing = Timing(**{**usual, **changes})
     return timing if "wall_s" in changes else replace(timing, wall_s=timing.phases_s)
-
-
-def trend(turns: Turns, beside: Sequence[Turns]) -> Trend | None:
-    """Return the trend of a process, beyond that of the rows `beside` it in its round; None if it had too few turns."""
-    return trends([[log_turns(each.wall_s, each.passes) for each in (turns, *beside)]])[0][0]
-
-
-def process_times_of(timing: Timing, resources: Resources, bound_flops_per_s: float) -> ProcessTimes:
-    """Return what a process recorded that had two threads granted and nobody beside it."""
-    own = trend(timing.turns, ()) if timing.turns else None
-    return ProcessTimes(timing, resources, 2, bound_flops_per_s, typical_pass_s(timing), own)
 
 
 # What raises a flag that is not unfair: threads that ended used half of the CPU time.

@@ -30,7 +30,7 @@ LAYERS = (
 )
 DOORS = ("bench", "bench.__main__", "bench.conftest", "bench.bench_training")  # they may import everything
 # What a backend is; they import no backend.
-ABSTRACT = {"backends.words", "backends.layers", "backends.layout", "backends.contract"}
+ABSTRACT = {"backends.words", "backends.layers", "backends.sequences", "backends.layout", "backends.contract"}
 FRAMEWORKS = {"torch", "tensorflow", "jax", "keras", "sklearn"}
 MODULES = sorted(path for package in ("backends", "bench") for path in (ROOT / package).rglob("*.py"))
 

@@ -244,4 +244,5 @@ def test_a_task_that_is_added_as_the_text_says_runs_and_passes_its_test(tmp_path
     found = python("bench", "run", "rings", "--workers", "1", "--backend", "numpy")
     assert "rings: tell an inner ring from an outer one" in found
     assert re.search(r"numpy .* yes ", found)
+    assert re.search(r"numpy .* yes ", python("bench", "parity", "rings_stack", "--backend", "numpy"))
     python("pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "tests/backends/test_results.py", "-k", "rings")

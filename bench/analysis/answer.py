@@ -13,12 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backends.contract import Array
 from bench.analysis.comparison import Comparison, Group, groups
 from bench.analysis.process import one_training_s, passes_of
 from bench.analysis.summary import RowSummary
+from bench.analysis.turns import SHORTEST_S, Grid, logarithms
+from bench.records.columns import Columns
+from bench.records.lists import Lists
 from bench.records.runfile import Run
-from bench.records.schema import Record, Row
+from bench.records.schema import Row
 
 
 @dataclass(frozen=True)
@@ -44,19 +46,26 @@ class Answer:
 def answers(run: Run, rows: Iterable[RowSummary]) -> tuple[Answer, ...]:
     """Return the answer for every task and precision of a run that has a ranked row, from the summaries of its rows."""
     summaries = {each.row: each for each in rows if each.standing.ranked and each.run == str(run.path)}
-    records = [record for record in run.last_records if record.job.row in summaries and record.status == "ok"]
-    once = groups(_log_totals(records), run.header.goal.effect)
-    passes = {(record.job.row.task, record.job.row.precision): passes_of(record) for record in records}
+    records = run.last_records.of_row(summaries.__contains__).columns
+    good = records.take(np.flatnonzero(records["ok"]))
+    once = groups(_log_totals(good), run.header.goal.effect)
+    passes = _passes_by_kind(good)
     compared = [group for group in once if any(summaries[row].to_fastest for row in group.times)]
     return tuple(_answer(group, passes[group.fastest.task, group.fastest.precision], summaries) for group in compared)
 
 
-def _log_totals(records: Iterable[Record]) -> dict[Row, dict[int, Array]]:
+def _log_totals(records: Columns) -> dict[Row, Grid]:
     """Return the logarithm of the wall time of one training in seconds, by row and round: one number a process."""
-    found: dict[Row, dict[int, Array]] = {}
-    for record in records:
-        found.setdefault(record.job.row, {})[record.job.block] = np.array([math.log(one_training_s(record))])
-    return found
+    totals_s = one_training_s(records)
+    logs = Lists(logarithms(np.maximum(totals_s, SHORTEST_S)), np.ones(len(totals_s), int))
+    return {row: Grid.of(records["block"][places], logs.take(places)) for row, places in records.by_row().items()}
+
+
+def _passes_by_kind(records: Columns) -> dict[tuple[str, str], int]:
+    """Return the number of passes of the last training of each task and precision."""
+    passes = passes_of(records)
+    last = sorted((int(places[-1]), row) for row, places in records.by_row().items())
+    return {(row.task, row.precision): int(passes[place]) for place, row in last}
 
 
 def _answer(once: Group, passes: int, rows: Mapping[Row, RowSummary]) -> Answer:

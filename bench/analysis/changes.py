@@ -10,12 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from statistics import fmean
 from typing import Literal
 
 import numpy as np
 
-from backends.contract import Array
+from bench.analysis.noise import loops_s
 from bench.analysis.standing import ABSENT, Standing, standings_of
 from bench.analysis.stats import (
     LEVEL,
@@ -30,8 +29,7 @@ from bench.analysis.stats import (
     p_above,
     rounds_needed,
 )
-from bench.analysis.turns import Times, levels, log_times
-from bench.machine.calibration import typical_s
+from bench.analysis.turns import Grid, Times, logarithms, timed, wall_times
 from bench.records.runfile import Run
 from bench.records.schema import Row
 
@@ -86,7 +84,7 @@ def effect_of(then: Run, now: Run) -> float:
 
 def good_times(run: Run, standings: Mapping[Row, Standing]) -> Times:
     """Return the times of all ranked rows."""
-    return {row: rounds for row, rounds in log_times(run.last_records).items() if standings[row].ranked}
+    return {row: rounds for row, rounds in wall_times(timed(run.last_records.columns)).items() if standings[row].ranked}
 
 
 def one_sided(row: Row, then: Standing, now: Standing) -> Change:
@@ -102,13 +100,13 @@ def one_sided(row: Row, then: Standing, now: Standing) -> Change:
 def judge_changes(then: Times, now: Times, effect: float) -> dict[Row, Change]:
     """Return the change of each row that has times in both runs."""
     both = [row for row in then if row in now]
-    found = {row: estimate_apart(levels(now[row]), levels(then[row])) for row in both}
+    found = {row: estimate_apart(now[row].levels, then[row].levels) for row in both}
     verdicts = judge(found, effect)
     return {row: _change(row, then, now, found[row], verdicts[row]) for row in both}
 
 
 def _change(row: Row, then: Times, now: Times, found: Estimate, judged: Judgement) -> Change:
-    then_s, now_s = (estimate(levels(run[row])).ratio for run in (then, now))
+    then_s, now_s = (estimate(run[row].levels).ratio for run in (then, now))
     if _identical(then[row], now[row]):
         return Change(row=row, kind="identical", then_s=then_s, now_s=now_s)
     return Change(
@@ -122,20 +120,21 @@ def _change(row: Row, then: Times, now: Times, found: Estimate, judged: Judgemen
     )
 
 
-def _identical(then: Mapping[int, Array], now: Mapping[int, Array]) -> bool:
+def _identical(then: Grid, now: Grid) -> bool:
     """Return whether two rows have the same times in every turn, as only the same measurement has."""
-    return then.keys() == now.keys() and all(
-        np.array_equal(then[number], now[number], equal_nan=True) for number in then
-    )
+    same = np.array_equal(then.numbers, now.numbers) and np.array_equal(then.turns, now.turns)
+    return same and np.array_equal(then.times, now.times, equal_nan=True)
 
 
 def log_loops(run: Run) -> dict[tuple[str, int], float]:
     """Return the mean logarithm of the calibration loops around each round, in seconds, by task and round."""
-    return {
-        (block.task, block.block): fmean(math.log(typical_s(each)) for each in (block.before, block.after) if each)
-        for block in run.blocks
-        if block.before or block.after
-    }
+    blocks, times_s = run.blocks, loops_s(run.blocks)
+    logs, known = np.zeros(times_s.shape), np.isfinite(times_s)
+    logs[known] = logarithms(times_s[known])
+    calibrated = np.flatnonzero(known.any(axis=0))
+    means = (logs.sum(axis=0)[calibrated] / known.sum(axis=0)[calibrated]).tolist()
+    places = zip(blocks.task[calibrated].tolist(), blocks.block[calibrated].tolist(), strict=True)
+    return {(blocks.tasks[task], number): mean for (task, number), mean in zip(places, means, strict=True)}
 
 
 def speed_change(then: Run, now: Run) -> Estimate:

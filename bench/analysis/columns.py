@@ -16,12 +16,20 @@ from bench.analysis.sweep import Point
 from bench.records.schema import ParityResult, Record, Row
 
 
-def process_columns(context: Context, record: Record) -> dict[str, Any]:
-    """Return the line of a process: its job, status, times and quality, and the parity of its row.
+def process_columns(context: Context) -> dict[str, list[Any]]:
+    """Return the columns of processes: job, status, times and quality of each, and the parity of its row.
 
     `turn_passes`, `turn_wall_s` and `turn_cpu_s` hold a tuple with an entry for each turn of the round.
     """
-    job, parity = record.job, context.parity.get(record.job.row)
+    told = [(_of_job(context, record), _of_quality(context, record)) for record in context.records]
+    if not told:
+        return {}
+    first, last = ({name: [line[name] for line in part] for name in part[0]} for part in zip(*told, strict=True))
+    return first | context.numbers() | last
+
+
+def _of_job(context: Context, record: Record) -> dict[str, Any]:
+    job = record.job
     flags = context.flags.get(job.row, ())
     return {
         "run": str(context.run.path),
@@ -33,10 +41,15 @@ def process_columns(context: Context, record: Record) -> dict[str, Any]:
         "status": record.status,
         "reason": record.reason,
         "started": record.started,
-        "noise": context.noise_of(record),
+        "noise": context.noise_of(job.row, job.block),
         "flags": "; ".join(flag.sentence for flag in flags),
         "fair": not any(flag.unfair for flag in flags),
-        **context.numbers_of(record),
+    }
+
+
+def _of_quality(context: Context, record: Record) -> dict[str, Any]:
+    parity = context.parity.get(record.job.row)
+    return {
         **_quality(record),
         **process_inference(record),
         "agrees": parity.agrees if parity else None,

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from backends.contract import Array
 from bench.analysis.stats import (
     Estimate,
     Interval,
@@ -22,7 +21,7 @@ from bench.analysis.stats import (
     with_one_row,
     with_the_best,
 )
-from bench.analysis.turns import Grid, Times, apart, levels
+from bench.analysis.turns import Grid, Times, differences
 from bench.records.schema import Row
 
 
@@ -44,8 +43,7 @@ class Group:
         """Estimate all pairs of these rows, each of which has a round. `effect` is the difference that matters."""
         self.times = times
         self.effect = effect
-        grids = {row: Grid.of(rounds) for row, rounds in times.items()}
-        alone = {(a, b): _estimated(grids[a], grids[b]) for a, b in itertools.combinations(times, 2)}
+        alone = {(a, b): _estimated(times[a], times[b]) for a, b in itertools.combinations(times, 2)}
         shared = pool(alone.values(), [len(rounds) for rounds in times.values()])
         found = {pair: assumed(moderated(each, shared)) for pair, each in alone.items()}
         self.estimates = found | {(b, a): each.turned for (a, b), each in found.items()}
@@ -81,18 +79,18 @@ class Group:
 
 def _estimated(row: Grid, other: Grid) -> Estimate:
     """Return the mean logarithm of row / other, by rounds that both have or, without any, by the times of each."""
-    found = estimate(apart(row, other))
+    found = estimate(differences(row, other))
     return found if found.rounds else estimate_apart(row.levels, other.levels)
 
 
 def groups(times: Times, effect: float) -> list[Group]:
     """Return the rows of a run in groups that are compared: by task and precision, in the order of the rows."""
-    found: dict[tuple[str, str], dict[Row, Mapping[int, Array]]] = {}
+    found: dict[tuple[str, str], dict[Row, Grid]] = {}
     for row, rounds in times.items():
         found.setdefault((row.task, row.precision), {})[row] = rounds
     return [Group(each, effect) for each in found.values()]
 
 
-def typical(rounds: Mapping[int, Array]) -> Estimate:
+def typical(rounds: Grid) -> Estimate:
     """Return the mean logarithm of seconds a pass of one row, by its own processes."""
-    return estimate(levels(rounds))
+    return estimate(rounds.levels)

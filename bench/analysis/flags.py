@@ -6,16 +6,20 @@ An `unfair` flag means that the times are not comparable with those of other row
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
+import numpy as np
+
+from backends.contract import Array
 from bench.analysis.claims import left_running
 from bench.analysis.process_times import Bounds, ProcessTimes, process_times, product_bounds
-from bench.analysis.steadiness import SPIKE, SPIKE_S, drift, long_passes, repeated
-from bench.analysis.turns import Timed, timed
-from bench.records.schema import Record, Row, Timing
+from bench.analysis.steadiness import SPIKE, SPIKE_S, drift, repeated
+from bench.analysis.turns import SHORTEST_S, Timed, medians, middle, timed
+from bench.records.columns import Columns
+from bench.records.lists import Lists
+from bench.records.schema import Record, Row
 
 LEFT_SHARE = 0.01  # of a pass: work that may be unfinished when the clock stops
 LEFT_FLOOR_S = 50e-6  # two readings of the parameters can differ by as much for other reasons
@@ -45,11 +49,11 @@ class Flag:
 
 def flags_of(records: Iterable[Record]) -> dict[Row, tuple[Flag, ...]]:
     """Return the flags of each row."""
-    known = timed(records)
-    return flags_of_timed(known, product_bounds(each.record for each in known))
+    known = timed(Columns.of(records))
+    return flags_of_timed(known, product_bounds(known.columns))
 
 
-def flags_of_timed(known: Sequence[Timed], bounds: Bounds) -> dict[Row, tuple[Flag, ...]]:
+def flags_of_timed(known: Timed, bounds: Bounds) -> dict[Row, tuple[Flag, ...]]:
     """Return the flags of each row, from the processes that were timed."""
     return {row: flags(each) for row, each in process_times(known, bounds).items()}
 
@@ -60,155 +64,158 @@ def unfair(found: Mapping[Row, Iterable[Flag]]) -> dict[Row, list[str]]:
     return {row: sentences for row, sentences in raised.items() if sentences}
 
 
-def flags(samples: Sequence[ProcessTimes]) -> tuple[Flag, ...]:
+def flags(samples: ProcessTimes) -> tuple[Flag, ...]:
     """Return the flags of a row, from the processes that timed it."""
-    if not samples:
+    if not len(samples):
         return ()
     found = [Flag(check(samples), unfair=True) for check in UNFAIR]
     found += [Flag(check(samples), unfair=False) for check in NOTEWORTHY]
     return tuple(flag for flag in found if flag.sentence)
 
 
-def _typical(samples: Sequence[ProcessTimes], number: Callable[[ProcessTimes], float]) -> float:
-    """Return the median over processes, so that one disturbed process raises no flag."""
-    return median(map(number, samples))
+# In what follows, the median over processes is what counts, so that one disturbed process raises no flag.
 
 
-def unfinished(samples: Sequence[ProcessTimes]) -> str:
+def unfinished(samples: ProcessTimes) -> str:
     """Work goes on after `train` has returned."""
-    left_s = _typical(samples, lambda sample: _high(_readings(sample.timing)) - min(sample.timing.reread_s))
-    pass_s = _typical(samples, lambda sample: sample.pass_s)
+    reread_s = _shortest(samples.columns.lists("reread_s"))
+    left_s = middle(_readings(samples.columns) - reread_s)
+    pass_s = middle(samples.pass_s)
     # Caches explain that a reading takes twice as long as another one of large parameters with nothing left to do.
-    explained_s = _typical(samples, lambda sample: min(sample.timing.reread_s))
-    if left_s <= max(LEFT_SHARE * pass_s, LEFT_FLOOR_S, explained_s):
+    if left_s <= max(LEFT_SHARE * pass_s, LEFT_FLOOR_S, middle(reread_s)):
         return ""
-    return f"does not wait: {left_s / max(pass_s, 1e-9):.0%} of a pass was left to do when train returned"
+    return f"does not wait: {left_s / max(pass_s, SHORTEST_S):.0%} of a pass was left to do when train returned"
 
 
-def _readings(timing: Timing) -> list[float]:
-    """Return how long each reading of the parameters took; of those in turns, which are ranked, the mean of each turn.
+def _readings(columns: Columns) -> Array:
+    """Return how long a reading of the parameters took; of those in turns, which are ranked, by the mean of each turn.
 
     A process without readings in turns has those after the passes of its first training. There, memory that a framework
     gets for the first time can make a reading of large parameters twice as long.
     """
-    turns = timing.turns
-    in_turns = zip(turns.reads, turns.read_s, strict=True) if turns else ()
-    return [read_s / reads for reads, read_s in in_turns if reads] or list(timing.read_s)
+    reads, read_s = columns.lists("turns.reads"), columns.lists("turns.read_s")
+    some = reads.values > 0
+    in_turns = Lists(read_s.values[some] / reads.values[some], reads.keep(some).counts)
+    return np.where(in_turns.counts > 0, _high(in_turns), _high(columns.lists("read_s")))
 
 
-def _high(readings_s: Sequence[float]) -> float:
-    """Return the upper median: the larger one of the two in the middle. Fewer than half may be disturbed."""
-    return sorted(readings_s)[len(readings_s) // 2]
+def _high(readings_s: Lists) -> Array:
+    """Return the upper medians: the larger one of the two in the middle. Fewer than half may be disturbed."""
+    return readings_s.each(lambda times: np.sort(times, axis=1)[:, times.shape[1] // 2])
 
 
-def crowded(samples: Sequence[ProcessTimes]) -> str:
+def _shortest(times_s: Lists) -> Array:
+    return times_s.each(lambda times: times.min(axis=1))
+
+
+def crowded(samples: ProcessTimes) -> str:
     """More threads want to run than there are cores for."""
-    samples = _countable(samples)
-    if not samples:
+    columns = _countable(samples)
+    waited_s = columns["steady.waited_s"]
+    known = np.isfinite(waited_s)
+    if not known.any():
         return ""
-    known = [sample for sample in samples if sample.timing.steady.waited_s is not None]
-    if not known:
-        return ""
-    ready = _typical(known, _ready)
-    granted = samples[0].threads
+    ready = middle(((_cpu_s(columns) + waited_s) / _window_s(columns))[known])
+    granted = columns["threads"][0]
     if ready <= READY_SHARE * granted + 1:
         return ""
     return f"{ready:.1f} threads at a time were ready to run, {granted} granted"
 
 
-def uncounted(samples: Sequence[ProcessTimes]) -> str:
+def uncounted(samples: ProcessTimes) -> str:
     """Short-lived threads used CPU time; their waiting time cannot be measured.
 
     That is not unfair by itself: no process can keep more cores busy than it was granted.
     """
-    samples = _countable(samples)
-    if not samples:
+    columns = _countable(samples)
+    if not len(columns):
         return ""
-    share = _typical(samples, lambda each: each.timing.steady.vanished_cpu_s / max(each.timing.steady.cpu_s, 1e-9))
+    share = middle(columns["steady.vanished_cpu_s"] / np.maximum(columns["steady.cpu_s"], SHORTEST_S))
     return f"short-lived threads used {share:.0%} of its CPU time" if share > VANISHED_SHARE else ""
 
 
-def _countable(samples: Sequence[ProcessTimes]) -> list[ProcessTimes]:
-    return [sample for sample in samples if sample.timing.steady.window_s >= COUNTABLE_S]
+def _countable(samples: ProcessTimes) -> Columns:
+    return samples.columns.take(np.flatnonzero(samples.columns["steady.window_s"] >= COUNTABLE_S))
 
 
-def _ready(sample: ProcessTimes) -> float:
-    steady = sample.timing.steady
-    return (_cpu_s(sample) + (steady.waited_s or 0.0)) / max(steady.window_s, 1e-9)
+def _window_s(columns: Columns) -> Array:
+    return np.maximum(columns["steady.window_s"], SHORTEST_S)
 
 
-def _cpu_s(sample: ProcessTimes) -> float:
+def _cpu_s(columns: Columns) -> Array:
     """Return the CPU time of a process and its helpers."""
-    return sample.timing.steady.cpu_s + sample.timing.steady.helpers_cpu_s
+    found: Array = columns["steady.cpu_s"] + columns["steady.helpers_cpu_s"]
+    return found
 
 
-def helped(samples: Sequence[ProcessTimes]) -> str:
+def helped(samples: ProcessTimes) -> str:
     """Other processes worked for it: their memory is not counted, and they need not stop when it does."""
-    samples = _countable(samples)
-    if not samples:
+    columns = _countable(samples)
+    if not len(columns):
         return ""
-    share = _typical(samples, lambda each: each.timing.steady.helpers_cpu_s / max(_cpu_s(each), 1e-9))
+    share = middle(columns["steady.helpers_cpu_s"] / np.maximum(_cpu_s(columns), SHORTEST_S))
     return f"processes that it has started used {share:.0%} of its CPU time" if share > HELPED_SHARE else ""
 
 
-def escaped(samples: Sequence[ProcessTimes]) -> str:
+def escaped(samples: ProcessTimes) -> str:
     """The process runs on cores that it was not granted."""
-    granted = samples[0].threads
-    cores = max(sample.resources.cores or 0 for sample in samples)
+    granted = samples.columns["threads"][0]
+    cores = max(resources.cores or 0 for resources in samples.columns.different_resources())
     if cores > granted:
         return f"set its CPU affinity to {cores} cores, {granted} granted"
-    samples = _countable(samples)
-    if not samples:
+    columns = _countable(samples)
+    if not len(columns):
         return ""
-    busy = _typical(samples, lambda each: _cpu_s(each) / max(each.timing.steady.window_s, 1e-9))
+    busy = middle(_cpu_s(columns) / _window_s(columns))
     return f"kept {busy:.1f} cores busy, {granted} granted" if busy > CORES_SHARE * granted else ""
 
 
-def too_fast(samples: Sequence[ProcessTimes]) -> str:
+def too_fast(samples: ProcessTimes) -> str:
     """The model's operations took less time than the fastest matrix product of the run allows."""
-    share = _typical(samples, achieved_share)
+    share = middle(achieved_share(samples))
     if share <= BOUND_SHARE:
         return ""
     return f"{share:.2f} times as fast as the fastest matrix product of this run: some work was not done"
 
 
-def impossible(samples: Sequence[ProcessTimes]) -> str:
+def impossible(samples: ProcessTimes) -> str:
     """Its large matrix product took less time than the processor needs."""
-    known = [sample for sample in samples if sample.timing.product_limit_flops_per_s is not None]
-    if not known:
+    limit = samples.columns["product_limit_flops_per_s"]
+    known = np.isfinite(limit)
+    if not known.any():
         return ""
-    share = _typical(known, lambda each: each.timing.product_flops_per_s / (each.timing.product_limit_flops_per_s or 1))
+    share = middle((samples.columns["product_flops_per_s"] / limit)[known])
     if share <= 1:
         return ""
     return f"its matrix product was {share:.2g} times as fast as the processor can be: it was not computed"
 
 
-def remembering(samples: Sequence[ProcessTimes]) -> str:
+def remembering(samples: ProcessTimes) -> str:
     """The first pass, repeated from the same start, is far shorter than all passes from new ones."""
-    known = [sample for sample in samples if sample.timing.turns and sample.timing.turns.passes_s]
-    if not known:
+    lists = samples.columns.lists
+    passes, wall_s, first_s = lists("turns.passes"), lists("turns.wall_s"), lists("passes_s")
+    some = passes.values > 0
+    passes_s = Lists(wall_s.values[some] / passes.values[some], passes.keep(some).counts)
+    known = passes_s.counts > 0
+    if not known.any():
         return ""
-    share = _typical(known, _repeated_share)
+    share = middle((first_s.last / np.maximum(_shortest(passes_s), SHORTEST_S))[known])
     if share >= REMEMBERED:
         return ""
     return f"a pass repeated from its start took {share:.0%} of one from a new start: it remembers, or works in reset"
 
 
-def _repeated_share(sample: ProcessTimes) -> float:
-    turns = sample.timing.turns
-    return sample.timing.passes_s[-1] / max(min(turns.passes_s), 1e-9) if turns else 1.0
+def achieved_share(samples: ProcessTimes) -> Array:
+    """Return the model's FLOP/s of each process divided by those of the fastest matrix product."""
+    rate = samples.columns["flops_per_pass"] / np.maximum(samples.pass_s, SHORTEST_S)
+    found: Array = rate / samples.bound_flops_per_s
+    return found
 
 
-def achieved_share(sample: ProcessTimes) -> float:
-    """Return the model's FLOP/s divided by those of the fastest matrix product."""
-    timing = sample.timing
-    return timing.flops_per_pass / max(sample.pass_s, 1e-9) / sample.bound_flops_per_s
-
-
-def drifting(samples: Sequence[ProcessTimes]) -> str:
+def drifting(samples: ProcessTimes) -> str:
     """Passes become slower, or faster, within most processes, and more than those of the rows beside them."""
-    live = [sample for sample in samples if sample.timing.turns]
-    ratio = _drift_in_turns(live) if live else _drift_in_passes(samples)
+    live = samples.columns["turns"].any()
+    ratio = drift(samples.trends, TREND, TREND_ERRORS) if live else _drift_in_passes(samples)
     if ratio > 1:
         return f"slows down: its last passes take {ratio:.2f} times as long as its first"
     if ratio < 1:
@@ -216,89 +223,92 @@ def drifting(samples: Sequence[ProcessTimes]) -> str:
     return ""
 
 
-def _drift_in_turns(samples: Sequence[ProcessTimes]) -> float:
-    return drift([sample.trend for sample in samples if sample.trend], TREND, TREND_ERRORS)
-
-
-def _drift_in_passes(samples: Sequence[ProcessTimes]) -> float:
+def _drift_in_passes(samples: ProcessTimes) -> float:
     """Return the typical ratio of the last to the first passes of one training if most processes drift, else 1."""
-    trends = [_trend(sample.timing.steady_s) for sample in samples if len(sample.timing.steady_s) >= TREND_PASSES]
-    slower, faster = (sum(each > TREND for each in trends), sum(each < 1 / TREND for each in trends))
-    return median(trends) if trends and max(slower, faster) >= 0.75 * len(trends) else 1.0
+    trends = samples.columns.lists("passes_s").each(_trends)
+    trends = trends[np.isfinite(trends)]
+    slower, faster = (trends > TREND).sum(), (trends < 1 / TREND).sum()
+    return middle(trends) if len(trends) and max(slower, faster) >= 0.75 * len(trends) else 1.0
 
 
-def _trend(steady_s: Sequence[float]) -> float:
-    third = len(steady_s) // 3
-    return median(steady_s[-third:]) / max(median(steady_s[:third]), 1e-9)
+def _trends(passes_s: Array) -> Array:
+    """Return the last passes / the first steady ones, for passes [processes, passes]; NaN if there are too few."""
+    steady_s = passes_s[:, 1:]
+    if steady_s.shape[1] < TREND_PASSES:
+        return np.full(len(steady_s), math.nan)
+    third = steady_s.shape[1] // 3
+    return medians(steady_s[:, -third:]) / np.maximum(medians(steady_s[:, :third]), SHORTEST_S)
 
 
-def recompiling(samples: Sequence[ProcessTimes]) -> str:
+def recompiling(samples: ProcessTimes) -> str:
     """Some passes are far slower than the others in most processes; a single process may have been disturbed."""
-    live = [sample for sample in samples if sample.timing.turns]
-    return _recompiling_in_turns(live) if live else _recompiling_in_passes(samples)
+    live = np.flatnonzero(samples.columns["turns"])
+    return _recompiling_in_turns(samples.take(live)) if len(live) else _recompiling_in_passes(samples)
 
 
-def _recompiling_in_turns(samples: Sequence[ProcessTimes]) -> str:
-    known = [(sample.timing.turns, sample.beside) for sample in samples]
-    found = repeated([(len(turns.passes_s), long_passes(turns, beside)) for turns, beside in known if turns])
+def _recompiling_in_turns(samples: ProcessTimes) -> str:
+    passes = samples.columns.lists("turns.passes")
+    found = repeated(passes.keep(passes.values > 0).counts, samples.long_passes)
     if found is None:
         return ""
     where = "most turns" if found.turn is None else f"turn {found.turn + 1}"
     return f"compiles again? In {where} a pass took over {SPIKE:g} times the median in {found.processes} processes"
 
 
-def _recompiling_in_passes(samples: Sequence[ProcessTimes]) -> str:
+def _recompiling_in_passes(samples: ProcessTimes) -> str:
     if len(samples) < 2:
         return ""
-    counts = Counter(number for sample in samples for number in _spikes(sample.timing.passes_s))
-    if not counts:
-        return ""
-    number, times = min(counts.items(), key=lambda item: (-item[1], item[0]))
+    passes_s = samples.columns.lists("passes_s")
+    numbers = [number for place in range(len(samples)) for number in _spikes(passes_s[place])]
+    counts = np.bincount(np.array(numbers, int))
+    times = int(counts.max(initial=0))
     if times <= len(samples) / 2:
         return ""
-    others = " and others" if sum(count == times for count in counts.values()) > 1 else ""
-    return f"compiles again? Pass {number + 1}{others} took over {SPIKE:g} times the median in {times} processes"
+    others = " and others" if (counts == times).sum() > 1 else ""
+    number = int(counts.argmax()) + 1
+    return f"compiles again? Pass {number}{others} took over {SPIKE:g} times the median in {times} processes"
 
 
-def _spikes(passes_s: Sequence[float]) -> list[int]:
-    usual_s = median(passes_s[1:])
-    return [
-        number
-        for number, pass_s in enumerate(passes_s)
-        if number > 0 and pass_s > max(SPIKE * usual_s, usual_s + SPIKE_S)
-    ]
+def _spikes(passes_s: Array) -> list[int]:
+    usual_s = median(passes_s[1:].tolist())
+    spikes = passes_s[1:] > max(SPIKE * usual_s, usual_s + SPIKE_S)
+    return [int(number) for number in 1 + np.flatnonzero(spikes)]
 
 
-def other_clock(samples: Sequence[ProcessTimes]) -> str:
+def other_clock(samples: ProcessTimes) -> str:
     """The clock of the process and that of its parent disagree about how long its turns took."""
-    known = [sample for sample in samples if sample.timing.turns and sample.timing.turns.asked_s]
-    if not known:
+    asked_s, took_s = (samples.columns.lists(f"turns.{name}") for name in ("asked_s", "took_s"))
+    known = asked_s.counts > 0
+    if not known.any():
         return ""
-    off = _typical(known, _clock_off)
+    off = middle(_clock_off(asked_s, took_s)[known])
     if abs(off) <= CLOCK_SHARE:
         return ""
     return f"its clock runs {abs(off):.0%} {'slower' if off > 0 else 'faster'} than that of the run"
 
 
-def _clock_off(sample: ProcessTimes) -> float:
-    """Return by how much more time passed for the parent, beyond what a request takes.
+def _clock_off(asked_s: Lists, took_s: Lists) -> Array:
+    """Return by how much more time passed for the parent of each process, beyond what a request takes.
 
     It is that of a turn with a small difference, because a busy machine delays requests and replies of some turns.
     """
-    turns = sample.timing.turns
-    if turns is None:
-        return 0.0
-    differences = [
-        math.copysign(max(0.0, abs(asked_s - took_s) - TURN_FLOOR_S), asked_s - took_s) / max(took_s, 1e-9)
-        for asked_s, took_s in zip(turns.asked_s, turns.took_s, strict=True)
-    ]
-    return sorted(differences, key=abs)[int(UNDISTURBED * len(differences))]
+    more_s = asked_s.values - took_s.values
+    beyond_s = np.maximum(0.0, np.abs(more_s) - TURN_FLOOR_S)
+    off = asked_s.with_values(np.copysign(beyond_s, more_s) / np.maximum(took_s.values, SHORTEST_S))
+    return off.each(_undisturbed)
 
 
-def unaccounted(samples: Sequence[ProcessTimes]) -> str:
+def _undisturbed(off: Array) -> Array:
+    place = int(UNDISTURBED * off.shape[1])
+    smallest = np.argsort(np.abs(off), axis=1, kind="stable")[:, place]
+    found: Array = off[np.arange(len(off)), smallest]
+    return found
+
+
+def unaccounted(samples: ProcessTimes) -> str:
     """The phases do not add up to the wall time, which the parent has measured."""
-    missing_s = _typical(samples, lambda sample: sample.timing.wall_s - sample.timing.phases_s)
-    wall_s = max(_typical(samples, lambda sample: sample.timing.wall_s), 1e-9)
+    missing_s = middle(samples.columns["wall_s"] - phases_s(samples.columns))
+    wall_s = max(middle(samples.columns["wall_s"]), SHORTEST_S)
     if abs(missing_s) <= max(CLOCK_SHARE * wall_s, PHASES_FLOOR_S):
         return ""
     if missing_s < 0:
@@ -306,9 +316,17 @@ def unaccounted(samples: Sequence[ProcessTimes]) -> str:
     return f"{missing_s / wall_s:.0%} of the wall time is in no phase"
 
 
-def other_than_claimed(samples: Sequence[ProcessTimes]) -> str:
+def phases_s(columns: Columns) -> Array:
+    """Return the sum of all phases of each process, as `Timing.phases_s` does."""
+    names = ("start_s", "import_s", "data_s", "setup_s", "evaluation_s", "resets_s")
+    before = sum((columns[name] for name in names), start=np.zeros(len(columns)))
+    found: Array = columns.lists("passes_s").added_to(before) + columns["checks_s"]
+    return found
+
+
+def other_than_claimed(samples: ProcessTimes) -> str:
     """A process used another precision, device or number of threads than its row says."""
-    return next((sample.unlike_row for sample in samples if sample.unlike_row), "")
+    return next(filter(None, samples.unlike_row.tolist()), "")
 
 
 UNFAIR = (
@@ -325,9 +343,10 @@ UNFAIR = (
 )
 
 
-def left_behind(samples: Sequence[ProcessTimes]) -> str:
+def left_behind(samples: ProcessTimes) -> str:
     """Processes that it has started were still running when it had ended."""
-    return left_running(tuple(dict.fromkeys(command for sample in samples for command in sample.resources.left)))
+    different = samples.columns.different_resources()
+    return left_running(tuple(dict.fromkeys(command for resources in different for command in resources.left)))
 
 
 NOTEWORTHY = (uncounted, drifting, recompiling, left_behind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -26,8 +27,11 @@ def load(paths: str | Path | Iterable[str | Path]) -> pd.DataFrame:
 
 def process_frame(runs: Iterable[Run]) -> pd.DataFrame:
     """Return one line per process."""
-    contexts = map(Context.of, runs)
-    return pd.DataFrame([process_columns(each, record) for each in contexts for record in each.run.last_records])
+    columns: dict[str, list[Any]] = {}
+    for context in map(Context.of, runs):
+        for name, values in process_columns(context).items():
+            columns.setdefault(name, []).extend(values)
+    return pd.DataFrame(columns)
 
 
 def summary_frame(rows: Iterable[RowSummary]) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from bench.analysis.comparison import groups, typical
 from bench.analysis.standing import Standing, standings_of
 from bench.analysis.summary import Versus, title
 from bench.analysis.tolerance import MULTIPLE
-from bench.analysis.turns import level, log_time
+from bench.analysis.turns import Grid, level, log_time
 from bench.records.runfile import Run
 from bench.records.schema import Inference, Record, Row
 
@@ -65,9 +65,8 @@ def inference_of(runs: Iterable[Run]) -> tuple[InferenceSummary, ...]:
 
 def _of_run(run: Run) -> list[InferenceSummary]:
     asked: dict[Row, list[Record]] = {}
-    for record in run.last_records:
-        if record.inference is not None:
-            asked.setdefault(record.job.row, []).append(record)
+    for record in run.last_records.take(np.flatnonzero(run.last_records.columns["inference"])):
+        asked.setdefault(record.job.row, []).append(record)
     if not asked:
         return []
     standings = standings_of(run)
@@ -115,7 +114,7 @@ def _costs(
 ) -> dict[Row, Cost]:
     """Return what each row costs, and compare those that are ranked."""
     times = {
-        row: {record.job.block: times_of(found) for record in records if (found := record.inference) and found.calls}
+        row: Grid.of_rounds({record.job.block: times_of(found) for record in records if (found := _answered(record))})
         for row, records in asked.items()
     }
     costs = {row: Cost(typical(rounds).ratio) for row, rounds in times.items()}
@@ -127,10 +126,15 @@ def _costs(
     return costs
 
 
+def _answered(record: Record) -> Inference | None:
+    """Return how a process answered requests; None if it did not."""
+    return record.inference if record.inference is not None and record.inference.calls else None
+
+
 def _summary(
     run: Run, row: Row, records: Sequence[Record], reason: str, latency: Cost, in_batches: Cost
 ) -> InferenceSummary:
-    found = [each for record in records if (each := record.inference) is not None and each.calls]
+    found = [each for record in records if (each := _answered(record))]
     return InferenceSummary(
         run=str(run.path),
         row=row,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from statistics import median
+import math
 
-from bench.machine.calibration import jitter, typical_s
-from bench.records.schema import Block, Calibration
+import numpy as np
+
+from backends.contract import Array
+from bench.analysis.turns import medians, middle
+from bench.records.blocks import Blocks
 
 SLOWER = 1.1  # than the median over all rounds
 CHANGED = 1.1  # from the beginning of a round to its end
@@ -14,34 +16,43 @@ UNSTEADY = 0.5  # excess of the 90th percentile of the loops over their median
 FOREIGN_CORES = 0.2  # kept busy by other processes or virtual machines
 
 
-def usual_s(blocks: Iterable[Block]) -> float:
+def loops_s(blocks: Blocks) -> Array:
+    """Return the median calibration loop before and after each round, in seconds [2, rounds]; NaN where it failed."""
+    return np.stack([loops.each(medians) for loops in (blocks.before, blocks.after)])
+
+
+def usual_s(blocks: Blocks) -> float:
     """Return the median calibration loop over all rounds, in seconds; NaN without calibrations."""
-    loops_s = [typical_s(calibration) for block in blocks for calibration in _calibrations(block)]
-    return median(loops_s) if loops_s else float("nan")
+    known = loops_s(blocks)
+    known = known[np.isfinite(known)]
+    return middle(known) if len(known) else math.nan
 
 
-def noise(block: Block, usual_loop_s: float) -> str:
-    """Return a sentence about what disturbed a round; empty for a quiet round."""
-    calibrations = _calibrations(block)
-    loops_s = [typical_s(calibration) for calibration in calibrations]
-    if loops_s and max(loops_s) > SLOWER * usual_loop_s:
-        return f"the calibration loop took {max(loops_s) / usual_loop_s:.2f} times its usual time"
-    if loops_s and max(loops_s) > CHANGED * min(loops_s):
-        return f"the calibration loop changed by {max(loops_s) / min(loops_s) - 1:.0%}"
-    if (most := max(map(_jitter, calibrations), default=0.0)) > UNSTEADY:
-        return f"one calibration loop in ten took {1 + most:.2f} times the median"
-    if block.foreign_cores is not None and block.foreign_cores > FOREIGN_CORES:
-        return f"other processes kept {block.foreign_cores:.1f} cores busy"
-    if block.stolen_cores is not None and block.stolen_cores > FOREIGN_CORES:
-        return f"the hypervisor gave {block.stolen_cores:.1f} cores to other virtual machines"
+def noise(blocks: Blocks, usual_loop_s: float) -> list[str]:
+    """Return for each round a sentence about what disturbed it; empty for a quiet round."""
+    typical = loops_s(blocks)
+    slowest, fastest = np.fmax(*typical), np.fmin(*typical)
+    jitter = np.fmax(*(loops.each(_jitter, empty=0.0) for loops in (blocks.before, blocks.after)))
+    facts = np.stack([slowest, fastest, jitter, blocks.foreign_cores, blocks.stolen_cores], axis=1)
+    return [_sentence(usual_loop_s, *each) for each in facts.tolist()]
+
+
+def _jitter(loops_s: Array) -> Array:
+    """Return the jitter of calibrations [calibrations, loops], as `bench.machine.calibration.jitter` does."""
+    found: Array = np.quantile(loops_s, 0.9, axis=1) / medians(loops_s) - 1
+    return found
+
+
+def _sentence(usual_s: float, slowest_s: float, fastest_s: float, jitter: float, foreign: float, stolen: float) -> str:
+    """Return the first thing that disturbed a round; what is not known is NaN, which is larger than nothing."""
+    if slowest_s > SLOWER * usual_s:
+        return f"the calibration loop took {slowest_s / usual_s:.2f} times its usual time"
+    if slowest_s > CHANGED * fastest_s:
+        return f"the calibration loop changed by {slowest_s / fastest_s - 1:.0%}"
+    if jitter > UNSTEADY:
+        return f"one calibration loop in ten took {1 + jitter:.2f} times the median"
+    if foreign > FOREIGN_CORES:
+        return f"other processes kept {foreign:.1f} cores busy"
+    if stolen > FOREIGN_CORES:
+        return f"the hypervisor gave {stolen:.1f} cores to other virtual machines"
     return ""
-
-
-def _jitter(calibration: Calibration) -> float:
-    """Return the jitter of the loops; 0 where even the longest is too short for any that counts."""
-    possible = max(calibration.loops_s) > (1 + UNSTEADY) * typical_s(calibration)
-    return jitter(calibration) if possible else 0.0
-
-
-def _calibrations(block: Block) -> list[Calibration]:
-    return [calibration for calibration in (block.before, block.after) if calibration is not None]

@@ -14,7 +14,7 @@ from scipy.optimize import nnls
 from backends.contract import Array
 from bench.analysis.stats import Interval
 from bench.analysis.sweep import Axis, Curve, Panel, Point, by_curve
-from bench.analysis.turns import typical_pass_s
+from bench.analysis.turns import timed
 from bench.records.runfile import Run
 
 FIT_POINTS = 3  # with different FLOPs: a line through two points always fits
@@ -79,13 +79,14 @@ def costs(run: Run, points: Iterable[Point]) -> dict[Curve, Cost]:
 
 def _steps_by_round(run: Run) -> dict[Curve, dict[int, list[Step]]]:
     """Return the FLOPs and seconds of a step of every successful process, by curve and round."""
+    known = timed(run.last_records.columns)
+    steps = known.columns["steps_per_pass"]
+    flops, step_s = known.columns["flops_per_pass"] / steps, known.pass_s / steps
+    told = list(zip(flops.tolist(), step_s.tolist(), strict=True))
     found: dict[Curve, dict[int, list[Step]]] = {}
-    for record in run.last_records:
-        timing = record.timing
-        if record.status == "ok" and timing is not None:
-            step = timing.flops_per_pass / timing.steps_per_pass, typical_pass_s(timing) / timing.steps_per_pass
-            rounds = found.setdefault(Curve.of(record.job.row), {})
-            rounds.setdefault(record.job.block, []).append(step)
+    for place in np.flatnonzero(known.columns["ok"]).tolist():
+        rounds = found.setdefault(Curve.of(known.columns.rows[known.columns["row"][place]]), {})
+        rounds.setdefault(int(known.columns["block"][place]), []).append(told[place])
     return found
 
 

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.analysis.flags import Flag, flags_of, unfair
-from bench.records.runfile import Run
+from bench.analysis.flags import Flag, flags_of_timed, unfair
+from bench.analysis.process_times import product_bounds
+from bench.analysis.turns import timed
+from bench.records.runfile import Records, Run
 from bench.records.schema import ParityResult, Record, Row
 
 Cause = Literal["absent", "not run", "unsupported", "failed", "wrong", "not checked", "unfair"]
@@ -49,16 +51,17 @@ def standings_of(run: Run, flags: Mapping[Row, tuple[Flag, ...]] | None = None) 
 def standings(
     rows: Iterable[Row],
     parity: Mapping[Row, ParityResult],
-    records: Iterable[Record],
+    records: Records,
     flags: Mapping[Row, tuple[Flag, ...]] | None = None,
 ) -> dict[Row, Standing]:
-    """Return the standing of each row from its last parity result and the last record of each of its jobs."""
-    records = list(records)
-    recorded = {record.job.row for record in records}
-    failures = {
-        record.job.row: record for record in reversed(records) if record.status != "ok"
-    }  # the first failure of each row
-    misleading = unfair(flags_of(records) if flags is None else flags)
+    """Return the standing of each row from its last parity result and the last record of each of its jobs.
+
+    `flags` are those of the rows, where they are known already.
+    """
+    recorded = records.columns.by_row()
+    failed = {row: places[~records.columns["ok"][places]] for row, places in recorded.items()}
+    failures = {row: records[places[0]] for row, places in failed.items() if len(places)}  # the first of each row
+    misleading = unfair(_flags_of(records) if flags is None else flags)
     return {
         row: _failed(failures.get(row))
         or _unproven(parity.get(row), recorded=row in recorded)
@@ -66,6 +69,11 @@ def standings(
         or RANKED
         for row in rows
     }
+
+
+def _flags_of(records: Records) -> dict[Row, tuple[Flag, ...]]:
+    known = timed(records.columns)
+    return flags_of_timed(known, product_bounds(known.columns))
 
 
 def _failed(record: Record | None) -> Standing | None:

@@ -6,18 +6,16 @@ turns with the process: what they went through is not the fault of the row.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import median
 
 import numpy as np
 
 from backends.contract import Array
-from bench.analysis.turns import SLOW, quantiles
-from bench.records.schema import Turns
+from bench.analysis.turns import SLOW, medians, quantiles
+from bench.records.columns import UNKNOWN, Columns
+from bench.records.lists import Lists, alike
 
 TREND_TURNS = 5  # fewer tell no trend
 SPIKE = 3.0  # times the usual pass
@@ -26,45 +24,51 @@ DELAYED = 3.0  # times the delays of the other rows
 ALIKE = 0.75  # of the processes: number that must show the same
 SAME_TURN = 0.875  # of the processes, where only a single turn is slow: chance finds one of many turns more easily
 FEWEST_SAME = 3  # processes, for the same reason
-NO_TURNS = np.array([], dtype=int)
 
 
 @dataclass(frozen=True)
-class Trend:
-    """How the times of a process changed over its turns."""
+class Trends:
+    """How the times of processes changed over their turns [processes]; NaN for a process of too few turns."""
 
-    last_to_first: float  # logarithm of the last passes / the first ones
-    rises: int  # Kendall's S: pairs of turns of which the later one was slower, less those where it was faster
-    variance: float  # of that number, if the order of the turns means nothing
+    last_to_first: Array  # logarithm of the last passes / the first ones
+    rises: Array  # Kendall's S: pairs of turns of which the later one was slower, less those where it was faster
+    variance: Array  # of that number, if the order of the turns means nothing
+
+    def __len__(self) -> int:
+        """Return the number of processes."""
+        return len(self.rises)
+
+    def take(self, places: Array) -> Trends:
+        """Return the trends of the processes at these places, in their order."""
+        return Trends(self.last_to_first[places], self.rises[places], self.variance[places])
 
 
-def trends(rounds: Sequence[Sequence[Array]]) -> list[list[Trend | None]]:
-    """Return the trend of every process of several rounds, from the logarithms of seconds a pass in its turns [turns].
+def trends(times: Lists, rounds: Array) -> Trends:
+    """Return the trend of every process, from the logarithms of seconds a pass in its turns, and the round it was in.
 
     It is what is beyond the trend of the others in its round. Turns in which the machine was slow for those are left
-    out: rows can respond to that differently. None for a process of fewer than `TREND_TURNS` turns.
+    out: rows can respond to that differently. A process of fewer than `TREND_TURNS` turns, or in round `UNKNOWN`, has
+    none.
     """
-    found: list[list[Trend | None]] = [[None] * len(processes) for processes in rounds]
-    for places, times in _alike(rounds):  # [rounds, processes, turns]
-        own = times.reshape(-1, times.shape[-1])
-        for (number, process), each in zip(itertools.chain(*places), _trends(own, _machine(times)), strict=True):
-            found[number][process] = each
-    return found
+    found = np.full((3, len(times)), np.nan)
+    for places, stack in _alike(times, rounds):  # [rounds, processes, turns]
+        own = stack.reshape(-1, stack.shape[-1])
+        found[:, places] = _trends(own, _machine(stack))
+    return Trends(*found)
 
 
-def _alike(rounds: Sequence[Sequence[Array]]) -> Iterator[tuple[list[list[tuple[int, int]]], Array]]:
-    """Yield rounds with as many processes of as many turns together: numbers of round and process, and their times."""
-    kinds: dict[tuple[int, int], list[list[tuple[int, int]]]] = {}
-    for number, processes in enumerate(rounds):
-        by_turns: dict[int, list[tuple[int, int]]] = {}
-        for process, times in enumerate(processes):
-            by_turns.setdefault(len(times), []).append((number, process))
-        for turns, places in by_turns.items():
-            if turns >= TREND_TURNS:
-                kinds.setdefault((len(places), turns), []).append(places)
-    for (members, turns), found in kinds.items():
-        times = np.concatenate([rounds[number][process] for number, process in itertools.chain(*found)])
-        yield found, times.reshape(len(found), members, turns)
+def _alike(times: Lists, rounds: Array) -> Iterator[tuple[Array, Array]]:
+    """Yield rounds with as many processes of as many turns together: the places of processes, and their times."""
+    known = np.flatnonzero((times.counts >= TREND_TURNS) & (rounds != UNKNOWN))
+    turns = times.counts[known]
+    groups, _ = alike(rounds[known], turns)  # of the same round with as many turns
+    members = np.bincount(groups)[groups]
+    kinds, firsts = alike(members, turns)
+    for kind, first in enumerate(firsts.tolist()):
+        same = np.flatnonzero(kinds == kind)
+        places = known[same[np.argsort(groups[same], kind="stable")]]
+        stack = times.take(places).values
+        yield places, stack.reshape(-1, int(members[first]), int(turns[first]))
 
 
 def _machine(times: Array) -> Array:
@@ -82,20 +86,21 @@ def _machine(times: Array) -> Array:
     return found.reshape(-1, turns)
 
 
-def _trends(own: Array, machine: Array) -> list[Trend | None]:
-    """Return the trend of each process beside what the machine did, both [processes, turns]; None for too few turns."""
+def _trends(own: Array, machine: Array) -> Array:
+    """Return the trend of each process beside what the machine did, both [processes, turns].
+
+    The result [3, processes] has what `Trends` consists of.
+    """
     took_part = np.isfinite(own)
     quick = took_part & (machine <= quantiles(machine, 0.25)[:, None] + SLOW)
     first = np.argsort(~quick, axis=1, kind="stable")  # moves the quick turns to the front, in their order
     own, machine = (np.take_along_axis(times, first, axis=1) for times in (own, machine))
     counts = np.where(took_part.sum(axis=1) < TREND_TURNS, 0, quick.sum(axis=1))
-    found: list[Trend | None] = [None] * len(own)
+    found = np.full((3, len(own)), np.nan)
     for count in np.unique(counts[counts >= TREND_TURNS]).tolist():
         places = np.flatnonzero(counts == count)
-        changed, rises = _changes(own[places, :count], machine[places, :count])
-        variance = count * (count - 1) * (2 * count + 5) / 18
-        for place, change, rise in zip(places.tolist(), changed.tolist(), rises.tolist(), strict=True):
-            found[place] = Trend(change, rise, variance)
+        found[:2, places] = _changes(own[places, :count], machine[places, :count])
+        found[2, places] = count * (count - 1) * (2 * count + 5) / 18
     return found
 
 
@@ -118,50 +123,68 @@ def _change(times: Array) -> Array:
     return found
 
 
-def drift(trends: Sequence[Trend], least: float, errors: float) -> float:
+def drift(found: Trends, least: float, errors: float) -> float:
     """Return the typical ratio of the last to the first passes if processes share a trend, else 1.
 
     Three quarters of them must have changed by more than the ratio `least`, and all of them together by more than
     `errors` standard errors in the seasonal Kendall test (Hirsch, Slack and Smith 1982, Techniques of trend analysis
     for monthly water quality data), here with a process for a season. One process alone cannot share anything.
     """
-    if len(trends) < 2:
+    known = found.take(np.flatnonzero(np.isfinite(found.rises)))
+    if len(known) < 2:
         return 1.0
-    rises = sum(each.rises for each in trends)
-    way = math.copysign(1.0, rises)
-    changes = [each.last_to_first for each in trends]
-    alike = sum(way * change > math.log(least) for change in changes)
-    if alike < ALIKE * len(trends) or abs(rises) <= errors * math.sqrt(sum(each.variance for each in trends)):
+    rises = float(known.rises.sum())
+    alike_ones = (math.copysign(1.0, rises) * known.last_to_first > math.log(least)).sum()
+    if alike_ones < ALIKE * len(known) or abs(rises) <= errors * math.sqrt(known.variance.sum()):
         return 1.0
-    return math.exp(float(np.median(changes)))
+    return math.exp(float(np.median(known.last_to_first)))
 
 
-def long_passes(turns: Turns, beside: Sequence[Turns]) -> Array:
-    """Return the numbers of the turns in which a pass took far longer than usual, and than delays of other rows."""
-    usual_s = _usual_s(turns)
-    if max(turns.longest_s, default=0.0) <= max(SPIKE * usual_s, usual_s + SPIKE_S):
-        return NO_TURNS
-    delays_s = [delay_s for other in beside for delay_s in _delays_s(other)]
-    delay_s = float(np.quantile(delays_s, 0.75)) if delays_s else 0.0
-    limit_s = max(SPIKE * usual_s, usual_s + max(SPIKE_S, DELAYED * delay_s))
-    return np.flatnonzero(np.array(turns.longest_s) > limit_s)
+def long_passes(columns: Columns, rounds: Array) -> Lists:
+    """Return for each process the numbers of the turns in which a pass took far longer than usual.
+
+    It must be far longer, too, than the delays of the other rows of its round; `rounds` has the round of each process.
+    """
+    longest_s, usual_s = columns.lists("turns.longest_s"), _usual_s(columns)
+    limit_s = np.maximum(SPIKE * usual_s, usual_s + SPIKE_S)
+    suspects = longest_s.each(lambda times: times.max(axis=1), empty=0.0) > limit_s
+    delays_s = _delays_s(columns, usual_s)
+    of_round, row = _members(rounds), columns["row"]
+    for place in np.flatnonzero(suspects).tolist():
+        beside = of_round[rounds[place]]
+        others = beside[row[beside] != row[place]]
+        delay_s = _upper_quartile(delays_s.take(others).values)
+        limit_s[place] = max(SPIKE * usual_s[place], usual_s[place] + max(SPIKE_S, DELAYED * delay_s))
+    return longest_s.with_values(longest_s.positions).keep(longest_s.values > limit_s[longest_s.owners])
 
 
-def _delays_s(turns: Turns) -> list[float]:
-    usual_s = _usual_s(turns)
-    took_part = zip(turns.passes, turns.longest_s, strict=False)  # a process may not have measured the longest
-    return [max(0.0, longest_s - usual_s) for passes, longest_s in took_part if passes]
+def _members(rounds: Array) -> list[Array]:
+    """Return the places of the processes of each round."""
+    order = np.argsort(rounds, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(rounds))[:-1]) if len(rounds) else []
 
 
-def _usual_s(turns: Turns) -> float:
-    """Return the median time of a pass; the longest of each turn does not count where there are others."""
-    longest_s = turns.longest_s or (0.0,) * len(turns.passes)
-    others_s = [
-        (wall_s - most_s) / (passes - 1) if passes > 1 and turns.longest_s else wall_s / passes
-        for passes, wall_s, most_s in zip(turns.passes, turns.wall_s, longest_s, strict=True)
-        if passes
-    ]
-    return median(others_s) if others_s else 0.0
+def _upper_quartile(values: Array) -> float:
+    return float(np.quantile(values, 0.75)) if len(values) else 0.0
+
+
+def _delays_s(columns: Columns, usual_s: Array) -> Lists:
+    """Return by how much the longest pass of each turn was longer than usual; a process may not have measured it."""
+    longest_s, passes = columns.lists("turns.longest_s"), columns.lists("turns.passes")
+    took_part = passes.values[(longest_s.counts > 0)[passes.owners]] > 0
+    return longest_s.with_values(np.maximum(0.0, longest_s.values - usual_s[longest_s.owners])).keep(took_part)
+
+
+def _usual_s(columns: Columns) -> Array:
+    """Return the median time of a pass; the longest of each turn does not count where there are others [processes]."""
+    passes, wall_s, longest_s = (columns.lists(f"turns.{name}") for name in ("passes", "wall_s", "longest_s"))
+    measured = (longest_s.counts > 0)[passes.owners]
+    most_s = np.zeros(len(passes.values))
+    most_s[measured] = longest_s.values
+    others = np.where(measured & (passes.values > 1), passes.values - 1, passes.values)
+    with np.errstate(divide="ignore", invalid="ignore"):  # turns without a pass, which are left out
+        times_s = (wall_s.values - np.where(others < passes.values, most_s, 0.0)) / others
+    return passes.with_values(times_s).keep(passes.values > 0).each(medians, empty=0.0)
 
 
 @dataclass(frozen=True)
@@ -172,11 +195,11 @@ class Repeated:
     processes: int
 
 
-def repeated(found: Sequence[tuple[int, Array]]) -> Repeated | None:
-    """Return where processes share long passes, from the number of turns and the turns with a long pass of each."""
-    often = sum(len(slow) > count / 2 for count, slow in found)
-    if len(found) >= 2 and often >= ALIKE * len(found):
+def repeated(turns: Array, slow: Lists) -> Repeated | None:
+    """Return where processes share long passes, from how many turns each took part in, and the numbers of slow ones."""
+    often = int((slow.counts > turns / 2).sum())
+    if len(turns) >= 2 and often >= ALIKE * len(turns):
         return Repeated(None, often)
-    times = Counter(int(number) for _, slow in found for number in slow)
-    number, most = min(times.items(), key=lambda item: (-item[1], item[0]), default=(0, 0))
-    return Repeated(number, most) if most >= max(FEWEST_SAME, SAME_TURN * len(found)) else None
+    times = np.bincount(slow.values)
+    most = int(times.max(initial=0))
+    return Repeated(int(times.argmax()), most) if most >= max(FEWEST_SAME, SAME_TURN * len(turns)) else None

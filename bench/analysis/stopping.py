@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
+
+import numpy as np
 
 from bench.analysis.comparison import Comparison, Group, groups, typical
 from bench.analysis.stats import detectable
-from bench.analysis.turns import log_times
-from bench.records.schema import Goal, Record, Row
+from bench.analysis.turns import timed, wall_times
+from bench.records.columns import Columns
+from bench.records.schema import Goal, Row
 
 # A test after every round finds a difference by chance sooner or later. So a comparison ends early only if its p-value
 # is far below the level of the final test (Haybittle 1971, Peto 1976: p < 0.001).
@@ -24,7 +26,7 @@ FAR = math.log(1.5)  # the ratio of rows that are far apart
 
 
 def still_open(
-    rows: Sequence[Row], goal: Goal, records: Iterable[Record], block: int, unranked: Collection[Row] = ()
+    rows: Sequence[Row], goal: Goal, records: Columns, block: int, unranked: Collection[Row] = ()
 ) -> set[Row]:
     """Return the rows that run in round number `block`, given the records of all earlier rounds.
 
@@ -32,16 +34,16 @@ def still_open(
     Otherwise every row runs in one round, and after that the rows whose comparison with the fastest of their task is
     not settled yet, and the fastest itself. `unranked` rows are not compared.
     """
-    records = [record for record in records if record.job.block < block]
-    failed = {record.job.row for record in records if record.status != "ok"}
-    alive = [row for row in rows if row not in failed]
-    rounds = Counter(record.job.row for record in records)
+    earlier = records.take(np.flatnonzero(records["block"] < block))
+    places = earlier.by_row()
+    alive = [row for row in rows if row not in places or earlier["ok"][places[row]].all()]
+    rounds = {row: len(places.get(row, ())) for row in alive}
     if goal.workers is not None:
         return {row for row in alive if rounds[row] < goal.workers}
     if new := {row for row in alive if not rounds[row]}:
         return new
     kept = set(alive) - set(unranked)
-    times = {row: rounds for row, rounds in log_times(records).items() if row in kept}
+    times = {row: rounds for row, rounds in wall_times(timed(earlier)).items() if row in kept}
     return {row for group in groups(times, goal.effect) for row in undecided(group)}
 
 

@@ -7,10 +7,11 @@ that row. So times, ratios and the order of rows always agree.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from statistics import median
 from typing import Any, Literal
+
+import numpy as np
 
 from backends.contract import Array
 from bench.analysis.baseline import find_row, require_baseline
@@ -20,7 +21,19 @@ from bench.analysis.flags import Flag
 from bench.analysis.process import NUMBERS, Context
 from bench.analysis.standing import Standing, standings_of
 from bench.analysis.stats import Interval, estimate, interval
-from bench.analysis.turns import Response, Times, cpu_times, differences, levels, response, wall_times
+from bench.analysis.turns import (
+    NO_ROUNDS,
+    Grid,
+    Response,
+    Times,
+    cpu_times,
+    differences,
+    logarithms,
+    middle,
+    response,
+    wall_times,
+)
+from bench.records.columns import DEVICE_MEMORY, UNKNOWN
 from bench.records.runfile import Run
 from bench.records.schema import ParityResult, Record, Row
 
@@ -140,13 +153,15 @@ def _nan_last(number: float) -> tuple[bool, float]:
 def _rows_of(run: Run, baseline: str) -> list[RowSummary]:
     context = Context.of(run)
     standings = standings_of(run, context.flags)
-    records: dict[Row, list[Record]] = {}
-    for record in context.records:
-        records.setdefault(record.job.row, []).append(record)
+    records = context.records.columns.by_row()
     require_baseline(baseline, list(records))
-    of_cpu = cpu_times(context.timed)
-    rows = [_summary(context, standings[row], each, of_cpu.get(row, {})) for row, each in records.items()]
-    ranked = {row: rounds for row, rounds in wall_times(context.timed).items() if standings[row].ranked}
+    of_cpu = cpu_times(context.processes.timed)
+    numbers = _numbers(context)
+    rows = [
+        _summary(context, standings[row], places, numbers, of_cpu.get(row, NO_ROUNDS))
+        for row, places in records.items()
+    ]
+    ranked = {row: rounds for row, rounds in wall_times(context.processes.timed).items() if standings[row].ranked}
     versus = _all_versus(ranked, of_cpu, run.header.goal.effect, baseline)
     evens = break_evens(context.processes, ranked)
     rows = [replace(each, baseline=baseline, break_even=evens.get(each.row)) for each in rows]
@@ -154,14 +169,28 @@ def _rows_of(run: Run, baseline: str) -> list[RowSummary]:
     return [_compared(each, by_row, *versus.get(each.row, (None, None))) for each in rows]
 
 
+def _numbers(context: Context) -> dict[str, Array]:
+    """Return the numbers that a summary needs of each record [records]; NaN for one that was not timed."""
+    places = np.flatnonzero(context.records.columns["timed"])
+    found = {}
+    for name in (*MEDIANS, "pass_s"):
+        found[name] = np.full(len(context.records), math.nan)
+        found[name][places] = NUMBERS[name](context.processes)
+    return found
+
+
 def _summary(
-    context: Context, standing: Standing, records: Sequence[Record], cpu_times: Mapping[int, Array]
+    context: Context, standing: Standing, places: Array, numbers: Mapping[str, Array], cpu_times: Grid
 ) -> RowSummary:
-    row = records[0].job.row
-    good = [record for record in records if record.status == "ok"]
-    processes = [process for record in good if (process := context.process_of(record))]
-    passes_s = [process.pass_s for process in processes]
-    found = estimate([math.log(pass_s) for pass_s in passes_s])
+    """Return the summary of the row that has these records."""
+    columns = context.records.columns
+    row = columns.rows[columns["row"][places[0]]]
+    ok = columns["ok"][places]
+    good, failed = places[ok], places[~ok]
+    timed = good[columns["timed"][good]]
+    pass_s = numbers["pass_s"][timed]
+    found = estimate(logarithms(pass_s))
+    rounds = columns["block"][good]
     return RowSummary(
         run=str(context.run.path),
         row=row,
@@ -169,34 +198,31 @@ def _summary(
         parity=context.parity.get(row),
         flags=context.flags.get(row, ()),
         effect=context.run.header.goal.effect,
-        failure=next((record for record in records if record.status != "ok"), None),
-        first=(good or records)[0],
+        failure=context.records[failed[0]] if len(failed) else None,
+        first=context.records[places[0] if not len(good) else good[0]],
         processes=len(good),
-        noisy_rounds=sum(context.noise_of(record) != "" for record in good),
+        noisy_rounds=int(np.isin(rounds, context.noisy_rounds(row.task)).sum()),
         pass_s=found.ratio,
-        pass_min_s=min(passes_s, default=math.nan),
-        pass_max_s=max(passes_s, default=math.nan),
+        pass_min_s=float(pass_s.min()) if len(pass_s) else math.nan,
+        pass_max_s=float(pass_s.max()) if len(pass_s) else math.nan,
         pass_interval=interval(found),
-        pass_cpu_s=_mean(cpu_times),
+        pass_cpu_s=estimate(cpu_times.levels).ratio,
         bound_flops_per_s=context.bounds.get((row.device, row.precision), math.nan),
-        medians={name: _median(map(NUMBERS[name], processes)) for name in MEDIANS},
-        peak_memory_bytes=_most(each.timing.peak_memory_bytes for each in processes),
-        peak_device_memory_bytes=_most(each.timing.peak_device_memory_bytes for each in processes),
+        medians={name: _median(numbers[name][timed]) for name in MEDIANS},
+        peak_memory_bytes=_most(columns["peak_memory_bytes"][timed]),
+        peak_device_memory_bytes=_most(columns[DEVICE_MEMORY][timed]),
     )
 
 
-def _median(values: Iterable[float | None]) -> float:
-    known = [value for value in values if value is not None]
-    return float(median(known)) if known else math.nan
+def _median(values: Array) -> float:
+    known = values[values == values]  # without NaN
+    return float(middle(known)) if len(known) else math.nan
 
 
-def _mean(rounds: Mapping[int, Array]) -> float:
-    """Return the typical time of a pass over rounds, in seconds; NaN without rounds."""
-    return estimate(levels(rounds)).ratio
-
-
-def _most(values: Iterable[int | None]) -> int | None:
-    return max((value for value in values if value is not None), default=None)
+def _most(counts: Array) -> int | None:
+    """Return the largest count; None if none is known."""
+    most = int(counts.max(initial=UNKNOWN))
+    return None if most == UNKNOWN else most
 
 
 def _compared(
@@ -238,7 +264,7 @@ def _versus(row: Row, other: Row, found: Comparison | str, times: Times, cpu_tim
     """Return a row compared with another; `found` is what to call it if it is the other row itself."""
     if isinstance(found, str):
         return Versus(other, found, None)
-    cpu_ratio = estimate(differences(cpu_times.get(row, {}), cpu_times.get(other, {}))).ratio
+    cpu_ratio = estimate(differences(cpu_times.get(row, NO_ROUNDS), cpu_times.get(other, NO_ROUNDS))).ratio
     return Versus(other, found.judged.verdict, found, cpu_ratio, response(times[row], times[other]))
 
 

@@ -12,138 +12,139 @@ which favours neither. On a machine without such states this leaves out nothing.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import median
 from typing import Self
 
 import numpy as np
 
 from backends.contract import Array
+from bench.records.columns import Columns
+from bench.records.lists import Lists
 from bench.records.schema import Record, Row, Timing
-
-Times = Mapping[Row, Mapping[int, Array]]  # by row and round: logarithm of seconds a pass [turns], NaN: took no part
 
 SLOW = math.log(1.15)  # a slow turn takes this much longer than the quicker quarter of the turns of its round
 OTHERWISE = math.log(1.1)  # rows respond differently if their ratio in slow turns is off by more than this
-NO_TURNS: tuple[tuple[float, ...], tuple[int, ...]] = (), ()
 BY_CHANCE = 0.01  # rows respond differently if chance puts the slow turns on one side less often than this
+SHORTEST_S = 1e-9  # shorter times count as this much, the resolution of the clock
 
 
 @dataclass(frozen=True)
 class Timed:
-    """A process that was timed, and what its turns say of it alone."""
+    """Processes that were timed, and what the turns of each say of it alone."""
 
-    record: Record
-    timing: Timing
-    wall: Array  # logarithm of seconds a pass [turns]; NaN for turns in which it took no part
-    cpu: Array  # the same of CPU seconds; empty if it had no turns
-    pass_s: float  # typical seconds a pass; one disturbed pass or turn cannot move it
+    columns: Columns  # of these processes
+    wall: Lists  # logarithm of seconds a pass, by turn; NaN for turns in which the process took no part
+    cpu: Lists  # the same of CPU seconds; empty for a process that had no turns
+    pass_s: Array  # typical seconds a pass; one disturbed pass or turn cannot move it
+
+    def take(self, places: Array) -> Timed:
+        """Return the processes at these places, in their order."""
+        return Timed(self.columns.take(places), self.wall.take(places), self.cpu.take(places), self.pass_s[places])
 
 
-def timed(records: Iterable[Record]) -> list[Timed]:
+def timed(records: Columns) -> Timed:
     """Return the processes that were timed.
 
     A process without turns, from an old run file, counts as a single turn: its median steady pass. The typical pass is
     that of the turns or, if it took part in none, the median steady pass.
     """
-    known = [(record, record.timing) for record in records if record.timing is not None]
-    turns = [timing.turns for _, timing in known]
-    wall = all_log_turns([(each.wall_s, each.passes) if each else NO_TURNS for each in turns])
-    cpu = all_log_turns([(each.cpu_s, each.passes) if each else NO_TURNS for each in turns])
-    for place, (_, timing) in enumerate(known):
-        if timing.turns is None:
-            wall[place] = _of_steady_passes(timing)
-    typical = each_level(wall).tolist()
-    return [
-        Timed(record, timing, of_wall, of_cpu, _pass_s(found, timing))
-        for (record, timing), of_wall, of_cpu, found in zip(known, wall, cpu, typical, strict=True)
-    ]
+    known = records.take(np.flatnonzero(records["timed"]))
+    passes = known.lists("turns.passes")
+    wall = _with_single_turns(known, log_lists(known.lists("turns.wall_s"), passes))
+    typical = each_level(wall)
+    lost = np.flatnonzero(~np.isfinite(typical))
+    pass_s = exponentials(typical)
+    pass_s[lost] = _median_steady_s(known, lost)
+    return Timed(known, wall, log_lists(known.lists("turns.cpu_s"), passes), pass_s)
+
+
+def _with_single_turns(known: Columns, turns: Lists) -> Lists:
+    """Return the logarithms of turns, with the median steady pass as the only turn of a process that had none."""
+    without = ~known["turns"]
+    if not without.any():
+        return turns
+    counts = np.where(without, 1, turns.counts)
+    found = Lists(np.empty(int(counts.sum())), counts)
+    single = without[found.owners]
+    found.values[~single] = turns.values
+    found.values[single] = [*map(log_time, _median_steady_s(known, np.flatnonzero(without)))]
+    return found
+
+
+def _median_steady_s(known: Columns, places: Array) -> list[float]:
+    passes_s = known.lists("passes_s").take(places)
+    return [median(passes_s[place][1:].tolist()) for place in range(len(places))]
 
 
 def typical_pass_s(timing: Timing) -> float:
     """Return the typical seconds a pass of one process, as `timed` does."""
     turns = timing.turns
-    return _pass_s(level(log_turns(turns.wall_s, turns.passes) if turns else _of_steady_passes(timing)), timing)
+    found = level(log_turns(turns.wall_s, turns.passes)) if turns else log_time(median(timing.steady_s))
+    return math.exp(found) if math.isfinite(found) else median(timing.steady_s)
 
 
-def _of_steady_passes(timing: Timing) -> Array:
-    return np.array([log_time(median(timing.steady_s))])
+def log_times(records: Iterable[Record]) -> dict[Row, Grid]:
+    """Return the logarithm of seconds a pass in each turn of every successful process, by row."""
+    return wall_times(timed(Columns.of(records)))
 
 
-def _pass_s(typical: float, timing: Timing) -> float:
-    return math.exp(typical) if math.isfinite(typical) else median(timing.steady_s)
+def wall_times(processes: Timed) -> dict[Row, Grid]:
+    """Return the logarithm of seconds a pass in each turn of every successful process, by row."""
+    return _by_row(processes.columns, processes.wall)
 
 
-def log_times(records: Iterable[Record]) -> dict[Row, dict[int, Array]]:
-    """Return the logarithm of seconds a pass in each turn of every successful process, by row and round."""
-    return wall_times(timed(records))
+def cpu_times(processes: Timed) -> dict[Row, Grid]:
+    """Return the logarithm of CPU seconds a pass, by row. Processes without turns are left out."""
+    return _by_row(processes.columns, processes.cpu)
 
 
-def wall_times(processes: Iterable[Timed]) -> dict[Row, dict[int, Array]]:
-    """Return the logarithm of seconds a pass in each turn of every successful process, by row and round."""
-    return _by_row((each.record, each.wall) for each in processes)
-
-
-def cpu_times(processes: Iterable[Timed]) -> dict[Row, dict[int, Array]]:
-    """Return the logarithm of CPU seconds a pass, by row, round and turn. Processes without turns are left out."""
-    return _by_row((each.record, each.cpu) for each in processes)
-
-
-def _by_row(processes: Iterable[tuple[Record, Array]]) -> dict[Row, dict[int, Array]]:
-    found: dict[Row, dict[int, Array]] = {}
-    for record, times in processes:
-        if record.status == "ok" and np.isfinite(times).any():
-            found.setdefault(record.job.row, {})[record.job.block] = times
-    return found
+def _by_row(columns: Columns, times: Lists) -> dict[Row, Grid]:
+    took_part = np.bincount(times.owners[np.isfinite(times.values)], minlength=len(times)) > 0
+    known = np.flatnonzero(columns["ok"] & took_part)
+    columns, times = columns.take(known), times.take(known)
+    return {row: Grid.of(columns["block"][places], times.take(places)) for row, places in columns.by_row().items()}
 
 
 def log_time(time_s: float) -> float:
     """Return the logarithm of a time in seconds; shorter times count as one nanosecond, the resolution of the clock."""
-    return math.log(max(time_s, 1e-9))
+    return math.log(max(time_s, SHORTEST_S))
 
 
 def log_turns(times_s: Sequence[float], passes: Sequence[int]) -> Array:
     """Return the logarithm of seconds a pass [turns] from those of all passes; NaN for turns without any."""
-    return all_log_turns([(times_s, passes)])[0]
+    return log_lists(Lists.of([times_s]), Lists.of([passes], int)).values
 
 
-def all_log_turns(processes: Sequence[tuple[Sequence[float], Sequence[int]]]) -> list[Array]:
-    """Return for each process the logarithm of seconds a pass [turns], from the times and numbers of its passes."""
-    pairs = itertools.chain.from_iterable(zip(times_s, counts, strict=True) for times_s, counts in processes)
-    found = np.array([log_time(time_s / count) if count else math.nan for time_s, count in pairs])
-    ends = itertools.accumulate((len(counts) for _, counts in processes), initial=0)
-    return [found[begin:end] for begin, end in itertools.pairwise(ends)]
+def log_lists(times_s: Lists, passes: Lists) -> Lists:
+    """Return the logarithm of seconds a pass from the times and numbers of passes; NaN where there was none."""
+    found = np.full(len(times_s.values), np.nan)
+    some = passes.values > 0
+    found[some] = logarithms(np.maximum(times_s.values[some] / passes.values[some], SHORTEST_S))
+    return times_s.with_values(found)
+
+
+def logarithms(numbers: Array) -> Array:
+    """Return logarithms. Those of NumPy depend on the processor, in their last digit."""
+    return np.fromiter(map(math.log, numbers.tolist()), float, len(numbers))
+
+
+def exponentials(numbers: Array) -> Array:
+    """Return exponentials, for the same reason as `logarithms`."""
+    return np.fromiter(map(math.exp, numbers.tolist()), float, len(numbers))
 
 
 def level(times: Array) -> float:
     """Return the typical logarithm of one row in one round: the middle of its turns that were not slow."""
-    return float(each_level([times])[0])
+    return float(each_level(Lists.of([times]))[0])
 
 
-def levels(rounds: Mapping[int, Array]) -> Array:
-    """Return the typical logarithm of a row in each of its rounds [rounds], in their order."""
-    return each_level([rounds[number] for number in sorted(rounds)])
-
-
-def each_level(several: Sequence[Array]) -> Array:
+def each_level(several: Lists) -> Array:
     """Return the typical logarithm of each process [processes], from those of its turns."""
-    found = np.full(len(several), np.nan)
-    for places, times in stacked(several):
-        found[places] = middles(_quick(times, times))
-    return found
-
-
-def stacked(several: Sequence[Array]) -> Iterator[tuple[list[int], Array]]:
-    """Yield arrays of the same length together: their places, and the stack [arrays, numbers]."""
-    places: dict[int, list[int]] = {}
-    for place, each in enumerate(several):
-        places.setdefault(len(each), []).append(place)
-    for size, same in places.items():
-        if size:
-            yield same, np.concatenate([several[place] for place in same]).reshape(len(same), size)
+    return several.each(lambda times: middles(_quick(times, times)))
 
 
 @dataclass(frozen=True)
@@ -152,30 +153,42 @@ class Grid:
 
     numbers: Array  # of the rounds, rising [rounds]
     turns: Array  # how many each round has [rounds]
-    times: Array  # logarithms, filled up with NaN [rounds, turns]
+    times: Array  # logarithms of seconds a pass, filled up with NaN [rounds, turns]
 
     @classmethod
-    def of(cls, rounds: Mapping[int, Array]) -> Self:
-        """Collect it from the times by round."""
-        numbers = sorted(rounds)
-        turns = np.array([len(rounds[number]) for number in numbers], dtype=int)
-        times = np.full((len(numbers), turns.max(initial=0)), np.nan)
-        for places, same in stacked([rounds[number] for number in numbers]):
-            times[places, : same.shape[1]] = same
-        return cls(np.array(numbers, dtype=int), turns, times)
+    def of(cls, numbers: Array, rounds: Lists) -> Self:
+        """Collect it from the numbers of rounds and the logarithms in each of their turns."""
+        order = np.argsort(numbers, kind="stable")
+        rounds = rounds.take(order)
+        times = np.full((len(rounds), rounds.counts.max(initial=0)), np.nan)
+        times[np.arange(times.shape[1]) < rounds.counts[:, None]] = rounds.values
+        return cls(numbers[order], rounds.counts, times)
+
+    @classmethod
+    def of_rounds(cls, rounds: Mapping[int, Array]) -> Self:
+        """Collect it from the logarithms in the turns of each round, by its number."""
+        return cls.of(np.fromiter(rounds, int, len(rounds)), Lists.of(rounds.values()))
+
+    def __len__(self) -> int:
+        """Return the number of rounds."""
+        return len(self.numbers)
 
     @property
+    def rounds(self) -> Lists:
+        """The logarithms in the turns of each round."""
+        return Lists(self.times[np.arange(self.times.shape[1]) < self.turns[:, None]], self.turns)
+
+    @cached_property
     def levels(self) -> Array:
         """The typical logarithm in each round [rounds]."""
-        return each_level([times[:turns] for times, turns in zip(self.times, self.turns, strict=True)])
+        return each_level(self.rounds)
 
 
-def differences(row: Mapping[int, Array], other: Mapping[int, Array]) -> Array:
-    """Return the logarithm of row / other in each round that both have [rounds], in their order."""
-    return apart(Grid.of(row), Grid.of(other))
+Times = Mapping[Row, Grid]
+NO_ROUNDS = Grid.of_rounds({})
 
 
-def apart(row: Grid, other: Grid) -> Array:
+def differences(row: Grid, other: Grid) -> Array:
     """Return the logarithm of row / other in each round that both have [rounds], in their order."""
     both = _side_by_side(row, other)
     if both is None:
@@ -225,6 +238,19 @@ def middles(values: Array) -> Array:
     return found
 
 
+def medians(values: Array) -> Array:
+    """Return the median of each line of values [lines, numbers], which has no NaN."""
+    ordered, count = np.sort(values, axis=-1), values.shape[-1]
+    found: Array = (ordered[:, (count - 1) // 2] + ordered[:, count // 2]) / 2
+    return found
+
+
+def middle(values: Array) -> float:
+    """Return the median of values, of which there is one at least; it does not depend on their order."""
+    low, high = np.sort(values)[[(len(values) - 1) // 2, len(values) // 2]].tolist()
+    return float(median((low, high)))
+
+
 def quantiles(values: Array, share: float) -> Array:
     """Return a quantile of each line of values [lines, numbers], without NaN; NaN for a line that has no number."""
     ordered = np.sort(values, axis=-1)  # NaN last
@@ -252,13 +278,13 @@ class Response:
         return self.slow / self.turns
 
 
-def response(row: Mapping[int, Array], other: Mapping[int, Array]) -> Response | None:
+def response(row: Grid, other: Grid) -> Response | None:
     """Return how the ratio of two rows changes in slow turns; None if it does not change, or nothing can be said.
 
     It changes if three quarters of the slow turns lie on the same side of the ratio of their round, by 10 % or more,
     and a sign test says that this is not by chance. So at least eight slow turns are needed.
     """
-    both = _side_by_side(Grid.of(row), Grid.of(other))
+    both = _side_by_side(row, other)
     if both is None:
         return None
     ratios, machine = both[0] - both[1], both.mean(axis=0)

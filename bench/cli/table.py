@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 
 from bench.cli import console, exit_codes
 from bench.cli.options import Baseline, Ranks, Strict
 from bench.errors import BadChoice, UserError, quoted, require_name
 from bench.records.provenance import Difference, differences
-from bench.records.runfile import Run
+from bench.records.runfile import Records, Run
+from bench.records.schema import Record
 from bench.report import terminal
 from bench.report.formats import Format
 from bench.runs.plan import percent
@@ -79,7 +81,7 @@ def _print_output(runs: tuple[Run, ...], row: str) -> None:
     if not named:
         rows = dict.fromkeys(str(each) for run in runs for each in run.header.rows)
         raise BadChoice(f"no row is called {quoted(row)}; the rows are: {', '.join(rows)}")
-    failed = [record for run in runs for record in run.records if record.job.row in named and record.status != "ok"]
+    failed = [record for run in runs for record in _failed(run.records.of_row(set(named).__contains__))]
     if not failed:
         console.say(
             f"no process of {', '.join(dict.fromkeys(map(str, named)))} failed; output is kept of those that do"
@@ -89,6 +91,10 @@ def _print_output(runs: tuple[Run, ...], row: str) -> None:
         terminal.print_sentence(console.output(), title)
         for line in record.output.splitlines():
             terminal.print_sentence(console.output(), f"    {line}")
+
+
+def _failed(records: Records) -> Iterator[Record]:
+    return records.read(np.flatnonzero(~records.columns["ok"]).tolist())
 
 
 def _render(runs: tuple[Run, ...], style: Format, baseline: str, rank: Rank, *, samples: bool) -> str | bytes:

@@ -11,17 +11,22 @@ from backends.contract import (
     SGD,
     Adam,
     Array,
+    Attention,
     AveragePool2d,
     Conv2d,
     Dense,
+    Embedding,
     EmbeddingSum,
     Flatten,
     Inputs,
+    LayerNorm,
     MaxPool2d,
+    MeanPool,
     Momentum,
     Params,
     Precision,
     Problem,
+    Residual,
     WordCounts,
     map_params,
 )
@@ -129,6 +134,28 @@ def images(precision: Precision) -> Case:
     return _case("images, Momentum", problem, inputs[:5].copy(), precision)
 
 
+def sequences(precision: Precision) -> Case:
+    """Return a classifier of documents by attention, with momentum: 24 documents of up to 10 words, 8 a step.
+
+    It is not Adam, which would make steps of rounding for the bias of the key (see `Attention`).
+    """
+    rng = np.random.default_rng(6)
+    width, norm = 8, LayerNorm(width=8, epsilon=1e-5)
+    layers = (
+        Embedding(words=20, positions=10, width=width),
+        Residual((norm, Attention(width=width, heads=2))),
+        Residual((norm, Dense(width, 12, "gelu"), Dense(12, width, "identity"))),
+        norm,
+        MeanPool(),
+        Dense(width, 3, "identity"),
+    )
+    drawn = rng.integers(1, 20, (29, 10), dtype=np.int32)
+    ids = np.where(np.arange(10) < rng.integers(1, 11, (29, 1)), drawn, 0).astype(np.int32)
+    targets = rng.integers(0, 3, 24, dtype=np.int32)
+    problem = Problem(ids[:24].copy(), targets, layers, "softmax_cross_entropy", Momentum(0.1), batch_size=8)
+    return _case("sequences, Momentum", problem, ids[24:].copy(), precision)
+
+
 def _documents(rng: np.random.Generator, documents: int, vocabulary: int = 30) -> WordCounts:
     lengths = rng.integers(2, 9, documents)
     chosen = [np.sort(rng.choice(vocabulary, length, replace=False)) for length in lengths]
@@ -137,7 +164,7 @@ def _documents(rng: np.random.Generator, documents: int, vocabulary: int = 30) -
     return WordCounts(starts, np.concatenate(chosen).astype(np.int32), counts, vocabulary)
 
 
-CASES: tuple[Callable[[Precision], Case], ...] = (classification, regression, line, words, images)
+CASES: tuple[Callable[[Precision], Case], ...] = (classification, regression, line, words, images, sequences)
 
 
 def copied(case: Case) -> Case:

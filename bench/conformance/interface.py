@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backends.contract import Dense, Device, Problem, Trainer, Unsupported, flow_shapes
+from backends.contract import Dense, Device, Problem, Residual, Trainer, Unsupported, flow_shapes
 from backends.registry import BUILT_IN, GROUP
 from bench.conformance.subject import Subject, Violation, described, require_array
 from bench.conformance.writes import kept, written
@@ -164,10 +164,12 @@ def with_something_unknown(problem: Problem) -> dict[str, Problem]:
     *first, _ = problem.layers
     size = math.prod(flow_shapes(first, problem.row_shape)[-1])
     unknown = UnknownLayer(size, 3, "identity")
+    around = Residual((UnknownLayer(size, size, "identity"),))
     optimizer: Any = UnknownOptimizer(problem.optimizer.learning_rate)
     name: Any = "unknown_name"
     return {
         "a layer": replace(problem, layers=(*first, unknown)),
+        "a layer inside another": replace(problem, layers=(*first, around, Dense(size, 3, "identity"))),
         "an activation": replace(problem, layers=(*first, Dense(size, 3, name))),
         "a loss": replace(problem, loss=name),
         "an optimizer": replace(problem, optimizer=optimizer),

@@ -26,6 +26,7 @@ from bench.records.schema import FAILURES, Status
 from bench.tasks.datasets.folders import CACHE_DIR, data_folders
 
 REPLY_BYTES = 2**26  # arrays travel as files, so a reply has a few megabytes of losses at most
+NO_GPUS = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}  # JAX would complain about GPUs that it cannot see
 CLOSING_S = 10  # a worker whose requests have ended must exit within this time
 
 
@@ -156,6 +157,7 @@ class Child:
             env={
                 **environment,
                 **_own_caches(place, environment),
+                **({} if place.gpus else NO_GPUS),
                 "PYTHONPATH": os.pathsep.join(packages),
                 MARK: self.mark,
             },

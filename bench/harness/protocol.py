@@ -76,6 +76,7 @@ class Place(NamedTuple):
     python: str = ""  # the Python that runs it; empty for the suite's own
     path: str = ""  # a folder whose packages come before all others; empty for none
     caches: tuple[str, ...] = ()  # variables that say where compiled code is kept
+    gpus: bool = True  # whether it may see the GPUs
 
 
 HERE = Place()
@@ -112,8 +113,8 @@ class JobRequest(Request[R], frozen=True, kw_only=True):
 
     @property
     def place(self) -> Place:
-        """Where the code of the backend is."""
-        return place_of(self.backend)
+        """Where the code of the backend is; a row on the CPU sees no GPU, which its framework might use or set up."""
+        return place_of(self.backend)._replace(gpus=self.job.row.device == "gpu")
 
 
 class _Line(Struct, frozen=True):

@@ -27,12 +27,14 @@ XLA_THREAD = "tf_XLAEigen"  # the name of each thread that XLA computes with on 
 
 def used_by(trainer: Trainer, device: Device) -> Used:
     """Return what a trainer has used; it has been trained, so that all pools of threads have been made."""
-    found = [held for params in [trainer.params()] for held in holders(trainer, params)]
+    params = trainer.params()
+    found = list(holders(trainer, params))
+    convolves = any(part.ndim == 4 for part in parts(params))
     return Used(
         dtypes=tuple(sorted({held.dtype for held in found})),
         devices=tuple(sorted({held.device for held in found})),
         pools=tuple(sorted({*_libraries(), *_frameworks()})),
-        coarse=tuple(coarse_products(device)),
+        coarse=tuple(coarse_products(device, convolves=convolves)),
     )
 
 
@@ -165,14 +167,14 @@ def _frameworks() -> Iterator[Pool]:
         yield Pool(name="XLA", threads=names.count(XLA_THREAD))
 
 
-def coarse_products(device: Device) -> Iterator[str]:
+def coarse_products(device: Device, *, convolves: bool) -> Iterator[str]:
     """Yield the settings that allow products of float32 with fewer digits than float32 has: TF32, bfloat16.
 
-    Those of TensorFlow and JAX change only what a GPU does.
+    Those of TensorFlow and JAX change only what a GPU does. PyTorch has one for products and one for convolutions.
     """
     torch, tensorflow, jax = (sys.modules.get(name) for name in ("torch", "tensorflow", "jax"))
-    if torch is not None and (setting := _torch_products(torch, device)) not in ("ieee", "none"):
-        yield f"PyTorch's float32 products are {setting}"
+    if torch is not None:
+        yield from _torch_settings(torch, device, convolves)
     if torch is not None and torch.is_autocast_enabled("cuda" if device == "gpu" else "cpu"):
         yield "PyTorch's autocast is on"
     if device != "gpu":
@@ -183,7 +185,10 @@ def coarse_products(device: Device) -> Iterator[str]:
         yield f"JAX's default precision of products is {jax.config.jax_default_matmul_precision}"
 
 
-def _torch_products(torch: Any, device: Device) -> str:
-    """Return tf32, bf16, or what means all digits: ieee, and none, where nothing was set."""
-    library = torch.backends.cuda if device == "gpu" else torch.backends.mkldnn
-    return str(library.matmul.fp32_precision)
+def _torch_settings(torch: Any, device: Device, convolves: bool) -> Iterator[str]:
+    libraries = torch.backends
+    products = (libraries.cuda if device == "gpu" else libraries.mkldnn).matmul
+    convolutions = (libraries.cudnn if device == "gpu" else libraries.mkldnn).conv
+    for name, settings in (("products", products), *([("convolutions", convolutions)] if convolves else [])):
+        if settings.fp32_precision not in ("ieee", "none"):  # none: nothing was set, which means all digits
+            yield f"PyTorch's float32 {name} are {settings.fp32_precision}"

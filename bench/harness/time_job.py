@@ -60,8 +60,9 @@ def time_job(request: TimeRequest, measure: Measure, workbench: Workbench) -> Re
     evaluation_s = measured.evaluation_s + watch.lap()
     require_precision(measured.params, request.job.row.precision)
     quality = checked(quality, opened.training, measured)
-    after = look_after(opened, request.job)
+    peaks = peak_memory_bytes(), opened.trainer.peak_device_memory_bytes()
     resources = resources_of(request, opened.trainer)  # copies the parameters: after the peak memory was read
+    after = look_after(opened, request.job)
     workbench.put(repeater_of(opened, request, measured.passes_s[-1]))
     workbench.put(opened.training)
     timing = Timing(
@@ -81,8 +82,8 @@ def time_job(request: TimeRequest, measure: Measure, workbench: Workbench) -> Re
         read_s=measured.read_s,
         reread_s=after.reread_s,
         steady=measured.steady,
-        peak_memory_bytes=after.peak_memory_bytes,
-        peak_device_memory_bytes=after.peak_device_memory_bytes,
+        peak_memory_bytes=peaks[0],
+        peak_device_memory_bytes=peaks[1],
         product_flops_per_s=after.product_flops_per_s,
     )
     return Record(job=request.job, status="ok", timing=timing, quality=quality, resources=resources)
@@ -132,22 +133,17 @@ class After:
 
     reread_s: tuple[float, ...]
     flops_per_pass: int
-    peak_memory_bytes: int
-    peak_device_memory_bytes: int | None
     product_flops_per_s: float
 
 
 def look_after(opened: Opened, job: Job) -> After:
-    """Read the peak memory, time reading the parameters again, and time a large matrix product."""
-    memory_bytes, device_memory_bytes = peak_memory_bytes(), opened.trainer.peak_device_memory_bytes()
-    reread_s = reread(opened.trainer, time.perf_counter, empty_caches)  # allocates memory: after the peak was read
+    """Time reading the parameters again, and a large matrix product. Both allocate memory."""
+    reread_s = reread(opened.trainer, opened.training.initial, time.perf_counter, empty_caches)
     size = PRODUCT_SIZES[job.row.device]
     product_s = fastest_product_s(opened.backend.open_product(size, placement_of(job)), time.perf_counter)
     return After(
         reread_s=reread_s,
         flops_per_pass=flops_per_pass(opened.training.problem, opened.training.orders[0]),
-        peak_memory_bytes=memory_bytes,
-        peak_device_memory_bytes=device_memory_bytes,
         product_flops_per_s=2 * size**3 / product_s,
     )
 

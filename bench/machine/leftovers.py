@@ -14,7 +14,7 @@ from typing import NamedTuple
 from bench.machine.usage import PROCESSES, process_of
 
 MARK = "LEVELFIELD_WORKER"  # a variable that every process below a worker inherits; its value is the worker's own
-GRACE_S = 0.5  # for what ends by itself when the worker has, such as helpers of a compiler that wait for a pipe
+GRACE_S = 2.0  # for what ends by itself when the worker has: PyTorch's compilers look for it once a second
 LOOK_S = 0.02
 ROUNDS = 50
 SHOWN = 5  # commands

@@ -18,8 +18,9 @@ from bench.scratch import scratch_folder
 
 PACKAGES = Path(__file__).resolve().parents[2]
 SOURCES = (  # all code that a number in an envelope depends on
-    *("backends/contract.py", "backends/layers.py", "backends/words.py"),
+    *("backends/contract.py", "backends/layers.py", "backends/sequences.py", "backends/words.py"),
     *("backends/numpy_reference.py", "backends/numpy_reference_layers.py"),
+    *("backends/numpy_reference_affine.py", "backends/numpy_reference_sequences.py"),
     *("bench/parity/traces.py", "bench/parity/rounding.py", "bench/parity/envelope.py", "bench/parity/arrays.py"),
     "bench/harness/quality.py",
     "bench/tasks",

@@ -151,7 +151,8 @@ def _is_sound(found: Envelope) -> bool:
     """Return whether the arrays of an envelope have the shapes and types of its definition."""
     numbers = (found.pass_spread, found.outputs_spread, found.evaluation_loss_spread, found.metric, found.metric_spread)
     arrays = (found.losses, found.spread, found.params_spread, found.evaluation.outputs, *parts(found.params))
-    widths = [each["bias"].shape == each["weights"].shape[-1:] for each in found.params if each]
+    affine = [each for each in found.params if {"weights", "bias"} <= set(each)]
+    widths = [each["bias"].shape == each["weights"].shape[-1:] for each in affine]
     return (
         all(type(number) is float for number in (*numbers, found.evaluation.loss))
         and all(array.dtype == np.float64 for array in arrays)

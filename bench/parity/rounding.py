@@ -19,7 +19,7 @@ import numpy as np
 
 from backends.contract import Array, dtype_of, map_params
 from backends.numpy_reference import ReferenceTrainer, arithmetic_of
-from backends.numpy_reference_layers import Arithmetic, LossAndGradient
+from backends.numpy_reference_affine import Arithmetic, LossAndGradient
 from bench.parity.envelope import Envelope, envelope_of
 from bench.parity.traces import TrainingResult, train_to_end
 from bench.tasks.seeding import stream
@@ -115,7 +115,7 @@ def blurred_affine_gradients(
         bias = bias + share * drawn(len(bias)) * sizes.sum(axis=0)
         # One random number per row times one per column: one per weight would take longer than the step.
         rows, columns = share * drawn(x.shape[1]), drawn(sizes.shape[1])
-        return weights + (np.abs(x) * rows).T @ (sizes * columns), bias
+        return weights + np.outer(rows, columns) * (np.abs(x).T @ sizes), bias
 
     return affine_gradients
 

@@ -1,39 +1,115 @@
-"""Read and write run files in the format JSON Lines.
+"""Read run files in the format JSON Lines.
 
 The first line is the header. Each further line is a record, the state of the machine in a round, or a parity result.
-The lines of a round are on the disk before the next one starts.
+Of the records, numbers are kept as arrays; the whole of a record is read again where something asks for it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import gc
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import Self
+from typing import NamedTuple, overload
 
 import msgspec
+import numpy as np
 from msgspec.structs import force_setattr
 
+from backends.contract import Array
 from bench.errors import UserError, shown
+from bench.records.blocks import BlockCollector, Blocks
+from bench.records.columns import Collector, Columns
 from bench.records.schema import LINES, Block, Header, Line, ParityResult, Record, Row
 from bench.records.sense import Known, fault
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 WHITE = b" \t\r"  # around a line: JSON allows it, and systems that end lines with CR and LF leave it
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what msgspec raises for a bad line
+AT_ONCE_BYTES = 2**18  # that are read from a file
 Losses = tuple[float | None, ...]
-NO_LOSSES: Mapping[Row, Losses] = MappingProxyType({})
 
 
 class NotARunFile(UserError):
     """Raised for a file that is not a run file; the message says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Records(Sequence[Record]):
+    """The records of a run: their numbers as arrays, and each as a whole on demand, which may read a file."""
+
+    columns: Columns
+    read: Callable[[Sequence[int]], Iterator[Record]]  # the records at these places, in their order
+
+    @classmethod
+    def of(cls, records: Iterable[Record]) -> Records:
+        """Return records that are in memory."""
+        return Kept(records).records()
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return len(self.columns)
+
+    def __iter__(self) -> Iterator[Record]:
+        """Yield the records, one at a time."""
+        return self.read(range(len(self)))
+
+    @overload
+    def __getitem__(self, key: int) -> Record: ...
+    @overload
+    def __getitem__(self, key: slice) -> tuple[Record, ...]: ...
+    def __getitem__(self, key: int | slice) -> Record | tuple[Record, ...]:
+        """Return one record, or several."""
+        places = range(len(self))[key]
+        return next(self.read((places,))) if isinstance(places, int) else tuple(self.read(places))
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether the other object is a sequence of the same records."""
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(_same, self, other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def take(self, places: Array) -> Records:
+        """Return the records at these places, in their order."""
+        chosen = places.tolist()
+        return Records(self.columns.take(places), lambda wanted: self.read([chosen[place] for place in wanted]))
+
+    def of_row(self, wanted: Callable[[Row], bool]) -> Records:
+        """Return the records of the rows that are wanted."""
+        numbers = [number for number, row in enumerate(self.columns.rows) if wanted(row)]
+        return self.take(np.flatnonzero(np.isin(self.columns["row"], numbers)))
+
+    def first_losses(self) -> dict[Row, Losses]:
+        """Return, for each row, the losses of its first record that has any."""
+        having = np.flatnonzero(self.columns["losses"] > 0)
+        _, firsts = np.unique(self.columns["row"][having], return_index=True)
+        return {each.job.row: each.quality.losses for each in self.read(having[firsts].tolist()) if each.quality}
+
+
+class Kept:
+    """Records in memory, to which others are added."""
+
+    def __init__(self, records: Iterable[Record] = ()) -> None:
+        self.collector = Collector()
+        self.kept: list[Record] = []
+        for record in records:
+            self.add(record)
+
+    def add(self, record: Record) -> None:
+        """Add a record."""
+        self.collector.add(record)
+        self.kept.append(record)
+
+    def records(self) -> Records:
+        """Return all records so far."""
+        return Records(self.collector.columns(), lambda places: (self.kept[place] for place in places))
+
+
+def _same(one: object, other: object) -> bool:
+    return one == other
 
 
 @dataclass(frozen=True)
@@ -42,16 +118,17 @@ class Run:
 
     path: Path
     header: Header
-    records: tuple[Record, ...]
-    blocks: tuple[Block, ...]
+    records: Records
+    blocks: Blocks
     parity_results: tuple[ParityResult, ...]  # in file order
     remarks: tuple[str, ...] = ()  # for people: lines that are left out
     whole: int = 0  # bytes of the file up to the end of its last whole line
 
     @cached_property
-    def last_records(self) -> tuple[Record, ...]:
+    def last_records(self) -> Records:
         """The last record of each job. When a job was repeated, its earlier records do not count."""
-        return tuple({(record.job.row, record.job.block): record for record in self.records}.values())
+        last = self.records.columns.last
+        return self.records if len(last) == len(self.records) else self.records.take(last)
 
     @property
     def parity(self) -> dict[Row, ParityResult]:
@@ -59,168 +136,27 @@ class Run:
         return {result.row: result for result in self.parity_results}
 
 
-class RunFile:
-    """A run file that is open for writing, by this process alone.
-
-    Raises `UserError` if another process has it open for writing.
-    """
-
-    def __init__(self, path: Path, losses: Mapping[Row, Losses] = NO_LOSSES) -> None:
-        self.path = path
-        self.losses = dict(losses)  # losses of the first record of each row that has any
-        self.file = os.open(path, os.O_RDWR | os.O_APPEND)
-        try:
-            lock(self.file, path)
-            self.content = bytearray(path.read_bytes())  # all lines so far: files are removed and cut by mistake
-            self.sure_bytes = len(self.content)  # less while the last line is being written: an interrupt may come then
-        except BaseException:
-            os.close(self.file)
-            raise
-
-    @classmethod
-    def create(cls, path: Path, header: Header) -> Self:
-        """Create a new file with this header. Raises FileExistsError if it exists, OSError if it cannot be written."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
-        run_file = cls(path)
-        try:
-            run_file.append(header)
-        except UserError:  # nothing was lost, and the same command shall work when there is room
-            path.unlink(missing_ok=True)
-            os.close(run_file.file)
-            raise
-        return run_file
-
-    @classmethod
-    def resume(cls, run: Run) -> Self:
-        """Open an existing file to append to it. What follows its last whole line is removed first.
-
-        Raises `UserError` if it is not the file any more that was read.
-        """
-        run_file = cls(run.path, first_losses(run.records))
-        if len(run_file.content) < run.whole or b"\n" in run_file.content[run.whole :]:
-            os.close(run_file.file)
-            raise UserError(f"{run.path} was changed by another program a moment ago; try again")
-        os.truncate(run_file.file, run.whole)
-        del run_file.content[run.whole :]
-        run_file.sure_bytes = run.whole
-        if not run_file.content.endswith(b"\n"):  # an editor may leave out the last line break
-            run_file._write(b"\n")
-        return run_file
-
-    def append(self, line: Line) -> None:
-        """Append a line in a single write and wait until it is on the disk. Raises `UserError` if writing fails."""
-        if isinstance(line, Record):
-            line = self._without_repetition(line)
-        self._write(msgspec.json.encode(line) + b"\n")
-
-    def _write(self, whole: bytes) -> None:
-        wrong = self._damage()
-        self.content += whole
-        if wrong:
-            raise self._damaged(wrong)
-        try:
-            written = os.write(self.file, whole)
-            os.fsync(self.file)
-        except OSError as error:
-            raise self._unwritable(str(error.strerror)) from error
-        if written < len(whole):
-            raise self._unwritable("only a part of the line was written; the disk is probably full")
-        self.sure_bytes = len(self.content)
-
-    def _unwritable(self, reason: str) -> UserError:
-        told = f"cannot write {self.path}: {reason}"
-        if not self.sure_bytes:
-            return UserError(told)
-        way_on = f"when it can be written again, continue with --resume {self.path}"
-        return UserError(f"{told}. What was written before is kept; {way_on}")
-
-    def _damaged(self, wrong: str) -> UserError:
-        """Save all lines; return the error that tells where."""
-        return UserError(f"{self.path} {wrong} while the run was writing it; {self._saved()}")
-
-    def _damage(self) -> str:
-        """Return what another program has done to the file; empty if nothing."""
-        own = os.fstat(self.file)
-        try:
-            there = self.path.stat()
-        except OSError:
-            return "was removed"
-        if (there.st_dev, there.st_ino) != (own.st_dev, own.st_ino):
-            return "was replaced by another file"
-        return "" if own.st_size in (self.sure_bytes, len(self.content)) else "was changed by another program"
-
-    def _saved(self) -> str:
-        """Write all lines of the run to a new file; return, for people, where they are."""
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            path = self._saved_in()
-        except OSError as error:
-            return f"its samples could not be saved beside it: {error.strerror}"
-        return f"all its samples were saved in {path}. Continue with --resume {path}"
-
-    def _saved_in(self) -> Path:
-        """Write all lines of the run to its own path if that is free, else beside it. Raises OSError."""
-        numbers = ("", *range(2, 100))
-        for name in (self.path.name, *(f"{self.path.stem}-saved{number}.jsonl" for number in numbers)):
-            with contextlib.suppress(FileExistsError), self.path.with_name(name).open("xb") as file:
-                file.write(self.content)
-                return self.path.with_name(name)
-        raise FileExistsError(errno.EEXIST, "too many such files are there")
-
-    def _without_repetition(self, record: Record) -> Record:
-        """Return the record, without its losses if they are exactly those of the row's first record."""
-        if record.quality is None or not record.quality.losses:
-            return record
-        if self.losses.setdefault(record.job.row, record.quality.losses) is record.quality.losses:
-            return record
-        return _with_losses(record, ()) if self.losses[record.job.row] == record.quality.losses else record
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None and (wrong := self._damage()):
-                raise self._damaged(wrong)
-        finally:
-            os.close(self.file)
-
-
-def lock(file: int, path: Path) -> None:
-    """Lock an open file until it is closed. Raises `UserError` if another process has done so."""
-    import fcntl  # which Windows, where run files are only read, has not
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise UserError(f"another run is writing {path}; wait until it has ended, or stop it") from error
-    except OSError:  # a file system without locks
-        return
-
-
 def read_run(path: Path) -> Run:
     """Read a run file. Raises `NotARunFile`, also if the file cannot be read or holds a line that makes no sense.
 
     Blank lines count as nothing, and so does a byte order mark before the first line. A last line that was cut off and
-    a sample that stands there twice are left out, and a remark says so.
+    a sample that stands there twice are left out, and a remark says so. What is asked of the records later raises
+    `NotARunFile` where another program has changed the file meanwhile.
     """
     lines = _Lines(path)
-    header, kind = _header(lines)
-    body = _Body(header, kind, path)
+    header, decoder = _header(lines)
+    body = _Body(header, decoder, path)
     with _without_collector():
-        for number, text in lines:
-            body.add(number, text)
-        _restore(body.records)
+        for line in lines:
+            body.add(line)
+    records, remarks = body.records()
     return Run(
         path=path,
         header=header,
-        records=tuple(body.records),
-        blocks=tuple(body.blocks),
+        records=records,
+        blocks=body.blocks.all(),
         parity_results=tuple(body.parity_results),
-        remarks=(*body.remarks, *lines.remarks),
+        remarks=(*remarks, *lines.remarks),
         whole=lines.whole,
     )
 
@@ -237,8 +173,16 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-class _Lines(Iterator[tuple[int, bytes]]):
-    """The whole lines of a file and their numbers, without blank ones; only one of them is in memory."""
+class _Text(NamedTuple):
+    """A line without the white space around it."""
+
+    number: int
+    begin: int  # of the whole line, in bytes
+    text: bytes
+
+
+class _Lines(Iterator[_Text]):
+    """The whole lines of a file, without blank ones; only one of them is in memory."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -246,73 +190,136 @@ class _Lines(Iterator[tuple[int, bytes]]):
         self.remarks: list[str] = []
         self.found = self._read()
 
-    def __next__(self) -> tuple[int, bytes]:
+    def __next__(self) -> _Text:
         return next(self.found)
 
-    def _read(self) -> Iterator[tuple[int, bytes]]:
+    def _read(self) -> Iterator[_Text]:
         try:
-            with self.path.open("rb") as file:
+            with self.path.open("rb", buffering=AT_ONCE_BYTES) as file:
                 for number, line in enumerate(file, start=1):
                     if line[-1:] != b"\n" and line.strip() and not _is_whole(line):
                         self.remarks.append(
                             f"{self.path}: line {number} was cut off while it was written; it is left out"
                         )
                         return
+                    begin = self.whole
                     self.whole += len(line)
-                    if text := line.removesuffix(b"\n").strip(WHITE):
-                        yield number, text
+                    if text := _stripped(line):
+                        yield _Text(number, begin, text)
         except OSError as error:
             raise NotARunFile(f"cannot read {self.path}: {error.strerror}") from error
 
 
-def _header(lines: _Lines) -> tuple[Header, type[Line]]:
-    """Return the header, and the type of the lines that follow it, which is that of its schema."""
+def _stripped(line: bytes) -> bytes:
+    return line.removesuffix(b"\n").strip(WHITE)
+
+
+def _header(lines: _Lines) -> tuple[Header, msgspec.json.Decoder[Line]]:
+    """Return the header, and what decodes the lines that follow it, which have the types of its schema."""
     path = lines.path
-    number, text = next(lines, (0, b""))
-    if not text:
+    first = next(lines, None)
+    if first is None:
         raise NotARunFile(f"{path} is not a run file: it has no complete line")
-    text = text.removeprefix(BYTE_ORDER_MARK)
-    kind = _kind_of_lines(text, path, number)
-    header = _parse(text, kind, path, number)
+    first = first._replace(text=first.text.removeprefix(BYTE_ORDER_MARK))
+    decoder = _decoder_of(first, path)
+    header = _parse(first, decoder, path)
     if not isinstance(header, Header):
         raise NotARunFile(f"{path} is not a run file: its first line is not a header")
-    return header, kind
+    return header, decoder
 
 
 class _Body:
-    """The lines after the header, by kind, and remarks on those that are left out."""
+    """The lines after the header, by kind."""
 
-    def __init__(self, header: Header, kind: type[Line], path: Path) -> None:
+    def __init__(self, header: Header, decoder: msgspec.json.Decoder[Line], path: Path) -> None:
         self.path = path
-        self.kind = kind
+        self.decoder = decoder
         self.known = Known.of(header)
-        self.seen: dict[int, tuple[int, Record]] = {}  # number of the line of each good record, by a hash of the line
-        self.records: list[Record] = []
-        self.blocks: list[Block] = []
+        self.collector = Collector(header.rows)
+        self.numbers, self.begins, self.hashes = array("q"), array("q"), array("q")  # of the lines of records
+        self.blocks = BlockCollector()
         self.parity_results: list[ParityResult] = []
-        self.remarks: list[str] = []
 
-    def add(self, number: int, text: bytes) -> None:
+    def add(self, text: _Text) -> None:
         """Add a line. Raises `NotARunFile` if it makes no sense."""
-        line = _parse(text, self.kind, self.path, number)
+        line = _parse(text, self.decoder, self.path)
         if wrong := fault(line, self.known):
-            raise NotARunFile(f"{self.path}: line {number} is {shown(wrong)}")
+            raise NotARunFile(f"{self.path}: line {text.number} is {shown(wrong)}")
         match line:
             case Record():
-                self._add_record(number, text, line)
+                self.collector.add(line)
+                self.numbers.append(text.number)
+                self.begins.append(text.begin)
+                self.hashes.append(hash(text.text))
             case Block():
-                self.blocks.append(line)
+                self.blocks.add(line)
             case ParityResult():
                 self.parity_results.append(line)
 
-    def _add_record(self, number: int, text: bytes, record: Record) -> None:
-        force_setattr(record.job, "row", self.known.rows[record.job.row])
-        if record.status == "ok":  # its times cannot come twice
-            earlier, same = self.seen.setdefault(hash(text), (number, record))
-            if earlier != number and same == record:
-                self.remarks.append(f"{self.path}: line {number} repeats line {earlier}; it is left out")
-                return
-        self.records.append(record)
+    def records(self) -> tuple[Records, list[str]]:
+        """Return the records, and remarks on those that are left out."""
+        columns = self.collector.columns()
+        places = np.array(self.begins, int), np.array(self.hashes, int)
+        file = _RecordsOfFile(self.path, self.decoder, self.known.rows, *places)
+        same = file.repeated(columns["ok"])  # its times cannot come twice
+        number = self.numbers
+        remarks = [f"{self.path}: line {number[b]} repeats line {number[a]}; it is left out" for b, a in same.items()]
+        if same:
+            kept = np.delete(np.arange(len(columns)), list(same))
+            columns, file = columns.take(kept), file.take(kept)
+        return file.with_losses(columns), remarks
+
+
+@dataclass(frozen=True)
+class _RecordsOfFile:
+    """Where the records of a run file stand."""
+
+    path: Path
+    decoder: msgspec.json.Decoder[Line]
+    rows: Mapping[Row, Row]  # from each row to itself
+    begins: Array  # of their lines, in bytes
+    hashes: Array  # of their texts
+
+    def take(self, places: Array) -> _RecordsOfFile:
+        return replace(self, begins=self.begins[places], hashes=self.hashes[places])
+
+    def texts(self, places: Iterable[int]) -> Iterator[bytes]:
+        """Yield the lines of records. Raises `NotARunFile` if one is not what it was when the file was read first."""
+        try:
+            with self.path.open("rb") as file:
+                for place in places:
+                    file.seek(self.begins[place])
+                    text = _stripped(file.readline())
+                    if hash(text) != self.hashes[place]:
+                        raise NotARunFile(f"{self.path} was changed by another program while it was read; try again")
+                    yield text
+        except OSError as error:
+            raise NotARunFile(f"cannot read {self.path}: {error.strerror}") from error
+
+    def repeated(self, ok: Array) -> dict[int, int]:
+        """Return the place of each good record that repeats an earlier one, and that of the earlier one."""
+        places = np.flatnonzero(ok)
+        _, firsts, which = np.unique(self.hashes[places], return_index=True, return_inverse=True)
+        later = np.flatnonzero(firsts[which] != np.arange(len(places)))
+        pairs = {int(places[at]): int(places[firsts[which[at]]]) for at in later}
+        return {place: first for place, first in pairs.items() if len(set(self.texts((place, first)))) == 1}
+
+    def with_losses(self, columns: Columns) -> Records:
+        """Return the records, with the losses that were left out: those of the first record of their row."""
+        first = Records(columns, lambda places: self._read(places, {})).first_losses()
+        lengths = np.array([len(first.get(row, ())) for row in columns.rows], int)
+        losses = np.where(columns["losses"] == 0, lengths[columns["row"]], columns["losses"])
+        return Records(columns.with_array("losses", losses), lambda places: self._read(places, first))
+
+    def _read(self, places: Iterable[int], first: Mapping[Row, Losses]) -> Iterator[Record]:
+        """Yield records; those without losses get the first ones of their row."""
+        for text in self.texts(places):
+            record = self.decoder.decode(text)
+            assert isinstance(record, Record)  # noqa: S101 - it was one when the file was read first
+            force_setattr(record.job, "row", self.rows[record.job.row])  # one object for all records
+            if record.quality is not None and not record.quality.losses:
+                force_setattr(record.quality, "losses", first.get(record.job.row, ()))
+            yield record
 
 
 def _is_whole(line: bytes) -> bool:
@@ -322,28 +329,6 @@ def _is_whole(line: bytes) -> bool:
     except UNREADABLE:
         return False
     return True
-
-
-def first_losses(records: Iterable[Record]) -> dict[Row, Losses]:
-    """Return, for each row, the losses of its first record that has any."""
-    first: dict[Row, Losses] = {}
-    for record in records:
-        if record.quality is not None and record.quality.losses:
-            first.setdefault(record.job.row, record.quality.losses)
-    return first
-
-
-def _restore(records: Iterable[Record]) -> None:
-    """Give records that have just been read the losses that were left out, those of the first record of their row."""
-    first = first_losses(records)
-    for record in records:
-        if record.quality is not None and not record.quality.losses:
-            force_setattr(record.quality, "losses", first.get(record.job.row, ()))
-
-
-def _with_losses(record: Record, losses: Losses) -> Record:
-    assert record.quality is not None  # noqa: S101 - callers pass only records that have a quality
-    return msgspec.structs.replace(record, quality=msgspec.structs.replace(record.quality, losses=losses))
 
 
 def read_runs(paths: Iterable[Path]) -> tuple[Run, ...]:
@@ -357,21 +342,20 @@ class _AnyHeader(msgspec.Struct):
     schema: int
 
 
-def _kind_of_lines(header: bytes, path: Path, number: int) -> type[Line]:
-    """Return the type of the lines of a file with this header, by its schema."""
+def _decoder_of(header: _Text, path: Path) -> msgspec.json.Decoder[Line]:
+    """Return what decodes the lines of a file with this header, by its schema."""
     try:
-        schema = msgspec.json.decode(header, type=_AnyHeader).schema
+        schema = msgspec.json.decode(header.text, type=_AnyHeader).schema
     except UNREADABLE as error:
-        raise NotARunFile(f"{path} is not a run file: line {number}: {shown(str(error))}") from error
+        raise NotARunFile(f"{path} is not a run file: line {header.number}: {shown(str(error))}") from error
     if schema not in LINES:
         known = " and ".join(map(str, LINES))
         raise NotARunFile(f"{path} has schema {shown(str(schema))}; this version reads schemas {known}")
-    kind: type[Line] = LINES[schema]
-    return kind
+    return msgspec.json.Decoder(LINES[schema])
 
 
-def _parse(line: bytes, kind: type[Line], path: Path, number: int) -> Line:
+def _parse(line: _Text, decoder: msgspec.json.Decoder[Line], path: Path) -> Line:
     try:
-        return msgspec.json.decode(line, type=kind)
+        return decoder.decode(line.text)
     except UNREADABLE as error:
-        raise NotARunFile(f"{path} is not a run file: line {number}: {shown(str(error))}") from error
+        raise NotARunFile(f"{path} is not a run file: line {line.number}: {shown(str(error))}") from error

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Self
 
 from bench.records.schema import Block, Header, Inference, Line, Record, Row, Timing, Turns
+
+NEVER_LEFT_OUT = ("passes", "wall_s", "cpu_s")  # of the lists of turns, which they begin with
+_lists_of = attrgetter(*Turns.__struct_fields__)
 
 
 @dataclass(frozen=True)
@@ -29,10 +33,10 @@ class Known:
 def fault(line: Line, known: Known) -> str:
     """Return what is wrong with a line that follows a header; empty if nothing is."""
     match line:
-        case Header():
-            return "a second header: here another run begins; put each run into a file of its own"
         case Record():
             return _foreign(line.job.row, known.rows) or _fault_of_record(line)
+        case Header():
+            return "a second header: here another run begins; put each run into a file of its own"
         case Block():
             return "" if line.task in known.tasks else f"a round of {line.task}, which the header does not name"
         case _:
@@ -44,12 +48,12 @@ def _foreign(row: Row, rows: Collection[Row]) -> str:
 
 
 def _fault_of_record(record: Record) -> str:
-    missing = [name for name in ("timing", "quality", "resources") if getattr(record, name) is None]
-    if missing and record.status == "ok":
-        return f"a good sample without {' and '.join(missing)}"
     if record.inference is not None and (wrong := _fault_of_inference(record.inference)):
         return wrong
     timing, resources = record.timing, record.resources
+    if record.status == "ok" and (timing is None or record.quality is None or resources is None):
+        missing = [name for name in ("timing", "quality", "resources") if getattr(record, name) is None]
+        return f"a good sample without {' and '.join(missing)}"
     if resources is not None and resources.dtype != record.job.row.precision:
         return f"a sample of {record.job.row} that was trained in {resources.dtype}"
     return _fault_of_timing(timing) if timing is not None else ""
@@ -68,7 +72,7 @@ def _fault_of_inference(found: Inference) -> str:
 
 def _fault_of_timing(timing: Timing) -> str:
     turns = timing.turns
-    if not timing.passes_s or not (timing.steady_s or (turns and turns.passes_s)):
+    if not timing.passes_s or not (len(timing.passes_s) > 1 or (turns and any(turns.passes))):
         return "times without a steady pass"
     if not timing.read_s or not timing.reread_s:
         return "times without readings of the parameters"
@@ -76,13 +80,17 @@ def _fault_of_timing(timing: Timing) -> str:
 
 
 def _fault_of_turns(turns: Turns) -> str:
-    lists = {name: getattr(turns, name) for name in turns.__struct_fields__}
-    sizes = {name: len(values) for name, values in lists.items() if values or name in ("passes", "wall_s", "cpu_s")}
-    if len(set(sizes.values())) > 1:
-        return f"turns whose lists differ in length: {', '.join(f'{name} {size}' for name, size in sizes.items())}"
-    for name, other in (("reads", "read_s"), ("took_s", "asked_s")):
-        if bool(lists[name]) != bool(lists[other]):
-            return f"turns with only one of {name} and {other}"
-    if any(passes and not wall_s for passes, wall_s in zip(turns.passes, turns.wall_s, strict=True)):
+    size, *sizes = map(len, _lists_of(turns))
+    if not (size == sizes[0] == sizes[1] and {0, size}.issuperset(sizes)):
+        told = zip(turns.__struct_fields__, (size, *sizes), strict=True)
+        counts = [f"{name} {other}" for name, other in told if other or name in NEVER_LEFT_OUT]
+        return f"turns whose lists differ in length: {', '.join(counts)}"
+    if bool(turns.reads) != bool(turns.read_s):
+        return "turns with only one of reads and read_s"
+    if bool(turns.took_s) != bool(turns.asked_s):
+        return "turns with only one of took_s and asked_s"
+    if 0.0 in turns.wall_s and any(
+        passes and not wall_s for passes, wall_s in zip(turns.passes, turns.wall_s, strict=True)
+    ):
         return "a turn with passes that took no time"
     return ""

@@ -76,7 +76,7 @@ def headlines(run: Run) -> list[TaskHeadline]:
     Only ranked rows count: those that compute what the task defines and whose times are fair. The frameworks are
     compared only with each other, not with other tools such as Keras, which may be faster than all of them.
     """
-    records = tuple(record for record in run.records if record.job.row.backend in FRAMEWORKS)
+    records = run.records.of_row(lambda row: row.backend in FRAMEWORKS)
     ranked = [each for each in summarise((replace(run, records=records),)) if each.standing.ranked]
     tasks = {task: [each for each in ranked if each.row.task == task] for task in HEADLINE}
     return [_headline(task, rows) for task, rows in tasks.items() if rows]

@@ -94,10 +94,11 @@ def noise_sentences(runs: Iterable[Run]) -> list[str]:
     """Return, for each run, a sentence on the rounds in which something else used the machine."""
     sentences = []
     for run in runs:
-        usual_loop_s = usual_s(run.blocks)
-        noisy = [(block, found) for block in run.blocks if (found := noise(block, usual_loop_s))]
+        told = noise(run.blocks, usual_s(run.blocks))
+        noisy = [place for place, sentence in enumerate(told) if sentence]
         if noisy:
-            examples = [f"{block.task} round {block.block + 1}: {found}" for block, found in noisy[:SHOWN_NOISE]]
+            shown = [(run.blocks[place], told[place]) for place in noisy[:SHOWN_NOISE]]
+            examples = [f"{block.task} round {block.block + 1}: {sentence}" for block, sentence in shown]
             more = [f"and {len(noisy) - SHOWN_NOISE} more"] if len(noisy) > SHOWN_NOISE else []
             count = f"{len(noisy)} of {len(run.blocks)} rounds"
             sentences.append(f"noise in {count}, which are included in the results: {'; '.join(examples + more)}")

@@ -14,6 +14,7 @@ from bench.harness.live import Sample
 from bench.harness.setup import WorkerSetup
 from bench.parity.check import judge_sample, open_references, results_before_timing, still_wrong
 from bench.parity.references import References
+from bench.records.runfile import Kept, Records
 from bench.records.schema import Block, ParityResult, Record, Row
 from bench.runs.plan import Plan
 
@@ -64,16 +65,19 @@ def run_plan(
                 results[row] = judged
                 write(judged)
 
-        records = [record for record in earlier if record.job.row in results]
-        for record in records:
+        going_on = [record for record in earlier if record.job.row in results]
+        for record in going_on:
             judge(Sample(record, None))
-        for line in time_rows(possible, setup, listener, [*records, *refused], lambda: unranked(results, records)):
+        so_far = Kept(going_on)
+        for line in time_rows(
+            possible, setup, listener, [*going_on, *refused], lambda: unranked(results, so_far.records())
+        ):
             if isinstance(line, Block):
                 write(line)
             else:
                 write(line.record)
                 judge(line)
-                records.append(line.record)
+                so_far.add(line.record)
 
 
 def _checked(
@@ -99,6 +103,6 @@ def _refused(plan: Plan, results: Iterable[ParityResult], write: Write) -> list[
     return refused
 
 
-def unranked(parity: Mapping[Row, ParityResult], records: Iterable[Record]) -> set[Row]:
+def unranked(parity: Mapping[Row, ParityResult], records: Records) -> set[Row]:
     """Return the rows that, as far as is known, do not compute their task, or whose times are unfair."""
     return {row for row, standing in standings(parity, parity, records).items() if not standing.ranked}

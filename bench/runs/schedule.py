@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 from bench.analysis.stopping import still_open
 from bench.events import JobListener
 from bench.harness.executor import Executor
 from bench.harness.live import Live, Sample
+from bench.records.columns import Collector, Columns
 from bench.records.schema import Block, CoreTimes, Record, Row
 from bench.runs.plan import Plan, round_order, turn_order
-from bench.runs.sharing import fastest, side_by_side, space_of, usable
+from bench.runs.sharing import NO_PLACES, fastest, side_by_side, space_of, usable
 
 # A round of n turns costs S + n T: starting its processes, and one turn of each. The ratio of two rows in it has the
 # variance p + w / n: what differs between processes, and between turns. With turns that take as long as the start,
@@ -38,21 +40,26 @@ class Progress:
     """The progress of a run."""
 
     plan: Plan
-    records: list[Record]
     begun_s: float
+    so_far: dict[str, Collector]  # the records of each task
     took_s: dict[str, float] = field(default_factory=dict)  # duration of the last round of each task
     rounds: dict[str, int] = field(default_factory=dict)  # number of the next round of each task
     inference_s: float = 0.0  # that inference has taken
 
-    def __post_init__(self) -> None:
-        """A run that is resumed goes on with a new round: processes of two times cannot be side by side."""
-        for task in self.plan.tasks:
-            numbers = [record.job.block for record in self.of(task) if record.status == "ok"]
-            self.rounds[task] = 1 + max(numbers, default=-1)
+    @classmethod
+    def of(cls, plan: Plan, earlier: Iterable[Record], begun_s: float) -> Self:
+        """Begin, or go on after these records, with a new round: processes of two times cannot be side by side."""
+        progress = cls(plan, begun_s, {task: Collector() for task in plan.tasks})
+        for record in earlier:
+            progress.so_far[record.job.row.task].add(record)
+        for task in plan.tasks:
+            records = progress.records(task)
+            progress.rounds[task] = 1 + int(records["block"][records["ok"]].max(initial=-1))
+        return progress
 
-    def of(self, task: str) -> list[Record]:
+    def records(self, task: str) -> Columns:
         """Return the records of a task."""
-        return [record for record in self.records if record.job.row.task == task]
+        return self.so_far[task].columns()
 
     def fits(self, task: str, now_s: float) -> bool:
         """Return whether another round of a task, as long as its last one, would end in time.
@@ -61,7 +68,7 @@ class Progress:
         """
         if self.plan.goal.workers is not None or task not in self.took_s:
             return True
-        if {record.job.row for record in self.of(task)} < set(self.plan.tasks[task]):
+        if self.records(task).by_row().keys() < set(self.plan.tasks[task]):
             return True
         return now_s - self.begun_s + self.took_s[task] <= self.plan.goal.time_s
 
@@ -71,11 +78,15 @@ class Progress:
             return set()
         if self.inference_s < INFERENCE_SHARE * (now_s - self.begun_s):
             return set(rows)
-        return set(rows) - {record.job.row for record in self.records if record.inference is not None}
+        return {row for row in rows if not self._has_served(row)}
+
+    def _has_served(self, row: Row) -> bool:
+        records = self.records(row.task)
+        return bool(records["inference"][records.by_row().get(row, NO_PLACES)].any())
 
     def due(self, task: str, executor: Executor, unranked: Collection[Row]) -> tuple[Row, ...]:
         """Return the rows of a task that run in its next round, in their order; none if the task has told enough."""
-        rows, number, records = self.plan.tasks[task], self.rounds[task], self.of(task)
+        rows, number, records = self.plan.tasks[task], self.rounds[task], self.records(task)
         wanted = still_open(rows, self.plan.goal, records, number, unranked)
         if not wanted:
             return ()
@@ -106,7 +117,7 @@ def run_rounds(
     `earlier` are the good records of the same plan, from a run that is resumed. `unranked` returns the rows that are
     not ranked: no other row is compared with them.
     """
-    progress = Progress(plan, list(earlier), executor.clock())
+    progress = Progress.of(plan, earlier, executor.clock())
     while True:
         fitting = [task for task in plan.tasks if progress.fits(task, executor.clock())]
         due = {task: rows for task in fitting if (rows := progress.due(task, executor, unranked()))}
@@ -132,7 +143,8 @@ def _round(
     cores_after, after = executor.core_times(), executor.calibrate()
     progress.took_s[task] = executor.clock() - begun_s
     progress.rounds[task] += 1
-    progress.records += [sample.record for sample in samples]
+    for sample in samples:
+        progress.so_far[task].add(sample.record)
     foreign, stolen = _others(cores_before, cores_after, wall_s)
     yield from samples
     yield Block(

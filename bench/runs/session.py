@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,8 +19,9 @@ from bench.harness.setup import WorkerSetup, make_setup
 from bench.machine.host import free_memory_bytes, this_machine
 from bench.machine.variables import settings_of_frameworks
 from bench.records.provenance import as_text, commit, differences, utc_now, versions
-from bench.records.runfile import Run, RunFile, read_run
+from bench.records.runfile import Run, read_run
 from bench.records.schema import Header, ParityResult, Record, Row
+from bench.records.writing import RunFile
 from bench.runs.alone import alone, require_alone
 from bench.runs.plan import Plan, resolved
 from bench.runs.runner import run_plan
@@ -43,7 +44,7 @@ class BegunRun:
     plan: Plan
     setup: WorkerSetup
     run_file: RunFile
-    earlier: tuple[Record, ...] = ()
+    earlier: Sequence[Record] = ()
     verdicts: Mapping[Row, ParityResult] = field(default_factory=dict)  # of a run that is resumed
 
 

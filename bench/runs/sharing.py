@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
+import numpy as np
+
 from backends.contract import Device
-from bench.analysis.turns import typical_pass_s
-from bench.records.schema import Record, Row
+from bench.analysis.turns import middle, timed
+from bench.records.columns import DEVICE_MEMORY, Columns
+from bench.records.schema import Row
 from bench.tasks.memory import needs
 from bench.tasks.names import find_task
 from bench.tasks.settings import override
 
+NO_PLACES = np.array([], int)
 USABLE_SHARE = 0.9  # of the free memory: the rest is for the harness and what processes take after their first training
 DEVICE_CONTEXT_BYTES = 2**29  # of GPU memory that a process takes besides what its framework reports
 
@@ -38,28 +40,27 @@ def usable(free: Mapping[Device, int | None]) -> Space:
     return Space(host, device)
 
 
-def space_of(row: Row, changes: Mapping[str, Any], records: Iterable[Record]) -> Space:
+def space_of(row: Row, changes: Mapping[str, Any], records: Columns) -> Space:
     """Return the memory that a row takes: the most that a process of it took so far, else an upper bound."""
-    timings = [record.timing for record in records if record.job.row == row and record.timing is not None]
+    places = records.by_row().get(row, NO_PLACES)
+    known = places[records["timed"][places]]
     on_gpu = row.device == "gpu"
-    if not timings:
+    if not len(known):
         bound = needs(override(find_task(row.task), changes), row.precision).total
         return Space(bound, bound if on_gpu else 0)
-    device = max(timing.peak_device_memory_bytes or 0 for timing in timings)
-    return Space(max(timing.peak_memory_bytes for timing in timings), device + DEVICE_CONTEXT_BYTES if on_gpu else 0)
+    device = int(records[DEVICE_MEMORY][known].max(initial=0))
+    return Space(int(records["peak_memory_bytes"][known].max()), device + DEVICE_CONTEXT_BYTES if on_gpu else 0)
 
 
-def fastest(records: Iterable[Record], unranked: Collection[Row]) -> Row | None:
+def fastest(records: Columns, unranked: Collection[Row]) -> Row | None:
     """Return the row with the shortest pass so far, by the median of its processes; None if no row has times."""
-    times: dict[Row, list[float]] = {}
-    for record in records:
-        if record.timing is not None and record.job.row not in unranked:
-            times.setdefault(record.job.row, []).append(typical_pass_s(record.timing))
-    return min(times, key=lambda row: (median(times[row]), row), default=None)
+    known = timed(records)
+    times = {row: middle(known.pass_s[places]) for row, places in known.columns.by_row().items() if row not in unranked}
+    return min(times, key=lambda row: (times[row], row), default=None)
 
 
 def side_by_side(
-    rows: Sequence[Row], best: Row | None, records: Iterable[Record], spaces: Mapping[Row, Space], free: Space
+    rows: Sequence[Row], best: Row | None, records: Columns, spaces: Mapping[Row, Space], free: Space
 ) -> tuple[Row, ...]:
     """Return those of `rows` that run in the next round, in the same order: all that fit into the `free` memory.
 
@@ -68,7 +69,8 @@ def side_by_side(
     """
     if free.holds(spaces[row] for row in rows):
         return tuple(rows)
-    rounds = Counter(record.job.row for record in records)
+    places = records.by_row()
+    rounds = {row: len(places.get(row, NO_PLACES)) for row in rows}
     waiting = sorted((row for row in rows if row != best), key=lambda row: rounds[row])
     chosen = [row for row in rows if row == best]
     for row in waiting:

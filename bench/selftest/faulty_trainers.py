@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from backends.contract import Adam, Array, Inputs, Momentum, Params, Placement, Problem, map_params
-from backends.numpy_affine import BACK_THROUGH
+from backends.numpy_affine import BACK_THROUGH, AffineLayer, Mask
 from backends.numpy_backend import NumpyTrainer
+from bench.selftest.wrapping import wrapped
 
 SKIPPED_SHARE = 0.1  # of the steps of a pass, but at least one, by a training that stops early
 TF32_BITS = 10  # of a mantissa
@@ -29,11 +30,11 @@ class Altered(NumpyTrainer):
 
 
 class BiasKept(Altered):
-    """Never updates the biases of the first layer."""
+    """Never updates the biases of the first layer that has some."""
 
     def altered(self, update: Callable[[], None]) -> Callable[[], None]:
         """Return an update that restores those biases."""
-        bias = self.layers[0].bias
+        bias = next(part for named in self.named for name, part in named.items() if name.endswith("bias"))
 
         def changed() -> None:
             kept = bias.copy()
@@ -198,9 +199,14 @@ class ReluLeaks(NumpyTrainer):
     def reset(self, params: Params) -> None:
         """Copy `params` in."""
         super().reset(params)
-        for layer in self.layers:
-            if layer.back_through is BACK_THROUGH["relu"]:
-                layer.back_through = lambda *_: None
+        wrapped(self.layers, AffineLayer, leaking)
+
+
+def leaking(layer: AffineLayer) -> AffineLayer:
+    """Return the layer with a derivative of 1 everywhere, if its activation is a ReLU."""
+    if layer.back_through is BACK_THROUGH["relu"]:
+        layer.back_through = lambda *_: None
+    return layer
 
 
 class SoftmaxTwice(NumpyTrainer):
@@ -253,8 +259,8 @@ class Coarse(NumpyTrainer):
     def coarsened(self, forward: Callable[..., Array]) -> Callable[..., Array]:
         """Return a layer's forward pass with its result rounded."""
 
-        def changed(inputs: Any, training: bool) -> Array:
-            outputs = forward(inputs, training)
+        def changed(inputs: Any, training: bool, mask: Mask) -> Array:
+            outputs = forward(inputs, training, mask)
             outputs[...] = self.rounded(outputs)
             return outputs
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from bench.analysis.flags import flags_of
-from bench.analysis.turns import Times, log_times, typical_pass_s
+from bench.analysis.turns import NO_ROUNDS, Times, log_times, typical_pass_s
 from bench.events import JobListener, SilentListener
 from bench.harness.executor import ProcessExecutor
 from bench.harness.live import ProcessLive, Sample
@@ -72,7 +72,7 @@ class Part:
     def times(self) -> Times:
         """The times of every row; failed rows have none."""
         times = log_times(self.records)
-        return {row: times.get(row, {}) for row in self.plan.rows}
+        return {row: times.get(row, NO_ROUNDS) for row in self.plan.rows}
 
 
 def selftest(

@@ -15,6 +15,7 @@ from numpy.lib import format as npy
 from backends.contract import Array, Params
 
 MOST_LAYERS = 10_000
+LAYERS = "layers"  # name of the number of layers
 
 
 def save_arrays(path: Path, arrays: dict[str, Array]) -> None:
@@ -56,21 +57,25 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, size: int) -> Arra
 
 
 def named(kind: str, params: Params) -> dict[str, Array]:
-    """Return the parts of `params` by name, such as `gradient.0.weights` for the kind `gradient`."""
-    return {f"{kind}.{number}.{name}": part for number, layer in enumerate(params) for name, part in layer.items()}
+    """Return the parts of `params` by name, such as `gradient.0.weights` for the kind `gradient`, and how many layers.
+
+    The last layers may have no parameters, so their number is not that of the names.
+    """
+    parts = {f"{kind}.{number}.{name}": part for number, layer in enumerate(params) for name, part in layer.items()}
+    return {f"{kind}.{LAYERS}": np.array(len(params)), **parts}
 
 
 def params_named(kind: str, arrays: Mapping[str, Array]) -> Params:
-    """Return the parameters of a kind from a file that has the names of `named`. Raises `ValueError` for others.
-
-    A layer without parameters has no names; it is there if one with a higher number has some.
-    """
-    found: dict[int, dict[str, Array]] = {}
+    """Return the parameters of a kind from a file that has the names of `named`. Raises `ValueError` for others."""
+    count = arrays.get(f"{kind}.{LAYERS}", np.array(None))
+    if count.shape or count.dtype.kind not in "iu" or not 0 <= count <= MOST_LAYERS:
+        raise ValueError(f"{kind} does not say how many layers it has")
+    found: list[dict[str, Array]] = [{} for _ in range(int(count))]
     for key, array in arrays.items():
         prefix, _, rest = key.partition(".")
-        if prefix == kind:
+        if prefix == kind and rest != LAYERS:
             number, _, name = rest.partition(".")
-            found.setdefault(int(number), {})[name] = array
-    if found and not 0 <= min(found) <= max(found) < MOST_LAYERS:
-        raise ValueError(f"{kind} has a layer {max(found)}")
-    return tuple(found.get(number, {}) for number in range(max(found, default=-1) + 1))
+            if not 0 <= int(number) < len(found):
+                raise ValueError(f"{kind} has {len(found)} layers, and parameters of layer {number}")
+            found[int(number)][name] = array
+    return tuple(found)

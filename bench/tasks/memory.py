@@ -27,6 +27,7 @@ COPIES_OF_DATA = 2  # one in NumPy, one in the framework on its device
 COPIES_OF_PARAMETERS = 8  # initial, model, gradient, update, result of a functional step, three read back
 COPIES_OF_STATE = 2  # optimizer state before and after a step
 COPIES_OF_FLOW = 4  # layer outputs before and after the activation, and the gradients of both
+COPIES_PREDICTED = 2  # of what one layer makes of the test rows: its inputs and outputs
 
 
 class TooLarge(UserError):
@@ -54,21 +55,25 @@ class Needs:
 def needs(task: Task, precision: Precision) -> Needs:
     """Return an upper bound of the memory that one process needs to train a task on the CPU."""
     size, word = task.data.size, np.dtype(precision).itemsize
-    layers = task.model.layers(size.features, size.outputs)
-    sparse = size.words is not None and task.model.first_layer == "embedding_sum"
-    numbers = size.words if sparse else (size.rows + size.test_rows) * size.features
+    layers = task.layers
+    sparse = size.words is not None and task.model.takes_counts
+    numbers = size.words if sparse else (size.rows + size.test_rows) * math.prod(size.shape)
     parameters = parameter_count(layers)
     batch = size.rows if task.batch_size == "all" else task.batch_size
-    outputs = [math.prod(shape) for shape in flow_shapes(layers, (size.features,))[1:]]  # of each layer, one row
+    before, shapes = flow_shapes(layers, size.shape)[:-1], flow_shapes(layers, size.shape)[1:]
+    outputs = [layer.values(shape) for layer, shape in zip(layers, before, strict=True)]  # of each layer, one row
+    # A layer with outputs at many places of a row may copy what each of them depends on.
+    many = ((layer, shape) for layer, shape in zip(layers, shapes, strict=True) if len(shape) > 1)
+    copied = sum(layer.fan_in() * math.prod(shape[:-1]) for layer, shape in many)
     gathered = (numbers or 0) * batch // max(size.rows, 1)
     if sparse:  # one embedding per word of the batch, and its gradient
         gathered *= 2 * outputs[0]
-    flow = COPIES_OF_FLOW * max(batch, size.test_rows) * sum(outputs)
+    flow = max(COPIES_OF_FLOW * batch * sum(outputs), COPIES_PREDICTED * size.test_rows * max(outputs))
     return Needs(
         framework=FRAMEWORK_BYTES,
         data=(DRAWN_BYTES + COPIES_OF_DATA * word) * (numbers or 0),
         parameters=parameters * (DRAWN_BYTES + word * (COPIES_OF_PARAMETERS + COPIES_OF_STATE * task.optimizer.slots)),
-        batch=word * (gathered + flow),
+        batch=word * (gathered + batch * copied + flow),
     )
 
 
@@ -89,7 +94,7 @@ def require_memory(
             several = f"{processes} processes of {gib(each.total)}" if processes > 1 else "1 process"
             raise TooLarge(
                 f"{name} does not fit: it needs up to {gib(wanted)}, and {gib(free_bytes)} are free "
-                f"({several}: {each}); reduce model.hidden or batch_size, or use fewer --threads: the parity check "
+                f"({several}: {each}); reduce the model or batch_size, or use fewer --threads: the parity check "
                 "runs one process per thread"
             )
 

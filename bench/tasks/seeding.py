@@ -7,7 +7,7 @@ from zlib import crc32
 
 import numpy as np
 
-from backends.contract import Array, Layer, Params, Shape
+from backends.contract import Array, Layer, Params, Shape, outer
 from bench.tasks.definition import Start
 
 Purpose = Literal["data", "weights", "order", "rounding", "repetition"]
@@ -32,13 +32,21 @@ def repetition_seed(seed: int, number: int) -> int:
 def initial_params(layers: tuple[Layer, ...], start: Start, seed: int) -> Params:
     """Return the parameters in float64, drawn layer by layer in the order of `Layer.shapes`."""
     rng = stream(seed, "weights")
-    return tuple(
-        {name: _initial(name, shape, layer.fan_in(), start, rng) for name, shape in layer.shapes().items()}
-        for layer in layers
-    )
+    return tuple(_drawn(layer, start, rng) for layer in layers)
+
+
+def _drawn(layer: Layer, start: Start, rng: np.random.Generator) -> dict[str, Array]:
+    if layers := layer.inside():
+        return outer(tuple(_drawn(each, start, rng) for each in layers))
+    return {name: _initial(name, shape, layer.fan_in(), start, rng) for name, shape in layer.shapes().items()}
+
+
+FIXED = {"scale": 1.0, "shift": 0.0}  # of a normalization, whose outputs then have mean 0 and variance 1
 
 
 def _initial(name: str, shape: Shape, fan_in: int, start: Start, rng: np.random.Generator) -> Array:
+    if name in FIXED:
+        return np.full(shape, FIXED[name])
     match start:
         case "uniform":
             bound = 1 / np.sqrt(fan_in)
@@ -46,7 +54,7 @@ def _initial(name: str, shape: Shape, fan_in: int, start: Start, rng: np.random.
         case "gaussian":
             return rng.standard_normal(shape)
         case "one_zero":
-            return np.zeros(shape) if name == "bias" else np.ones(shape)
+            return np.zeros(shape) if name.endswith("bias") else np.ones(shape)
 
 
 def epoch_order(rows: int, batch_size: int, seed: int, epoch: int) -> Array:

@@ -13,13 +13,13 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import msgspec
 import numpy as np
 
-from backends.contract import SGD, Adam, Momentum, Optimizer
+from backends.contract import SGD, Adam, Layer, Misfit, Momentum, Optimizer, Shape, flow_shapes, require_ids
 from bench.errors import UserError, quoted, shown
 from bench.tasks.definition import Task
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "momentum": Momentum, "adam": Adam}
 SIZES = re.compile(r"\d+(x\d+)+")  # 128x64, as people write the sizes of layers
-FIXED = ("name", "summary")  # these are not settings
+FIXED = ("name", "summary", "stack")  # these are not settings
 
 LARGEST = 2**31 - 1  # of whole numbers: rows are counted in int32
 
@@ -119,6 +119,7 @@ def describe(wanted: Any) -> str:
                 ("above", arguments[1].gt),
                 ("of at least", arguments[1].ge),
                 ("below", arguments[1].lt),
+                ("of at most", arguments[1].le),
             )
             if limit is not None
         ]
@@ -139,14 +140,31 @@ def _fields(owner: Any) -> dict[str, Any]:
 
 
 def _checked(task: Task) -> Task:
-    """Return the task. Raises `BadSetting` if settings do not go together: loss and metric, or batch size and rows."""
+    """Return the task. Raises `BadSetting` if settings do not go together.
+
+    These are loss and metric, the sizes of the layers and of the data, and batch size and rows.
+    """
     classifies = task.loss == "softmax_cross_entropy"
     if classifies != (task.metric == "accuracy"):
         raise BadSetting(f"loss {task.loss} and metric {task.metric} do not go together")
-    require_batch(
-        task, task.data.size.rows
-    )  # settings that select rows from files may leave fewer, seen when they load
+    size = task.data.size
+    layers_for(task, size.shape, size.outputs, size.ids)
+    # Settings that select rows from files may leave fewer rows; that is seen when they load.
+    require_batch(task, task.data.size.rows)
     return task
+
+
+def layers_for(task: Task, inputs: Shape, outputs: int, ids: int) -> tuple[Layer, ...]:
+    """Return the layers of a task's model for inputs of this shape of a row. Raises `BadSetting` if they do not fit."""
+    try:
+        layers = task.model.layers(inputs, outputs, ids)
+        require_ids(layers, ids)
+        found = flow_shapes(layers, inputs)[-1]
+        if found != (outputs,):
+            raise Misfit(f"its outputs have the shape {list(found)}, and {[outputs]} is wanted")
+    except Misfit as misfit:
+        raise BadSetting(f"the model of {shown(task.name)} does not fit its data: {misfit}") from misfit
+    return layers
 
 
 def require_batch(task: Task, rows: int) -> None:

@@ -10,18 +10,18 @@ import numpy as np
 from backends.contract import (
     Array,
     Inputs,
-    Misfit,
     Params,
     Precision,
     Problem,
     WordCounts,
-    flow_shapes,
     map_params,
+    row_shape,
 )
+from bench.errors import shown
 from bench.tasks.datasets.base import Find, Split
 from bench.tasks.definition import Metric, Task
 from bench.tasks.seeding import epoch_order, full_order, initial_params, repetition_seed, stream
-from bench.tasks.settings import BadSetting, require_batch
+from bench.tasks.settings import BadSetting, layers_for, require_batch
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,24 @@ def make_training(task: Task, precision: Precision, find: Find) -> Training:
     if (train.targets.dtype.kind == "i") != (task.loss == "softmax_cross_entropy"):
         kind = "class numbers" if train.targets.dtype.kind == "i" else "real numbers"
         raise BadSetting(f"loss {task.loss} does not fit the data of {task.name}, whose targets are {kind}")
-    layers = task.model.layers(_features(train.inputs), dataset.outputs)
+    layers = layers_for(task, row_shape(train.inputs), dataset.outputs, dataset.ids)
+    if dataset.ids:
+        for split in (train, test):
+            require_words(task, np.asarray(split.inputs), dataset.ids)
     problem = Problem(train.inputs, train.targets, layers, task.loss, task.optimizer, batch_size)
-    try:
-        flow_shapes(layers, problem.row_shape)
-    except Misfit as misfit:
-        raise BadSetting(f"the model of {task.name} does not fit its data: {misfit}") from misfit
     return _started(task, problem, precision, task.seed, test, dataset.truth)
+
+
+def require_words(task: Task, ids: Array, count: int) -> None:
+    """Raise `BadSetting` unless ids [rows, positions] are below `count`, and each row has a word.
+
+    Frameworks do not agree on what an id beyond the table gives, and the mean of no words is 0 / 0.
+    """
+    if ids.min() < 0 or ids.max() >= count:
+        wrong = ids.min() if ids.min() < 0 else ids.max()
+        raise BadSetting(f"the data of {shown(task.name)} have the id {wrong}; ids go from 0 to {count - 1}")
+    if (empty := np.flatnonzero(~ids.any(axis=1))).size:
+        raise BadSetting(f"row {empty[0]} of the data of {shown(task.name)} has no word, only padding; leave it out")
 
 
 def reseeded(training: Training, task: Task, precision: Precision, seed: int) -> Training:
@@ -81,7 +92,8 @@ def repetition(training: Training, task: Task, precision: Precision, number: int
     A task whose start is fixed is repeated from Gaussian starts: from its own it would be the same training each time.
     """
     if task.model.start == "one_zero":
-        task = replace(task, model=replace(task.model, start="gaussian"))
+        model: Any = task.model
+        task = replace(task, model=replace(model, start="gaussian"))
     return reseeded(training, task, precision, repetition_seed(task.seed, number))
 
 
@@ -128,21 +140,19 @@ def _prepared(split: Split, task: Task, dtype: np.dtype[Any]) -> Split:
     inputs: Inputs = split.inputs
     if isinstance(inputs, WordCounts):
         inputs = inputs.astype(dtype)
-        if task.model.first_layer == "dense":
+        if not task.model.takes_counts:
             inputs = _frozen(inputs.dense())
         else:
             for part in (inputs.starts, inputs.words, inputs.counts):
                 _frozen(part)
-    elif task.model.first_layer == "embedding_sum":
+    elif task.model.takes_counts:
         raise BadSetting(f"model.first_layer embedding_sum needs word counts; {task.name} has arrays: use dense")
+    elif inputs.dtype.kind == "i":
+        inputs = _frozen(inputs)  # ids of words
     else:
         inputs = _frozen(inputs.astype(dtype, copy=False))
     targets = split.targets.astype(dtype) if split.targets.dtype.kind == "f" else split.targets
     return Split(inputs, _frozen(targets))
-
-
-def _features(inputs: Inputs) -> int:
-    return inputs.vocabulary if isinstance(inputs, WordCounts) else int(inputs.shape[1])
 
 
 def _frozen(array: Array) -> Array:

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from backends.contract import Array
-from bench.analysis.comparison import Times
+from bench.analysis.comparison import Grid, Times
 from bench.records.schema import Row
 
 Design = Literal["live", "blocked", "sequential"]
@@ -153,7 +153,7 @@ def slowed(found: Array, ratio: float, row: int = 1) -> Array:
 
 def as_times(run: Array, rows: Sequence[Row]) -> Times:
     """Return one run [rows, rounds, turns] as the analysis takes it."""
-    return {row: dict(enumerate(times)) for row, times in zip(rows, run, strict=True)}
+    return {row: Grid.of_rounds(dict(enumerate(times))) for row, times in zip(rows, run, strict=True)}
 
 
 def spread(machine: Machine, low: float = 0.005, high: float = 0.03, rows: int = 8) -> Machine:

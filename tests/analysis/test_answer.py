@@ -12,6 +12,7 @@ from support import a_header, a_parity_result, a_quality, a_record, a_row, write
 from bench.analysis.answer import Answer, answers
 from bench.analysis.process import one_training_s, passes_of
 from bench.analysis.summary import summarise
+from bench.records.columns import Columns
 from bench.records.runfile import read_run
 from bench.records.schema import Row
 from bench.report.answer_sentences import answer_sentences
@@ -43,10 +44,11 @@ def answer_of(
 
 def test_one_training_is_all_that_its_user_waits_for_and_nothing_that_only_a_benchmark_does() -> None:
     record = a_record(FAST, 0, 1.0, 0.5, 0.5, 9.0, timing={"steps_per_pass": STEPS}, quality=LEARNED)
-    assert passes_of(record) == PASSES
+    records = Columns.of([record, a_record(FAST, status="crashed")])
+    assert passes_of(records).tolist() == [PASSES, 0]
     # start 0.125, import 1, data 0.0625, set-up 0.5, evaluation 0.25, and three passes
-    assert one_training_s(record) == pytest.approx(0.125 + 1 + 0.0625 + 0.5 + 0.25 + 2.0)
-    assert math.isnan(one_training_s(a_record(FAST, status="crashed")))
+    expected = 0.125 + 1 + 0.0625 + 0.5 + 0.25 + 2.0
+    assert one_training_s(records).tolist() == pytest.approx([expected, math.nan], nan_ok=True)
 
 
 def test_a_row_that_is_quick_to_start_and_one_that_is_fast_are_told_apart_and_when_the_second_gains(

@@ -27,7 +27,8 @@ from bench.analysis.changes import (
 )
 from bench.analysis.standing import standings_of
 from bench.analysis.stats import MOST_ROUNDS, Estimate, estimate_apart, interval
-from bench.records.runfile import Run
+from bench.records.blocks import Blocks
+from bench.records.runfile import Records, Run
 from bench.records.schema import Block, Calibration, Goal, ParityResult, Record, Row
 
 ROW, OTHER, THIRD = (a_row("linear_fit", "torch", mode) for mode in ("eager", "compile", "jit"))
@@ -59,8 +60,8 @@ def a_run(
     return Run(
         path=Path("run.jsonl"),
         header=a_header(*(own if header_rows is None else header_rows)),
-        records=tuple(record for each in own.values() for record in each),
-        blocks=tuple(
+        records=Records.of(record for each in own.values() for record in each),
+        blocks=Blocks.of(
             calibrated_block(task, block, loops_s[task] * math.exp(rng.normal(0, 0.003)), calibrated)
             for task in tasks
             for block in range(blocks)
@@ -128,7 +129,7 @@ def test_a_run_that_is_compared_with_itself_is_identical() -> None:
     same = change_of(ROW, rough, rough)
     assert (same.kind, same.ratio, same.then_s) == ("identical", None, same.now_s)
     assert undecided([same], 0.05) == too_slow([same], 0.05) == []
-    one_more = replace(rough, records=(*rough.records, with_pass(ROW, 8, 0.1)))
+    one_more = replace(rough, records=Records.of([*rough.records, with_pass(ROW, 8, 0.1)]))
     assert change_of(ROW, rough, one_more).kind != "identical"
 
 
@@ -191,7 +192,7 @@ def test_nothing_is_divided_by_the_calibration_loop(loop_s: float) -> None:
 
 def test_the_interval_is_that_of_the_processes_of_both_runs() -> None:
     now = a_run({ROW: 0.13}, seed=1)
-    logs = [[float(times[0]) for times in good_times(run, standings_of(run))[ROW].values()] for run in (THEN, now)]
+    logs = [good_times(run, standings_of(run))[ROW].times[:, 0].tolist() for run in (THEN, now)]
     assert change_of(ROW, THEN, now).interval == interval(estimate_apart(logs[1], logs[0]))
 
 
@@ -210,7 +211,7 @@ def test_the_loop_of_a_round_is_the_mean_of_both_calibrations_or_the_only_one() 
         (None, None),
     ]
     blocks = tuple(a_block("iris_mlp", i, before=before, after=after) for i, (before, after) in enumerate(loops))
-    found = log_loops(replace(run, blocks=blocks))
+    found = log_loops(replace(run, blocks=Blocks.of(blocks)))
     assert {key: math.exp(loop) for key, loop in found.items()} == pytest.approx(
         {("iris_mlp", 0): 2e-3, ("iris_mlp", 1): 1e-3, ("iris_mlp", 2): 4e-3}
     )
@@ -287,8 +288,10 @@ def test_a_row_of_which_parity_cannot_be_told_says_so() -> None:
 
 def test_good_times_are_logarithms_by_round() -> None:
     times = good_times(THEN, standings_of(THEN))
-    assert {row: sorted(blocks) for row, blocks in times.items()} == {row: list(range(8)) for row in (ROW, OTHER)}
-    assert np.exp(times[OTHER][3]) == pytest.approx(0.2, rel=0.03)
+    assert {row: rounds.numbers.tolist() for row, rounds in times.items()} == {
+        row: list(range(8)) for row in (ROW, OTHER)
+    }
+    assert np.exp(times[OTHER].times[3]) == pytest.approx(0.2, rel=0.03)
 
 
 @pytest.mark.parametrize(

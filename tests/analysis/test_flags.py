@@ -3,44 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from msgspec.structs import replace
-from support import a_record, a_row, a_timing, process_times_of
+from support import a_record, a_row, a_timing
+from timed_processes import ATimedProcess, process_times_of
 
-from bench.analysis.flags import (
-    TURN_FLOOR_S,
-    Flag,
-    achieved_share,
-    crowded,
-    drifting,
-    escaped,
-    flags,
-    flags_of,
-    helped,
-    impossible,
-    other_clock,
-    recompiling,
-    remembering,
-    too_fast,
-    unaccounted,
-    uncounted,
-    unfinished,
-)
-from bench.analysis.process import NUMBERS, processes
+from bench.analysis import flags as checks
+from bench.analysis.flags import TURN_FLOOR_S, Flag, flags_of
+from bench.analysis.process import NUMBERS, Processes
 from bench.analysis.process_times import ProcessTimes, product_bounds
 from bench.analysis.turns import timed
+from bench.records.columns import Columns
 from bench.records.schema import Job, Record, Resources, Row, Steady, Turns
+
+T = TypeVar("T")
+Check = Callable[[Sequence[ATimedProcess]], T]
+
+
+def of_processes(check: Callable[[ProcessTimes], T]) -> Check[T]:
+    """Return a check that takes processes one by one."""
+    return lambda processes: check(process_times_of(processes))
+
+
+achieved_share = of_processes(checks.achieved_share)
+crowded = of_processes(checks.crowded)
+drifting = of_processes(checks.drifting)
+escaped = of_processes(checks.escaped)
+flags = of_processes(checks.flags)
+helped = of_processes(checks.helped)
+impossible = of_processes(checks.impossible)
+other_clock = of_processes(checks.other_clock)
+recompiling = of_processes(checks.recompiling)
+remembering = of_processes(checks.remembering)
+too_fast = of_processes(checks.too_fast)
+unaccounted = of_processes(checks.unaccounted)
+uncounted = of_processes(checks.uncounted)
+unfinished = of_processes(checks.unfinished)
 
 ROW, OTHER = a_row("linear_fit"), a_row("linear_fit", "torch", "eager")
 USUAL_S = (8.0, *(0.25,) * 6)  # the first pass compiles; then there are enough to see a drift
 
 
-def sample(*passes_s: float, cores: int = 2, bound: float = 1e11, **timing: Any) -> ProcessTimes:
+def sample(*passes_s: float, cores: int = 2, bound: float = 1e11, **timing: Any) -> ATimedProcess:
     """Return a process that had two cores granted."""
     resources = Resources(cores=cores, dtype="float32", framework="1.0")
-    return process_times_of(a_timing(*(passes_s or USUAL_S), **timing), resources, bound)
+    return ATimedProcess(a_timing(*(passes_s or USUAL_S), **timing), resources, bound)
 
 
 def some_turns(pass_s: float, asked_s: float = 0.3, reads: int = 1, read_s: float = 1e-5) -> Turns:
@@ -74,7 +83,7 @@ def used(cpu_s: float, waited_s: float | None = 0.0, vanished_s: float = 0.0, wi
     return Steady(window_s=window_s, cpu_s=cpu_s, vanished_cpu_s=vanished_s, waited_s=waited_s)
 
 
-def sentences(samples: Sequence[ProcessTimes]) -> list[str]:
+def sentences(samples: Sequence[ATimedProcess]) -> list[str]:
     return [flag.sentence for flag in flags(samples)]
 
 
@@ -215,7 +224,7 @@ def test_several_violations_are_all_told_the_unfair_ones_first() -> None:
 
 TIMES = (2.0, 1.0, 1.0, 1.0, 1.0)  # of passes
 JUST_OVER = 1 + 1e-9
-LIMITS: dict[str, tuple[Callable[[Sequence[ProcessTimes]], str], dict[str, Any], dict[str, Any]]] = {
+LIMITS: dict[str, tuple[Check[str], dict[str, Any], dict[str, Any]]] = {
     "1 % of a pass left": (
         unfinished,
         {"read_s": (0.01,), "reread_s": (0.0,)},
@@ -289,7 +298,7 @@ def test_of_a_short_wall_time_50_milliseconds_may_be_missing(missing_s: float, f
     short = sample(*(0.01,) * 5, import_s=0.0, setup_s=0.0)
     timing = replace(short.timing, wall_s=short.timing.phases_s + missing_s)
     assert timing.wall_s < 1.2
-    assert bool(unaccounted([process_times_of(timing, short.resources, 1e11)])) == flagged
+    assert bool(unaccounted([ATimedProcess(timing, short.resources, 1e11)])) == flagged
 
 
 # Unfinished work
@@ -384,7 +393,7 @@ def test_fewer_cores_than_granted_are_no_escape() -> None:
 
 
 def test_the_achieved_share_is_operations_a_second_over_those_of_the_fastest_product() -> None:
-    assert achieved_share(sample(9.0, 1.0, 3.0, flops_per_pass=50, bound=100.0)) == 0.25
+    assert achieved_share([sample(9.0, 1.0, 3.0, flops_per_pass=50, bound=100.0)]).tolist() == [0.25]
 
 
 def test_the_bound_is_the_fastest_product_of_each_device_and_precision() -> None:
@@ -399,7 +408,11 @@ def test_the_bound_is_the_fastest_product_of_each_device_and_precision() -> None
         product(8e10, precision="float64"),
         a_record(a_row("linear_fit", precision="float64", device="gpu"), status="failed"),
     ]
-    assert product_bounds(records) == {("cpu", "float32"): 2e11, ("gpu", "float32"): 9e13, ("cpu", "float64"): 8e10}
+    assert product_bounds(Columns.of(records)) == {
+        ("cpu", "float32"): 2e11,
+        ("gpu", "float32"): 9e13,
+        ("cpu", "float64"): 8e10,
+    }
 
 
 def test_the_product_of_a_guest_or_another_package_raises_no_bound() -> None:
@@ -407,14 +420,14 @@ def test_the_product_of_a_guest_or_another_package_raises_no_bound() -> None:
         return a_record(a_row("linear_fit", backend), timing={"product_flops_per_s": flops_per_s})
 
     others = [product("sklearn", 3e11), product("keras-jax", 4e11), product("pocketgrad", 5e11)]
-    assert product_bounds([product("numpy", 1e11), *others]) == {("cpu", "float32"): 1e11}
-    assert product_bounds([*others, product("torch", 2e11)]) == {("cpu", "float32"): 2e11}
-    assert product_bounds(others) == {("cpu", "float32"): 5e11}
+    assert product_bounds(Columns.of([product("numpy", 1e11), *others])) == {("cpu", "float32"): 1e11}
+    assert product_bounds(Columns.of([*others, product("torch", 2e11)])) == {("cpu", "float32"): 2e11}
+    assert product_bounds(Columns.of(others)) == {("cpu", "float32"): 5e11}
 
 
 def test_a_product_beyond_the_processor_counts_as_what_the_processor_can_reach() -> None:
     timing = {"product_flops_per_s": 1e15, "product_limit_flops_per_s": 4e11}
-    assert product_bounds([a_record(ROW, timing=timing)]) == {("cpu", "float32"): 4e11}
+    assert product_bounds(Columns.of([a_record(ROW, timing=timing)])) == {("cpu", "float32"): 4e11}
 
 
 def test_where_the_processor_is_unknown_no_product_is_impossible() -> None:
@@ -596,8 +609,8 @@ def test_the_share_of_a_product_is_that_of_the_tables() -> None:
     turns = turns_of(*(0.5,) * 6, 5.0, 5.0)
     each = sample(*USUAL_S, turns=turns, flops_per_pass=100, bound=400.0)
     record = replace(a_record(ROW), timing=each.timing)
-    (process,) = processes(timed([record]), {(ROW.device, ROW.precision): 400.0})
-    assert achieved_share(each) == NUMBERS["flops_share"](process) == pytest.approx(0.5)
+    processes = Processes.of(timed(Columns.of([record])), {(ROW.device, ROW.precision): 400.0})
+    assert achieved_share([each]).tolist() == NUMBERS["flops_share"](processes).tolist() == pytest.approx([0.5])
 
 
 # By row

@@ -13,6 +13,7 @@ from support import a_block, a_calibration
 from bench.analysis.noise import noise, usual_s
 from bench.machine import calibration
 from bench.machine.calibration import LOOPS, calibrate, jitter, typical_s
+from bench.records.blocks import Blocks
 from bench.records.schema import Calibration
 
 USUAL_S = 2e-3
@@ -20,7 +21,7 @@ USUAL_S = 2e-3
 
 def told(**block: Any) -> str:
     """Return what is said of a block of a run whose calibration loop usually takes 2 ms."""
-    return noise(a_block("linear_fit", **block), USUAL_S)
+    return noise(Blocks.of([a_block("linear_fit", **block)]), USUAL_S)[0]
 
 
 def one_in_five(slow: float) -> Calibration:
@@ -79,7 +80,7 @@ def test_a_system_that_does_not_tell_of_others_accuses_nobody() -> None:
 def test_a_block_without_calibrations_is_judged_by_the_rest() -> None:
     assert told(before=None, after=None) == ""
     assert told(before=None, after=None, foreign_cores=1.0) == "other processes kept 1.0 cores busy"
-    assert noise(a_block("linear_fit", before=None, after=None, stolen_cores=1.0), math.nan)
+    assert noise(Blocks.of([a_block("linear_fit", before=None, after=None, stolen_cores=1.0)]), math.nan)[0]
 
 
 def test_one_calibration_is_enough_to_see_a_slow_block_and_too_little_to_see_a_change() -> None:
@@ -98,8 +99,7 @@ def test_the_usual_loop_is_the_median_over_both_calibrations_of_all_blocks() -> 
         a_block("linear_fit", number, before=a_calibration(before_s), after=a_calibration(after_s))
         for number, (before_s, after_s) in enumerate(loops_s)
     ]
-    assert usual_s(blocks) == 3.5
-    assert usual_s(iter(blocks)) == 3.5
+    assert usual_s(Blocks.of(blocks)) == 3.5
 
 
 def test_calibrations_that_failed_are_left_out_of_the_usual_loop() -> None:
@@ -109,17 +109,17 @@ def test_calibrations_that_failed_are_left_out_of_the_usual_loop() -> None:
         a_block("linear_fit", 2, before=a_calibration(2.0), after=None),
         a_block("linear_fit", 3, before=a_calibration(9.0), after=None),
     ]
-    assert usual_s(blocks) == 2.0
+    assert usual_s(Blocks.of(blocks)) == 2.0
 
 
 def test_without_calibrations_no_loop_is_usual() -> None:
-    assert math.isnan(usual_s([]))
-    assert math.isnan(usual_s([a_block("linear_fit", before=None, after=None)]))
+    assert math.isnan(usual_s(Blocks.of([])))
+    assert math.isnan(usual_s(Blocks.of([a_block("linear_fit", before=None, after=None)])))
 
 
 def test_a_slow_block_stands_out_among_its_own_run() -> None:
     blocks = [a_block("linear_fit", number, loop_s) for number, loop_s in enumerate((3e-3, 3e-3, 3.6e-3, 3e-3))]
-    assert [noise(block, usual_s(blocks)) for block in blocks] == [
+    assert noise(Blocks.of(blocks), usual_s(Blocks.of(blocks))) == [
         *("", ""),
         "the calibration loop took 1.20 times its usual time",
         "",

@@ -10,7 +10,7 @@ import pytest
 from support import VANISHED, a_header, a_parity_result, a_record, a_row, write_run
 
 from bench.analysis.standing import ABSENT, RANKED, Standing, standings, standings_of
-from bench.records.runfile import read_run
+from bench.records.runfile import Records, read_run
 from bench.records.schema import ParityResult, Record
 from bench.runs.runner import unranked
 
@@ -59,19 +59,19 @@ def result(**changes: Any) -> ParityResult:
 def test_a_row_is_ranked_where_it_ran_is_right_and_its_times_are_fair(
     parity: ParityResult | None, records: Iterable[Record], expected: Standing
 ) -> None:
-    assert standings([ROW], {ROW: parity} if parity else {}, records) == {ROW: expected}
+    assert standings([ROW], {ROW: parity} if parity else {}, Records.of(records)) == {ROW: expected}
     assert expected.ranked == (expected is RANKED)
 
 
 def test_a_failure_is_told_before_a_wrong_number_and_that_before_unfair_times() -> None:
     wrong = {ROW: result(agrees=False, reason="loss 2 departs")}
-    assert standings([ROW], wrong, [LATE, CRASHED])[ROW].cause == "failed"
-    assert standings([ROW], wrong, [LATE])[ROW].cause == "wrong"
+    assert standings([ROW], wrong, Records.of([LATE, CRASHED]))[ROW].cause == "failed"
+    assert standings([ROW], wrong, Records.of([LATE]))[ROW].cause == "wrong"
 
 
 def test_of_several_failures_the_first_is_told() -> None:
     later = a_record(ROW, 2, status="timeout", reason="no reply")
-    assert standings([ROW], {}, [GOOD, CRASHED, later])[ROW].why_not == "crashed: was killed"
+    assert standings([ROW], {}, Records.of([GOOD, CRASHED, later]))[ROW].why_not == "crashed: was killed"
 
 
 def test_one_line_says_why_not() -> None:
@@ -82,7 +82,7 @@ def test_one_line_says_why_not() -> None:
 
 def test_each_row_stands_by_its_own_records() -> None:
     parity = {row: a_parity_result(row) for row in (ROW, OTHER)}
-    found = standings([ROW, OTHER], parity, [GOOD, a_record(OTHER, status="failed", reason="no")])
+    found = standings([ROW, OTHER], parity, Records.of([GOOD, a_record(OTHER, status="failed", reason="no")]))
     assert found == {ROW: RANKED, OTHER: Standing("failed", "failed: no")}
 
 
@@ -94,6 +94,6 @@ def test_a_run_has_a_standing_for_every_row_of_its_header(tmp_path: Path) -> Non
 
 def test_the_stopping_rule_passes_over_the_rows_that_are_not_ranked() -> None:
     parity = {ROW: result(), OTHER: a_parity_result(OTHER, agrees=False)}
-    assert unranked(parity, [GOOD, a_record(OTHER, 0, 1.0, 0.2)]) == {OTHER}
-    assert unranked(parity, [LATE, a_record(OTHER, 0, 1.0, 0.2)]) == {ROW, OTHER}
-    assert unranked({ROW: result()}, [GOOD]) == set()
+    assert unranked(parity, Records.of([GOOD, a_record(OTHER, 0, 1.0, 0.2)])) == {OTHER}
+    assert unranked(parity, Records.of([LATE, a_record(OTHER, 0, 1.0, 0.2)])) == {ROW, OTHER}
+    assert unranked({ROW: result()}, Records.of([GOOD])) == set()

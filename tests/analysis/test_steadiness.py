@@ -7,12 +7,16 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from support import a_record, a_row, trend
+from support import a_record, a_row
+from timed_processes import Trend, each_trend, long_turns, together, trend
 
 from backends.contract import Array
+from bench.analysis import steadiness
 from bench.analysis.flags import TREND, TREND_ERRORS
-from bench.analysis.steadiness import DELAYED, FEWEST_SAME, Trend, drift, long_passes, repeated, trends
+from bench.analysis.steadiness import DELAYED, FEWEST_SAME, Repeated, drift
 from bench.analysis.turns import log_turns, timed, typical_pass_s
+from bench.records.columns import Columns
+from bench.records.lists import Lists
 from bench.records.schema import Turns
 
 LEAST, ERRORS = TREND, TREND_ERRORS
@@ -32,7 +36,7 @@ def turns_of(passes_s: Sequence[float], *, passes: int = 4, longest_s: Sequence[
 
 def ratio(*processes: tuple[Turns, Sequence[Turns]]) -> float:
     found = [trend(turns, beside) for turns, beside in processes]
-    return drift([each for each in found if each], LEAST, ERRORS)
+    return drift(together(found), LEAST, ERRORS)
 
 
 RISING = turns_of(np.linspace(0.1, 0.15, 8).tolist())
@@ -93,12 +97,12 @@ def test_processes_that_change_in_opposite_ways_share_no_trend() -> None:
 
 def test_a_change_of_a_tenth_is_none_yet() -> None:
     rises = [Trend(math.log(1.1) * scale, 20, 40.0) for scale in (0.999, 1.001)]
-    assert [drift([each] * 3, LEAST, ERRORS) > 1 for each in rises] == [False, True]
+    assert [drift(together([each] * 3), LEAST, ERRORS) > 1 for each in rises] == [False, True]
 
 
 def test_large_changes_in_no_order_are_no_trend() -> None:
-    assert drift([Trend(math.log(2), 10, 100.0)] * 4, LEAST, ERRORS) == 1  # 2 standard errors
-    assert drift([Trend(math.log(2), 18, 100.0)] * 4, LEAST, ERRORS) == pytest.approx(2)  # 3.6
+    assert drift(together([Trend(math.log(2), 10, 100.0)] * 4), LEAST, ERRORS) == 1  # 2 standard errors
+    assert drift(together([Trend(math.log(2), 18, 100.0)] * 4), LEAST, ERRORS) == pytest.approx(2)  # 3.6
 
 
 # Long passes
@@ -111,33 +115,38 @@ def slow_turns(*at: int, by_s: float = 0.2, turns: int = 10, usual_s: float = 0.
 
 
 def test_long_passes_are_found_beside_the_others_of_all_turns() -> None:
-    assert long_passes(slow_turns(3, 7), ()).tolist() == [3, 7]
-    assert long_passes(slow_turns(*range(10)), ()).tolist() == list(range(10))
-    assert long_passes(slow_turns(3, by_s=0.039), ()).tolist() == []  # not three times as long
-    assert long_passes(slow_turns(3, by_s=0.0049, usual_s=1e-3), ()).tolist() == []  # no compiler is that fast
-    assert long_passes(slow_turns(3, by_s=0.0051, usual_s=1e-3), ()).tolist() == [3]
+    assert long_turns(slow_turns(3, 7), ()) == [3, 7]
+    assert long_turns(slow_turns(*range(10)), ()) == list(range(10))
+    assert long_turns(slow_turns(3, by_s=0.039), ()) == []  # not three times as long
+    assert long_turns(slow_turns(3, by_s=0.0049, usual_s=1e-3), ()) == []  # no compiler is that fast
+    assert long_turns(slow_turns(3, by_s=0.0051, usual_s=1e-3), ()) == [3]
 
 
 def test_a_turn_of_a_single_pass_is_held_against_other_turns() -> None:
     times_s = [0.3] * 9 + [1.0]
-    assert long_passes(turns_of(times_s, passes=1), ()).tolist() == [9]
+    assert long_turns(turns_of(times_s, passes=1), ()) == [9]
 
 
 def test_delays_that_other_rows_have_as_well_are_the_machine() -> None:
     delayed = slow_turns(*range(0, 10, 2), by_s=0.2)
-    assert long_passes(slow_turns(1, by_s=DELAYED * 0.2 - 0.001), [delayed]).tolist() == []
-    assert long_passes(slow_turns(1, by_s=DELAYED * 0.2 + 0.001), [delayed]).tolist() == [1]
-    assert long_passes(slow_turns(1), [slow_turns(4), slow_turns()]).tolist() == [1]  # a single delay is none of many
+    assert long_turns(slow_turns(1, by_s=DELAYED * 0.2 - 0.001), [delayed]) == []
+    assert long_turns(slow_turns(1, by_s=DELAYED * 0.2 + 0.001), [delayed]) == [1]
+    assert long_turns(slow_turns(1), [slow_turns(4), slow_turns()]) == [1]  # a single delay is none of many
 
 
 def test_processes_that_have_measured_no_longest_pass_have_none() -> None:
     unknown = Turns(passes=(4, 4), wall_s=(0.4, 4.0), cpu_s=(0.4, 4.0))
-    assert long_passes(unknown, [unknown]).tolist() == []
-    assert long_passes(slow_turns(3), [unknown]).tolist() == [3]
+    assert long_turns(unknown, [unknown]) == []
+    assert long_turns(slow_turns(3), [unknown]) == [3]
 
 
-def found(turns: int, *slow: int) -> tuple[int, Array]:
-    return turns, np.array(slow)
+def found(turns: int, *slow: int) -> tuple[int, Sequence[int]]:
+    return turns, slow
+
+
+def repeated(processes: Sequence[tuple[int, Sequence[int]]]) -> Repeated | None:
+    turns = np.array([turns for turns, _ in processes], int)
+    return steadiness.repeated(turns, Lists.of([slow for _, slow in processes], int))
 
 
 def test_long_passes_in_most_turns_of_two_processes_are_shared() -> None:
@@ -204,7 +213,7 @@ def test_an_honest_row_on_a_noisy_machine_is_hardly_ever_accused(turns: int, pro
         rounds = [noisy_round(rng, turns, rows) for _ in range(processes)]
         for row in range(rows):
             known = [(each[row], each[:row] + each[row + 1 :]) for each in rounds]
-            slow = [(turns, long_passes(*process)) for process in known]
+            slow = [(turns, long_turns(*process)) for process in known]
             alarms += ratio(*known) != 1
             alarms += repeated(slow) is not None
     assert alarms <= 0.02 * 2 * runs * rows
@@ -238,19 +247,21 @@ def test_processes_of_many_rounds_are_judged_as_each_of_them_alone() -> None:
         [a_process(rng, int(turns)) for turns in rng.choice([0, 3, 5, 6, 11], size=members)]
         for members in (1, 2, 2, 3, 5, 5, 8)
     ]
-    logs = [[log_turns(each.wall_s, each.passes) for each in processes] for processes in rounds]
-    together = trends(logs)
+    members = [(number, each) for number, processes in enumerate(rounds) for each in processes]
+    found = each_trend([log_turns(each.wall_s, each.passes) for _, each in members], [number for number, _ in members])
     alone = [
-        [trend(each, [other for other in processes if other is not each]) for each in processes] for processes in rounds
+        trend(each, [other for other in processes if other is not each]) for processes in rounds for each in processes
     ]
-    assert together == alone
-    assert sum(each is not None for processes in alone for each in processes) > 8
+    assert found == alone
+    assert sum(each is not None for each in alone) > 8
     records = [
         a_record(a_row("linear_fit", mode=str(place)), number, timing={"turns": each})
         for number, processes in enumerate(rounds)
         for place, each in enumerate(processes)
     ]
-    assert [each.pass_s for each in timed(records)] == [typical_pass_s(each.timing) for each in timed(records)]
+    assert timed(Columns.of(records)).pass_s.tolist() == [
+        typical_pass_s(each.timing) for each in records if each.timing
+    ]
 
 
 def test_what_a_process_does_itself_is_not_what_the_machine_did() -> None:

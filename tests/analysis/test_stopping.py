@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 import pytest
 from support import a_record, a_row
 
+from bench.analysis import stopping
 from bench.analysis.comparison import Comparison, typical
 from bench.analysis.stats import Judgement, detectable
-from bench.analysis.stopping import BEYOND_DOUBT, FAR, LOOK_EVERY, MIN_PRECISE, settled, still_open
+from bench.analysis.stopping import BEYOND_DOUBT, FAR, LOOK_EVERY, MIN_PRECISE, settled
 from bench.analysis.turns import log_times
+from bench.records.columns import Columns
 from bench.records.schema import Goal, Record, Row
 
 A, B, C = (a_row("linear_fit", "made_up", mode) for mode in "abc")
@@ -23,6 +25,12 @@ UNTIL_TIGHT = Goal(workers=None, effect=EFFECT, time_s=1200.0)
 STEADY = (0.001, -0.001) * 4  # logarithms by which the rounds of a row are off
 ROUGH = (0.1, -0.1, 0.07, -0.07, 0.12, -0.12, 0.1, -0.1)  # too much to detect what counts
 DRIFT = tuple(0.3 * number for number in range(8))  # that rows of a round share
+
+
+def still_open(
+    rows: Sequence[Row], goal: Goal, records: Iterable[Record], block: int, unranked: Iterable[Row] = ()
+) -> set[Row]:
+    return stopping.still_open(rows, goal, Columns.of(records), block, set(unranked))
 
 
 def times(pass_s: float, off: Sequence[float]) -> list[float]:

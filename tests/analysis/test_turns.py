@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -12,10 +12,11 @@ from support import a_record, a_row, a_timing
 from backends.contract import Array
 from bench.analysis.turns import (
     BY_CHANCE,
+    NO_ROUNDS,
+    Grid,
     cpu_times,
     differences,
     level,
-    levels,
     log_times,
     middles,
     quantiles,
@@ -23,6 +24,7 @@ from bench.analysis.turns import (
     timed,
     typical_pass_s,
 )
+from bench.records.columns import Columns
 from bench.records.schema import Turns
 
 ROW, OTHER = (a_row("linear_fit", "made_up", mode) for mode in "ab")
@@ -31,6 +33,10 @@ NAN = math.nan
 
 def logs(*times_s: float) -> Array:
     return np.log(np.array(times_s))
+
+
+def grid(rounds: Mapping[int, Array]) -> Grid:
+    return Grid.of_rounds(rounds)
 
 
 def turns(passes: Sequence[int], wall_s: Sequence[float], cpu_s: Sequence[float] | None = None) -> Turns:
@@ -42,15 +48,16 @@ def turns(passes: Sequence[int], wall_s: Sequence[float], cpu_s: Sequence[float]
 
 def test_a_turn_is_its_time_divided_by_its_passes() -> None:
     record = a_record(ROW, 3, 9.0, 1.0, timing={"turns": turns((4, 0, 2), (0.4, 0.0, 0.3), (0.8, 0.0, 0.5))})
-    found = log_times([record])[ROW][3]
-    assert np.exp(found) == pytest.approx([0.1, NAN, 0.15], nan_ok=True)
-    assert np.exp(cpu_times(timed([record]))[ROW][3]) == pytest.approx([0.2, NAN, 0.25], nan_ok=True)
+    found = log_times([record])[ROW]
+    assert found.numbers.tolist() == [3]
+    assert np.exp(found.times[0]) == pytest.approx([0.1, NAN, 0.15], nan_ok=True)
+    assert np.exp(cpu_times(timed(Columns.of([record])))[ROW].times[0]) == pytest.approx([0.2, NAN, 0.25], nan_ok=True)
 
 
 def test_a_process_of_an_old_file_is_a_single_turn_of_its_median_pass() -> None:
     record = a_record(ROW, 1, 9.0, 0.1, 0.2, 0.9)
-    assert np.exp(log_times([record])[ROW][1]) == pytest.approx([0.2])
-    assert cpu_times(timed([record])) == {}
+    assert np.exp(log_times([record])[ROW].times[0]) == pytest.approx([0.2])
+    assert cpu_times(timed(Columns.of([record]))) == {}
 
 
 def test_the_typical_pass_of_a_process_is_that_of_its_turns_or_else_of_its_first_training() -> None:
@@ -72,8 +79,8 @@ def test_the_level_of_a_row_is_the_middle_of_its_turns() -> None:
     assert math.exp(level(logs(0.1, 0.1, 0.1, 0.1, 9.0, 0.1))) == pytest.approx(0.1)
     assert math.exp(level(logs(0.25))) == pytest.approx(0.25)
     assert math.exp(level(np.append(logs(0.25), NAN))) == pytest.approx(0.25)
-    assert np.exp(levels({5: logs(0.2), 2: logs(0.1)})) == pytest.approx([0.1, 0.2])
-    assert len(levels({})) == 0
+    assert np.exp(grid({5: logs(0.2), 2: logs(0.1)}).levels) == pytest.approx([0.1, 0.2])
+    assert len(NO_ROUNDS.levels) == 0
 
 
 def test_slow_turns_do_not_count_even_where_they_are_most() -> None:
@@ -87,33 +94,33 @@ def test_slow_turns_do_not_count_even_where_they_are_most() -> None:
 def test_two_rows_are_compared_in_the_rounds_and_turns_that_both_have() -> None:
     row = {0: logs(0.2, 0.3, NAN), 1: logs(0.2, 0.2), 2: logs(9.0)}
     other = {1: logs(0.1, 0.1), 0: logs(0.1, NAN, 0.1), 5: logs(0.1)}
-    assert np.exp(differences(row, other)) == pytest.approx([2.0, 2.0])
-    assert len(differences({0: logs(1.0)}, {1: logs(1.0)})) == 0
-    assert len(differences({0: logs(1.0, NAN)}, {0: np.append(NAN, logs(1.0))})) == 0
+    assert np.exp(differences(grid(row), grid(other))) == pytest.approx([2.0, 2.0])
+    assert len(differences(grid({0: logs(1.0)}), grid({1: logs(1.0)}))) == 0
+    assert len(differences(grid({0: logs(1.0, NAN)}), grid({0: np.append(NAN, logs(1.0))}))) == 0
 
 
 def test_what_the_machine_does_to_both_cancels() -> None:
     machine = np.random.default_rng(4).uniform(-0.05, 0.05, 40)
-    found = differences({0: logs(0.3) + machine}, {0: logs(0.1) + machine})
+    found = differences(grid({0: logs(0.3) + machine}), grid({0: logs(0.1) + machine}))
     assert np.exp(found) == pytest.approx([3.0])
 
 
 def test_a_disturbed_turn_in_four_on_either_side_moves_nothing() -> None:
     other = np.zeros(12)
     row = np.array([0.02] * 6 + [0.1] * 3 + [-0.1] * 3)
-    assert differences({0: row}, {0: other}) == pytest.approx([0.02])
+    assert differences(grid({0: row}), grid({0: other})) == pytest.approx([0.02])
 
 
 def test_a_round_that_is_mostly_slow_still_reports_the_ratio_of_its_quick_turns() -> None:
     slow = np.array([True] * 25 + [False] * 15)
     two_threads, one_thread = slow * math.log(2.0), slow * math.log(1.05)
-    assert differences({0: two_threads}, {0: one_thread}) == pytest.approx([0.0])
-    assert differences({0: one_thread}, {0: two_threads}) == pytest.approx([0.0])
+    assert differences(grid({0: two_threads}), grid({0: one_thread})) == pytest.approx([0.0])
+    assert differences(grid({0: one_thread}), grid({0: two_threads})) == pytest.approx([0.0])
 
 
 def test_turns_that_did_not_lie_side_by_side_are_not_paired() -> None:
     row, other = {0: logs(0.2, 0.2, 0.2)}, {0: logs(0.1, 0.1)}
-    assert np.exp(differences(row, other)) == pytest.approx([2.0])
+    assert np.exp(differences(grid(row), grid(other))) == pytest.approx([2.0])
 
 
 # Means of the middle half
@@ -149,8 +156,8 @@ def test_quantiles_are_those_of_numpy() -> None:
 # Rows that respond differently
 
 
-def noisy(times: Array, seed: int) -> dict[int, Array]:
-    return dict(enumerate(times + 0.02 * np.random.default_rng(seed).standard_normal(times.shape)))
+def noisy(times: Array, seed: int) -> Grid:
+    return grid(dict(enumerate(times + 0.02 * np.random.default_rng(seed).standard_normal(times.shape))))
 
 
 SLOW = np.arange(40) % 5 == 0  # one turn in five
@@ -170,7 +177,7 @@ def test_rows_that_respond_to_a_slow_machine_differently_are_told_with_size_and_
 def test_rows_that_respond_alike_are_not_told_of() -> None:
     assert response(noisy(QUIET + SLOW * math.log(2.0), seed=1), noisy(QUIET + SLOW * math.log(2.0), seed=2)) is None
     assert response(noisy(QUIET, seed=1), noisy(QUIET, seed=2)) is None
-    assert response({}, {}) is None
+    assert response(NO_ROUNDS, NO_ROUNDS) is None
 
 
 def test_outliers_that_hit_either_row_are_no_response() -> None:

@@ -11,7 +11,18 @@ import pytest
 from support import ROOT, a_row, no_files, require
 
 from backends import numpy_backend
-from backends.contract import SGD, Dense, EmbeddingSum, Momentum, Params, Placement, Problem, WordCounts, parts
+from backends.contract import (
+    SGD,
+    Dense,
+    EmbeddingSum,
+    Momentum,
+    Params,
+    Placement,
+    Problem,
+    Unsupported,
+    WordCounts,
+    parts,
+)
 from backends.registry import BUILT_IN
 from bench.tasks import TASKS
 from bench.tasks.training import make_training
@@ -78,9 +89,17 @@ def problem(*layers: Dense, loss: str) -> Problem:
         ((Dense(2, 1, "relu"),), "half_mse", "no relu at the output"),
     ],
 )
-def test_scikit_learn_refuses_what_it_has_not(layers: tuple[Dense, ...], loss: str, reason: str) -> None:
+def test_scikit_learn_refuses_combinations_that_it_has_not(layers: tuple[Dense, ...], loss: str, reason: str) -> None:
     sklearn_backend = pytest.importorskip("backends.sklearn_backend")
     assert reason in sklearn_backend.refusal(problem(*layers, loss=loss))
+
+
+def test_scikit_learn_refuses_an_activation_that_it_has_not() -> None:
+    sklearn_backend = pytest.importorskip("backends.sklearn_backend")
+    with pytest.raises(Unsupported, match="backend of scikit-learn has no gelu"):
+        sklearn_backend.open_trainer(
+            problem(Dense(2, 3, "gelu"), Dense(3, 1, "identity"), loss="mse"), placed("partial_fit")
+        )
 
 
 @pytest.mark.parametrize("loss", ["mse", "half_mse"])

@@ -27,7 +27,8 @@ from backends.contract import (
     views,
 )
 from backends.numpy_reference import arithmetic_of, flat, loss_and_gradients
-from backends.numpy_reference_layers import LAYERS, Forward, conv2d, flatten, max_pool2d
+from backends.numpy_reference_affine import Forward
+from backends.numpy_reference_layers import LAYERS, conv2d, flatten, max_pool2d
 from bench.harness.quality import prediction_error
 from bench.tasks.flops import flops_per_pass
 from bench.tasks.seeding import epoch_order, initial_params
@@ -59,7 +60,7 @@ def test_a_convolution_is_the_sum_of_its_definition(layer: Conv2d) -> None:
     rng = np.random.default_rng(1)
     x = rng.normal(size=(2, 9, 7, 2))
     (params,) = initial_params((layer,), "uniform", 0)
-    found = conv2d(layer, params, x, arithmetic_of(problem_of())).outputs
+    found = conv2d(layer, params, x, arithmetic_of(problem_of()), None).outputs
     height, width, outputs = layer.output(x.shape[1:])
     top, _, left, _ = layer.padding
     assert found.shape == (2, height, width, outputs)
@@ -76,21 +77,21 @@ def test_a_convolution_is_the_sum_of_its_definition(layer: Conv2d) -> None:
 def test_pools_take_the_maximum_and_the_mean_of_windows_of_each_channel() -> None:
     image = np.arange(32.0).reshape(1, 4, 4, 2)
     arithmetic = arithmetic_of(problem_of())
-    largest = LAYERS[MaxPool2d](MaxPool2d(2), {}, image, arithmetic).outputs
-    mean = LAYERS[AveragePool2d](AveragePool2d(2), {}, image, arithmetic).outputs
+    largest = LAYERS[MaxPool2d](MaxPool2d(2), {}, image, arithmetic, None).outputs
+    mean = LAYERS[AveragePool2d](AveragePool2d(2), {}, image, arithmetic, None).outputs
     assert largest[0, :, :, 0].tolist() == [[10, 14], [26, 30]]
     assert mean[0, :, :, 1].tolist() == [[6, 10], [22, 26]]
 
 
 def test_the_gradient_of_equal_values_goes_to_one_of_them() -> None:
-    forward = max_pool2d(MaxPool2d(2), {}, np.ones((1, 2, 2, 1)), arithmetic_of(problem_of()))
+    forward = max_pool2d(MaxPool2d(2), {}, np.ones((1, 2, 2, 1)), arithmetic_of(problem_of()), None)
     gradient = forward.backward(np.full((1, 1, 1, 1), 5.0)).inputs()
     assert sorted(gradient.ravel().tolist()) == [0, 0, 0, 5]
 
 
 def test_an_image_is_flattened_by_height_then_width_then_channel() -> None:
     image = np.arange(12.0).reshape(1, 2, 3, 2)
-    assert flatten(Flatten(), {}, image, arithmetic_of(problem_of())).outputs.tolist() == [list(range(12))]
+    assert flatten(Flatten(), {}, image, arithmetic_of(problem_of()), None).outputs.tolist() == [list(range(12))]
 
 
 def worst_gradient(problem: Problem) -> float:

@@ -51,7 +51,7 @@ def test_each_layer_takes_what_the_one_before_it_gives() -> None:
     [
         (STACK, (6,), r"EmbeddingSum\(inputs=5, .*\) takes inputs of shape \[5\], and got \[6\]"),
         ((Dense(5, 4, "relu"), Dense(5, 3, "relu")), (5,), r"Dense\(inputs=5, outputs=3, .* \[5\], and got \[4\]"),
-        ((Dense(5, 4, "relu"),), (28, 28), r"takes inputs of shape \[5\], and got \[28, 28\]"),
+        ((Dense(5, 4, "relu"),), (28, 28), r"takes inputs of shape \[positions, 5\] or \[5\], and got \[28, 28\]"),
     ],
 )
 def test_inputs_that_do_not_fit_are_refused_with_the_layer_and_both_shapes(
@@ -92,8 +92,8 @@ def test_a_change_of_several_parameters_goes_by_name_and_not_by_order() -> None:
 class OneTooMany(Model):
     """A model for one input more than the data have."""
 
-    def layers(self, inputs: int, outputs: int) -> tuple[Dense, ...]:
-        return (Dense(inputs + 1, outputs, "identity"),)
+    def layers(self, inputs: tuple[int, ...], outputs: int, _words: int = 0, /) -> tuple[Dense, ...]:
+        return (Dense(inputs[0] + 1, outputs, "identity"),)
 
 
 def test_a_model_that_does_not_fit_its_data_is_refused_before_anything_runs() -> None:

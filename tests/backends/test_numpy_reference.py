@@ -40,7 +40,8 @@ from backends.numpy_reference import (
     loss_and_gradients,
     one_minus_power,
 )
-from backends.numpy_reference_layers import ACTIVATIONS, Activation, Arithmetic, affine, affine_gradients, forward, take
+from backends.numpy_reference_affine import ACTIVATIONS, Activation, Arithmetic, affine, affine_gradients
+from backends.numpy_reference_layers import forward, take
 from backends.registry import BACKENDS, REFERENCE
 
 ROWS, FEATURES, CLASSES = 7, 5, 3
@@ -109,9 +110,9 @@ def test_gradients_are_those_of_finite_differences(activation: str, loss: str, w
     assert worst_gradient(make_problem(activation, loss, words=words)) < RIGHT
 
 
-@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu"])
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "gelu"])
 def test_a_wrong_derivative_is_seen(activation: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = Activation(ACTIVATIONS[activation].function, np.ones_like)
+    wrong = Activation(ACTIVATIONS[activation].function, lambda _, y: np.ones_like(y))
     monkeypatch.setitem(ACTIVATIONS, activation, wrong)
     assert worst_gradient(make_problem(activation)) > WRONG
 
@@ -153,12 +154,18 @@ def test_a_wrong_gradient_of_a_layer_is_seen(part: int, words: bool) -> None:
         ),
         ("tanh", [math.tanh(-3), 0.0, math.tanh(2)], [1 - math.tanh(3) ** 2, 1, 1 - math.tanh(2) ** 2]),
         ("relu", [0.0, 0.0, 2.0], [0, 0, 1]),
+        (
+            "gelu",
+            [-3 * (1 + math.erf(-3 / math.sqrt(2))) / 2, 0.0, 1 + math.erf(math.sqrt(2))],
+            [-0.011945647204184, 0.5, 1.085231801078197],  # with tanh: -0.01158, 0.5, 1.08610
+        ),
     ],
 )
 def test_activations_are_their_formulas(name: str, outputs: list[float], derivatives: list[float]) -> None:
-    y = ACTIVATIONS[name].function(np.array([-3.0, 0.0, 2.0]))
+    z = np.array([-3.0, 0.0, 2.0])
+    y = ACTIVATIONS[name].function(z)
     np.testing.assert_allclose(y, outputs, rtol=1e-14)
-    np.testing.assert_allclose(ACTIVATIONS[name].derivative(y), derivatives, rtol=1e-13)
+    np.testing.assert_allclose(ACTIVATIONS[name].derivative(z, y), derivatives, rtol=1e-12)
 
 
 def test_a_sigmoid_far_from_zero_is_finite() -> None:
@@ -300,7 +307,7 @@ def test_word_counts_train_as_the_same_matrix_with_its_zeros() -> None:
 def test_layers_and_parameters_come_in_equal_numbers() -> None:
     problem = make_problem()
     with pytest.raises(ValueError, match="shorter"):
-        forward(problem.layers, draw_params(problem)[:2], take(problem.inputs, ALL), arithmetic_of(problem))
+        forward(problem.layers, draw_params(problem)[:2], take(problem.inputs, ALL), arithmetic_of(problem), None)
 
 
 def test_parameters_become_one_vector_and_back() -> None:

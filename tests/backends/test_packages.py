@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -14,6 +15,9 @@ from pathlib import Path
 import pytest
 from support import ROOT, run_bench
 
+from backends.contract import Placement, Unsupported
+from bench.conformance.cases import classification, images, sequences
+from bench.conformance.interface import with_something_unknown
 from bench.records.runfile import Run, read_run
 from bench.records.schema import Record
 
@@ -166,3 +170,14 @@ def test_the_kit_says_what_is_wrong_with_each_that_is_broken(backend: str, bench
     assert "NO" in result.stdout
     for reason in [fault for name, fault in ENTRIES.items() if name == backend]:
         assert reason in result.stdout
+
+
+def test_the_example_refuses_what_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(PACKAGES / "pocketgrad")
+    example = importlib.import_module("pocketgrad_backend")
+    right = classification("float32").problem
+    placement = Placement(mode="eager", device="cpu", precision="float32", threads=1)
+    example.open_trainer(right, placement)
+    for problem in [*with_something_unknown(right).values(), sequences("float32").problem, images("float32").problem]:
+        with pytest.raises(Unsupported, match=r"^the backend of pocketgrad has no "):
+            example.open_trainer(problem, placement)

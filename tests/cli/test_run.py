@@ -234,9 +234,9 @@ def test_the_header_gives_the_order_of_all_records_and_a_seed_the_same_order_aga
     ]
     assert len(expected) == 8
     assert order_of(two_blocks) == expected
-    seed = ("--schedule-seed", str(header.schedule_seed))
-    assert run_bench("run", *TWO_TASKS, "--workers", "1", *seed, "--out", "b.jsonl", cwd=tmp_path).returncode == 0
-    assert order_of(tmp_path / "b.jsonl") == expected[:4]
+    again = ("--workers", "1", "--schedule-seed", str(header.schedule_seed), "--out", "b.jsonl")
+    assert run_bench("run", TWO_TASKS[0], *TWO_TASKS[2:], *again, cwd=tmp_path).returncode == 0
+    assert order_of(tmp_path / "b.jsonl") == expected[:2]
 
 
 def test_what_the_machine_did_stands_after_the_samples_of_each_task_and_block(two_blocks: Path) -> None:

@@ -205,7 +205,7 @@ def test_the_command_shows_a_mark_for_each_check_and_mode_and_explains_what_fail
 
 def test_all_that_holds_is_0_and_a_failure_is_1(tmp_path: Path) -> None:
     assert check_backend(tmp_path, "nonconforming", "--mode", "right", "--task", "linear_fit").returncode == 0
-    assert check_backend(tmp_path, "nonconforming", "--mode", "keeps_state", "--task", "linear_fit").returncode == 1
+    assert check_backend(tmp_path, "nonconforming", "--mode", "keeps_state", "--check", "resets").returncode == 1
     assert check_backend(tmp_path, "nonconforming", "--mode", "unsupported", "--task", "linear_fit").returncode == 1
 
 

@@ -31,6 +31,7 @@ MODES = (
     "too_fast",
     "single",
     "unsupported",
+    "tells_gpus",
     "fails_at_open",
     "lingers",
     "unfinished",
@@ -151,6 +152,10 @@ class Misbehaving(NumpyTrainer):
 def open_trainer(problem: Problem, placement: Placement) -> Misbehaving:
     if placement.mode == "unsupported":
         raise Unsupported("this one never works")
+    if placement.mode == "tells_gpus":
+        raise Unsupported(
+            " ".join(f"{name}={os.environ.get(name)}" for name in ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS"))
+        )
     if placement.mode == "fails_at_open":
         raise RuntimeError("no room left")
     if placement.mode == "too_fast":

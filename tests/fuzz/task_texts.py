@@ -7,6 +7,7 @@ import math
 import msgspec
 from hypothesis import strategies as st
 
+from backends.contract import flow_shapes
 from bench.errors import UserError
 from bench.tasks import TASKS, Task
 from bench.tasks.memory import needs
@@ -126,6 +127,5 @@ def assert_sound(task: Task) -> None:
     assert all(math.isfinite(number) for number in numbers if isinstance(number, float))
     assert msgspec.json.encode(values), "no header can hold it"
     assert needs(task, "float32").total > 0
-    layers = task.model.layers(task.data.size.features, task.data.size.outputs)
-    assert len(layers) == len(task.model.hidden) + 1
+    assert flow_shapes(task.layers, task.data.size.shape)[-1] == (task.data.size.outputs,)
     assert task.batch_size == "all" or 1 <= task.batch_size <= task.data.size.rows

@@ -15,8 +15,10 @@ from simple_reader import assert_accounts_for
 from support import a_parity_result
 from target import fuzz
 
-from bench.records.runfile import NotARunFile, Run, RunFile, read_run
+from bench.records.blocks import Blocks
+from bench.records.runfile import NotARunFile, Records, Run, read_run
 from bench.records.schema import Record
+from bench.records.writing import RunFile
 
 SENTENCE = re.compile(r"\S.*(line \d+|it has no complete line|its first line is not a header|has schema ).*", re.DOTALL)
 MOST_CHARACTERS = 1000
@@ -72,11 +74,11 @@ def test_the_files_to_begin_with_are_whole() -> None:
 
 TOLD = [
     ("header", lambda run: replace(run, header=msgspec.structs.replace(run.header, threads=3))),
-    ("record", lambda run: replace(run, records=run.records[1:])),
+    ("record", lambda run: replace(run, records=Records.of(run.records[1:]))),
     ("verdict", lambda run: replace(run, parity_results=run.parity_results[::-1])),
-    ("block", lambda run: replace(run, blocks=(*run.blocks, run.blocks[0]))),
+    ("block", lambda run: replace(run, blocks=Blocks.of([*run.blocks, run.blocks[0]]))),
     ("remark", lambda run: replace(run, remarks=("line 2 repeats line 1; it is left out",))),
-    ("losses", lambda run: replace(run, records=tuple(map(without_losses, run.records)))),
+    ("losses", lambda run: replace(run, records=Records.of(map(without_losses, run.records)))),
 ]
 
 

@@ -140,7 +140,7 @@ def test_what_a_pass_has_left_to_do_is_in_the_reading_after_it_and_in_no_pass() 
     assert measured.read_s == (0.125 + READ_S,) * 6
 
 
-def test_parameters_that_rest_are_read_again_and_settling_is_not_timed() -> None:
+def test_parameters_that_are_set_anew_are_read_again_and_setting_and_settling_are_not_timed() -> None:
     trainer = FakeTrainer([], read_s=[0.5, 0.25, 0.125])
     settled_after = []
 
@@ -148,9 +148,9 @@ def test_parameters_that_rest_are_read_again_and_settling_is_not_timed() -> None
         trainer.now_s += 10.0
         settled_after.append(len(trainer.calls))
 
-    assert reread(trainer, trainer.clock, settle) == (0.5, 0.25, 0.125)
-    assert settled_after == list(range(REREADINGS))
-    assert trainer.calls == ["params"] * REREADINGS
+    assert reread(trainer, (), trainer.clock, settle) == (0.5, 0.25, 0.125)
+    assert settled_after == [2 * reading + 1 for reading in range(REREADINGS)]
+    assert trainer.calls == ["reset", "params"] * REREADINGS
 
 
 # Usage

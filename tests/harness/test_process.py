@@ -8,8 +8,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support import FAKES, ROOT, a_row, entries_in
+from support import FAKES, ROOT, a_job, a_row, entries_in
 
+from backends.contract import Device
 from bench.analysis.flags import flags_of
 from bench.harness import process as launch
 from bench.harness.calibrate_job import CalibrateRequest
@@ -270,6 +271,18 @@ def test_caches_of_compiled_code_are_not_handed_on() -> None:
 def test_the_suites_own_data_are_found_although_the_cache_folder_of_a_worker_is_empty() -> None:
     environment = worker_environment(os.environ, 1, Path("cold"))
     assert data_folders(environment)[-1] == data_folders(os.environ)[-1]
+
+
+@pytest.mark.parametrize(
+    ("device", "told"),
+    [("cpu", "CUDA_VISIBLE_DEVICES= JAX_PLATFORMS=cpu"), ("gpu", "CUDA_VISIBLE_DEVICES=1 JAX_PLATFORMS=cuda")],
+)
+def test_a_row_on_the_cpu_sees_no_gpu(device: Device, told: str, tmp_path: Path) -> None:
+    row = a_row("thermometer_raw", "misbehaving", "tells_gpus", device=device)
+    with start_worker(tmp_path) as worker:
+        worker.environment = {**worker.environment, "CUDA_VISIBLE_DEVICES": "1", "JAX_PLATFORMS": "cuda"}
+        record = record_of(TimeRequest(job=a_job(row), backend=MISBEHAVING), worker, 60)
+    assert (record.status, record.reason) == ("unsupported", told)
 
 
 def test_temporary_files_go_into_the_scratch_folder() -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -14,13 +15,13 @@ import numpy as np
 import pytest
 from support import FAKES, ROOT, a_job, a_record, a_row, require
 
-from backends.contract import Array, Params
+from backends.contract import Array, Device, Params
 from backends.registry import BUILT_IN
 from bench.analysis.claims import unlike_row
 from bench.analysis.flags import flags_of, unfair
 from bench.harness.live import record_of
 from bench.harness.process import Worker, worker_environment
-from bench.harness.read_back import holders, reachable
+from bench.harness.read_back import coarse_products, holders, reachable
 from bench.harness.time_job import TimeRequest
 from bench.machine.host import usable_cores
 from bench.records.schema import Job, Pool, Record, Resources, Used
@@ -80,6 +81,32 @@ def test_a_row_that_trains_with_something_else_is_unfair_and_says_with_what(
 def test_each_way_to_be_something_else_is_told(changes: dict[str, Any], said: str) -> None:
     job = Job(row=a_row("linear_fit"), threads=2, block=0)
     assert unlike_row(job, msgspec.structs.replace(LIKE, **changes)) == said
+
+
+@pytest.mark.parametrize(
+    ("device", "convolves", "settings", "told"),
+    [
+        ("gpu", True, {"cudnn.conv": "tf32"}, ["PyTorch's float32 convolutions are tf32"]),
+        ("gpu", False, {"cudnn.conv": "tf32"}, []),  # PyTorch's default, which no model without them notices
+        ("gpu", True, {"mkldnn.conv": "bf16", "mkldnn.matmul": "bf16"}, []),
+        ("cpu", True, {"mkldnn.conv": "bf16"}, ["PyTorch's float32 convolutions are bf16"]),
+        ("gpu", False, {"cuda.matmul": "tf32"}, ["PyTorch's float32 products are tf32"]),
+        ("cpu", True, {"cuda.matmul": "tf32", "cudnn.conv": "tf32"}, []),
+    ],
+)
+def test_convolutions_have_a_setting_of_their_own(
+    device: Device, convolves: bool, settings: dict[str, str], told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def library(name: str, *kinds: str) -> SimpleNamespace:
+        found = {kind: SimpleNamespace(fp32_precision=settings.get(f"{name}.{kind}", "ieee")) for kind in kinds}
+        return SimpleNamespace(**found)
+
+    libraries = {"cuda": ("matmul",), "cudnn": ("conv",), "mkldnn": ("matmul", "conv")}
+    backends = SimpleNamespace(**{name: library(name, *kinds) for name, kinds in libraries.items()})
+    torch = SimpleNamespace(backends=backends, is_autocast_enabled=lambda _: False)
+    for name, module in {"torch": torch, "tensorflow": None, "jax": None}.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    assert list(coarse_products(device, convolves=convolves)) == told
 
 
 def test_a_row_on_a_gpu_is_not_one_on_the_cpu() -> None:

@@ -11,7 +11,7 @@ from support import no_files
 
 from backends.contract import Adam, Array, Placement, Precision
 from backends.numpy_reference import LOSSES, ReferenceTrainer, arithmetic_of, one_minus_power
-from backends.numpy_reference_layers import Arithmetic, affine, affine_gradients
+from backends.numpy_reference_affine import Arithmetic, affine, affine_gradients
 from bench.parity.envelope import relative_norms
 from bench.parity.rounding import RUNS, blurred, nudged, rounded_result, surrounded
 from bench.parity.tiers import compare_repetition

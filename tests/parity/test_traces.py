@@ -28,7 +28,7 @@ from bench.parity.envelope import NESTED, Envelope, departures, load_envelope, r
 from bench.parity.rounding import surrounded
 from bench.parity.traces import params_after, traces, training_results
 from bench.tasks import TASKS
-from bench.tasks.arrays import BadArrays
+from bench.tasks.arrays import BadArrays, params_named
 from bench.tasks.settings import override
 from bench.tasks.training import Training, make_training, reseeded
 
@@ -153,7 +153,10 @@ def test_an_envelope_is_kept_under_all_that_it_comes_from(tmp_path: Path) -> Non
 
 
 # What is imported too, but makes no number of an envelope.
-NO_NUMBERS = {"bench/errors.py", "bench/events.py", "bench/scratch.py", "bench/harness/explained.py"}
+NO_NUMBERS = {
+    *("bench/errors.py", "bench/events.py", "bench/scratch.py"),
+    *(f"bench/harness/{name}.py" for name in ("explained", "explained_affine", "explained_sequences")),
+}
 
 
 def imported_from(path: Path) -> set[Path]:
@@ -245,3 +248,31 @@ def test_an_envelope_that_cannot_be_read_or_written_is_computed_again(tmp_path: 
     (tmp_path / "file").write_text("")
     EnvelopeCache(tmp_path / "file").put("a", an_envelope())
     assert EnvelopeCache(tmp_path / "file").get("a") is None
+
+
+@pytest.mark.parametrize("empty", [(), (0,), (1, 2), (0, 1, 2)])
+def test_layers_without_parameters_stay_where_they_are_in_a_file(tmp_path: Path, empty: tuple[int, ...]) -> None:
+    params = tuple({} if number in empty else {"weights": np.full((2, 3), float(number))} for number in range(3))
+    save_params(tmp_path / "params.npz", params)
+    found = load_params(tmp_path / "params.npz")
+    assert [list(layer) for layer in found] == [list(layer) for layer in params]
+    assert all(
+        np.array_equal(layer[name], found[number][name]) for number, layer in enumerate(params) for name in layer
+    )
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"params.0.weights": np.ones(2)},
+        {"params.layers": np.array(1), "params.1.weights": np.ones(2)},
+        {"params.layers": np.array(1), "params.-1.weights": np.ones(2)},
+        {"params.layers": np.array(-1)},
+        {"params.layers": np.array(10**9)},
+        {"params.layers": np.array(1.0)},
+        {"params.layers": np.array([1])},
+    ],
+)
+def test_a_file_whose_number_of_layers_is_not_that_of_its_parameters_is_refused(arrays: dict[str, Array]) -> None:
+    with pytest.raises(ValueError, match="layers"):
+        params_named("params", arrays)

@@ -12,8 +12,9 @@ import pytest
 from support import ROOT, a_block, a_header, a_machine, a_parity_result, a_quality, a_record, a_row, a_timing, write_run
 
 from bench.errors import UserError
-from bench.records.runfile import BYTE_ORDER_MARK, NotARunFile, RunFile, read_run, read_runs
+from bench.records.runfile import BYTE_ORDER_MARK, NotARunFile, read_run, read_runs
 from bench.records.schema import SCHEMA, Calibration, Goal, Inference, Job, Line, Record, Steady, Turns, run_file_schema
+from bench.records.writing import RunFile
 
 NOT_FINITE = [float("nan"), float("inf"), float("-inf")]
 ROW = a_row("linear_fit")
@@ -223,7 +224,7 @@ def test_a_setting_that_is_not_finite_is_read_back(path: Path, number: float) ->
 
 def test_a_line_is_in_the_file_before_append_returns(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced = []
-    monkeypatch.setattr("bench.records.runfile.os.fsync", lambda file: synced.append(os.fstat(file).st_size))
+    monkeypatch.setattr("bench.records.writing.os.fsync", lambda file: synced.append(os.fstat(file).st_size))
     with RunFile.create(path, HEADER) as run_file:
         for count, line in enumerate((RECORD, VERDICT), start=2):
             run_file.append(line)

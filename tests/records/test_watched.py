@@ -12,7 +12,8 @@ import pytest
 from support import a_header, a_record, a_row
 
 from bench.errors import UserError
-from bench.records.runfile import RunFile, read_run
+from bench.records.runfile import read_run
+from bench.records.writing import RunFile
 
 ROW = a_row("linear_fit")
 FIRST, SECOND, THIRD = (a_record(ROW, number) for number in range(3))

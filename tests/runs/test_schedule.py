@@ -26,6 +26,7 @@ from bench.analysis.comparison import groups
 from bench.analysis.stopping import MIN_PRECISE, still_open
 from bench.analysis.turns import log_times
 from bench.harness.live import Sample
+from bench.records.columns import Columns
 from bench.records.schema import Block, Calibration, CoreTimes, Job, Record, Row
 from bench.runs.plan import Plan, round_order, turn_order
 from bench.runs.schedule import (
@@ -252,8 +253,12 @@ def test_what_is_open_depends_on_the_blocks_before_alone() -> None:
     plan = a_plan(ROWS, time_s=1e9)
     records = records_of(plan, an_executor((0.02, 0.02, 0.9), sd=0.06))
     later = [msgspec.structs.replace(r, status="crashed") if r.job.block == 8 else r for r in records]
-    assert still_open(ROWS, plan.goal, records, 8) == still_open(ROWS, plan.goal, later, 8) == {A, B}
-    assert not still_open(ROWS, plan.goal, later, 9) & {A, B}
+    assert (
+        still_open(ROWS, plan.goal, Columns.of(records), 8)
+        == still_open(ROWS, plan.goal, Columns.of(later), 8)
+        == {A, B}
+    )
+    assert not still_open(ROWS, plan.goal, Columns.of(later), 9) & {A, B}
 
 
 # Time

@@ -23,6 +23,7 @@ from bench.harness.protocol import CalibrationReply, Done, Request, TurnReply
 from bench.harness.setup import WorkerSetup
 from bench.harness.time_job import TimeRequest
 from bench.harness.turn_job import HandOverRequest, TurnRequest
+from bench.records.runfile import Records
 from bench.records.schema import Block, Record, Resources, Steady
 from bench.runs.runner import unranked
 from bench.runs.schedule import run_rounds
@@ -98,7 +99,7 @@ def looks(executor: ProcessExecutor, temporary: Path) -> Iterator[tuple[int, int
     """Yield after two rounds: objects besides the records, files that are open, children, files left, and records."""
     records: list[Record] = []
     plan = a_plan(ROWS, workers=LATE)
-    for line in run_rounds(plan, executor, Silent(), (), lambda: unranked({}, records)):
+    for line in run_rounds(plan, executor, Silent(), (), lambda: unranked({}, Records.of(records))):
         if not isinstance(line, Block):
             records.append(line.record)
         elif line.block in (EARLY, LATE - 1):

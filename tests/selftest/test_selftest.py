@@ -14,16 +14,16 @@ from typing import Any, Self, cast
 
 import numpy as np
 import pytest
-from support import a_record, a_row, a_timing, no_files, process_times_of
+from support import a_record, a_row, a_timing, no_files
 from synthetic import MockExecutor
+from timed_processes import ATimedProcess, process_times_of
 
 from backends.contract import Array, Params, Placement, Trainer, parts
 from backends.numpy_backend import NumpyTrainer
 from backends.registry import BACKENDS
 from bench.analysis.flags import Flag, flags
-from bench.analysis.process_times import ProcessTimes
 from bench.analysis.stats import estimate, interval
-from bench.analysis.turns import Times
+from bench.analysis.turns import Grid, Times
 from bench.cli.app import exit_code
 from bench.events import SilentListener
 from bench.harness.executor import ProcessExecutor
@@ -76,10 +76,12 @@ def mode_row(mode: str) -> Row:
 def times(ratios: Mapping[str, float], *, blocks: int = 8, noise: float = 0.002) -> Times:
     """Return a run whose modes take so many times as long as its first, but for noise that adds up to nothing."""
     return {
-        mode_row(mode): {
-            block: np.array([math.log(0.02 * ratio) + 0.1 * block + (noise * (-1) ** block if number else 0.0)])
-            for block in range(blocks)
-        }
+        mode_row(mode): Grid.of_rounds(
+            {
+                block: np.array([math.log(0.02 * ratio) + 0.1 * block + (noise * (-1) ** block if number else 0.0)])
+                for block in range(blocks)
+            }
+        )
         for number, (mode, ratio) in enumerate(ratios.items())
     }
 
@@ -454,29 +456,29 @@ def test_spinning_looks_at_the_clock_until_the_time_is_over(monkeypatch: pytest.
     assert list(told) == []
 
 
-def measured(mode: str, clock: FakeTime) -> ProcessTimes:
+def measured(mode: str, clock: FakeTime) -> ATimedProcess:
     """Return what the harness measures of a mode in one process: in a first training, and in turns."""
     trainer = opened(mode)
     found = measure(trainer, TRAINING, clock.perf_counter, clock.usage)
-    reread_s = reread(trainer, clock.perf_counter, lambda: None)
+    reread_s = reread(trainer, TRAINING.initial, clock.perf_counter, lambda: None)
     instruments = Instruments(clock.perf_counter, clock.perf_counter, clock.usage)
     nth = functools.partial(repetition, TRAINING, TASKS["linear_fit"], "float32")
     repeater = Repeater(trainer, nth, TRAINING.test.inputs, instruments)
     replies = [repeater.turn() for _ in range(6)]
     turns = turns_of(replies, asked_s=[reply.took_s for reply in replies])
     timing = a_timing(*found.passes_s, read_s=found.read_s, reread_s=reread_s, turns=turns)
-    return process_times_of(timing, Resources(cores=2, dtype="float32", framework="1.0"), 1e11)
+    return ATimedProcess(timing, Resources(cores=2, dtype="float32", framework="1.0"), 1e11)
 
 
 @pytest.mark.parametrize("mode", [mode for mode in FAULTS if mode != "more_threads"])
 def test_the_harness_flags_a_fault_by_what_the_claim_wants(mode: str, twenty_milliseconds: FakeTime) -> None:
-    raised = flags([measured(mode, twenty_milliseconds) for _ in range(2)])
+    raised = flags(process_times_of([measured(mode, twenty_milliseconds) for _ in range(2)]))
     assert [FAULTS[mode] in flag.sentence for flag in raised] == [True]
 
 
 @pytest.mark.parametrize("mode", ["same", "again", "slower", "no_op"])
 def test_the_harness_flags_nothing_else(mode: str, twenty_milliseconds: FakeTime) -> None:
-    assert flags([measured(mode, twenty_milliseconds) for _ in range(2)]) == ()
+    assert flags(process_times_of([measured(mode, twenty_milliseconds) for _ in range(2)])) == ()
 
 
 @pytest.mark.parametrize(
@@ -488,8 +490,8 @@ def test_the_harness_flags_nothing_else(mode: str, twenty_milliseconds: FakeTime
     ids=["waiting", "vanished"],
 )
 def test_more_threads_are_flagged_by_what_the_claim_wants(steady: Steady) -> None:
-    sample = process_times_of(a_timing(steady=steady), Resources(cores=2, dtype="float32", framework="1.0"), 1e11)
-    assert [FAULTS["more_threads"] in flag.sentence for flag in flags([sample])] == [True]
+    sample = ATimedProcess(a_timing(steady=steady), Resources(cores=2, dtype="float32", framework="1.0"), 1e11)
+    assert [FAULTS["more_threads"] in flag.sentence for flag in flags(process_times_of([sample]))] == [True]
 
 
 # Where the backend is

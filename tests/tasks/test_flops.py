@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backends.contract import SGD, Array, Dense, EmbeddingSum, Inputs, Layer, Problem, WordCounts
+from bench.tasks import TASKS
 from bench.tasks.flops import flops_per_pass
 from bench.tasks.seeding import full_order
 
@@ -33,6 +34,14 @@ def test_mnist_takes_27_gflop_a_pass() -> None:
     assert rows * (forward + by_weights + by_inputs) == rows * (4 * 784 * 128 + 6 * 128 * 64 + 6 * 64 * 10)
     found = flops_per_pass(problem(zeros(60_000, 784), *layers, batch_size=64), order(937, 64))
     assert found == rows * (forward + by_weights + by_inputs) == 27_249_459_200
+
+
+def test_lenet_takes_136_gflop_a_pass() -> None:
+    images = np.broadcast_to(np.float32(0), (60_000, 28, 28, 1))
+    first, second = 2 * 28 * 28 * 6 * (5 * 5 * 1), 2 * 10 * 10 * 16 * (5 * 5 * 6)
+    dense = 2 * (400 * 120 + 120 * 84 + 84 * 10)
+    found = flops_per_pass(problem(images, *TASKS["mnist_cnn"].layers, batch_size=64), order(937, 64))
+    assert found == 59_968 * (2 * first + 3 * (second + dense)) == 135_762_754_560
 
 
 def test_a_single_layer_needs_no_gradient_by_its_inputs() -> None:

@@ -47,7 +47,7 @@ class FewWords:
     """Six documents over five words, two of them to test."""
 
     collection = None
-    size = Size(rows=4, test_rows=2, features=5, outputs=3, words=7)
+    size = Size(rows=4, test_rows=2, shape=(5,), outputs=3, words=7)
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
         words = np.array([0, 3, 1, 4, 2, 0, 1], np.int32)

@@ -8,7 +8,19 @@ from typing import Any, Literal
 
 import pytest
 
-from backends.contract import SGD, Adam, Dense, EmbeddingSum, Momentum
+from backends.contract import (
+    SGD,
+    Adam,
+    AveragePool2d,
+    Conv2d,
+    Dense,
+    EmbeddingSum,
+    Flatten,
+    MaxPool2d,
+    Momentum,
+    flow_shapes,
+    parameter_count,
+)
 from bench.errors import UserError
 from bench.tasks import HEADLINE, TASKS
 from bench.tasks.datasets.base import Size
@@ -35,7 +47,7 @@ class Switched:
 
     @property
     def size(self) -> Size:
-        return Size(self.rows, 0, features=1, outputs=1)
+        return Size(self.rows, 0, shape=(1,), outputs=1)
 
 
 @pytest.mark.parametrize(("text", "value"), [("true", True), ("false", False)])
@@ -81,6 +93,7 @@ GOOD = [
     ("linear_fit", "model.hidden", "10", (10,)),
     ("linear_fit", "model.hidden", "20,10", (20, 10)),
     ("linear_fit", "model.activation", "tanh", "tanh"),
+    ("mnist_mlp", "model.activation", "gelu", "gelu"),
     ("linear_fit", "model.output_activation", "sigmoid", "sigmoid"),
     ("linear_fit", "model.start", "gaussian", "gaussian"),
     ("linear_fit", "model.first_layer", "embedding_sum", "embedding_sum"),
@@ -171,7 +184,7 @@ BAD = [
     ("model.hidden", "10,0"),
     ("model.hidden", "10,"),
     ("model.hidden", "1.5"),
-    ("model.activation", "gelu"),
+    ("model.activation", "gelu_tanh"),
     ("model.start", "zeros"),
     ("model.first_layer", "sparse"),
     ("optimizer.learning_rate", "fast"),
@@ -230,7 +243,7 @@ def test_a_number_with_very_many_digits_is_refused() -> None:
         ("batch_size", "0", "a whole number of at least 1 or all"),
         ("data.bias", "x", "a number"),
         ("model.hidden", "x", "a whole number of at least 1, or several with commas between, or none"),
-        ("model.activation", "x", "identity, sigmoid, tanh or relu"),
+        ("model.activation", "x", "identity, sigmoid, tanh, relu or gelu"),
         ("optimizer.learning_rate", "0", "a number above 0"),
         ("optimizer.learning_rate", "-0.1", "a number above 0"),
     ],
@@ -451,4 +464,49 @@ def test_headline_tasks_are_tasks() -> None:
     ],
 )
 def test_a_model_is_its_layers(model: Model, layers: Any) -> None:
-    assert model.layers(5, 2) == layers
+    assert model.layers((5,), 2) == layers
+
+
+LENET = TASKS["mnist_cnn"]
+
+
+def test_the_convolutional_task_is_lenet_5() -> None:
+    first = Conv2d(inputs=1, outputs=6, kernel=(5, 5), stride=1, padding=(2, 2, 2, 2), activation="relu")
+    second = Conv2d(inputs=6, outputs=16, kernel=(5, 5), stride=1, padding=(0, 0, 0, 0), activation="relu")
+    dense = Dense(400, 120, "relu"), Dense(120, 84, "relu"), Dense(84, 10, "identity")
+    assert LENET.layers == (first, MaxPool2d(2), second, MaxPool2d(2), Flatten(), *dense)
+    assert parameter_count(LENET.layers) == 61_706
+
+
+@pytest.mark.parametrize(
+    ("changes", "sizes"),
+    [
+        ({"model.filters": "8x16"}, [(28, 28, 8), (14, 14, 8), (10, 10, 16), (5, 5, 16)]),
+        ({"model.kernel": "3"}, [(28, 28, 6), (14, 14, 6), (12, 12, 16), (6, 6, 16)]),
+        ({"model.kernel": "4", "model.filters": "7"}, [(28, 28, 7), (14, 14, 7)]),
+        ({"model.filters": "none"}, []),
+    ],
+)
+def test_the_settings_of_a_convolutional_model(changes: dict[str, str], sizes: list[Any]) -> None:
+    task = override(LENET, {**changes, "model.pool": "average", "model.activation": "tanh", "model.hidden": "none"})
+    images = flow_shapes(task.layers, task.data.size.shape)[1:-2]
+    assert images == sizes
+    assert [layer.activation for layer in task.layers] == ["tanh", "identity"] * (len(sizes) // 2) + ["identity"] * 2
+    assert sum(type(layer) is AveragePool2d for layer in task.layers) == len(sizes) // 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model.kernel": "4"}, r"MaxPool2d\(window=2\) takes .* multiples of 2, and got \[11, 11, 16\]"),
+        ({"model.kernel": "15"}, r"Conv2d\(.*\) takes inputs as large as its kernel, and got \[14, 14, 6\]"),
+        ({"model.filters": "1x2x3"}, r"MaxPool2d\(window=2\) takes .* and got \[1, 1, 3\]"),
+        ({"data.rows": "60001"}, r"data.rows cannot be '60001'; it takes .* at least 1 and of at most 60000"),
+        ({"data.test_rows": "10001"}, r"it takes a whole number of at least 1 and of at most 10000"),
+    ],
+)
+def test_a_convolutional_model_that_does_not_fit_is_refused_when_its_settings_are_read(
+    changes: dict[str, str], message: str
+) -> None:
+    with pytest.raises(BadSetting, match=message):
+        override(LENET, changes)

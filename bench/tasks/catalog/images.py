@@ -1,7 +1,8 @@
-"""Handwritten digits (MNIST): ten classes with a small MLP, and 3 against 7 with a single layer."""
+"""Handwritten digits (MNIST): ten classes with an MLP and with a convolutional network, and 3 against 7."""
 
-from backends.contract import SGD
-from bench.tasks.datasets.mnist import Mnist, MnistThreeSeven
+from backends.contract import SGD, Adam
+from bench.tasks.convolutional import ConvNet
+from bench.tasks.datasets.mnist import Mnist, MnistImages, MnistThreeSeven
 from bench.tasks.definition import Model, Task
 
 MNIST_3V7 = Task(
@@ -32,4 +33,17 @@ MNIST_MLP = Task(
     check_epochs=2,
 )
 
-IMAGE_TASKS = (MNIST_3V7, MNIST_MLP)
+MNIST_CNN = Task(
+    name="mnist_cnn",
+    summary="ten digits by a convolutional network of LeNet-5's shape, 60,000 rows, 64 a step",
+    data=MnistImages(),
+    model=ConvNet(filters=(6, 16), kernel=5, hidden=(120, 84)),
+    loss="softmax_cross_entropy",
+    optimizer=Adam(0.001),
+    batch_size=64,
+    epochs=3,
+    metric="accuracy",
+    check_epochs=1,
+)
+
+IMAGE_TASKS = (MNIST_3V7, MNIST_MLP, MNIST_CNN)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from backends.contract import Array, Inputs
+from backends.contract import Array, Inputs, Shape
 from bench.errors import UserError
 from bench.tasks.datasets.fetch import Collection
 
@@ -22,7 +22,7 @@ class BadData(UserError):
 class Split:
     """Training or test rows, in float64."""
 
-    inputs: Inputs  # [rows, features], or word counts of as many documents as rows
+    inputs: Inputs  # [rows, ...], or word counts of as many documents as rows
     targets: Array  # float64 [rows, outputs], or class numbers int32 [rows]
 
 
@@ -34,6 +34,7 @@ class Dataset:
     test: Split  # the training rows when the dataset has no test rows
     outputs: int  # number of outputs of the last layer
     truth: tuple[float, ...] = ()  # weights and bias that generated the data; empty when unknown
+    ids: int = 0  # if inputs are ids of words: how many there are, the padding included
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,10 @@ class Size:
 
     rows: int  # training rows
     test_rows: int  # 0 when the training rows are evaluated
-    features: int
+    shape: Shape  # of the inputs of one row; for word counts, the size of the vocabulary
     outputs: int  # number of outputs of the last layer
     words: int | None = None  # stored counts, training and test together; None for arrays
+    ids: int = 0  # if inputs are ids of words, int32 [rows, positions]: how many there are, the padding included
 
 
 Find = Callable[[Collection], dict[str, Path]]

@@ -18,7 +18,7 @@ class Iris:
     """All rows, each feature standardized to mean 0 and standard deviation 1."""
 
     collection = None
-    size = Size(rows=150, test_rows=0, features=4, outputs=3)
+    size = Size(rows=150, test_rows=0, shape=(4,), outputs=3)
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
         """Return inputs [150, 4] and class numbers [150]."""

@@ -6,9 +6,10 @@ import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from msgspec import Meta
 
 from backends.contract import Array
 from bench.tasks.datasets.base import BadData, Dataset, Find, Size, Split
@@ -42,12 +43,35 @@ class Mnist:
     """All ten digits: 60,000 training rows and 10,000 test rows. A pixel p becomes (p / 255 - 0.5) / 0.5."""
 
     collection = COLLECTION
-    size = Size(rows=60_000, test_rows=10_000, features=784, outputs=10)
+    size = Size(rows=60_000, test_rows=10_000, shape=(784,), outputs=10)
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
         """Return inputs [rows, 784] in [-1, 1] and class numbers [rows]."""
         value = (np.arange(256) / 255 - 0.5) / 0.5  # a table of all grey values: faster than 47 million computations
         train, test = (Split(value[images], digits.astype(np.int32)) for images, digits in _read(find))
+        return Dataset(train, test, outputs=10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MnistImages:
+    """All ten digits as images of one channel, or the first rows of them. A pixel p becomes p / 255."""
+
+    collection = COLLECTION
+    rows: Annotated[int, Meta(ge=1, le=60_000)] = 60_000
+    test_rows: Annotated[int, Meta(ge=1, le=10_000)] = 10_000
+
+    @property
+    def size(self) -> Size:
+        """The rows that are set."""
+        return Size(self.rows, self.test_rows, shape=(28, 28, 1), outputs=10)
+
+    def load(self, rng: np.random.Generator, find: Find) -> Dataset:
+        """Return inputs [rows, 28, 28, 1] in [0, 1] and class numbers [rows]."""
+        value = np.arange(256) / 255
+        train, test = (
+            Split(value[images[:count]].reshape(-1, *self.size.shape), digits[:count].astype(np.int32))
+            for (images, digits), count in zip(_read(find), (self.rows, self.test_rows), strict=True)
+        )
         return Dataset(train, test, outputs=10)
 
 
@@ -59,7 +83,7 @@ class MnistThreeSeven:
     """
 
     collection = COLLECTION
-    size = Size(rows=12_396, test_rows=2_038, features=784, outputs=1)
+    size = Size(rows=12_396, test_rows=2_038, shape=(784,), outputs=1)
     labels: Literal["one_zero", "one_two"] = "one_zero"
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:

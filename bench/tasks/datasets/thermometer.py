@@ -21,7 +21,7 @@ class Thermometer:
     """The readings unscaled, multiplied by 0.1, or standardized (standard deviation with n - 1)."""
 
     collection = None
-    size = Size(rows=11, test_rows=0, features=1, outputs=1)
+    size = Size(rows=11, test_rows=0, shape=(1,), outputs=1)
     scaling: Literal["raw", "tenth", "standardized"]
 
     def load(self, rng: np.random.Generator, find: Find) -> Dataset:
