@@ -9,7 +9,7 @@ Statistical Society B 16). A single round assumes that processes of a row differ
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,27 +39,25 @@ class BreakEven:
     high: float = math.nan
 
 
-def break_evens(processes: Processes, ranked: Iterable[Row]) -> dict[Row, BreakEven]:
+def break_evens(processes: Processes, ranked: Collection[Row]) -> dict[Row, BreakEven]:
     """Return the break-even of each ranked row whose framework has a plain mode that is ranked too."""
-    rounds: dict[Row, dict[int, Line]] = {row: {} for row in ranked}
-    for row, number, line in _lines(processes):
-        if row in rounds:
-            rounds[row][number] = line
+    lines = {row: each for row, each in _lines(processes).items() if row in ranked}
     found = {}
-    for row, lines in rounds.items():
-        plain = _plain(row, rounds)
-        if plain is not None and lines and rounds[plain]:
-            found[row] = _break_even(plain, lines, rounds[plain])
+    for row, own in lines.items():
+        plain = _plain(row, lines)
+        if plain is not None:
+            found[row] = _break_even(plain, own, lines[plain])
     return found
 
 
-def _lines(processes: Processes) -> Iterator[tuple[Row, int, Line]]:
-    """Yield the row, the round and what it costs of each process."""
-    columns, pass_s = processes.columns, processes.timed.pass_s
-    start_s = columns["setup_s"] + first_pass_s(processes) - pass_s
-    found = (columns["row"], columns["block"], start_s, pass_s)
-    for place, number, start, each in zip(*(part.tolist() for part in found), strict=True):
-        yield columns.rows[place], number, (start, each)
+def _lines(processes: Processes) -> dict[Row, Lines]:
+    """Return what the processes of each row cost."""
+    columns, passes_s = processes.columns, processes.timed.pass_s
+    starts_s = columns["setup_s"] + first_pass_s(processes) - passes_s
+    return {
+        row: {int(columns["block"][place]): (float(starts_s[place]), float(passes_s[place])) for place in places}
+        for row, places in columns.by_row().items()
+    }
 
 
 def _plain(row: Row, rows: Iterable[Row]) -> Row | None:
