@@ -254,7 +254,8 @@ class Trainer(Protocol):
 
         It gets inputs in host memory and returns outputs [rows, outputs] in host memory, with the parameters of now: it
         need not be right after the next call of `reset` or `train`. It may compile in its first call for each shape.
-        Word counts have one shape for any number of words only if the backend makes it so.
+        Of word counts, all numbers of entries up to the same power of two count as one shape, see
+        `WordCounts.rounded_bags`.
         """
 
     def params(self) -> Params:

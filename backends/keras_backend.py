@@ -186,21 +186,20 @@ def make_dense(layer: Dense, _batch: Batch) -> keras.layers.Layer:
 
 
 def make_conv2d(layer: Conv2d, _batch: Batch) -> keras.layers.Layer:
-    """Return a convolution with zeros around the image; its weights are set later."""
+    """Return a convolution, with zeros around the image if there are any; its weights are set later."""
     top, bottom, left, right = layer.padding
-    return keras.Sequential(
-        [
-            keras.layers.ZeroPadding2D(((top, bottom), (left, right)), data_format="channels_last"),
-            keras.layers.Conv2D(
-                layer.outputs,
-                layer.kernel,
-                layer.stride,
-                data_format="channels_last",
-                activation=ACTIVATIONS[layer.activation],
-                kernel_initializer="zeros",
-            ),
-        ]
+    convolution = keras.layers.Conv2D(
+        layer.outputs,
+        layer.kernel,
+        layer.stride,
+        data_format="channels_last",
+        activation=ACTIVATIONS[layer.activation],
+        kernel_initializer="zeros",
     )
+    if not any(layer.padding):
+        return convolution
+    zeros = keras.layers.ZeroPadding2D(((top, bottom), (left, right)), data_format="channels_last")
+    return keras.Sequential([zeros, convolution])
 
 
 def make_max_pool2d(layer: MaxPool2d, _batch: Batch) -> keras.layers.Layer:

@@ -108,7 +108,7 @@ class Forward(NamedTuple):
 
 def dense(layer: Dense, params: Named, x: Array, arithmetic: Arithmetic, _mask: Mask) -> Forward:
     """Return y = activation(x W + b) for x [batch, inputs] or [batch, positions, inputs]."""
-    rows = x.reshape(-1, layer.inputs)
+    rows = x.reshape(math.prod(x.shape[:-1]), layer.inputs)  # -1 is refused where no word of a text is known
     function, derivative = ACTIVATIONS[layer.activation]
     z = arithmetic.affine(rows, params["weights"], params["bias"])
     y = function(z)

@@ -91,6 +91,7 @@ class TensorflowTrainer:
         ]
         self.taken = tf.Variable(tf.zeros((), placement.precision))
         self.eager = placement.mode == "eager"
+        self.by_xla = placement.mode == "xla" and placement.device == "cpu"
         self.compiled: Any = functools.partial(tf.function, jit_compile=True if placement.mode == "xla" else None)
         self.run: Any = self.loop if self.eager else self.compiled(self.whole_pass)
 
@@ -125,10 +126,14 @@ class TensorflowTrainer:
             return put(self.words.bags(rows.numpy())), targets
         return tf.gather(self.inputs, rows), targets
 
+    def forward(self, inputs: Any, rows: int) -> tf.Tensor:
+        """Return the outputs [rows, outputs], in the way of the mode."""
+        return forward(self.problem.layers, self.layers, inputs, rows, by_xla=self.by_xla)
+
     def step(self, inputs: Any, targets: tf.Tensor) -> tf.Tensor:
         """Take one step; return the loss before the update."""
         with tf.GradientTape() as tape:
-            outputs = forward(self.problem.layers, self.layers, inputs, self.problem.batch_size)
+            outputs = self.forward(inputs, self.problem.batch_size)
             loss = LOSSES[self.problem.loss](outputs, targets)
         gradients = tape.gradient(loss, self.variables)
         self.taken.assign_add(1)
@@ -149,14 +154,14 @@ class TensorflowTrainer:
     def predict(self, inputs: Inputs) -> Array:
         """Return the outputs [rows, outputs]."""
         with tf.device(self.device):
-            outputs: Array = forward(self.problem.layers, self.layers, put(inputs), len(inputs)).numpy()
+            outputs: Array = forward(self.problem.layers, self.layers, put(inputs), len(inputs), by_xla=False).numpy()
         return outputs
 
     def predictor(self, rows: int) -> Predictor:
         """Return a function of the inputs: that of `predict` or, in the other modes, its graph."""
         if self.eager:
             return self.predict
-        answer = self.compiled(lambda inputs: forward(self.problem.layers, self.layers, inputs, rows))
+        answer = self.compiled(lambda inputs: self.forward(inputs, rows))
 
         def predict(inputs: Inputs) -> Array:
             with tf.device(self.device):

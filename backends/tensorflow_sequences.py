@@ -18,6 +18,7 @@ class Batch(NamedTuple):
 
     rows: int
     mask: Any  # which positions hold a word [rows, positions]; None if the inputs are no ids of words
+    by_xla: bool  # whether XLA compiles the layers, for a CPU
 
 
 def embedding(_layer: Embedding, variables: Named, ids: tf.Tensor, _batch: Batch) -> tf.Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from bench.analysis.break_even import BreakEven
 from bench.analysis.inference import process_inference
 from bench.analysis.process import Context
 from bench.analysis.summary import RowSummary, Versus
@@ -113,9 +114,20 @@ def summary_columns(each: RowSummary) -> dict[str, Any]:
         "agrees": each.parity.agrees if each.parity else None,
         **{name: quality[name] for name in ("metric", "value", "parameters", "truth", "framework")},
         **_departures(each.parity, "gradient", "losses"),
+        **_break_even(each.break_even),
         **_versus("", each.to_fastest),
         "fastest": f"{each.to_fastest.other.backend} {each.to_fastest.other.mode}" if each.to_fastest else "",
         **(_versus("baseline_", each.to_baseline) if each.baseline else {}),
+    }
+
+
+def _break_even(found: BreakEven | None) -> dict[str, Any]:
+    """Return from how many passes on a row costs less than the plain mode of its framework, set-up included."""
+    return {
+        "break_even_passes": found.passes if found else math.nan,
+        "break_even_low": found.low if found else math.nan,
+        "break_even_high": found.high if found else math.nan,
+        "break_even": found.verdict if found else "",
     }
 
 

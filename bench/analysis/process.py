@@ -127,7 +127,8 @@ def _steady_s(columns: Columns) -> Lists:
     return passes_s.keep(passes_s.positions > 0)
 
 
-def _first_pass_s(each: Processes) -> Array:
+def first_pass_s(each: Processes) -> Array:
+    """Return the time of the first pass of each process."""
     passes_s = each.columns.lists("passes_s")
     return passes_s.keep(passes_s.positions == 0).values
 
@@ -136,7 +137,7 @@ def _first_call_s(each: Processes) -> Array:
     """Return the extra time of the first pass over a steady one, 0 if it is within the spread of the steady passes."""
     steady_s = _steady_s(each.columns)
     spread_s = steady_s.each(lambda times: times.max(axis=1) - times.min(axis=1), empty=0.0)
-    extra_s = _first_pass_s(each) - each.timed.pass_s
+    extra_s = first_pass_s(each) - each.timed.pass_s
     return np.where(extra_s > spread_s, extra_s, 0.0)
 
 
@@ -193,7 +194,7 @@ NUMBERS: Mapping[str, Number] = {
     **{name: _as_recorded(name) for name in AS_RECORDED},
     "passes_s": lambda each: _tuples(each.columns.lists("passes_s")),
     DEVICE_MEMORY: _device_memory,
-    "first_pass_s": _first_pass_s,
+    "first_pass_s": first_pass_s,
     "steady_passes_s": lambda each: _steady_s(each.columns).added_to(np.zeros(len(each.columns))),  # all of them
     "pass_s": lambda each: each.timed.pass_s,
     "pass_cpu_s": lambda each: each.pass_cpu_s,

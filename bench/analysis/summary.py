@@ -15,6 +15,7 @@ import numpy as np
 
 from backends.contract import Array
 from bench.analysis.baseline import find_row, require_baseline
+from bench.analysis.break_even import BreakEven, break_evens
 from bench.analysis.comparison import Comparison, groups
 from bench.analysis.flags import Flag
 from bench.analysis.process import NUMBERS, Context
@@ -88,6 +89,7 @@ class RowSummary:
     baseline: str = ""  # as the user named it
     to_fastest: Versus | None = None  # None for a row that is not ranked
     to_baseline: Versus | None = None
+    break_even: BreakEven | None = None  # None for the plain mode itself, or if one of the two is not ranked
 
     @property
     def rows_per_s(self) -> float:
@@ -161,8 +163,10 @@ def _rows_of(run: Run, baseline: str) -> list[RowSummary]:
     ]
     ranked = {row: rounds for row, rounds in wall_times(context.processes.timed).items() if standings[row].ranked}
     versus = _all_versus(ranked, of_cpu, run.header.goal.effect, baseline)
+    evens = break_evens(context.processes, ranked)
+    rows = [replace(each, baseline=baseline, break_even=evens.get(each.row)) for each in rows]
     by_row = {each.row: each for each in rows}
-    return [_compared(replace(each, baseline=baseline), by_row, *versus.get(each.row, (None, None))) for each in rows]
+    return [_compared(each, by_row, *versus.get(each.row, (None, None))) for each in rows]
 
 
 def _numbers(context: Context) -> dict[str, Array]:

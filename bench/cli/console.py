@@ -76,12 +76,13 @@ def show_results(runs: tuple[Run, ...], baseline: str, rank: Rank = "steady") ->
     from bench.analysis.summary import summarise
     from bench.report import inference_table, sentences, tables
     from bench.report.answer_sentences import answer_sentences
+    from bench.report.break_even_sentences import break_even_sentences
 
     console, rows = output(), summarise(runs, baseline, rank)
     if not rows:
         return True
     to_use = [sentence for run in runs for sentence in answer_sentences(answers(run, rows))]
-    terminal.print_summary(console, tables.readable(rows), to_use)
+    terminal.print_summary(console, tables.readable(rows), [*to_use, *break_even_sentences(rows)])
     groups = (
         inference_table.sentences(inference_of(runs)),
         sentences.detectable_sentences(rows),

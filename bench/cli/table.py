@@ -103,6 +103,7 @@ def _render(runs: tuple[Run, ...], style: Format, baseline: str, rank: Rank, *, 
     from bench.analysis.summary import summarise
     from bench.report import export, sentences, tables
     from bench.report.answer_sentences import answer_sentences
+    from bench.report.break_even_sentences import break_even_sentences
     from bench.report.text import in_markdown
 
     rows = summarise(runs, baseline, rank)
@@ -114,7 +115,8 @@ def _render(runs: tuple[Run, ...], style: Format, baseline: str, rank: Rank, *, 
     if style != "markdown" or isinstance(content, bytes):
         return content
     to_use = [sentence for run in runs for sentence in answer_sentences(answers(run, rows))]
-    notes = [] if samples else [*to_use, *sentences.detectable_sentences(rows), *sentences.noise_sentences(runs)]
+    pays = break_even_sentences(rows)
+    notes = [] if samples else [*to_use, *pays, *sentences.detectable_sentences(rows), *sentences.noise_sentences(runs)]
     notes += [sentences.caption(run.header) for run in runs]
     return "\n\n".join([content, *map(in_markdown, notes)]) + "\n"
 

@@ -25,8 +25,10 @@ class Flow(NamedTuple):
 def affine(activation: Activation, params: Named, flow: Flow, unit: float) -> Flow:
     """Return activation(x W + b) for x [rows, inputs]."""
     weights, (x, explained) = params["weights"], flow
-    z, terms = x @ weights + params["bias"], np.count_nonzero(x) / len(x) + 1
-    summed = unit / 3 * np.sqrt(terms * np.mean(z**2))
+    z, terms = x @ weights + params["bias"], np.count_nonzero(x, axis=1)[:, None] + 1
+    # The sums of a row of more terms than usual, such as a long text, are larger in the same ratio of their roots.
+    longer = np.maximum(1.0, terms / np.mean(terms))
+    summed = unit / 3 * np.sqrt(np.mean(terms) * np.mean(z**2)) * longer
     y = ACTIVATIONS[activation].function(z)
     of_z = explained**2 @ weights**2 + summed**2 + (unit * z) ** 2
     return Flow(y, np.sqrt(SLOPES[activation] ** 2 * of_z + (unit * y) ** 2))

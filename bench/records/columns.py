@@ -30,7 +30,7 @@ LISTS = ("passes_s", "read_s", "reread_s")
 TURNS = tuple(Turns.__struct_fields__)
 WHOLE_NUMBERS = frozenset({"passes", "reads"})  # of the lists of turns
 UNKNOWN = -1  # in the place of a count
-AT_ONCE = 200  # records that are kept as objects before they are taken apart: few, so that they stay in the cache
+AT_ONCE = 100  # records that are kept as objects before they are taken apart: few, so that they stay in the cache
 
 NO_TURNS = Turns(passes=(), wall_s=(), cpu_s=())
 _NOTHING: dict[str, Any] = {

@@ -5,13 +5,17 @@ The table says what each fault is and which tasks it affects; the trainers are i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from backends.contract import (
     Adam,
     Attention,
+    AveragePool2d,
+    Conv2d,
     Embedding,
+    Flatten,
     LayerNorm,
     MeanPool,
     Momentum,
@@ -20,8 +24,16 @@ from backends.contract import (
     Residual,
     WordCounts,
     every,
+    flow_shapes,
 )
 from backends.numpy_backend import NumpyTrainer, open_product
+from bench.selftest.faulty_images import (
+    flattened_by_channel,
+    kernel_flipped,
+    moved,
+    padding_counted,
+    padding_moved,
+)
 from bench.selftest.faulty_sequences import (
     attention_unscaled,
     gelu_by_tanh,
@@ -101,6 +113,17 @@ def _has(kind: type) -> Callable[[Task], bool]:
     return lambda task: any(type(layer) is kind for layer in every(task.layers))
 
 
+def _convolves(changes: Callable[[Conv2d], bool]) -> Callable[[Task], bool]:
+    """Return whether a task has a convolution that a fault changes."""
+    return lambda task: any(isinstance(layer, Conv2d) and changes(layer) for layer in task.layers)
+
+
+def _flattens(task: Task) -> bool:
+    """Return whether a task makes rows of images with several places and channels, whose order matters."""
+    shapes = zip(task.layers, flow_shapes(task.layers, task.data.size.shape)[:-1], strict=True)
+    return any(isinstance(layer, Flatten) and 1 < shape[-1] < math.prod(shape) for layer, shape in shapes)
+
+
 FAULTS = {
     "rate_off": Fault("learning rate off by 1 %", problem=rate_off),
     "bias_kept": Fault("bias never updated", BiasKept),
@@ -134,6 +157,16 @@ FAULTS = {
     "replayed": Fault("losses replayed", Replayed),
     "stops_early": Fault("training stops early", StopsEarly),
     "evaluates_start": Fault("evaluation of the weights at the start", EvaluatesStart),
+    "kernel_flipped": Fault(
+        "convolution for cross-correlation",
+        kernel_flipped,
+        concerns=_convolves(lambda layer: math.prod(layer.kernel) > 1),
+    ),
+    "padding_moved": Fault(
+        "zeros around images moved by one", padding_moved, concerns=_convolves(lambda layer: moved(layer) != layer)
+    ),
+    "flattened_by_channel": Fault("flatten with the channels first", flattened_by_channel, concerns=_flattens),
+    "padding_counted": Fault("average pool that counts padding", padding_counted, concerns=_has(AveragePool2d)),
     "unbiased_variance": Fault("unbiased variance in a normalization", unbiased_variance, concerns=_has(LayerNorm)),
     "keras_epsilon": Fault(
         "epsilon 1e-3 for 1e-5 in a normalization", problem=with_keras_epsilon, concerns=_has(LayerNorm)

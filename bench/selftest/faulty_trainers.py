@@ -10,7 +10,7 @@ import numpy as np
 from backends.contract import Adam, Array, Inputs, Momentum, Params, Placement, Problem, map_params
 from backends.numpy_affine import BACK_THROUGH, AffineLayer, Mask
 from backends.numpy_backend import NumpyTrainer
-from bench.selftest.faulty_sequences import wrapped
+from bench.selftest.wrapping import wrapped
 
 SKIPPED_SHARE = 0.1  # of the steps of a pass, but at least one, by a training that stops early
 TF32_BITS = 10  # of a mantissa

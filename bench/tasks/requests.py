@@ -45,6 +45,9 @@ def _shuffled(words: Array, rng: np.random.Generator) -> Array:
     return found
 
 
-def size_of(inputs: Inputs) -> int:
-    """Return what tells the shapes of requests of as many rows apart: the number of entries of word counts."""
-    return len(inputs.words) if isinstance(inputs, WordCounts) else inputs.size
+def shape_of(inputs: Inputs) -> int:
+    """Return what tells the shapes of requests of as many rows apart: the power of two of the entries of word counts.
+
+    Arrays have one shape only.
+    """
+    return (len(inputs.words) - 1).bit_length() if isinstance(inputs, WordCounts) else 0

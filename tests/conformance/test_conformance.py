@@ -200,7 +200,7 @@ def test_the_command_shows_a_mark_for_each_check_and_mode_and_explains_what_fail
     assert lines["parity linear_fit"] == ["NO", "yes", "unsupported"]
     assert re.search(r"unfinished: waits: NO: does not wait: \d+% of a pass was left .*Why it matters", result.stdout)
     assert re.search(r"too_fast: parity linear_fit: NO: .*Why it matters", result.stdout)
-    assert "[checks 1/45] entry, too_fast: ok" in result.stderr
+    assert "[checks 1/48] entry, too_fast: ok" in result.stderr
 
 
 def test_all_that_holds_is_0_and_a_failure_is_1(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backends.contract import WordCounts
-from bench.tasks.requests import CHANGE, changed_rows, joined, size_of
+from bench.tasks.requests import CHANGE, changed_rows, joined, shape_of
 
 IDS = np.array([2, 0, 2])
 TEXTS = WordCounts(
@@ -36,7 +36,9 @@ def test_words_stay_and_their_counts_change() -> None:
     assert found.starts.tolist() == [0, 3, 5, 8]
     assert found.counts.dtype == np.float32
     assert len(set(found.counts.tolist())) == len(IDS)
-    assert size_of(found) == 8
+    assert shape_of(found) == 3
+    assert shape_of(TEXTS.rows(np.array([1]))) == 0
+    assert shape_of(np.ones((3, 4))) == 0
 
 
 def test_the_words_of_a_sequence_change_places_and_padding_keeps_its_own() -> None:
