@@ -321,7 +321,8 @@ class KerasTrainer:
     def reset(self, params: Params) -> None:
         """Copy `params` in and clear the optimizer's state. The variables stay, so nothing is compiled again."""
         weights = zip(self.model.weights, parts(params), strict=True)
-        self.model.set_weights([part.reshape(weight.shape) for weight, part in weights])  # some have an axis of heads
+        # Some have an axis of heads. They are copies: on the CPU, JAX may use the caller's memory.
+        self.model.set_weights([np.array(part).reshape(weight.shape) for weight, part in weights])
         for variable, value in zip(self.model.optimizer.variables, self.fresh, strict=True):
             variable.assign(value)
 
