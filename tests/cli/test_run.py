@@ -31,17 +31,20 @@ def test_run_prints_the_table_and_writes_the_run_file(tmp_path: Path) -> None:
     run = read_run(path)
     assert run.header.tasks["thermometer_raw"]["optimizer.learning_rate"] == 0.0001
     assert [record.status for record in run.records] == ["ok"]
+    assert [bool(record.inference and record.inference.calls) for record in run.records] == [True]
+    assert "thermometer_raw: for one row at a time numpy loop (" in result.stdout
     assert [(block.task, block.block) for block in run.blocks] == [("thermometer_raw", 0)]
     assert run.parity_results[-1].agrees is True
     assert f", schedule seed {run.header.schedule_seed}." in result.stdout
 
 
 def test_settings_reach_the_training(tmp_path: Path) -> None:
-    changed = ("--set", "optimizer.learning_rate=0.00005", "--epochs", "7", "--out", "run.jsonl")
+    changed = ("--set", "optimizer.learning_rate=0.00005", "--epochs", "7", "--no-inference", "--out", "run.jsonl")
     result = run_bench("run", *FAST, *changed, cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     frame = bench.load(tmp_path / "run.jsonl")
     assert len(frame["losses"][0]) == 7
+    assert frame["latency_median_s"].isna().all()
     assert frame["parameters"][0][0] != pytest.approx(0.5483, abs=1e-3)
 
 
