@@ -245,7 +245,7 @@ def test_a_reference_that_fails_is_not_blamed_on_the_backend() -> None:
 @pytest.mark.parametrize(
     ("arguments", "choices"),
     [
-        (("nonconforming", "--check", "folows"), "unknown check 'folows'; choose from answers, compiles once, continues"),
+        (("nonconforming", "--check", "folows"), "unknown check 'folows'; choose from answers, compiles once, cont"),
         (("no_such",), "unknown backend 'no_such'; choose from careless, jax"),
         (("nonconforming", "--mode", "no_such"), "unknown mode 'no_such'; choose from any_device"),
         (("nonconforming", "--task", "no_such"), "unknown task 'no_such'; choose from iris_mlp"),
