@@ -39,12 +39,15 @@ def test_mnist_mlp_reaches_the_same_accuracy(backend: str, mode: str, tracer: Tr
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(("backend", "mode"), KINDS)
-def test_mnist_cnn_reaches_98_percent(backend: str, mode: str, tracer: Tracer) -> None:
-    """PyTorch reached 0.9784, 0.9818 and 0.9839 after the three epochs."""
+def test_mnist_cnn_reaches_98_5_percent(backend: str, mode: str, tracer: Tracer) -> None:
+    """PyTorch reached 0.9771, 0.9817, 0.9839, 0.9855 and 0.9892 after the five epochs, the others 0.9889 to 0.9896.
+
+    LeCun, Bottou, Bengio and Haffner (1998) had 0.9905 with LeNet-5, after 20 epochs.
+    """
     if backend == "sklearn":
         pytest.skip("scikit-learn has no convolution")
     mine, numpy = (train(tracer, "mnist_cnn", *kind) for kind in ((backend, mode), ("numpy", "loop")))
-    assert mine.metric >= 0.98
+    assert mine.metric >= 0.985
     assert mine.metric == pytest.approx(numpy.metric, abs=0.003)  # 30 of 10,000 images
     np.testing.assert_allclose(mine.losses[:10], numpy.losses[:10], rtol=1e-5)
 

@@ -41,7 +41,7 @@ MNIST_CNN = Task(
     loss="softmax_cross_entropy",
     optimizer=Adam(0.001),
     batch_size=64,
-    epochs=3,
+    epochs=5,  # after three, PyTorch had 0.9839
     metric="accuracy",
     check_epochs=1,
 )
