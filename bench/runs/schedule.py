@@ -17,7 +17,7 @@ from bench.harness.live import Live, Sample
 from bench.records.columns import Collector, Columns
 from bench.records.schema import Block, CoreTimes, Record, Row
 from bench.runs.plan import Plan, round_order, turn_order
-from bench.runs.sharing import NO_PLACES, fastest, side_by_side, space_of, usable
+from bench.runs.sharing import NO_PLACES, Space, fastest, side_by_side, space_of, space_taken, usable
 
 # A round of n turns costs S + n T: starting its processes, and one turn of each. The ratio of two rows in it has the
 # variance p + w / n: what differs between processes, and between turns. With turns that take as long as the start,
@@ -93,9 +93,10 @@ class Progress:
         best = fastest(records, unranked)
         order = round_order(rows, seed=self.plan.seed, block=number)
         together = [row for row in order if row in wanted or row == best]
+        if not len(records):  # what fits is seen as processes come: they take less than the bounds that are known now
+            return tuple(together)
         spaces = {row: space_of(row, self.plan.settings, records) for row in together}
-        free = usable({"cpu": executor.free_memory_bytes("cpu"), "gpu": executor.free_memory_bytes("gpu")})
-        return side_by_side(together, best, records, spaces, free)
+        return side_by_side(together, best, records, spaces, _free(executor))
 
     def label(self, tasks: Iterable[str], now_s: float) -> str:
         """Return, for people, the number of the round and how much of the time has passed."""
@@ -164,8 +165,12 @@ def _live(
     """Let the processes of a round train, take turns, answer requests; return what they leave, when they are gone."""
     begun_s, plan, number = executor.clock(), progress.plan, progress.rounds[task]
     lives: dict[Row, Live] = {}
+    free, records = _free(executor), progress.records(task)
     with executor.round() as processes:
         for row in rows:
+            taken = [space_taken(live.record) for live in lives.values()]
+            if not len(records) and taken and not free.holds([*taken, space_of(row, plan.settings, records)]):
+                continue  # it comes in the next round
             listener.begins(f"{row} #{number + 1}")
             lives[row] = processes.begin(plan.job(row, number), plan.watched(task))
             listener.ended(f"{row} #{number + 1}", lives[row].record.status)
@@ -181,6 +186,11 @@ def _live(
         samples = [live.finish() for live in lives.values()]
         listener.ended(f"{task} turns #{number + 1}", next((each for each in outcomes if each != "ok"), "ok"))
         return samples
+
+
+def _free(executor: Executor) -> Space:
+    """Return the memory that processes of a round may take together."""
+    return usable({"cpu": executor.free_memory_bytes("cpu"), "gpu": executor.free_memory_bytes("gpu")})
 
 
 def _take_turns(lives: Mapping[Row, Live], plan: Plan, number: int, executor: Executor, lasting_s: float) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from backends.contract import Device
 from bench.analysis.turns import middle, timed
 from bench.records.columns import DEVICE_MEMORY, Columns
-from bench.records.schema import Row
+from bench.records.schema import Record, Row
 from bench.tasks.memory import needs
 from bench.tasks.names import find_task
 from bench.tasks.settings import override
@@ -50,6 +50,15 @@ def space_of(row: Row, changes: Mapping[str, Any], records: Columns) -> Space:
         return Space(bound, bound if on_gpu else 0)
     device = int(records[DEVICE_MEMORY][known].max(initial=0))
     return Space(int(records["peak_memory_bytes"][known].max()), device + DEVICE_CONTEXT_BYTES if on_gpu else 0)
+
+
+def space_taken(record: Record) -> Space:
+    """Return the memory that a process has taken; none if it has ended without times."""
+    if record.timing is None:
+        return Space(0, 0)
+    on_gpu = record.job.row.device == "gpu"
+    device = (record.timing.peak_device_memory_bytes or 0) + DEVICE_CONTEXT_BYTES
+    return Space(record.timing.peak_memory_bytes, device if on_gpu else 0)
 
 
 def fastest(records: Columns, unranked: Collection[Row]) -> Row | None:

@@ -181,6 +181,19 @@ def test_rows_that_do_not_fit_side_by_side_run_in_successive_rounds_with_the_fas
     assert all(rows[3] in each for each in rounds[found:])
 
 
+@pytest.mark.parametrize(("takes_bytes", "side_by_side"), [(2**28, 7), (2**30, 3)])
+def test_in_the_first_round_a_row_comes_if_it_fits_beside_what_the_others_have_taken(
+    takes_bytes: int, side_by_side: int
+) -> None:
+    rows = rows_of(*"abcdefg")  # each is bounded by 1.2 GiB before a process of it is known; of 4 GiB, 3.6 are used
+    executor = MockExecutor(
+        dict.fromkeys(rows, 1.0), np.random.default_rng(0), free_bytes=2**32, takes_bytes=takes_bytes
+    )
+    records = records_of(a_plan(rows, workers=1), executor)
+    assert len([record for record in records if record.job.block == 0]) == side_by_side
+    assert blocks_of(records).keys() == set(rows)
+
+
 @pytest.mark.parametrize("free_gib", [0.5, 1.2])
 def test_rows_of_which_one_alone_fits_or_none_run_alone_and_each_of_them_does(free_gib: float) -> None:
     executor = an_executor(free_bytes=int(free_gib * 2**30), takes_bytes=2**30)

@@ -9,7 +9,16 @@ from support import a_record, a_row
 
 from bench.records.columns import Columns
 from bench.records.schema import Record, Row
-from bench.runs.sharing import DEVICE_CONTEXT_BYTES, USABLE_SHARE, Space, fastest, side_by_side, space_of, usable
+from bench.runs.sharing import (
+    DEVICE_CONTEXT_BYTES,
+    USABLE_SHARE,
+    Space,
+    fastest,
+    side_by_side,
+    space_of,
+    space_taken,
+    usable,
+)
 from bench.tasks.memory import needs
 from bench.tasks.names import find_task
 
@@ -40,6 +49,13 @@ def test_a_row_on_a_gpu_takes_its_memory_and_that_of_its_context() -> None:
     assert space_of(ON_GPU, {}, NONE) == Space(bound, bound)
     records = [record_of(ON_GPU, peak_memory_bytes=5, peak_device_memory_bytes=GIB)]
     assert space_of(ON_GPU, {}, Columns.of(records)) == Space(5, GIB + DEVICE_CONTEXT_BYTES)
+
+
+def test_what_a_process_has_taken_is_its_peak_and_nothing_if_it_has_failed() -> None:
+    assert space_taken(record_of(A, peak_memory_bytes=5)) == Space(5, 0)
+    on_gpu = record_of(ON_GPU, peak_memory_bytes=5, peak_device_memory_bytes=GIB)
+    assert space_taken(on_gpu) == Space(5, GIB + DEVICE_CONTEXT_BYTES)
+    assert space_taken(replace(on_gpu, status="crashed", timing=None)) == Space(0, 0)
 
 
 def test_a_part_of_the_free_memory_is_left_and_what_is_unknown_is_not_limited() -> None:
