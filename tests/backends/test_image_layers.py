@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from gradients import worst_gradient
 
 from backends import numpy_backend, numpy_reference
 from backends.contract import (
@@ -24,9 +25,8 @@ from backends.contract import (
     flow_shapes,
     map_params,
     parts,
-    views,
 )
-from backends.numpy_reference import arithmetic_of, flat, loss_and_gradients
+from backends.numpy_reference import arithmetic_of
 from backends.numpy_reference_affine import Forward
 from backends.numpy_reference_layers import LAYERS, conv2d, flatten, max_pool2d
 from bench.harness.quality import prediction_error
@@ -94,24 +94,12 @@ def test_an_image_is_flattened_by_height_then_width_then_channel() -> None:
     assert flatten(Flatten(), {}, image, arithmetic_of(problem_of()), None).outputs.tolist() == [list(range(12))]
 
 
-def worst_gradient(problem: Problem) -> float:
-    """Return by how much a gradient departs most from finite differences of the loss, relative to the largest."""
-    vector, step = flat(initial_params(problem.layers, "uniform", 3)), 1e-6
-
-    def at(point: Array) -> tuple[float, Array]:
-        params = views(point, problem.layers)
-        loss, gradients = loss_and_gradients(
-            problem.layers, params, problem.inputs, problem.targets, arithmetic_of(problem)
-        )
-        return loss, flat(gradients)
-
-    shifts = step * np.eye(len(vector))
-    numeric = np.array([(at(vector + shift)[0] - at(vector - shift)[0]) / (2 * step) for shift in shifts])
-    return float(np.abs(at(vector)[1] - numeric).max() / np.abs(numeric).max())
+def worst(problem: Problem) -> float:
+    return worst_gradient(problem, initial_params(problem.layers, "uniform", 3))
 
 
 def test_gradients_are_those_of_finite_differences() -> None:
-    assert worst_gradient(problem_of()) < 1e-7
+    assert worst(problem_of()) < 1e-7
 
 
 def wrong_way_back(layer: type) -> Callable[..., Forward]:
@@ -135,7 +123,7 @@ def test_a_wrong_way_back_through_a_layer_is_seen(layer: type, monkeypatch: pyte
     monkeypatch.setitem(LAYERS, layer, wrong_way_back(layer))
     # With the average of 2 by 2 there is one window, whose rows have the same gradient.
     layers = (*STACK[:3], AveragePool2d(1), Flatten(), Dense(16, 3, "identity"))
-    assert worst_gradient(problem_of(layers)) > 1e-3
+    assert worst(problem_of(layers)) > 1e-3
 
 
 @pytest.mark.parametrize("batch_size", [6, 2])

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gradients import worst_gradient
 from support import draw_params
 
 from backends import numpy_reference
@@ -22,7 +23,6 @@ from backends.contract import (
     EmbeddingSum,
     Momentum,
     Optimizer,
-    Params,
     Placement,
     Problem,
     Unsupported,
@@ -86,18 +86,8 @@ def started(problem: Problem) -> ReferenceTrainer:
     return trainer
 
 
-def worst_gradient(problem: Problem, arithmetic: Arithmetic | None = None) -> float:
-    """Return by how much a gradient departs most from finite differences of the loss, relative to the largest."""
-    arithmetic, step = arithmetic or arithmetic_of(problem), 1e-6
-    batch, vector = take(problem.inputs, ALL), flat(draw_params(problem))
-
-    def at(point: np.ndarray) -> tuple[float, Params]:
-        return loss_and_gradients(problem.layers, views(point, problem.layers), batch, problem.targets, arithmetic)
-
-    gradient = flat(at(vector)[1])
-    shifts = step * np.eye(len(vector))
-    numeric = np.array([(at(vector + shift)[0] - at(vector - shift)[0]) / (2 * step) for shift in shifts])
-    return float(np.abs(gradient - numeric).max() / np.abs(numeric).max())
+def worst(problem: Problem, arithmetic: Arithmetic | None = None) -> float:
+    return worst_gradient(problem, draw_params(problem), arithmetic)
 
 
 RIGHT, WRONG = 1e-7, 1e-3  # what a right gradient keeps below, and a wrong one exceeds
@@ -107,14 +97,14 @@ RIGHT, WRONG = 1e-7, 1e-3  # what a right gradient keeps below, and a wrong one 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_gradients_are_those_of_finite_differences(activation: str, loss: str, words: bool) -> None:
-    assert worst_gradient(make_problem(activation, loss, words=words)) < RIGHT
+    assert worst(make_problem(activation, loss, words=words)) < RIGHT
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "gelu"])
 def test_a_wrong_derivative_is_seen(activation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = Activation(ACTIVATIONS[activation].function, lambda _, y: np.ones_like(y))
     monkeypatch.setitem(ACTIVATIONS, activation, wrong)
-    assert worst_gradient(make_problem(activation)) > WRONG
+    assert worst(make_problem(activation)) > WRONG
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -126,7 +116,7 @@ def test_a_wrong_gradient_of_a_loss_is_seen(loss: str) -> None:
         value, gradient = plain.loss(outputs, targets)
         return value, 2 * gradient
 
-    assert worst_gradient(problem, replace(plain, loss=doubled)) > WRONG
+    assert worst(problem, replace(plain, loss=doubled)) > WRONG
 
 
 @pytest.mark.parametrize("words", [False, True], ids=["dense", "words"])
@@ -140,7 +130,7 @@ def test_a_wrong_gradient_of_a_layer_is_seen(part: int, words: bool) -> None:
             0 * each if number == part else each for number, each in enumerate(plain.affine_gradients(x, gradient))
         )
 
-    assert worst_gradient(problem, replace(plain, affine_gradients=kept)) > WRONG
+    assert worst(problem, replace(plain, affine_gradients=kept)) > WRONG
 
 
 @pytest.mark.parametrize(
