@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import overload
 
 import numpy as np
 
 from backends.contract import Array
-from bench.records.columns import AT_ONCE
-from bench.records.lists import Gathered, Lists
+from bench.records.lists import Collector, Lists, OnDemand
 from bench.records.schema import Block, Calibration
 
 
 @dataclass(frozen=True, eq=False)
-class Blocks(Sequence[Block]):
+class Blocks(OnDemand[Block]):
     """States of the machine: each as an object on demand, and all as arrays [rounds]. NaN is what is not known."""
 
     tasks: tuple[str, ...]
@@ -31,23 +29,18 @@ class Blocks(Sequence[Block]):
     @classmethod
     def of(cls, blocks: Iterable[Block]) -> Blocks:
         """Return these states."""
-        collector = BlockCollector()
+        so_far = BlocksSoFar()
         for block in blocks:
-            collector.add(block)
-        return collector.all()
+            so_far.add(block)
+        return so_far.all()
 
     def __len__(self) -> int:
         """Return the number of rounds."""
         return len(self.block)
 
-    @overload
-    def __getitem__(self, key: int) -> Block: ...
-    @overload
-    def __getitem__(self, key: slice) -> tuple[Block, ...]: ...
-    def __getitem__(self, key: int | slice) -> Block | tuple[Block, ...]:
-        """Return the state in one round, or several."""
-        places = range(len(self))[key]
-        return self._at(places) if isinstance(places, int) else tuple(map(self._at, places))
+    def read(self, places: Sequence[int]) -> Iterator[Block]:
+        """Yield the states in these rounds, in their order."""
+        return map(self._at, places)
 
     def _at(self, place: int) -> Block:
         return Block(
@@ -60,35 +53,19 @@ class Blocks(Sequence[Block]):
             stolen_cores=_or_none(self.stolen_cores[place]),
         )
 
-    def __eq__(self, other: object) -> bool:
-        """Return whether the other object is a sequence of the same states."""
-        return isinstance(other, Sequence) and tuple(self) == tuple(other)
 
-    __hash__ = None  # type: ignore[assignment]
-
-
-class BlockCollector:
-    """Takes states apart, some at a time."""
+class BlocksSoFar:
+    """States of the machine, to which others are added."""
 
     def __init__(self) -> None:
         self.tasks: dict[str, int] = {}
-        self.pending: list[Block] = []
-        self.gathered = Gathered()
-
-    def add(self, block: Block) -> None:
-        """Add a state."""
-        self.pending.append(block)
-        if len(self.pending) == AT_ONCE:
-            self._take_apart()
-
-    def _take_apart(self) -> None:
-        self.gathered.add(*_taken_apart(self.pending, self.tasks))
-        self.pending.clear()
+        self.collector = Collector[Block](lambda blocks: _taken_apart(blocks, self.tasks))
+        self.add = self.collector.add
 
     def all(self) -> Blocks:
         """Return all states so far."""
-        self._take_apart()
-        arrays, lists = self.gathered.arrays(), self.gathered.lists()
+        gathered = self.collector.gathered()
+        arrays, lists = gathered.arrays(), gathered.lists()
         return Blocks(
             tasks=tuple(self.tasks),
             task=arrays["task"],

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from backends.contract import Array
-from bench.records.lists import Gathered, Lists, alike
+from bench.records.lists import Collector, Lists, alike
 from bench.records.schema import Record, Resources, Row, Steady, Timing, Turns
 
 TIMES = (
@@ -30,7 +30,6 @@ LISTS = ("passes_s", "read_s", "reread_s")
 TURNS = tuple(Turns.__struct_fields__)
 WHOLE_NUMBERS = frozenset({"passes", "reads"})  # of the lists of turns
 UNKNOWN = -1  # in the place of a count
-AT_ONCE = 100  # records that are kept as objects before they are taken apart: few, so that they stay in the cache
 
 NO_TURNS = Turns(passes=(), wall_s=(), cpu_s=())
 _NOTHING: dict[str, Any] = {
@@ -63,10 +62,10 @@ class Columns:
     @classmethod
     def of(cls, records: Iterable[Record]) -> Columns:
         """Return records as arrays."""
-        collector = Collector()
+        so_far = ColumnsSoFar()
         for record in records:
-            collector.add(record)
-        return collector.columns()
+            so_far.add(record)
+        return so_far.columns()
 
     def __len__(self) -> int:
         """Return the number of records."""
@@ -120,29 +119,19 @@ class Columns:
         return found[np.argsort(firsts)]
 
 
-class Collector:
-    """Takes records apart, some at a time."""
+class ColumnsSoFar:
+    """Records as arrays, to which others are added."""
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
         self.rows = {row: number for number, row in enumerate(rows)}
         self.resources: dict[Resources, int] = {}
-        self.pending: list[Record] = []
-        self.gathered = Gathered()
-
-    def add(self, record: Record) -> None:
-        """Add a record."""
-        self.pending.append(record)
-        if len(self.pending) == AT_ONCE:
-            self._take_apart()
-
-    def _take_apart(self) -> None:
-        self.gathered.add(*_taken_apart(self.pending, self.rows, self.resources))
-        self.pending.clear()
+        self.collector = Collector[Record](lambda records: _taken_apart(records, self.rows, self.resources))
+        self.add = self.collector.add
 
     def columns(self) -> Columns:
         """Return all records so far."""
-        self._take_apart()
-        return Columns(tuple(self.rows), tuple(self.resources), self.gathered.arrays(), self.gathered.lists())
+        gathered = self.collector.gathered()
+        return Columns(tuple(self.rows), tuple(self.resources), gathered.arrays(), gathered.lists())
 
 
 _of_times = attrgetter(*TIMES)

@@ -1,19 +1,23 @@
-"""Lists of numbers of different lengths, kept in one array, and arrays that grow."""
+"""Lists of numbers of different lengths, kept in one array, arrays that grow, and objects that are taken apart."""
 
 from __future__ import annotations
 
 import itertools
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from operator import eq
+from typing import Generic, Self, TypeVar, overload
 
 import numpy as np
 
 from backends.contract import Array
 
 FEWEST = 256  # numbers that there is room for
+AT_ONCE = 100  # objects that are kept before they are taken apart: few, so that they stay in the processor's cache
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,54 @@ class Gathered:
     def lists(self) -> dict[str, Lists]:
         """Return all lists."""
         return {name: Lists(self.columns[name].array, counts.array) for name, counts in self.counts.items()}
+
+
+class OnDemand(Sequence[T]):
+    """A sequence whose objects are made where they are asked for."""
+
+    @abstractmethod
+    def read(self, places: Sequence[int]) -> Iterator[T]:
+        """Yield the objects at these places, in their order."""
+
+    def __iter__(self) -> Iterator[T]:
+        """Yield the objects, one at a time."""
+        return self.read(range(len(self)))
+
+    @overload
+    def __getitem__(self, key: int) -> T: ...
+    @overload
+    def __getitem__(self, key: slice) -> tuple[T, ...]: ...
+    def __getitem__(self, key: int | slice) -> T | tuple[T, ...]:
+        """Return one object, or several."""
+        places = range(len(self))[key]
+        return next(self.read((places,))) if isinstance(places, int) else tuple(self.read(places))
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether the other object is a sequence of the same objects."""
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(eq, self, other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Collector(Generic[T]):
+    """Takes objects apart into arrays and lists, some at a time."""
+
+    def __init__(self, take_apart: Callable[[Sequence[T]], tuple[dict[str, Array], dict[str, Lists]]]) -> None:
+        self.take_apart = take_apart
+        self.pending: list[T] = []
+        self.whole = Gathered()
+
+    def add(self, each: T) -> None:
+        """Add an object."""
+        self.pending.append(each)
+        if len(self.pending) == AT_ONCE:
+            self.gathered()
+
+    def gathered(self) -> Gathered:
+        """Return the arrays and lists of all objects so far."""
+        self.whole.add(*self.take_apart(self.pending))
+        self.pending.clear()
+        return self.whole
 
 
 def alike(*keys: Array) -> tuple[Array, Array]:

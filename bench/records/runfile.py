@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -21,8 +21,9 @@ from msgspec.structs import force_setattr
 
 from backends.contract import Array
 from bench.errors import UserError, shown
-from bench.records.blocks import BlockCollector, Blocks
-from bench.records.columns import Collector, Columns
+from bench.records.blocks import Blocks, BlocksSoFar
+from bench.records.columns import Columns, ColumnsSoFar
+from bench.records.lists import OnDemand
 from bench.records.schema import LINES, Block, Header, Line, ParityResult, Record, Row
 from bench.records.sense import Known, fault
 
@@ -38,11 +39,11 @@ class NotARunFile(UserError):
 
 
 @dataclass(frozen=True, eq=False)
-class Records(Sequence[Record]):
+class Records(OnDemand[Record]):
     """The records of a run: their numbers as arrays, and each as a whole on demand, which may read a file."""
 
     columns: Columns
-    read: Callable[[Sequence[int]], Iterator[Record]]  # the records at these places, in their order
+    reader: Callable[[Sequence[int]], Iterator[Record]]  # what `read` calls
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> Records:
@@ -53,24 +54,9 @@ class Records(Sequence[Record]):
         """Return the number of records."""
         return len(self.columns)
 
-    def __iter__(self) -> Iterator[Record]:
-        """Yield the records, one at a time."""
-        return self.read(range(len(self)))
-
-    @overload
-    def __getitem__(self, key: int) -> Record: ...
-    @overload
-    def __getitem__(self, key: slice) -> tuple[Record, ...]: ...
-    def __getitem__(self, key: int | slice) -> Record | tuple[Record, ...]:
-        """Return one record, or several."""
-        places = range(len(self))[key]
-        return next(self.read((places,))) if isinstance(places, int) else tuple(self.read(places))
-
-    def __eq__(self, other: object) -> bool:
-        """Return whether the other object is a sequence of the same records."""
-        return isinstance(other, Sequence) and len(self) == len(other) and all(map(_same, self, other))
-
-    __hash__ = None  # type: ignore[assignment]
+    def read(self, places: Sequence[int]) -> Iterator[Record]:
+        """Yield the records at these places, in their order."""
+        return self.reader(places)
 
     def take(self, places: Array) -> Records:
         """Return the records at these places, in their order."""
@@ -93,23 +79,19 @@ class Kept:
     """Records in memory, to which others are added."""
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
-        self.collector = Collector()
+        self.columns = ColumnsSoFar()
         self.kept: list[Record] = []
         for record in records:
             self.add(record)
 
     def add(self, record: Record) -> None:
         """Add a record."""
-        self.collector.add(record)
+        self.columns.add(record)
         self.kept.append(record)
 
     def records(self) -> Records:
         """Return all records so far."""
-        return Records(self.collector.columns(), lambda places: (self.kept[place] for place in places))
-
-
-def _same(one: object, other: object) -> bool:
-    return one == other
+        return Records(self.columns.columns(), lambda places: (self.kept[place] for place in places))
 
 
 @dataclass(frozen=True)
@@ -235,9 +217,9 @@ class _Body:
         self.path = path
         self.decoder = decoder
         self.known = Known.of(header)
-        self.collector = Collector(header.rows)
+        self.columns = ColumnsSoFar(header.rows)
         self.numbers, self.begins, self.hashes = array("q"), array("q"), array("q")  # of the lines of records
-        self.blocks = BlockCollector()
+        self.blocks = BlocksSoFar()
         self.parity_results: list[ParityResult] = []
 
     def add(self, text: _Text) -> None:
@@ -247,7 +229,7 @@ class _Body:
             raise NotARunFile(f"{self.path}: line {text.number} is {shown(wrong)}")
         match line:
             case Record():
-                self.collector.add(line)
+                self.columns.add(line)
                 self.numbers.append(text.number)
                 self.begins.append(text.begin)
                 self.hashes.append(hash(text.text))
@@ -258,7 +240,7 @@ class _Body:
 
     def records(self) -> tuple[Records, list[str]]:
         """Return the records, and remarks on those that are left out."""
-        columns = self.collector.columns()
+        columns = self.columns.columns()
         places = np.array(self.begins, int), np.array(self.hashes, int)
         file = _RecordsOfFile(self.path, self.decoder, self.known.rows, *places)
         same = file.repeated(columns["ok"])  # its times cannot come twice

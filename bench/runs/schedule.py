@@ -14,7 +14,7 @@ from bench.analysis.stopping import still_open
 from bench.events import JobListener
 from bench.harness.executor import Executor
 from bench.harness.live import Live, Sample
-from bench.records.columns import Collector, Columns
+from bench.records.columns import Columns, ColumnsSoFar
 from bench.records.schema import Block, CoreTimes, Record, Row
 from bench.runs.plan import Plan, round_order, turn_order
 from bench.runs.sharing import NO_PLACES, Space, fastest, side_by_side, space_of, space_taken, usable
@@ -41,7 +41,7 @@ class Progress:
 
     plan: Plan
     begun_s: float
-    so_far: dict[str, Collector]  # the records of each task
+    so_far: dict[str, ColumnsSoFar]  # the records of each task
     took_s: dict[str, float] = field(default_factory=dict)  # duration of the last round of each task
     rounds: dict[str, int] = field(default_factory=dict)  # number of the next round of each task
     inference_s: float = 0.0  # that inference has taken
@@ -49,7 +49,7 @@ class Progress:
     @classmethod
     def of(cls, plan: Plan, earlier: Iterable[Record], begun_s: float) -> Self:
         """Begin, or go on after these records, with a new round: processes of two times cannot be side by side."""
-        progress = cls(plan, begun_s, {task: Collector() for task in plan.tasks})
+        progress = cls(plan, begun_s, {task: ColumnsSoFar() for task in plan.tasks})
         for record in earlier:
             progress.so_far[record.job.row.task].add(record)
         for task in plan.tasks:
