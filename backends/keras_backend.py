@@ -79,6 +79,9 @@ class Framework(NamedTuple):
     peak_device_memory_bytes: Callable[[], int] | None  # of a GPU; None on the CPU
 
 
+ON_CPU = Framework(wait_for=list, peak_device_memory_bytes=None)  # where nothing is left to wait for
+
+
 def open_trainer(problem: Problem, placement: Placement, framework: Framework) -> KerasTrainer:
     """Build and compile the model, on the device that the framework chooses. Raises `Unsupported` for unknown layers.
 

@@ -22,5 +22,4 @@ def open_trainer(problem: Problem, placement: Placement) -> keras_backend.KerasT
     if placement.device != "cpu":
         raise Unsupported("Keras on TensorFlow runs on the CPU only: it has not been tested on a GPU")
     set_threads(placement.threads)
-    nothing_to_wait_for = keras_backend.Framework(wait_for=list, peak_device_memory_bytes=None)
-    return keras_backend.open_trainer(problem, placement, nothing_to_wait_for)
+    return keras_backend.open_trainer(problem, placement, keras_backend.ON_CPU)

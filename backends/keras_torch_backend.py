@@ -22,7 +22,7 @@ __all__ = ["open_product", "open_trainer"]
 def open_trainer(problem: Problem, placement: Placement) -> keras_backend.KerasTrainer:
     """Build and compile the model. Raises `Unsupported` for a GPU that is not there, and for unknown layers."""
     set_up(placement)
-    return keras_backend.open_trainer(problem, placement, ON_GPU if placement.device == "gpu" else ON_CPU)
+    return keras_backend.open_trainer(problem, placement, ON_GPU if placement.device == "gpu" else keras_backend.ON_CPU)
 
 
 def wait(_: object) -> None:
@@ -30,5 +30,4 @@ def wait(_: object) -> None:
     torch.cuda.synchronize()
 
 
-ON_CPU = keras_backend.Framework(wait_for=list, peak_device_memory_bytes=None)  # there is nothing to wait for
 ON_GPU = keras_backend.Framework(wait, torch.cuda.max_memory_allocated)

@@ -13,7 +13,7 @@ from bench.analysis.inference import process_inference
 from bench.analysis.process import Context
 from bench.analysis.summary import RowSummary, Versus
 from bench.analysis.sweep import Point
-from bench.records.schema import ParityResult, Record, Row
+from bench.records.schema import ParityResult, Record
 
 
 def process_columns(context: Context) -> dict[str, list[Any]]:
@@ -33,7 +33,7 @@ def _of_job(context: Context, record: Record) -> dict[str, Any]:
     flags = context.flags.get(job.row, ())
     return {
         "run": str(context.run.path),
-        **_names(job.row),
+        **msgspec.structs.asdict(job.row),
         "settings": msgspec.json.encode(job.settings).decode(),
         "threads": job.threads,
         "round": job.block,
@@ -59,16 +59,6 @@ def _of_quality(context: Context, record: Record) -> dict[str, Any]:
     }
 
 
-def _names(row: Row) -> dict[str, str]:
-    return {
-        "task": row.task,
-        "backend": row.backend,
-        "mode": row.mode,
-        "device": row.device,
-        "precision": row.precision,
-    }
-
-
 def _quality(record: Record) -> dict[str, Any]:
     names = ("metric", "value", "losses", "parameters", "truth")
     quality = record.quality
@@ -91,7 +81,7 @@ def summary_columns(each: RowSummary) -> dict[str, Any]:
     interval, quality = each.pass_interval, _quality(each.first)
     return {
         "run": each.run,
-        **_names(each.row),
+        **msgspec.structs.asdict(each.row),
         "status": each.failure.status if each.failure else "ok",
         "processes": each.processes,
         "ranked": each.standing.ranked,

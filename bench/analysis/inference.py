@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from backends.contract import Array
@@ -175,7 +176,7 @@ def inference_columns(each: InferenceSummary) -> dict[str, Any]:
     """Return the line of a row: its costs, and their ratios to those of the best row with interval and verdict."""
     return {
         "run": each.run,
-        **{name: getattr(each.row, name) for name in ("task", "backend", "mode", "device", "precision")},
+        **msgspec.structs.asdict(each.row),
         "inference_reason": each.reason,
         "inference_processes": each.processes,
         "latency_calls": each.calls,

@@ -8,6 +8,7 @@ import numpy as np
 
 from backends.contract import Array
 from bench.analysis.turns import medians, middle
+from bench.machine.calibration import jitters
 from bench.records.blocks import Blocks
 
 SLOWER = 1.1  # than the median over all rounds
@@ -32,15 +33,9 @@ def noise(blocks: Blocks, usual_loop_s: float) -> list[str]:
     """Return for each round a sentence about what disturbed it; empty for a quiet round."""
     typical = loops_s(blocks)
     slowest, fastest = np.fmax(*typical), np.fmin(*typical)
-    jitter = np.fmax(*(loops.each(_jitter, empty=0.0) for loops in (blocks.before, blocks.after)))
+    jitter = np.fmax(*(loops.each(jitters, empty=0.0) for loops in (blocks.before, blocks.after)))
     facts = np.stack([slowest, fastest, jitter, blocks.foreign_cores, blocks.stolen_cores], axis=1)
     return [_sentence(usual_loop_s, *each) for each in facts.tolist()]
-
-
-def _jitter(loops_s: Array) -> Array:
-    """Return the jitter of calibrations [calibrations, loops], as `bench.machine.calibration.jitter` does."""
-    found: Array = np.quantile(loops_s, 0.9, axis=1) / medians(loops_s) - 1
-    return found
 
 
 def _sentence(usual_s: float, slowest_s: float, fastest_s: float, jitter: float, foreign: float, stolen: float) -> str:

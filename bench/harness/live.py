@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from bench.analysis.claims import left_running
 from bench.harness.inference import inference_of
 from bench.harness.process import Worker
-from bench.harness.protocol import Done, Failure, R, Request, ServingReply, TurnReply
+from bench.harness.protocol import Failure, R, Request, ServingReply, TurnReply
 from bench.harness.repetition import Repetition, load_repetition
 from bench.harness.serve_job import OpenRequest, ServeRequest
 from bench.harness.time_job import TimeRequest
@@ -82,14 +82,10 @@ class ProcessLive:
         """Let the process go on, train for a turn, and stop it again."""
         if self.record.status != "ok":
             return
-        self.worker.resume()
-        before_s = time.monotonic()
-        reply = self.worker.run(self.turn_kind(turn=number), self.time_limit_s)
-        asked_s = time.monotonic() - before_s
+        reply, asked_s = self._ask(self.turn_kind(turn=number))
         if isinstance(reply, Failure):
             self._fail(reply)
         else:
-            self.worker.pause()
             self.replies.append(reply)
             self.asked_s.append(asked_s)
 
@@ -98,32 +94,28 @@ class ProcessLive:
 
         What happens from here on costs the process its inference only: its training is finished.
         """
-        if self.record.status == "ok" and self.replies:
-            self.repetition = self._handed_over()
+        self._take_over()
         if self.record.status == "ok":
             self.served = []
-            self._asked(OpenRequest(seed=self.request.job.block))
+            self._served(OpenRequest(seed=self.request.job.block))
 
     def serve(self, turn: int) -> None:
         """Let the process go on, answer requests for a turn, and stop it again."""
         if self.served is not None and not self.unserved:
-            self.served += self._asked(ServeRequest(turn=turn))
+            self.served += self._served(ServeRequest(turn=turn))
 
-    def _asked(self, request: Request[R]) -> tuple[R, ...]:
+    def _served(self, request: Request[R]) -> tuple[R, ...]:
         """Return the reply of the service; none if that was its end."""
-        self.worker.resume()
-        reply = self.worker.run(request, self.time_limit_s)
+        reply, _ = self._ask(request)
         if isinstance(reply, Failure):
             self.unserved = f"{reply.status}: {reply.reason}"
-            self.worker.end()  # its memory is free for the others
             return ()
-        self.worker.pause()
         return (reply,)
 
     def finish(self) -> Sample:
         """Return the record with all turns, and the last watched repetition; end the process."""
-        if self.served is None and self.record.status == "ok" and self.replies:
-            self.repetition = self._handed_over()
+        if self.served is None:
+            self._take_over()
         self.worker.end()
         if self.served is not None:
             self.record = replace(self.record, inference=inference_of(self.served, self.unserved))
@@ -134,18 +126,31 @@ class ProcessLive:
         timing = replace(self.record.timing, turns=turns_of(self.replies, self.asked_s), steady=steady)
         return Sample(replace(self.record, timing=timing), self.repetition)
 
-    def _handed_over(self) -> Repetition | None:
-        self.worker.resume()
-        reply = self.worker.run(HandOverRequest(folder=str(self.scratch)), self.time_limit_s)
-        if not isinstance(reply, Done):
-            self._fail(reply)
-            return None
+    def _take_over(self) -> None:
+        """Take the last watched repetition, if turns have left one."""
+        if self.record.status != "ok" or not self.replies:
+            return
+        reply, _ = self._ask(HandOverRequest(folder=str(self.scratch)))
         path = self.scratch / REPETITION_FILE
-        return load_repetition(path) if path.exists() else None
+        if isinstance(reply, Failure):
+            self._fail(reply)
+        elif path.exists():
+            self.repetition = load_repetition(path)
+
+    def _ask(self, request: Request[R]) -> tuple[R | Failure, float]:
+        """Let the process go on for one request, then stop it, or end it if it failed; return the time to the reply."""
+        self.worker.resume()
+        before_s = time.monotonic()
+        reply = self.worker.run(request, self.time_limit_s)
+        asked_s = time.monotonic() - before_s
+        if isinstance(reply, Failure):
+            self.worker.end()  # its memory is free for the others
+        else:
+            self.worker.pause()
+        return reply, asked_s
 
     def _fail(self, failure: Failure) -> None:
         self.record = failed(self.request, failure, self.record.started)
-        self.worker.end()  # its memory is free for the others
 
 
 def record_of(request: TimeRequest, worker: Worker, time_limit_s: float) -> Record:

@@ -7,6 +7,7 @@ from statistics import median
 
 import numpy as np
 
+from backends.contract import Array
 from bench.records.schema import Calibration
 
 LOOPS = 60
@@ -38,4 +39,10 @@ def typical_s(calibration: Calibration) -> float:
 
 def jitter(calibration: Calibration) -> float:
     """Return the 90 % quantile of the loop times, relative to their median, minus 1: 0.05 means 5 % slower."""
-    return float(np.quantile(calibration.loops_s, 0.9)) / typical_s(calibration) - 1
+    return float(jitters(np.array([calibration.loops_s]))[0])
+
+
+def jitters(loops_s: Array) -> Array:
+    """Return the same for several calibrations, of as many loops [calibrations, loops] in seconds."""
+    found: Array = np.quantile(loops_s, 0.9, axis=1) / np.median(loops_s, axis=1) - 1
+    return found

@@ -165,11 +165,12 @@ def _live(
     """Let the processes of a round train, take turns, answer requests; return what they leave, when they are gone."""
     begun_s, plan, number = executor.clock(), progress.plan, progress.rounds[task]
     lives: dict[Row, Live] = {}
-    free, records = _free(executor), progress.records(task)
+    records = progress.records(task)
+    free = None if len(records) else _free(executor)  # the rows were chosen by what is known of them
     with executor.round() as processes:
         for row in rows:
             taken = [space_taken(live.record) for live in lives.values()]
-            if not len(records) and taken and not free.holds([*taken, space_of(row, plan.settings, records)]):
+            if free and taken and not free.holds([*taken, space_of(row, plan.settings, records)]):
                 continue  # it comes in the next round
             listener.begins(f"{row} #{number + 1}")
             lives[row] = processes.begin(plan.job(row, number), plan.watched(task))

@@ -44,21 +44,21 @@ def space_of(row: Row, changes: Mapping[str, Any], records: Columns) -> Space:
     """Return the memory that a row takes: the most that a process of it took so far, else an upper bound."""
     places = records.by_row().get(row, NO_PLACES)
     known = places[records["timed"][places]]
-    on_gpu = row.device == "gpu"
     if not len(known):
         bound = needs(override(find_task(row.task), changes), row.precision).total
-        return Space(bound, bound if on_gpu else 0)
-    device = int(records[DEVICE_MEMORY][known].max(initial=0))
-    return Space(int(records["peak_memory_bytes"][known].max()), device + DEVICE_CONTEXT_BYTES if on_gpu else 0)
+        return Space(bound, bound if row.device == "gpu" else 0)
+    return _taken(row, *(int(records[name][known].max(initial=0)) for name in ("peak_memory_bytes", DEVICE_MEMORY)))
 
 
 def space_taken(record: Record) -> Space:
     """Return the memory that a process has taken; none if it has ended without times."""
     if record.timing is None:
         return Space(0, 0)
-    on_gpu = record.job.row.device == "gpu"
-    device = (record.timing.peak_device_memory_bytes or 0) + DEVICE_CONTEXT_BYTES
-    return Space(record.timing.peak_memory_bytes, device if on_gpu else 0)
+    return _taken(record.job.row, record.timing.peak_memory_bytes, record.timing.peak_device_memory_bytes or 0)
+
+
+def _taken(row: Row, host: int, device: int) -> Space:
+    return Space(host, device + DEVICE_CONTEXT_BYTES if row.device == "gpu" else 0)
 
 
 def fastest(records: Columns, unranked: Collection[Row]) -> Row | None:
