@@ -44,13 +44,17 @@ class Answer:
 
 
 def answers(run: Run, rows: Iterable[RowSummary]) -> tuple[Answer, ...]:
-    """Return the answer for every task and precision of a run that has a ranked row, from the summaries of its rows."""
+    """Return the answer for every task and precision of a run that has a ranked row, from the summaries of its rows.
+
+    There is none where the fastest row has fewer losses than a pass has steps: nobody knows how long a training is.
+    """
     summaries = {each.row: each for each in rows if each.standing.ranked and each.run == str(run.path)}
     records = run.last_records.of_row(summaries.__contains__).columns
-    good = records.take(np.flatnonzero(records["ok"]))
+    good = records.take(np.flatnonzero(records["ok"] & (passes_of(records) > 0)))
     once = groups(_log_totals(good), run.header.goal.effect)
     passes = _passes_by_kind(good)
-    compared = [group for group in once if any(summaries[row].to_fastest for row in group.times)]
+    fastest = {versus.other for each in summaries.values() if (versus := each.to_fastest)}
+    compared = [group for group in once if fastest & group.times.keys()]
     return tuple(_answer(group, passes[group.fastest.task, group.fastest.precision], summaries) for group in compared)
 
 
