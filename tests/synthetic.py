@@ -14,7 +14,20 @@ from support import a_row
 
 from backends.contract import Device
 from bench.harness.live import Sample
-from bench.records.schema import Block, Calibration, CoreTimes, Goal, Inference, Job, Record, Row, Steady, Timing, Turns
+from bench.records.schema import (
+    Block,
+    Calibration,
+    CoreTimes,
+    Goal,
+    Inference,
+    Job,
+    Learned,
+    Record,
+    Row,
+    Steady,
+    Timing,
+    Turns,
+)
 from bench.runs.plan import Plan
 from bench.runs.schedule import run_rounds
 
@@ -85,6 +98,8 @@ class MockExecutor:
     alive: int = 0  # processes
     service_s: float = 0.05  # of wall time, to open a service or for a turn of it
     served: list[tuple[Row, int]] = field(default_factory=list)  # turns of services, in the order of the run
+    learning_s: Mapping[Row, float] = field(default_factory=dict)  # of wall time, where one more training takes any
+    told: list[tuple[Row, int, float]] = field(default_factory=list)  # row, round and limit of what was learned
 
     def clock(self) -> float:
         return self.now_s
@@ -161,6 +176,11 @@ class MockLive:
     def serve(self, turn: int) -> None:
         self.executor.served.append((self.job.row, turn))
         self.executor.now_s += self.executor.service_s
+
+    def learn(self, limit_s: float, cut: str) -> None:
+        self.executor.told.append((self.job.row, self.job.block, limit_s))
+        self.record = replace(self.record, learned=Learned(cut="" if limit_s else cut))
+        self.executor.now_s += self.executor.learning_s.get(self.job.row, 0.0) if limit_s else 0.0
 
     def finish(self) -> Sample:
         if self.record.timing is None:
