@@ -27,6 +27,7 @@ from bench.records.schema import (
     Steady,
     Timing,
     Turns,
+    WarmStart,
 )
 from bench.runs.plan import Plan
 from bench.runs.schedule import run_rounds
@@ -100,6 +101,8 @@ class MockExecutor:
     served: list[tuple[Row, int]] = field(default_factory=list)  # turns of services, in the order of the run
     learning_s: Mapping[Row, float] = field(default_factory=dict)  # of wall time, where one more training takes any
     told: list[tuple[Row, int, float]] = field(default_factory=list)  # row, round and limit of what was learned
+    first_pass_s: float = 1.0
+    started_warm: list[Row] = field(default_factory=list)
 
     def clock(self) -> float:
         return self.now_s
@@ -117,6 +120,11 @@ class MockExecutor:
     def process_rng(self, job: Job) -> np.random.Generator:
         """Return what the times of a process are drawn from."""
         return self.rng
+
+    def start_warm(self, job: Job) -> WarmStart:
+        assert self.alive == 0
+        self.started_warm.append(job.row)
+        return WarmStart(setup_s=0.5, first_pass_s=0.25)
 
     def calibrate(self) -> Calibration | None:
         self.now_s += CALIBRATION_S
@@ -147,7 +155,7 @@ class MockLive:
         self.passes_s: list[float] = []
         pass_s = self._pass_s()
         executor.now_s += SAMPLE_S
-        timing = replace(TIMING, passes_s=(1.0, pass_s), peak_memory_bytes=executor.takes_bytes)
+        timing = replace(TIMING, passes_s=(executor.first_pass_s, pass_s), peak_memory_bytes=executor.takes_bytes)
         self.record = Record(job=job, status="ok", timing=timing)
         if job.row in executor.broken:
             self._die()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from bench.cli import ab, conformance, exit_codes, machine, parity, plot, run, selftest, streams, table
+from bench.cli import ab, conformance, exit_codes, machine, parity, plot, run, selftest, show, streams, table
 from bench.cli.console import print_error
 from bench.cli.exit_codes import ExitCode
 from bench.cli.interrupts import INTERRUPTS
@@ -17,6 +17,7 @@ from bench.errors import UserError
 COMMANDS: dict[str, Callable[..., None]] = {
     "list": machine.list_installed,
     "data": machine.data,
+    "show": show.show,
     "run": run.run,
     "sweep": run.sweep,
     "parity": parity.parity,

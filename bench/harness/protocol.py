@@ -72,9 +72,17 @@ class LearnedReply(Strict, frozen=True, kw_only=True, tag="learned"):
     learned: Learned
 
 
-Reply = Record | CalibrationReply | TurnReply | ServingReply | LearnedReply | Lesson | Done | Failure
+class StartReply(Strict, frozen=True, kw_only=True, tag="start"):
+    """How long a process took until its first pass was over."""
+
+    import_s: Seconds
+    setup_s: Seconds
+    first_pass_s: Seconds
+
+
+Reply = Record | CalibrationReply | TurnReply | ServingReply | LearnedReply | StartReply | Lesson | Done | Failure
 # The reply to a request, unless it fails.
-R = TypeVar("R", Record, CalibrationReply, TurnReply, ServingReply, LearnedReply, Lesson, Done)
+R = TypeVar("R", Record, CalibrationReply, TurnReply, ServingReply, LearnedReply, StartReply, Lesson, Done)
 
 
 class Place(NamedTuple):
@@ -83,6 +91,7 @@ class Place(NamedTuple):
     python: str = ""  # the Python that runs it; empty for the suite's own
     path: str = ""  # a folder whose packages come before all others; empty for none
     caches: tuple[str, ...] = ()  # variables that say where compiled code is kept
+    keeping: tuple[str, ...] = ()  # NAME=VALUE by which compiled code is kept; {} stands for a folder
     gpus: bool = True  # whether it may see the GPUs
 
 
@@ -143,6 +152,7 @@ AnyRequest = (
     | Request[ServingReply]
     | Request[LearnedReply]
     | Request[Lesson]
+    | Request[StartReply]
     | Request[Done]
 )
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
@@ -108,7 +109,7 @@ class Opened:
     setup_s: float
 
 
-def open_job(request: TimeRequest, watch: Stopwatch) -> Opened:
+def open_job(request: JobRequest[Any], watch: Stopwatch) -> Opened:
     """Import the framework, load the data, then open and reset the trainer."""
     job = request.job
     backend = request.backend.load()

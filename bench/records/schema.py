@@ -147,6 +147,18 @@ class Inference(Strict, frozen=True, kw_only=True):
     predicted: float | None = None
 
 
+class WarmStart(Strict, frozen=True, kw_only=True):
+    """The start of a further process of a row that finds the compiled code of an earlier one, up to its first pass.
+
+    The process is alone, and it does the first pass of the first training.
+    """
+
+    reason: str = ""  # for people, why there are no times; empty if there are
+    import_s: Seconds = 0.0
+    setup_s: Seconds = 0.0
+    first_pass_s: Seconds = 0.0
+
+
 class Quality(Strict, frozen=True, kw_only=True):
     """Result of the first training in a worker process."""
 
@@ -223,6 +235,7 @@ class Record(Strict, frozen=True, kw_only=True, tag="record"):
     resources: Resources | None = None
     inference: Inference | None = None  # None if it was not measured in this process
     learned: Learned | None = None  # only in the first good record of a row
+    warm: WarmStart | None = None  # None if it was not measured, or if nothing was compiled
     output: str = ""  # the last lines that the worker printed, where it failed
 
 
@@ -328,6 +341,7 @@ class Header(Strict, frozen=True, kw_only=True, tag="header"):
     followed: bool = True  # whether the float64 parity check ran; if not, only timed runs were checked
     inference: bool = False  # whether inference was measured
     learned: bool = False  # whether what the models learned was kept
+    warm_cache: bool = False  # whether first calls with the cache of a compiler were measured
     schedule_seed: Count
     settings: Settings  # task settings that were changed, by name
     tasks: dict[str, Settings]  # every setting of every task

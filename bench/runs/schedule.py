@@ -11,10 +11,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from msgspec.structs import replace
+
 from bench.analysis.stopping import still_open
 from bench.events import JobListener
 from bench.harness.executor import Executor
 from bench.harness.live import Live, Sample
+from bench.harness.warm import compiles
 from bench.records.columns import Columns, ColumnsSoFar
 from bench.records.schema import Block, CoreTimes, Record, Row
 from bench.runs.plan import Plan, round_order, turn_order
@@ -159,6 +162,8 @@ def _round(
     cores_after, after = executor.core_times(), executor.calibrate()
     progress.took_s[task] = executor.clock() - begun_s
     progress.rounds[task] += 1
+    if progress.plan.warm_cache:
+        samples = [_warmed(sample, progress, executor, listener) for sample in samples]
     for sample in samples:
         progress.so_far[task].add(sample.record)
     foreign, stolen = _others(cores_before, cores_after, wall_s)
@@ -203,6 +208,18 @@ def _live(
         samples = [live.finish() for live in lives.values()]
         listener.ended(f"{task} turns #{number + 1}", next((each for each in outcomes if each != "ok"), "ok"))
         return samples
+
+
+def _warmed(sample: Sample, progress: Progress, executor: Executor, listener: JobListener) -> Sample:
+    """Return the first sample of a row with its start from a warm cache, if it has compiled anything."""
+    row = sample.record.job.row
+    if row in progress.records(row.task).by_row() or not compiles(sample.record):
+        return sample
+    label = f"{row} warm"
+    listener.begins(label)
+    warm = executor.start_warm(sample.record.job)
+    listener.ended(label, warm.reason or "ok")
+    return sample._replace(record=replace(sample.record, warm=warm))
 
 
 def _free(executor: Executor) -> Space:

@@ -87,6 +87,7 @@ def begin(path: Path, plan: Plan, setup: WorkerSetup, command: str) -> BegunRun:
         followed=plan.followed,
         inference=plan.inference,
         learned=plan.learned,
+        warm_cache=plan.warm_cache,
         schedule_seed=plan.seed,
         settings=dict(plan.settings),
         tasks=resolved(plan.rows, plan.settings),
@@ -164,6 +165,7 @@ def plan_of(header: Header, time_s: float | None) -> Plan:
         seed=header.schedule_seed,
         inference=header.inference,
         learned=header.learned,
+        warm_cache=header.warm_cache,
         followed=header.followed,
     )
 

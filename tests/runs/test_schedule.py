@@ -446,6 +446,35 @@ def test_without_inference_nothing_is_served() -> None:
     assert not executor.served
 
 
+def test_each_row_starts_warm_once_after_its_first_round() -> None:
+    executor = an_executor()
+    records = records_of(replace(a_plan(ROWS, workers=3), warm_cache=True), executor)
+    assert sorted(executor.started_warm) == sorted(ROWS)
+    assert {(record.job.block, record.warm is not None) for record in records} == {(0, True), (1, False), (2, False)}
+
+
+def test_a_row_that_compiles_nothing_does_not_start_warm() -> None:
+    executor = an_executor()
+    executor.first_pass_s = 0.02
+    records_of(replace(a_plan(ROWS, workers=2), warm_cache=True), executor)
+    assert not executor.started_warm
+
+
+def test_nothing_starts_warm_unless_it_is_wanted() -> None:
+    executor = an_executor()
+    records_of(a_plan(ROWS, workers=2), executor)
+    assert not executor.started_warm
+
+
+def test_a_run_that_is_resumed_does_not_start_its_rows_warm_again() -> None:
+    plan = replace(a_plan(ROWS, workers=2), warm_cache=True)
+    earlier = [record for record in records_of(plan, an_executor()) if record.job.block == 0]
+    executor = an_executor()
+    list(run_rounds(plan, executor, Nobody(), earlier))
+    assert executor.jobs
+    assert not executor.started_warm
+
+
 @pytest.mark.parametrize("service_s", [0.01, 2.0])
 def test_every_row_is_served_once_and_again_only_within_a_tenth_of_the_run(service_s: float) -> None:
     executor = an_executor()
