@@ -21,6 +21,7 @@ from bench.records.schema import (
     Goal,
     Inference,
     Job,
+    Learned,
     Record,
     Row,
     Steady,
@@ -100,6 +101,8 @@ class MockExecutor:
     served: list[tuple[Row, int]] = field(default_factory=list)  # turns of services, in the order of the run
     first_pass_s: float = 1.0
     started_warm: list[Row] = field(default_factory=list)
+    learning_s: Mapping[Row, float] = field(default_factory=dict)  # of wall time, where one more training takes any
+    told: list[tuple[Row, int, float]] = field(default_factory=list)  # row, round and limit of what was learned
 
     def clock(self) -> float:
         return self.now_s
@@ -181,6 +184,11 @@ class MockLive:
     def serve(self, turn: int) -> None:
         self.executor.served.append((self.job.row, turn))
         self.executor.now_s += self.executor.service_s
+
+    def learn(self, limit_s: float, cut: str) -> None:
+        self.executor.told.append((self.job.row, self.job.block, limit_s))
+        self.record = replace(self.record, learned=Learned(cut="" if limit_s else cut))
+        self.executor.now_s += self.executor.learning_s.get(self.job.row, 0.0) if limit_s else 0.0
 
     def finish(self) -> Sample:
         if self.record.timing is None:

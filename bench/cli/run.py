@@ -132,6 +132,7 @@ def _begin(options: RunOptions, rows: tuple[Row, ...], path: Path) -> BegunRun:
         seed=random_seed() if options.schedule_seed is None else options.schedule_seed,
         inference=not options.no_inference,
         warm_cache=options.warm_cache,
+        learned=True,
         followed=not options.quick,
     )
     return begin(path, plan, setup, shlex.join(["bench", *sys.argv[1:]]))

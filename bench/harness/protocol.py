@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from backends.registry import Entry
 from bench.harness.workbench import Workbench
-from bench.records.schema import Calibration, Count, Job, Record, Seconds, Status, Steady, Strict
+from bench.records.schema import Calibration, Count, Job, Learned, Lesson, Record, Seconds, Status, Steady, Strict
 
 REASON_CHARACTERS = 5000
 
@@ -74,9 +74,15 @@ class StartReply(Strict, frozen=True, kw_only=True, tag="start"):
     first_pass_s: Seconds
 
 
-Reply = Record | CalibrationReply | TurnReply | ServingReply | StartReply | Done | Failure
+class LearnedReply(Strict, frozen=True, kw_only=True, tag="learned"):
+    """What the model of a process has learned."""
+
+    learned: Learned
+
+
+Reply = Record | CalibrationReply | TurnReply | ServingReply | StartReply | LearnedReply | Lesson | Done | Failure
 # The reply to a request, unless it fails.
-R = TypeVar("R", Record, CalibrationReply, TurnReply, ServingReply, StartReply, Done)
+R = TypeVar("R", Record, CalibrationReply, TurnReply, ServingReply, StartReply, LearnedReply, Lesson, Done)
 
 
 class Place(NamedTuple):
@@ -145,6 +151,8 @@ AnyRequest = (
     | Request[TurnReply]
     | Request[ServingReply]
     | Request[StartReply]
+    | Request[LearnedReply]
+    | Request[Lesson]
     | Request[Done]
 )
 
