@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from bench.cli import ab, conformance, exit_codes, machine, parity, run, selftest, show, streams, table
+from bench.cli import ab, conformance, exit_codes, machine, parity, plot, run, selftest, show, streams, table
 from bench.cli.console import print_error
 from bench.cli.exit_codes import ExitCode
 from bench.cli.interrupts import INTERRUPTS
@@ -23,6 +23,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "parity": parity.parity,
     "check-backend": conformance.check_backend,
     "table": table.table,
+    "plot": plot.plot,
     "compare": table.compare,
     "ab": ab.ab,
     "doctor": machine.doctor,
