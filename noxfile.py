@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,24 @@ def report(session: nox.Session) -> None:
     session.run("bench", "run", "--out", str(fresh), *session.posargs)
     fresh.replace("results/reference.jsonl")
     session.notify("pages", posargs=())
+
+
+@nox.session
+def lessons(session: nox.Session) -> None:
+    """Run every command of docs/lessons.md, in order, and keep the pictures that they draw in docs/pictures/."""
+    session.install("--editable", ".[all]", CONSTRAINTS)
+    commands = [
+        shlex.split(line) for line in Path("docs/lessons.md").read_text().splitlines() if line.startswith("    bench ")
+    ]
+    pictures = Path("docs/pictures").resolve()
+    session.chdir(session.create_tmp())  # where run files stay
+    for old in Path().glob("*.jsonl"):
+        old.unlink()
+    for command in commands:
+        session.run(*command)
+    for picture in (path for ending in ("svg", "png") for path in Path().glob(f"*.{ending}")):
+        if any(picture.name in command for command in commands):  # a sweep draws one of times, too
+            shutil.copy(picture, pictures)
 
 
 @nox.session

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from bench.cli import ab, conformance, exit_codes, machine, parity, report, run, selftest, streams, table
+from bench.cli import ab, conformance, exit_codes, machine, parity, plot, report, run, selftest, show, streams, table
 from bench.cli.console import print_error
 from bench.cli.exit_codes import ExitCode
 from bench.cli.interrupts import INTERRUPTS
@@ -17,12 +17,14 @@ from bench.errors import UserError
 COMMANDS: dict[str, Callable[..., None]] = {
     "list": machine.list_installed,
     "data": machine.data,
+    "show": show.show,
     "run": run.run,
     "sweep": run.sweep,
     "parity": parity.parity,
     "check-backend": conformance.check_backend,
     "table": table.table,
     "report": report.report,
+    "plot": plot.plot,
     "compare": table.compare,
     "ab": ab.ab,
     "doctor": machine.doctor,

@@ -102,6 +102,7 @@ def show_scaling(run: Run) -> bool:
     from bench.analysis.scaling import costs
     from bench.analysis.sweep import sweep_of
     from bench.report import plots, scaling_table, sentences
+    from bench.report.pictures.style import CannotPlot
 
     if not run.records:
         return True
@@ -121,7 +122,7 @@ def show_scaling(run: Run) -> bool:
     try:
         plots.draw_scaling(sweep, fitted, caption, plot)
         say(f"plot: {plot}")
-    except plots.CannotPlot as error:
+    except CannotPlot as error:
         say(f"no plot: {error}, then bench sweep --resume {run.path}")
     except OSError as error:
         raise UserError(f"cannot write {plot}: {error.strerror}") from error

@@ -8,7 +8,9 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from dataclasses import replace as with_fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
@@ -16,7 +18,7 @@ from msgspec.structs import replace
 from backends.contract import Backend, Device, Params, Precision, Trainer, parts
 from bench.errors import UserError
 from bench.harness.job import find_data, placement_of, task_of
-from bench.harness.measure import Clock, Measured, Stopwatch, fastest_product_s, measure, reread
+from bench.harness.measure import Clock, Evaluated, Measured, Stopwatch, fastest_product_s, measure, reread
 from bench.harness.protocol import JobRequest
 from bench.harness.quality import prediction_error, repeated
 from bench.harness.read_back import used_by
@@ -30,6 +32,8 @@ from bench.tasks.training import Training, evaluate, make_training, repetition
 
 PRODUCT_SIZES: dict[Device, int] = {"cpu": 1024, "gpu": 4096}  # large enough to reach the highest rate
 CACHE_BYTES = 64 * 2**20  # more than the caches of most processors
+# What rounding explains is estimated from the rows that are computed together: with few of them, badly.
+CHECKED_TOGETHER = 256
 SHOWN_PARAMETERS = 20  # the records of larger models do not contain the parameters
 
 
@@ -65,6 +69,7 @@ def time_job(request: TimeRequest, measure: Measure, workbench: Workbench) -> Re
     after = look_after(opened, request.job)
     workbench.put(repeater_of(opened, request, measured.passes_s[-1]))
     workbench.put(opened.training)
+    workbench.put(Evaluated(measured.outputs))
     timing = Timing(
         start_s=start_s,
         import_s=opened.import_s,
@@ -107,7 +112,7 @@ class Opened:
     setup_s: float
 
 
-def open_job(request: TimeRequest, watch: Stopwatch) -> Opened:
+def open_job(request: JobRequest[Any], watch: Stopwatch) -> Opened:
     """Import the framework, load the data, then open and reset the trainer."""
     job = request.job
     backend = request.backend.load()
@@ -175,7 +180,8 @@ def quality_of(training: Training, measured: Measured) -> Quality:
 
 def predicted(training: Training, measured: Measured) -> float:
     """Return how far the predictions after the first training are from what its parameters give."""
-    return prediction_error(training.problem, measured.params, training.test.inputs, measured.outputs)
+    checking = with_fields(training.problem, batch_size=max(training.problem.batch_size, CHECKED_TOGETHER))
+    return prediction_error(checking, measured.params, training.test.inputs, measured.outputs)
 
 
 def resources_of(request: TimeRequest, trainer: Trainer) -> Resources:
