@@ -164,6 +164,4 @@ def report(session: nox.Session) -> None:
 def pages(session: nox.Session) -> None:
     """Write the picture and the tables of README.md and results/ from results/reference.jsonl."""
     session.install("--editable", ".[report]", CONSTRAINTS)
-    for name in ("reference.md", "reference.csv"):
-        session.run("bench", "table", "results/reference.jsonl", "--out", f"results/{name}")
     session.run("python", "-m", "bench.report.pages")

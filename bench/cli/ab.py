@@ -14,6 +14,7 @@ import typer
 
 from backends.registry import BACKENDS, Entry
 from bench.cli import console, exit_codes
+from bench.cli.compare import comparison_code
 from bench.cli.interrupts import INTERRUPTS
 from bench.cli.options import (
     DataDir,
@@ -29,17 +30,17 @@ from bench.cli.options import (
     Workers,
     changed_settings,
 )
-from bench.cli.table import comparison_code
 from bench.errors import require_name
 from bench.harness.setup import TIME_LIMIT_S, make_setup
 from bench.machine.host import gpu_names
 from bench.records.runfile import Run
 from bench.records.schema import Goal, Row
+from bench.records.version_rows import NEW, OLD
 from bench.report import terminal
 from bench.runs.plan import Plan, percent, random_seed
 from bench.runs.selection import require_device
 from bench.runs.session import begin, carry_out, default_path
-from bench.runs.versions import NEW, OLD, at_place, version_of, with_versions
+from bench.runs.versions import at_place, version_of, with_versions
 from bench.tasks.names import find_task
 
 if TYPE_CHECKING:

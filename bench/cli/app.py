@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from bench.cli import ab, conformance, exit_codes, machine, parity, run, selftest, streams, table
+from bench.cli import ab, compare, conformance, exit_codes, machine, parity, run, selftest, streams, table
 from bench.cli.console import print_error
 from bench.cli.exit_codes import ExitCode
 from bench.cli.interrupts import INTERRUPTS
@@ -22,7 +22,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "parity": parity.parity,
     "check-backend": conformance.check_backend,
     "table": table.table,
-    "compare": table.compare,
+    "compare": compare.compare,
     "ab": ab.ab,
     "doctor": machine.doctor,
     "selftest": selftest.selftest,

@@ -8,6 +8,10 @@ from collections.abc import Iterable
 from bench.analysis.break_even import BreakEven
 from bench.analysis.summary import RowSummary
 
+ABOUT_BREAK_EVEN = (
+    "The number of passes from which on a mode costs less than the first mode of its framework, with set-up and a cold "
+    "first call."
+)
 EXACT = 1e-6  # passes: what float64 loses of a whole number
 
 
@@ -17,11 +21,7 @@ def break_even_sentences(rows: Iterable[RowSummary]) -> list[str]:
     for each in rows:
         if each.break_even is not None:
             of_task.setdefault(each.row.task, []).append(f"{each.name} {_passes(each.break_even)}")
-    return [
-        f"{task}: passes from which on a mode is ahead of the first one of its framework, with set-up and a cold first "
-        f"call: {', '.join(said)}"
-        for task, said in of_task.items()
-    ]
+    return [f"{task}: {', '.join(said)}" for task, said in of_task.items()]
 
 
 def _passes(found: BreakEven) -> str:
