@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli import console, exit_codes
-from bench.cli.options import Strict
+from bench.cli.options import Junit, Strict
 from bench.errors import require_name
 from bench.records.provenance import Difference, differences
 from bench.records.runfile import Run
@@ -36,6 +36,7 @@ def compare(
         ),
     ] = None,
     strict: Strict = False,
+    junit: Junit = None,
     allow: Annotated[
         list[str] | None,
         typer.Option("--allow", metavar="machine|versions|settings", help="Compare although these differ; repeatable."),
@@ -50,6 +51,8 @@ def compare(
 
     for kind in allow or ():
         require_name(kind, ALLOWABLE, "kind of difference")
+    if junit is not None:
+        console.refuse_inputs(junit, (then, now))
     a, b = console.read((then, now))
     limit = None if fail_on is None else percent(fail_on, "--fail-on")
     differing = _allowed_differences(a, b, allow or ())
@@ -59,9 +62,27 @@ def compare(
     notes = compare_sentences.notes(found, (a.header.goal, b.header.goal), effect, changes.speed_change(a, b), limit)
     for sentence in (*notes, *(f"differs: {fact}" for fact in differing)):
         terminal.print_sentence(console.output(), sentence)
+    if junit is not None:
+        write_junit(junit, found, limit, effect, strict=strict)
     open_rows = changes.undecided(found, effect)
     slower = limit is not None and bool(changes.too_slow(found, limit))
     raise typer.Exit(comparison_code(found, open_rows, effect, slower=slower, strict=strict))
+
+
+def write_junit(
+    path: Path,
+    found: Sequence[Change],
+    limit: float | None,
+    effect: float,
+    *,
+    strict: bool,
+    where: str = " in each run",
+) -> None:
+    """Write a comparison as JUnit XML. Raises `UserError` if that fails."""
+    from bench.report.junit import as_junit
+
+    console.write(path, as_junit(found, limit, effect, strict=strict, where=where))
+    console.say(f"JUnit: {path}", file=sys.stderr)
 
 
 def comparison_code(

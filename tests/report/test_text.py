@@ -76,7 +76,7 @@ EVERYWHERE = Document(
 
 def test_nothing_in_a_result_reaches_the_terminal_as_a_command() -> None:
     text = printed(lambda console: terminal.print_document(console, EVERYWHERE))
-    assert text.count("\\x1b[2J") == 10
+    assert text.count("\\x1b[2J") == 11
     assert not set(text) & set("\x1b\x07\x9b\u202e\u200b")
 
 
