@@ -23,25 +23,28 @@ def summary_lines(runs: Iterable[Run], rows: Iterable[RowSummary]) -> list[Line]
     several = len({each.run for each in rows}) > 1
     lines = []
     for task, group in by_task(rows):
-        run = group[0].run
-        answer = found.get((run, task))
-        text = _ranked(answer, group) if answer else "no row is ranked"
-        lines.append(Line(f"{task} ({run})" if several else task, f"{text}{_unranked(group)}"))
+        answer = found.get((group[0].run, task))
+        parts = [_fastest(answer, group), *([_once(answer)] if answer else []), *_unranked(group)]
+        lines.append(Line(f"{task} ({group[0].run})" if several else task, ". ".join(parts)))
     return lines
 
 
-def _ranked(answer: Answer, rows: Sequence[RowSummary]) -> str:
-    by_row = {each.row: each for each in rows}
-    ranked = [each for each in rows if each.to_fastest]
-    name, time = row_name(answer.long.row), f"{seconds(answer.long.time_s)} a pass"
-    if len(ranked) == 1:
-        return f"{name} is the only row that is ranked, {time}. {_once(answer)}"
-    if answer.long.tied:
-        tied = [by_row[row] for row in answer.long.tied]
-        return f"{name} is among the fastest, {time}; {_tied(tied, answer.long.row)}. {_once(answer)}"
-    others = [(each, each.to_fastest) for each in ranked if each.to_fastest and each.row != answer.long.row]
+def _fastest(answer: Answer | None, rows: Sequence[RowSummary]) -> str:
+    """Return which row has the shortest pass, or may have it: of several, the one that is cheapest to start."""
+    ranked = [(each, each.to_fastest) for each in rows if each.to_fastest]
+    if not ranked:
+        return "no row is ranked"
+    best = answer.long.row if answer else ranked[0][1].other
+    best_s = next(each.pass_s for each, _ in ranked if each.row == best)
+    name, time = row_name(best), f"{seconds(best_s)} a pass"
+    others = [(each, versus) for each, versus in ranked if each.row != best]
+    tied = [(each, versus) for each, versus in others if versus.verdict not in ("slower", "too few rounds")]
+    if not others:
+        return f"{name} is the only row that is ranked, {time}"
+    if tied:
+        return f"{name} is among the fastest, {time}; {_tied(tied, best)}"
     following, versus = min(others, key=lambda pair: pair[1].ratio)
-    return f"{name} is the fastest, {time}; {_next(following, versus)}. {_once(answer)}"
+    return f"{name} is the fastest, {time}; {_next(following, versus)}"
 
 
 def _next(following: RowSummary, versus: Versus) -> str:
@@ -50,12 +53,11 @@ def _next(following: RowSummary, versus: Versus) -> str:
     return f"the next, {row_name(following.row)}, takes {ratio(versus)} times as long{alone}"
 
 
-def _tied(rows: Sequence[RowSummary], best: Row) -> str:
+def _tied(rows: Sequence[tuple[RowSummary, Versus]], best: Row) -> str:
     """Return what is said of rows that are not surely slower than the one to use."""
-    versus = [(each, each.to_fastest) for each in rows if each.to_fastest]
-    equal = [each.row for each, to in versus if to.other == best and to.verdict == "equivalent"]
-    untold = [each.row for each, _ in versus if each.row not in equal]
-    parts = [f"as fast within {percent(rows[0].effect)}: {listed(equal)}"] if equal else []
+    equal = [each.row for each, to in rows if to.other == best and to.verdict == "equivalent"]
+    untold = [each.row for each, _ in rows if each.row not in equal]
+    parts = [f"as fast within {percent(rows[0][0].effect)}: {listed(equal)}"] if equal else []
     parts += [f"this run cannot tell {listed(untold)} from it"] if untold else []
     return "; ".join(parts)
 
@@ -73,9 +75,9 @@ def _or(use: Use) -> str:
     return f" (this run cannot tell {listed(use.tied)} from it)" if use.tied else ""
 
 
-def _unranked(rows: Iterable[RowSummary]) -> str:
+def _unranked(rows: Iterable[RowSummary]) -> list[str]:
     named = [f"{row_name(each.row)} ({each.standing.cause})" for each in rows if _is_told(each)]
-    return f". Not ranked: {', '.join(named)}" if named else ""
+    return [f"Not ranked: {', '.join(named)}"] if named else []
 
 
 def _is_told(each: RowSummary) -> bool:
