@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from bench.cli import ab, conformance, exit_codes, machine, parity, plot, run, selftest, show, streams, table
+from bench.cli import ab, compare, conformance, exit_codes, machine, parity, plot, run, selftest, show, streams, table
 from bench.cli.console import print_error
 from bench.cli.exit_codes import ExitCode
 from bench.cli.interrupts import INTERRUPTS
@@ -24,7 +24,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "check-backend": conformance.check_backend,
     "table": table.table,
     "plot": plot.plot,
-    "compare": table.compare,
+    "compare": compare.compare,
     "ab": ab.ab,
     "doctor": machine.doctor,
     "selftest": selftest.selftest,
