@@ -14,7 +14,7 @@ import msgspec
 
 from backends.registry import BACKENDS
 from bench.errors import UserError
-from bench.events import Listener
+from bench.events import RunListener
 from bench.harness.setup import WorkerSetup, make_setup
 from bench.machine.host import free_memory_bytes, this_machine
 from bench.machine.variables import settings_of_frameworks
@@ -128,7 +128,7 @@ def resume(
     return BegunRun(plan=plan, setup=setup, run_file=run_file, earlier=earlier.last_records, verdicts=earlier.parity)
 
 
-def carry_out(begun: BegunRun, listener: Listener) -> FinishedRun:
+def carry_out(begun: BegunRun, listener: RunListener) -> FinishedRun:
     """Check and time the rows of a run; return the content of its file. An interrupt ends it early.
 
     Raises `UserError` if another run has begun meanwhile.
