@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from bench.cli import ab, conformance, exit_codes, machine, parity, run, selftest, show, streams, table
+from bench.cli import ab, conformance, exit_codes, history, machine, parity, run, selftest, show, streams, table
 from bench.cli.console import print_error
 from bench.cli.exit_codes import ExitCode
 from bench.cli.interrupts import INTERRUPTS
@@ -24,6 +24,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "check-backend": conformance.check_backend,
     "table": table.table,
     "compare": table.compare,
+    "history": history.history,
     "ab": ab.ab,
     "doctor": machine.doctor,
     "selftest": selftest.selftest,
