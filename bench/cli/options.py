@@ -91,6 +91,14 @@ JsonOption = Annotated[
         "--json", help="Print one JSON object instead of tables, at the end: run file, exit code, answers, rows."
     ),
 ]
+WarmCache = Annotated[
+    bool,
+    typer.Option(
+        "--warm-cache",
+        help="Also measure the first call of a program that has run before: compilers keep their code between two "
+        "processes.",
+    ),
+]
 Resume = Annotated[Path | None, typer.Option("--resume", help="Continue the run in this run file.")]
 TimeLimit = Annotated[
     float,
@@ -119,6 +127,7 @@ class RunOptions:
     epochs: Epochs = None
     quick: Quick = False
     no_inference: NoInference = False
+    warm_cache: WarmCache = False
     settings: Settings = None
     data_dir: DataDir = None
     time_limit: TimeLimit = TIME_LIMIT_S
