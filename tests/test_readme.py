@@ -19,7 +19,7 @@ from bench.records.runfile import read_run
 from bench.report import headline, pages
 from bench.tasks import TASKS
 
-PAGES = ("README.md", "CONTRIBUTING.md", "bench/README.md", "backends/README.md", "results/README.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "bench/README.md", "backends/README.md", "results/README.md", "docs/pandas.md")
 MAX_WORDS = 900
 
 

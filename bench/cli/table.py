@@ -13,13 +13,12 @@ import typer
 from bench.cli import console, exit_codes
 from bench.cli.options import Baseline, Ranks, Strict
 from bench.errors import BadChoice, UserError, quoted, require_name
-from bench.records.provenance import Difference, differences
+from bench.records.provenance import Difference, NotComparable, differences, refused
 from bench.records.runfile import Records, Run
 from bench.records.schema import Record
 from bench.report import terminal
 from bench.report.formats import Format
 from bench.runs.plan import percent
-from bench.runs.session import NotComparable
 
 if TYPE_CHECKING:
     from bench.analysis.changes import Change
@@ -204,9 +203,8 @@ def comparison_code(
 def _allowed_differences(a: Run, b: Run, allowed: Collection[str]) -> list[Difference]:
     """Return how the provenance of two runs differs. Raises `NotComparable` if a difference is not allowed."""
     differing = list(differences(a.header, b.header))
-    refused = [each for each in differing if each.kind not in ("code", *allowed)]
-    if refused:
-        kinds = " ".join(f"--allow {kind}" for kind in dict.fromkeys(each.kind for each in refused))
-        said = "; ".join(map(str, refused))
+    if found := refused(differing, allowed):
+        kinds = " ".join(f"--allow {kind}" for kind in dict.fromkeys(each.kind for each in found))
+        said = "; ".join(map(str, found))
         raise NotComparable(f"{b.path} cannot be compared with {a.path}. {said}. To compare anyway: {kinds}")
     return differing

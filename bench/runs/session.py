@@ -18,6 +18,7 @@ from bench.events import RunListener
 from bench.harness.setup import WorkerSetup, make_setup
 from bench.machine.host import free_memory_bytes, this_machine
 from bench.machine.variables import settings_of_frameworks
+from bench.records.provenance import NotComparable as NotComparable
 from bench.records.provenance import as_text, commit, differences, utc_now, versions
 from bench.records.runfile import Run, read_run
 from bench.records.schema import Header, ParityResult, Record, Row
@@ -31,10 +32,6 @@ from bench.tasks.names import threads_of
 
 # Endings of tables and pictures. A sweep writes those beside its run file, under the same name.
 OTHER_ENDINGS = frozenset({".csv", ".png", ".svg", ".pdf", ".md", ".html", ".tex", ".parquet", ".xlsx"})
-
-
-class NotComparable(UserError):
-    """Raised when one run or comparison would contain samples of different machines, versions or code."""
 
 
 @dataclass(frozen=True, kw_only=True)
