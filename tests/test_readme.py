@@ -20,7 +20,15 @@ from bench.records.runfile import read_run
 from bench.report import headline, pages
 from bench.tasks import TASKS
 
-PAGES = ("README.md", "CONTRIBUTING.md", "bench/README.md", "backends/README.md", "results/README.md", "docs/ci.md")
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "bench/README.md",
+    "backends/README.md",
+    "results/README.md",
+    "docs/ci.md",
+    "docs/pandas.md",
+)
 MAX_WORDS = 900
 
 

@@ -90,6 +90,15 @@ NoInference = Annotated[
     bool,
     typer.Option("--no-inference", help="Leave out latency and throughput of the trained models."),
 ]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", help="Show no progress and no tables: errors, the answers, and the run file's name.")
+]
+JsonOption = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print one JSON object instead of tables, at the end: run file, exit code, answers, rows."
+    ),
+]
 WarmCache = Annotated[
     bool,
     typer.Option(
@@ -131,9 +140,11 @@ class RunOptions:
     data_dir: DataDir = None
     time_limit: TimeLimit = TIME_LIMIT_S
     resume: Resume = None
+    quiet: QuietOption = False
+    json: JsonOption = False
 
 
-ALLOWED_BESIDE_RESUME = ("threads", "data_dir", "time_limit", "minutes", "baseline", "rank")
+ALLOWED_BESIDE_RESUME = ("threads", "data_dir", "time_limit", "minutes", "baseline", "rank", "quiet", "json")
 
 
 def expand_options(command: Callable[..., None]) -> Callable[..., None]:
