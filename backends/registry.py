@@ -33,6 +33,7 @@ class Entry:
     path: str = ""  # a folder whose packages its workers import before all others; empty for none
     variables: tuple[str, ...] = ()  # environment variables that set the framework; NAME_ stands for all that begin so
     caches: tuple[str, ...] = ()  # environment variables that say where it keeps compiled code: a folder or a file
+    keeping: tuple[str, ...] = ()  # NAME=VALUE by which it keeps compiled code if asked to; {} stands for a folder
     package: str = ""  # the package that the entry is from, filled in when it is found; empty for built-in ones
 
     def missing(self) -> tuple[str, ...]:
@@ -71,6 +72,9 @@ def require_sound(entry: Entry) -> None:
             raise TypeError(f"{field.name} must be a tuple of strings, got {value!r}")
     if not entry.modes:
         raise ValueError("modes must name at least one mode, got none")
+    for assignment in entry.keeping:
+        if not assignment.partition("=")[0].isidentifier() or "=" not in assignment:
+            raise ValueError(f"keeping must be texts NAME=VALUE, got {assignment!r}")
     for kind, names in {"framework": (entry.framework,), "also_needs": entry.also_needs}.items():
         for name in names:
             if not name.isidentifier():
@@ -97,6 +101,13 @@ def third_party() -> dict[str, Entry]:
         found[point.name] = replace(entry, package=point.dist.name if point.dist else "")
     return found
 
+
+# Without the other two, JAX keeps only what took a second to compile (`jax/_src/config.py`).
+JAX_KEEPING = (
+    "JAX_COMPILATION_CACHE_DIR={}",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1",
+)
 
 BUILT_IN = {
     entry.name: entry
@@ -132,6 +143,7 @@ BUILT_IN = {
             framework="jax",
             distributions=("jax",),
             install="pip install 'levelfield[jax]'",
+            keeping=JAX_KEEPING,
         ),
         Entry(
             name="keras-tensorflow",
@@ -150,6 +162,7 @@ BUILT_IN = {
             distributions=("keras",),
             install="pip install 'levelfield[keras,jax]'",
             also_needs=("jax",),
+            keeping=JAX_KEEPING,
         ),
         Entry(
             name="keras-torch",

@@ -14,7 +14,21 @@ from support import a_row
 
 from backends.contract import Device
 from bench.harness.live import Sample
-from bench.records.schema import Block, Calibration, CoreTimes, Goal, Inference, Job, Record, Row, Steady, Timing, Turns
+from bench.records.schema import (
+    Block,
+    Calibration,
+    CoreTimes,
+    Goal,
+    Inference,
+    Job,
+    Learned,
+    Record,
+    Row,
+    Steady,
+    Timing,
+    Turns,
+    WarmStart,
+)
 from bench.runs.plan import Plan
 from bench.runs.schedule import run_rounds
 
@@ -85,6 +99,10 @@ class MockExecutor:
     alive: int = 0  # processes
     service_s: float = 0.05  # of wall time, to open a service or for a turn of it
     served: list[tuple[Row, int]] = field(default_factory=list)  # turns of services, in the order of the run
+    learning_s: Mapping[Row, float] = field(default_factory=dict)  # of wall time, where one more training takes any
+    told: list[tuple[Row, int, float]] = field(default_factory=list)  # row, round and limit of what was learned
+    first_pass_s: float = 1.0
+    started_warm: list[Row] = field(default_factory=list)
 
     def clock(self) -> float:
         return self.now_s
@@ -102,6 +120,11 @@ class MockExecutor:
     def process_rng(self, job: Job) -> np.random.Generator:
         """Return what the times of a process are drawn from."""
         return self.rng
+
+    def start_warm(self, job: Job) -> WarmStart:
+        assert self.alive == 0
+        self.started_warm.append(job.row)
+        return WarmStart(setup_s=0.5, first_pass_s=0.25)
 
     def calibrate(self) -> Calibration | None:
         self.now_s += CALIBRATION_S
@@ -132,7 +155,7 @@ class MockLive:
         self.passes_s: list[float] = []
         pass_s = self._pass_s()
         executor.now_s += SAMPLE_S
-        timing = replace(TIMING, passes_s=(1.0, pass_s), peak_memory_bytes=executor.takes_bytes)
+        timing = replace(TIMING, passes_s=(executor.first_pass_s, pass_s), peak_memory_bytes=executor.takes_bytes)
         self.record = Record(job=job, status="ok", timing=timing)
         if job.row in executor.broken:
             self._die()
@@ -161,6 +184,11 @@ class MockLive:
     def serve(self, turn: int) -> None:
         self.executor.served.append((self.job.row, turn))
         self.executor.now_s += self.executor.service_s
+
+    def learn(self, limit_s: float, cut: str) -> None:
+        self.executor.told.append((self.job.row, self.job.block, limit_s))
+        self.record = replace(self.record, learned=Learned(cut="" if limit_s else cut))
+        self.executor.now_s += self.executor.learning_s.get(self.job.row, 0.0) if limit_s else 0.0
 
     def finish(self) -> Sample:
         if self.record.timing is None:

@@ -18,6 +18,7 @@ LAYERS = (
     "bench.scratch",
     "bench.tasks",
     "bench.records",
+    "bench.lessons",
     "bench.machine",
     "bench.analysis",
     "bench.harness",

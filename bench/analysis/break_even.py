@@ -20,7 +20,7 @@ from backends.contract import Array
 from backends.registry import BACKENDS
 from bench.analysis.process import Processes, first_pass_s
 from bench.analysis.stats import ASSUMED_SD, KNOWN, LEVEL
-from bench.records.schema import Row
+from bench.records.schema import Row, WarmStart
 
 Line = tuple[float, float]  # c and p in seconds
 Lines = Mapping[int, Line]  # by number of the round
@@ -48,6 +48,33 @@ def break_evens(processes: Processes, ranked: Collection[Row]) -> dict[Row, Brea
         if plain is not None:
             found[row] = _break_even(plain, own, lines[plain])
     return found
+
+
+Starts = Mapping[Row, Mapping[int, WarmStart]]  # by row and number of the round
+
+
+def warm_break_evens(processes: Processes, ranked: Collection[Row], starts: Starts) -> dict[Row, BreakEven]:
+    """Return the break-even of each ranked row whose compiled code an earlier process has kept.
+
+    A row without such a start has nothing to keep, so it costs what it does otherwise.
+    """
+    cold = {row: each for row, each in _lines(processes).items() if row in ranked}
+    lines = {row: _with_warm_starts(each, starts[row]) if row in starts else each for row, each in cold.items()}
+    found = {}
+    for row in lines.keys() & starts.keys():
+        plain = _plain(row, lines)
+        if plain is not None and lines[row]:
+            found[row] = _break_even(plain, lines[row], lines[plain] or cold[plain])
+    return found
+
+
+def _with_warm_starts(lines: Lines, starts: Mapping[int, WarmStart]) -> Lines:
+    """Return the costs of the rounds that have a warm start with times, with the passes of the process beside it."""
+    good = {number: start for number, start in starts.items() if not start.reason and number in lines}
+    return {
+        number: (start.setup_s + start.first_pass_s - lines[number][1], lines[number][1])
+        for number, start in good.items()
+    }
 
 
 def _lines(processes: Processes) -> dict[Row, Lines]:

@@ -13,7 +13,7 @@ from bench.analysis.inference import process_inference
 from bench.analysis.process import Context
 from bench.analysis.summary import RowSummary, Versus
 from bench.analysis.sweep import Point
-from bench.records.schema import ParityResult, Record
+from bench.records.schema import ParityResult, Record, WarmStart
 
 
 def process_columns(context: Context) -> dict[str, list[Any]]:
@@ -104,20 +104,33 @@ def summary_columns(each: RowSummary) -> dict[str, Any]:
         "agrees": each.parity.agrees if each.parity else None,
         **{name: quality[name] for name in ("metric", "value", "parameters", "truth", "framework")},
         **_departures(each.parity, "gradient", "losses"),
-        **_break_even(each.break_even),
+        **_break_even("", each.break_even),
+        **_warm(each.warm),
+        **_break_even("warm_", each.warm_break_even),
         **_versus("", each.to_fastest),
         "fastest": f"{each.to_fastest.other.backend} {each.to_fastest.other.mode}" if each.to_fastest else "",
         **(_versus("baseline_", each.to_baseline) if each.baseline else {}),
     }
 
 
-def _break_even(found: BreakEven | None) -> dict[str, Any]:
+def _break_even(prefix: str, found: BreakEven | None) -> dict[str, Any]:
     """Return from how many passes on a row costs less than the plain mode of its framework, set-up included."""
     return {
-        "break_even_passes": found.passes if found else math.nan,
-        "break_even_low": found.low if found else math.nan,
-        "break_even_high": found.high if found else math.nan,
-        "break_even": found.verdict if found else "",
+        f"{prefix}break_even_passes": found.passes if found else math.nan,
+        f"{prefix}break_even_low": found.low if found else math.nan,
+        f"{prefix}break_even_high": found.high if found else math.nan,
+        f"{prefix}break_even": found.verdict if found else "",
+    }
+
+
+def _warm(found: WarmStart | None) -> dict[str, Any]:
+    """Return the start of a process that found compiled code; NaN if there was none, or with a reason if it failed."""
+    known = found if found and not found.reason else None
+    return {
+        "warm_import_s": known.import_s if known else math.nan,
+        "warm_setup_s": known.setup_s if known else math.nan,
+        "warm_first_pass_s": known.first_pass_s if known else math.nan,
+        "warm_reason": found.reason if found else "",
     }
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from backends.contract import Array
 from bench.analysis.baseline import find_row, require_baseline
-from bench.analysis.break_even import BreakEven, break_evens
+from bench.analysis.break_even import BreakEven, break_evens, warm_break_evens
 from bench.analysis.comparison import Comparison, groups
 from bench.analysis.flags import Flag
 from bench.analysis.process import NUMBERS, Context
@@ -35,7 +35,7 @@ from bench.analysis.turns import (
 )
 from bench.records.columns import DEVICE_MEMORY, UNKNOWN
 from bench.records.runfile import Run
-from bench.records.schema import ParityResult, Record, Row
+from bench.records.schema import ParityResult, Record, Row, WarmStart
 
 MEDIANS = (
     *("first_call_s", "start_s", "import_s", "data_s", "setup_s", "first_pass_s", "steady_passes_s"),
@@ -90,6 +90,8 @@ class RowSummary:
     to_fastest: Versus | None = None  # None for a row that is not ranked
     to_baseline: Versus | None = None
     break_even: BreakEven | None = None  # None for the plain mode itself, or if one of the two is not ranked
+    warm: WarmStart | None = None  # with the compiled code of an earlier process, in the first round that has one
+    warm_break_even: BreakEven | None = None  # the same as `break_even` with such starts
 
     @property
     def rows_per_s(self) -> float:
@@ -163,10 +165,28 @@ def _rows_of(run: Run, baseline: str) -> list[RowSummary]:
     ]
     ranked = {row: rounds for row, rounds in wall_times(context.processes.timed).items() if standings[row].ranked}
     versus = _all_versus(ranked, of_cpu, run.header.goal.effect, baseline)
-    evens = break_evens(context.processes, ranked)
-    rows = [replace(each, baseline=baseline, break_even=evens.get(each.row)) for each in rows]
+    evens, starts = break_evens(context.processes, ranked), _warm_starts(context)
+    warm_evens = warm_break_evens(context.processes, ranked, starts)
+    rows = [
+        replace(
+            each,
+            baseline=baseline,
+            break_even=evens.get(each.row),
+            warm=next(iter(starts.get(each.row, {}).values()), None),
+            warm_break_even=warm_evens.get(each.row),
+        )
+        for each in rows
+    ]
     by_row = {each.row: each for each in rows}
     return [_compared(each, by_row, *versus.get(each.row, (None, None))) for each in rows]
+
+
+def _warm_starts(context: Context) -> dict[Row, dict[int, WarmStart]]:
+    found: dict[Row, dict[int, WarmStart]] = {}
+    for record in context.records.take(np.flatnonzero(context.records.columns["warm"])):
+        if record.warm is not None:
+            found.setdefault(record.job.row, {})[record.job.block] = record.warm
+    return found
 
 
 def _numbers(context: Context) -> dict[str, Array]:

@@ -90,6 +90,14 @@ NoInference = Annotated[
     bool,
     typer.Option("--no-inference", help="Leave out latency and throughput of the trained models."),
 ]
+WarmCache = Annotated[
+    bool,
+    typer.Option(
+        "--warm-cache",
+        help="Also measure the first call of a program that has run before: compilers keep their code between two "
+        "processes.",
+    ),
+]
 Resume = Annotated[Path | None, typer.Option("--resume", help="Continue the run in this run file.")]
 TimeLimit = Annotated[
     float,
@@ -118,6 +126,7 @@ class RunOptions:
     epochs: Epochs = None
     quick: Quick = False
     no_inference: NoInference = False
+    warm_cache: WarmCache = False
     settings: Settings = None
     data_dir: DataDir = None
     time_limit: TimeLimit = TIME_LIMIT_S

@@ -16,8 +16,9 @@ from bench.harness.process import Worker
 from bench.harness.protocol import Failure
 from bench.harness.setup import WorkerSetup
 from bench.harness.time_job import TimeRequest
+from bench.harness.warm import start_warm
 from bench.machine.host import core_times, free_device_memory_bytes, free_memory_bytes
-from bench.records.schema import Calibration, CoreTimes, Job
+from bench.records.schema import Calibration, CoreTimes, Job, WarmStart
 
 __all__ = ["Executor", "Live", "ProcessExecutor", "Round", "Sample", "calibrate_machine"]
 
@@ -33,6 +34,9 @@ class Round(Protocol):
 
 class Executor(Protocol):
     """Runs the jobs of rounds: a real machine with its clock or, in tests, a simulated one."""
+
+    def start_warm(self, job: Job) -> WarmStart:
+        """Start a row with the compiled code of an earlier process. No process of a round may be alive."""
 
     def clock(self) -> float:
         """Return the time in seconds."""
@@ -84,6 +88,10 @@ class ProcessExecutor:
         """Return a round whose processes are ended when it is over, and killed after an exception."""
         with ExitStack() as stack:
             yield ProcessRound(self, stack)
+
+    def start_warm(self, job: Job) -> WarmStart:
+        """Start a row with the compiled code of an earlier process."""
+        return start_warm(job, self.setup)
 
     def live(self, job: Job, watched: tuple[int, ...], worker: Worker, scratch: Path) -> ProcessLive:
         """Return a process, not yet started, that is to run a job."""

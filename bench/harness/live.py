@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from bench.analysis.claims import left_running
 from bench.harness.inference import inference_of
+from bench.harness.learn_job import LearnRequest
 from bench.harness.process import Worker
 from bench.harness.protocol import Failure, R, Request, ServingReply, TurnReply
 from bench.harness.repetition import Repetition, load_repetition
@@ -20,7 +21,8 @@ from bench.harness.turn_job import REPETITION_FILE, HandOverRequest, TurnRequest
 from bench.machine.peak import peak_flops_per_s
 from bench.machine.usage import summed
 from bench.records.provenance import utc_now
-from bench.records.schema import Record, Turns
+from bench.records.schema import Learned, Record, Turns
+from bench.records.sense import fault_of_learned
 
 TURNS_ALONE = 5
 
@@ -45,6 +47,12 @@ class Live(Protocol):
 
     def serve(self, turn: int) -> None:
         """Answer requests for a short time; a process that has failed takes no part."""
+
+    def learn(self, limit_s: float, cut: str) -> None:
+        """Tell what was learned, after all that is measured; train once more for `limit_s` at most.
+
+        If that is 0, the training is left out, and `cut` says why.
+        """
 
     def finish(self) -> Sample:
         """End the process; return its record with all turns, and a repetition to check."""
@@ -71,6 +79,7 @@ class ProcessLive:
         self.repetition: Repetition | None = None
         self.served: list[ServingReply] | None = None  # None until the service is opened
         self.unserved = ""  # why it ended
+        self.learned: Learned | None = None  # None until it is asked for
 
     def begin(self) -> None:
         """Start the process and let it train once."""
@@ -112,13 +121,32 @@ class ProcessLive:
             return ()
         return (reply,)
 
+    def learn(self, limit_s: float, cut: str) -> None:
+        """Let the process go on and tell what was learned. It costs the process that only if it fails."""
+        if self.served is None:
+            self._take_over()
+        if self.record.status != "ok":
+            return
+        if self.unserved:
+            self.learned = Learned(reason="the process had ended in its inference")
+            return
+        reply, _ = self._ask(LearnRequest(job=self.request.job, limit_s=limit_s, cut=cut))
+        if isinstance(reply, Failure):
+            self.learned = Learned(reason=f"{reply.status}: {reply.reason}")
+        elif wrong := fault_of_learned(reply.learned):  # code of a backend can write to the pipe, too
+            self.learned = Learned(reason=f"failed: the process sent {wrong}")
+        else:
+            self.learned = reply.learned
+
     def finish(self) -> Sample:
         """Return the record with all turns, and the last watched repetition; end the process."""
-        if self.served is None:
+        if self.served is None and self.learned is None:
             self._take_over()
         self.worker.end()
         if self.served is not None:
             self.record = replace(self.record, inference=inference_of(self.served, self.unserved))
+        if self.learned is not None:
+            self.record = replace(self.record, learned=self.learned)
         self.record = with_left(self.record, self.worker.left)
         if self.record.timing is None or not self.replies:
             return Sample(self.record, None)

@@ -37,6 +37,13 @@ class Measured:
     again: Params  # after the first pass was repeated from the same start
 
 
+@dataclass(frozen=True)
+class Evaluated:
+    """What a trainer predicted after its first training."""
+
+    outputs: Array  # [evaluation rows, outputs]
+
+
 class Stopwatch:
     """Measures the time between calls of `lap`."""
 

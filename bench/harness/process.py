@@ -157,6 +157,7 @@ class Child:
             env={
                 **environment,
                 **_own_caches(place, environment),
+                **_kept_caches(place, environment),
                 **({} if place.gpus else NO_GPUS),
                 "PYTHONPATH": os.pathsep.join(packages),
                 MARK: self.mark,
@@ -274,6 +275,12 @@ def _own_caches(place: Place, environment: Mapping[str, str]) -> dict[str, str]:
     if place.caches:
         caches.mkdir(exist_ok=True)
     return {name: str(caches / name) for name in place.caches}
+
+
+def _kept_caches(place: Place, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables by which a framework keeps compiled code for later processes with the same environment."""
+    folder = Path(environment["XDG_CACHE_HOME"], "kept")
+    return dict(each.replace("{}", str(folder)).split("=", 1) for each in place.keeping)
 
 
 def end_group_with(pipe: int, group: int) -> None:

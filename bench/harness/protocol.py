@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from backends.registry import Entry
 from bench.harness.workbench import Workbench
-from bench.records.schema import Calibration, Count, Job, Record, Seconds, Status, Steady, Strict
+from bench.records.schema import Calibration, Count, Job, Learned, Lesson, Record, Seconds, Status, Steady, Strict
 
 REASON_CHARACTERS = 5000
 
@@ -66,8 +66,23 @@ class ServingReply(Strict, frozen=True, kw_only=True, tag="serving"):
     predicted: float  # how far the answers are off that were checked, see `Inference`
 
 
-Reply = Record | CalibrationReply | TurnReply | ServingReply | Done | Failure
-R = TypeVar("R", Record, CalibrationReply, TurnReply, ServingReply, Done)  # the reply to a request, unless it fails
+class LearnedReply(Strict, frozen=True, kw_only=True, tag="learned"):
+    """What the model of a process has learned."""
+
+    learned: Learned
+
+
+class StartReply(Strict, frozen=True, kw_only=True, tag="start"):
+    """How long a process took until its first pass was over."""
+
+    import_s: Seconds
+    setup_s: Seconds
+    first_pass_s: Seconds
+
+
+Reply = Record | CalibrationReply | TurnReply | ServingReply | LearnedReply | StartReply | Lesson | Done | Failure
+# The reply to a request, unless it fails.
+R = TypeVar("R", Record, CalibrationReply, TurnReply, ServingReply, LearnedReply, StartReply, Lesson, Done)
 
 
 class Place(NamedTuple):
@@ -76,6 +91,7 @@ class Place(NamedTuple):
     python: str = ""  # the Python that runs it; empty for the suite's own
     path: str = ""  # a folder whose packages come before all others; empty for none
     caches: tuple[str, ...] = ()  # variables that say where compiled code is kept
+    keeping: tuple[str, ...] = ()  # NAME=VALUE by which compiled code is kept; {} stands for a folder
     gpus: bool = True  # whether it may see the GPUs
 
 
@@ -129,7 +145,16 @@ def encode_request(request: Request[R]) -> bytes:
     return msgspec.json.encode(_Line(kind.__module__, kind.__name__, msgspec.Raw(msgspec.json.encode(request))))
 
 
-AnyRequest = Request[Record] | Request[CalibrationReply] | Request[TurnReply] | Request[ServingReply] | Request[Done]
+AnyRequest = (
+    Request[Record]
+    | Request[CalibrationReply]
+    | Request[TurnReply]
+    | Request[ServingReply]
+    | Request[LearnedReply]
+    | Request[Lesson]
+    | Request[StartReply]
+    | Request[Done]
+)
 
 
 def decode_request(line: bytes) -> AnyRequest:

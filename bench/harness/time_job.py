@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
@@ -16,7 +17,7 @@ from msgspec.structs import replace
 from backends.contract import Backend, Device, Params, Precision, Trainer, parts
 from bench.errors import UserError
 from bench.harness.job import find_data, placement_of, task_of
-from bench.harness.measure import Clock, Measured, Stopwatch, fastest_product_s, measure, reread
+from bench.harness.measure import Clock, Evaluated, Measured, Stopwatch, fastest_product_s, measure, reread
 from bench.harness.protocol import JobRequest
 from bench.harness.quality import prediction_error, repeated
 from bench.harness.read_back import used_by
@@ -65,6 +66,7 @@ def time_job(request: TimeRequest, measure: Measure, workbench: Workbench) -> Re
     after = look_after(opened, request.job)
     workbench.put(repeater_of(opened, request, measured.passes_s[-1]))
     workbench.put(opened.training)
+    workbench.put(Evaluated(measured.outputs))
     timing = Timing(
         start_s=start_s,
         import_s=opened.import_s,
@@ -107,7 +109,7 @@ class Opened:
     setup_s: float
 
 
-def open_job(request: TimeRequest, watch: Stopwatch) -> Opened:
+def open_job(request: JobRequest[Any], watch: Stopwatch) -> Opened:
     """Import the framework, load the data, then open and reset the trainer."""
     job = request.job
     backend = request.backend.load()

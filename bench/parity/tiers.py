@@ -120,11 +120,15 @@ def compare_timed_losses(candidate: Array, precision: Precision, envelope: Envel
     """Compare all losses [steps] of a timed run with what rounding explains in its precision."""
     if candidate.shape != envelope.losses.shape:
         return _other_number(candidate, envelope.losses)
-    off, explained = departures(candidate, envelope.losses), envelope.reach
+    off, allowed = departures(candidate, envelope.losses), allowed_losses(precision, envelope)
+    return _first(candidate, envelope.losses, off, allowed, envelope.reach, _multiple(off, allowed))
+
+
+def allowed_losses(precision: Precision, envelope: Envelope) -> Array:
+    """Return how far the losses of a timed run may be from those of the float64 run [steps]; infinite for any."""
     finite = np.where(np.isfinite(envelope.losses), np.abs(envelope.losses), 0)
-    allowed = np.maximum(TIMED_RELATIVE[precision] * finite + LOSS_FLOOR, MULTIPLE * explained)
-    size = _multiple(off, allowed)
-    return _first(candidate, envelope.losses, off, allowed, explained, size)
+    allowed: Array = np.maximum(TIMED_RELATIVE[precision] * finite + LOSS_FLOOR, MULTIPLE * envelope.reach)
+    return allowed
 
 
 def compare_timed_metric(metric: str, value: float | None, precision: Precision, envelope: Envelope) -> Departure:

@@ -47,10 +47,10 @@ class Columns:
     """Records as arrays. What a record does not tell is NaN or, in the place of a count, `UNKNOWN`.
 
     Arrays by name, with an entry for each record: `row` and `resources`, which count in `rows` and `each_resources`;
-    `block` and `threads`; whether it is `ok`, was `timed`, had `turns` and told of `inference`; the number of `losses`,
-    as they stand in the record; the fields `TIMES`, `PERHAPS_TIMES`, `COUNTS` and `DEVICE_MEMORY` of its timing, where
-    a point stands before those of a part. Lists by name: `LISTS` of its timing, and those of its turns, as in
-    `turns.wall_s`.
+    `block` and `threads`; whether it is `ok`, was `timed`, had `turns`, told of `inference` and of what was `learned`,
+    and has a `warm` start; the number of `losses`, as they stand in the record; the fields `TIMES`, `PERHAPS_TIMES`,
+    `COUNTS` and `DEVICE_MEMORY` of its timing, where a point stands before those of a part. Lists by name: `LISTS` of
+    its timing, and those of its turns, as in `turns.wall_s`.
     """
 
     rows: tuple[Row, ...]
@@ -161,6 +161,8 @@ def _taken_apart(
         "ok": np.fromiter((record.status == "ok" for record in records), bool),
         "timed": np.fromiter((record.timing is not None for record in records), bool),
         "inference": np.fromiter((record.inference is not None for record in records), bool),
+        "learned": np.fromiter((record.learned is not None for record in records), bool),
+        "warm": np.fromiter((record.warm is not None for record in records), bool),
         "turns": np.fromiter((timing.turns is not None for timing in timings), bool),
     }
     lists = {name: Lists.of(map(attrgetter(name), timings)) for name in LISTS}

@@ -1,6 +1,7 @@
 """Read run files in the format JSON Lines.
 
-The first line is the header. Each further line is a record, the state of the machine in a round, or a parity result.
+The first line is the header. Each further line is a record, the state of the machine in a round, a parity result, or
+what is needed to draw what the models of a task learned.
 Of the records, numbers are kept as arrays; the whole of a record is read again where something asks for it.
 """
 
@@ -10,7 +11,7 @@ import gc
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +25,7 @@ from bench.errors import UserError, shown
 from bench.records.blocks import Blocks, BlocksSoFar
 from bench.records.columns import Columns, ColumnsSoFar
 from bench.records.lists import OnDemand
-from bench.records.schema import LINES, Block, Header, Line, ParityResult, Record, Row
+from bench.records.schema import LINES, Block, Header, Lesson, Line, ParityResult, Record, Row
 from bench.records.sense import Known, fault
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -103,6 +104,7 @@ class Run:
     records: Records
     blocks: Blocks
     parity_results: tuple[ParityResult, ...]  # in file order
+    lessons: Mapping[str, Lesson] = field(default_factory=dict)  # by task: the last one of each
     remarks: tuple[str, ...] = ()  # for people: lines that are left out
     whole: int = 0  # bytes of the file up to the end of its last whole line
 
@@ -116,6 +118,12 @@ class Run:
     def parity(self) -> dict[Row, ParityResult]:
         """The last parity result of each row. Earlier results do not count."""
         return {result.row: result for result in self.parity_results}
+
+    def learned(self) -> dict[Row, Record]:
+        """Return, for each row, its first record that says what the model had learned."""
+        having = np.flatnonzero(self.records.columns["learned"])
+        _, firsts = np.unique(self.records.columns["row"][having], return_index=True)
+        return {each.job.row: each for each in self.records.read(having[firsts].tolist())}
 
 
 def read_run(path: Path) -> Run:
@@ -138,6 +146,7 @@ def read_run(path: Path) -> Run:
         records=records,
         blocks=body.blocks.all(),
         parity_results=tuple(body.parity_results),
+        lessons=body.lessons,
         remarks=(*remarks, *lines.remarks),
         whole=lines.whole,
     )
@@ -221,6 +230,7 @@ class _Body:
         self.numbers, self.begins, self.hashes = array("q"), array("q"), array("q")  # of the lines of records
         self.blocks = BlocksSoFar()
         self.parity_results: list[ParityResult] = []
+        self.lessons: dict[str, Lesson] = {}
 
     def add(self, text: _Text) -> None:
         """Add a line. Raises `NotARunFile` if it makes no sense."""
@@ -237,6 +247,8 @@ class _Body:
                 self.blocks.add(line)
             case ParityResult():
                 self.parity_results.append(line)
+            case Lesson():
+                self.lessons[line.task] = line
 
     def records(self) -> tuple[Records, list[str]]:
         """Return the records, and remarks on those that are left out."""

@@ -147,6 +147,18 @@ class Inference(Strict, frozen=True, kw_only=True):
     predicted: float | None = None
 
 
+class WarmStart(Strict, frozen=True, kw_only=True):
+    """The start of a further process of a row that finds the compiled code of an earlier one, up to its first pass.
+
+    The process is alone, and it does the first pass of the first training.
+    """
+
+    reason: str = ""  # for people, why there are no times; empty if there are
+    import_s: Seconds = 0.0
+    setup_s: Seconds = 0.0
+    first_pass_s: Seconds = 0.0
+
+
 class Quality(Strict, frozen=True, kw_only=True):
     """Result of the first training in a worker process."""
 
@@ -161,6 +173,22 @@ class Quality(Strict, frozen=True, kw_only=True):
     # Largest difference of any output for the evaluation rows from the float64 forward pass of the same parameters, as
     # a multiple of what rounding explains; None in files of earlier versions.
     predicted: float | None = None
+
+
+class Learned(Strict, frozen=True, kw_only=True):
+    """What the model of a process had learned: kept in the first record of a row, next to the `Lesson` of its task."""
+
+    reason: str = ""  # for people, why there is nothing; empty if there is
+    # After the first training, for the rows that the lesson shows, in its order [shown rows][outputs]: the outputs of
+    # the last layer or, where the loss is softmax cross-entropy, the probabilities of the classes.
+    outputs: tuple[tuple[float | None, ...], ...] = ()
+    # Evaluation rows after the first training, by their class and by the class that the model gives them
+    # [classes][classes]; empty if targets are no classes, or an output was not finite.
+    confusion: tuple[tuple[Count, ...], ...] = ()
+    # The metric after each pass of one more training with the same start and batches, made when all was measured. Empty
+    # if a single pass is the whole training.
+    metric_by_pass: tuple[float | None, ...] = ()
+    cut: str = ""  # for people, why passes are missing there; empty if none is
 
 
 class Pool(Strict, frozen=True, kw_only=True, order=True):
@@ -206,6 +234,8 @@ class Record(Strict, frozen=True, kw_only=True, tag="record"):
     quality: Quality | None = None
     resources: Resources | None = None
     inference: Inference | None = None  # None if it was not measured in this process
+    learned: Learned | None = None  # only in the first good record of a row
+    warm: WarmStart | None = None  # None if it was not measured, or if nothing was compiled
     output: str = ""  # the last lines that the worker printed, where it failed
 
 
@@ -249,6 +279,32 @@ class ParityResult(Strict, frozen=True, kw_only=True, tag="verdict"):
     repetition: float | None = None  # of a later training from another start: as a multiple of what rounding explains
 
 
+class Snapshot(Strict, frozen=True, kw_only=True):
+    """What the reference gave after some steps, for the rows that the lesson shows."""
+
+    step: Count  # updates that were made
+    outputs: tuple[float | None, ...]  # [shown rows]
+
+
+class Lesson(Strict, frozen=True, kw_only=True, tag="lesson"):
+    """What is needed to draw what the models of a task learned, beside `Record.learned`: written once for each task.
+
+    Its rows are evaluation rows. The reference is the plain NumPy training in float64 that parity compares rows with.
+    """
+
+    task: str
+    reason: str = ""  # for people, why a part is missing; empty if none is
+    inputs: tuple[tuple[float, ...], ...] = ()  # [shown rows][features], scaled as for training; empty for images
+    images: tuple[bytes, ...] = ()  # of each shown row, grey values from 0 to 255, row by row; empty if not images
+    image_shape: tuple[Count, ...] = ()  # height and width of an image
+    targets: tuple[float, ...] = ()  # [shown rows]; the number of a row's class if there are classes
+    classes: tuple[str, ...] = ()  # their names, by number; empty if targets are no classes
+    snapshots: tuple[Snapshot, ...] = ()  # of the reference's outputs, from before the first step to after the last
+    losses: tuple[float | None, ...] = ()  # of the reference [steps], each before its update
+    # By how much parity lets the loss of a row in the precision of the run differ there [steps]; None for any.
+    allowed: tuple[float | None, ...] = ()
+
+
 class Machine(Strict, frozen=True, kw_only=True):
     """The machine of a run. A text that could not be determined is "unknown"."""
 
@@ -284,13 +340,15 @@ class Header(Strict, frozen=True, kw_only=True, tag="header"):
     goal: Goal
     followed: bool = True  # whether the float64 parity check ran; if not, only timed runs were checked
     inference: bool = False  # whether inference was measured
+    learned: bool = False  # whether what the models learned was kept
+    warm_cache: bool = False  # whether first calls with the cache of a compiler were measured
     schedule_seed: Count
     settings: Settings  # task settings that were changed, by name
     tasks: dict[str, Settings]  # every setting of every task
     rows: tuple[Row, ...]
 
 
-Line = Header | Record | Block | ParityResult
+Line = Header | Record | Block | ParityResult | Lesson
 
 
 class Record2(Record, frozen=True, kw_only=True, tag="record"):

@@ -6,12 +6,13 @@ its numbers would stand in a table like any others.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Self
 
-from bench.records.schema import Block, Header, Inference, Line, Record, Row, Timing, Turns
+from bench.records.schema import Block, Header, Inference, Learned, Lesson, Line, Record, Row, Timing, Turns
 
 NEVER_LEFT_OUT = ("passes", "wall_s", "cpu_s")  # of the lists of turns, which they begin with
 _lists_of = attrgetter(*Turns.__struct_fields__)
@@ -39,6 +40,10 @@ def fault(line: Line, known: Known) -> str:
             return "a second header: here another run begins; put each run into a file of its own"
         case Block():
             return "" if line.task in known.tasks else f"a round of {line.task}, which the header does not name"
+        case Lesson():
+            if line.task not in known.tasks:
+                return f"a lesson of {line.task}, which the header does not name"
+            return _fault_of_lesson(line)
         case _:
             return _foreign(line.row, known.rows)
 
@@ -49,6 +54,8 @@ def _foreign(row: Row, rows: Collection[Row]) -> str:
 
 def _fault_of_record(record: Record) -> str:
     if record.inference is not None and (wrong := _fault_of_inference(record.inference)):
+        return wrong
+    if record.learned is not None and (wrong := fault_of_learned(record.learned)):
         return wrong
     timing, resources = record.timing, record.resources
     if record.status == "ok" and (timing is None or record.quality is None or resources is None):
@@ -67,6 +74,46 @@ def _fault_of_inference(found: Inference) -> str:
     turns = {"latency_s": len(found.latency_s), "batch_s": len(found.batch_s)}
     if len(set(turns.values())) > 1:
         return f"inference whose lists differ in length: {', '.join(f'{name} {size}' for name, size in turns.items())}"
+    return ""
+
+
+def fault_of_learned(found: Learned) -> str:
+    """Return what is wrong with what a process says that it learned; empty if nothing is."""
+    if len(set(map(len, found.outputs))) > 1:
+        return "what was learned, with more outputs for one row than for another"
+    if any(len(counts) != len(found.confusion) for counts in found.confusion):
+        return "what was learned, with a confusion that is not square"
+    return ""
+
+
+def _fault_of_lesson(lesson: Lesson) -> str:
+    shown = len(lesson.targets)
+    of_rows = {"inputs": len(lesson.inputs), "images": len(lesson.images)}
+    of_rows |= {f"the snapshot of step {each.step}": len(each.outputs) for each in lesson.snapshots}
+    if wrong := [f"{name} {size}" for name, size in of_rows.items() if size not in (0, shown)]:
+        return f"a lesson of {shown} rows whose lists have other lengths: {', '.join(wrong)}"
+    if len(set(map(len, lesson.inputs))) > 1:
+        return "a lesson with more features for one row than for another"
+    steps = [each.step for each in lesson.snapshots]
+    if steps != sorted(set(steps)):
+        return "a lesson whose snapshots are not in the order of their steps"
+    if len(lesson.losses) != len(lesson.allowed):
+        return f"a lesson whose lists differ in length: losses {len(lesson.losses)}, allowed {len(lesson.allowed)}"
+    return _fault_of_classes(lesson) or _fault_of_images(lesson)
+
+
+def _fault_of_classes(lesson: Lesson) -> str:
+    numbers = range(len(lesson.classes))
+    if lesson.classes and any(target not in numbers for target in lesson.targets):
+        return "a lesson with a row of no class"
+    return ""
+
+
+def _fault_of_images(lesson: Lesson) -> str:
+    if not lesson.images:
+        return ""
+    if len(lesson.image_shape) != 2 or any(len(image) != math.prod(lesson.image_shape) for image in lesson.images):
+        return "a lesson whose images have not the size that it names"
     return ""
 
 

@@ -15,7 +15,8 @@ from bench.harness.setup import WorkerSetup
 from bench.parity.check import judge_sample, open_references, results_before_timing, still_wrong
 from bench.parity.references import References
 from bench.records.runfile import Kept, Records
-from bench.records.schema import Block, ParityResult, Record, Row
+from bench.records.schema import Block, Lesson, ParityResult, Record, Row
+from bench.runs.lessons import lessons
 from bench.runs.plan import Plan
 
 
@@ -33,7 +34,7 @@ def time_rows(
         yield from run_rounds(plan, ProcessExecutor(setup, calibrator), listener, earlier, unranked_rows)
 
 
-Write = Callable[[Record | Block | ParityResult], None]
+Write = Callable[[Record | Block | ParityResult | Lesson], None]
 
 
 def run_plan(
@@ -43,11 +44,12 @@ def run_plan(
     write: Write,
     earlier: Iterable[Record] = (),
     verdicts: Mapping[Row, ParityResult] = MappingProxyType({}),
+    told: Collection[str] = (),
 ) -> None:
     """Check and time all rows of a plan; write every line of the run file as soon as it is known.
 
     A later parity result of a row replaces an earlier one. A run that is resumed has `earlier` good records, whose
-    parity is checked again, and `verdicts`, the parity results that it had come to.
+    parity is checked again, `verdicts`, the parity results that it had come to, and the lessons of the tasks `told`.
     """
     lost = fetch_data(plan.tasks, setup, listener)
     skipped = unavailable(plan.rows, lost, setup.backends)
@@ -57,6 +59,8 @@ def run_plan(
     with open_references(setup, plan.settings, listener) as references:
         results = _checked(possible, references, write, verdicts)
         refused = _refused(possible, results.values(), write)
+        for lesson in lessons(possible, references, told):
+            write(lesson)
 
         def judge(sample: Sample) -> None:
             row = sample.record.job.row

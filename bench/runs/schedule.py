@@ -6,14 +6,18 @@ The noise of a machine lasts seconds, so turns that lie side by side are hit ali
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Self
+
+from msgspec.structs import replace
 
 from bench.analysis.stopping import still_open
 from bench.events import JobListener
 from bench.harness.executor import Executor
 from bench.harness.live import Live, Sample
+from bench.harness.warm import compiles
 from bench.records.columns import Columns, ColumnsSoFar
 from bench.records.schema import Block, CoreTimes, Record, Row
 from bench.runs.plan import Plan, round_order, turn_order
@@ -32,6 +36,11 @@ FIRST_TURNS = 2  # in the first round, of a row that has used its share of the t
 INFERENCE_SHARE = 0.1
 SERVING_TURNS = 5
 SERVING_S = 2.0  # of a row in a round, from which on it has no further turn
+# At the very end, in its first round, a row tells what it has learned. The metric after each pass needs one more
+# training: the fastest row of a task has it, the others, the fastest first, as long as all of that has taken less than
+# this share of the run.
+LEARNING_SHARE = 0.05
+LEARNING_S = 60.0  # of the fastest row, at most
 MAX_TURNS = 40  # more do not help: by then the difference between processes is larger than what turns leave
 
 
@@ -45,6 +54,7 @@ class Progress:
     took_s: dict[str, float] = field(default_factory=dict)  # duration of the last round of each task
     rounds: dict[str, int] = field(default_factory=dict)  # number of the next round of each task
     inference_s: float = 0.0  # that inference has taken
+    learning_s: float = 0.0  # that telling what was learned has taken
 
     @classmethod
     def of(cls, plan: Plan, earlier: Iterable[Record], begun_s: float) -> Self:
@@ -78,11 +88,19 @@ class Progress:
             return set()
         if self.inference_s < INFERENCE_SHARE * (now_s - self.begun_s):
             return set(rows)
-        return {row for row in rows if not self._has_served(row)}
+        return {row for row in rows if not self._has_told("inference", row)}
 
-    def _has_served(self, row: Row) -> bool:
+    def learning(self, rows: Iterable[Row]) -> list[Row]:
+        """Return those of the rows of a round that tell what they have learned: each tells it once."""
+        return [row for row in rows if not self._has_told("learned", row)] if self.plan.learned else []
+
+    def learning_left_s(self, now_s: float) -> float:
+        """Return how long further trainings that tell what was learned may take."""
+        return LEARNING_SHARE * (now_s - self.begun_s) - self.learning_s
+
+    def _has_told(self, what: str, row: Row) -> bool:
         records = self.records(row.task)
-        return bool(records["inference"][records.by_row().get(row, NO_PLACES)].any())
+        return bool(records[what][records.by_row().get(row, NO_PLACES)].any())
 
     def due(self, task: str, executor: Executor, unranked: Collection[Row]) -> tuple[Row, ...]:
         """Return the rows of a task that run in its next round, in their order; none if the task has told enough."""
@@ -144,6 +162,8 @@ def _round(
     cores_after, after = executor.core_times(), executor.calibrate()
     progress.took_s[task] = executor.clock() - begun_s
     progress.rounds[task] += 1
+    if progress.plan.warm_cache:
+        samples = [_warmed(sample, progress, executor, listener) for sample in samples]
     for sample in samples:
         progress.so_far[task].add(sample.record)
     foreign, stolen = _others(cores_before, cores_after, wall_s)
@@ -184,9 +204,22 @@ def _live(
         serving = progress.serving(alive, turned_s)
         _serve({row: live for row, live in alive.items() if row in serving}, plan, number, executor)
         progress.inference_s += executor.clock() - turned_s
+        _learn({row: alive[row] for row in progress.learning(alive)}, progress, executor)
         samples = [live.finish() for live in lives.values()]
         listener.ended(f"{task} turns #{number + 1}", next((each for each in outcomes if each != "ok"), "ok"))
         return samples
+
+
+def _warmed(sample: Sample, progress: Progress, executor: Executor, listener: JobListener) -> Sample:
+    """Return the first sample of a row with its start from a warm cache, if it has compiled anything."""
+    row = sample.record.job.row
+    if row in progress.records(row.task).by_row() or not compiles(sample.record):
+        return sample
+    label = f"{row} warm"
+    listener.begins(label)
+    warm = executor.start_warm(sample.record.job)
+    listener.ended(label, warm.reason or "ok")
+    return sample._replace(record=replace(sample.record, warm=warm))
 
 
 def _free(executor: Executor) -> Space:
@@ -228,6 +261,29 @@ def _serve(lives: Mapping[Row, Live], plan: Plan, number: int, executor: Executo
                 begun_s = executor.clock()
                 lives[row].serve(turn)
                 used_s[row] += executor.clock() - begun_s
+
+
+def _learn(lives: Mapping[Row, Live], progress: Progress, executor: Executor) -> None:
+    """Let the rows tell what they have learned, the fastest first: each trains once more if there is time."""
+    begun_s = executor.clock()
+    trainings_s = {row: training_s(live.record) for row, live in lives.items() if live.record.status == "ok"}
+    order = sorted(trainings_s, key=lambda row: trainings_s[row])
+    first = None if not order or progress.records(order[0].task)["learned"].any() else order[0]
+    for row in order:
+        now_s = executor.clock()
+        left_s = LEARNING_S if row == first else progress.learning_left_s(now_s) - (now_s - begun_s)
+        if row != first and trainings_s[row] > left_s:
+            left_s = 0.0
+        lives[row].learn(left_s, f"not trained again, because that would take {trainings_s[row]:.1f} s")
+    progress.learning_s += executor.clock() - begun_s
+
+
+def training_s(record: Record) -> float:
+    """Return how long a process would train once more: its first training, without compiling."""
+    if record.timing is None:
+        return math.inf
+    *passes_s, again_s = record.timing.passes_s  # the last one repeats the first
+    return len(passes_s) * min(again_s, *passes_s)
 
 
 def _others(before: CoreTimes | None, after: CoreTimes | None, wall_s: float) -> tuple[float | None, float | None]:

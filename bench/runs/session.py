@@ -46,6 +46,7 @@ class BegunRun:
     run_file: RunFile
     earlier: Sequence[Record] = ()
     verdicts: Mapping[Row, ParityResult] = field(default_factory=dict)  # of a run that is resumed
+    told: frozenset[str] = frozenset()  # tasks whose lessons a run that is resumed has written
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,8 @@ def begin(path: Path, plan: Plan, setup: WorkerSetup, command: str) -> BegunRun:
         goal=plan.goal,
         followed=plan.followed,
         inference=plan.inference,
+        learned=plan.learned,
+        warm_cache=plan.warm_cache,
         schedule_seed=plan.seed,
         settings=dict(plan.settings),
         tasks=resolved(plan.rows, plan.settings),
@@ -125,7 +128,14 @@ def resume(
         run_file = RunFile.resume(earlier)
     except OSError as error:
         raise UserError(f"cannot write {earlier.path}: {error.strerror}") from error
-    return BegunRun(plan=plan, setup=setup, run_file=run_file, earlier=earlier.last_records, verdicts=earlier.parity)
+    return BegunRun(
+        plan=plan,
+        setup=setup,
+        run_file=run_file,
+        earlier=earlier.last_records,
+        verdicts=earlier.parity,
+        told=frozenset(earlier.lessons),
+    )
 
 
 def carry_out(begun: BegunRun, listener: Listener) -> FinishedRun:
@@ -137,7 +147,7 @@ def carry_out(begun: BegunRun, listener: Listener) -> FinishedRun:
     good = [record for record in begun.earlier if record.status == "ok"]
     with alone(), begun.run_file:
         try:
-            run_plan(begun.plan, begun.setup, listener, begun.run_file.append, good, begun.verdicts)
+            run_plan(begun.plan, begun.setup, listener, begun.run_file.append, good, begun.verdicts, begun.told)
         except KeyboardInterrupt:
             interrupted = True
     return FinishedRun(run=read_run(begun.run_file.path), interrupted=interrupted)
@@ -154,6 +164,8 @@ def plan_of(header: Header, time_s: float | None) -> Plan:
         goal=header.goal if time_s is None else msgspec.structs.replace(header.goal, time_s=time_s),
         seed=header.schedule_seed,
         inference=header.inference,
+        learned=header.learned,
+        warm_cache=header.warm_cache,
         followed=header.followed,
     )
 

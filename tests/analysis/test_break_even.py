@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from support import a_header, a_parity_result, a_record, a_row, write_run
 
 from bench.analysis.break_even import BreakEven
+from bench.analysis.columns import summary_columns
 from bench.analysis.summary import RowSummary, summarise
 from bench.records.runfile import read_run
-from bench.records.schema import Row
+from bench.records.schema import Row, WarmStart
 from bench.report.break_even_sentences import break_even_sentences
 
 PLAIN, COMPILED, OTHER = (a_row("iris_mlp", "torch", mode) for mode in ("eager", "compile-pass", "compile"))
@@ -58,6 +60,41 @@ def test_the_interval_contains_the_truth_in_nineteen_of_twenty_runs_or_more(tmp_
     evens = [found(tmp_path, costs, noise=0.03, seed=seed) for seed in range(24)]
     assert sum(even.low <= 100 <= even.high for even in evens) >= 22
     assert max(even.high for even in evens) < 1000
+
+
+def warm_summaries(folder: Path, warm: dict[Row, WarmStart]) -> dict[Row, RowSummary]:
+    """Return the rows of a run of one round in which a pass of the compiled mode gains 0.1 s, and some start warm."""
+    times_s = {PLAIN: (0.3, *(0.2,) * 4), COMPILED: (5.2, *(0.1,) * 4)}
+    records = [replace(a_record(row, 0, *each), warm=warm.get(row)) for row, each in times_s.items()]
+    path = write_run(folder / "warm.jsonl", a_header(*times_s), [*map(a_parity_result, times_s), *records])
+    return {each.row: each for each in summarise([read_run(path)])}
+
+
+def test_compiled_code_that_was_kept_makes_a_mode_pay_earlier(tmp_path: Path) -> None:
+    rows = warm_summaries(tmp_path, {COMPILED: WarmStart(setup_s=0.5, first_pass_s=1.2)})
+    cold, warm = rows[COMPILED].break_even, rows[COMPILED].warm_break_even
+    assert cold is not None
+    assert warm is not None
+    assert cold.passes == pytest.approx(50)
+    assert warm.passes == pytest.approx(10)
+    assert rows[PLAIN].warm_break_even is None
+    assert "torch compile-pass 10 [" in break_even_sentences(rows.values())[1]
+
+
+def test_a_plain_mode_with_a_warm_start_is_taken_at_its_warm_start(tmp_path: Path) -> None:
+    both = {COMPILED: WarmStart(setup_s=0.5, first_pass_s=1.2), PLAIN: WarmStart(setup_s=0.1, first_pass_s=0.2)}
+    warm = warm_summaries(tmp_path, both)[COMPILED].warm_break_even
+    assert warm is not None
+    assert warm.passes == pytest.approx(15)
+
+
+def test_a_warm_start_that_failed_tells_nothing(tmp_path: Path) -> None:
+    rows = warm_summaries(tmp_path, {COMPILED: WarmStart(reason="crashed: as told")})
+    assert rows[COMPILED].warm_break_even is None
+    assert break_even_sentences(rows.values())[1].endswith("torch compile-pass did not start again: crashed: as told")
+    columns = summary_columns(rows[COMPILED])
+    assert np.isnan(columns["warm_first_pass_s"])
+    assert columns["warm_reason"] == "crashed: as told"
 
 
 def test_a_mode_that_costs_nothing_to_start_is_ahead_at_once(tmp_path: Path) -> None:

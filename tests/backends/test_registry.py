@@ -120,6 +120,7 @@ def test_an_entrys_module_can_be_imported_before_the_registry() -> None:
         ({"also_needs": None}, "also_needs must be a tuple of strings, got None"),
         ({"variables": "TINY_"}, "variables must be a tuple of strings, got 'TINY_'"),
         ({"caches": [1]}, r"caches must be a tuple of strings, got \[1\]"),
+        ({"keeping": ("TINY_CACHE",)}, "keeping must be texts NAME=VALUE, got 'TINY_CACHE'"),
         ({"install": None}, "install must be a string, got None"),
         ({"framework": ""}, "framework must be the import name of a package, got ''"),
         (

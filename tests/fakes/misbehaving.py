@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from backends.contract import Array, Params, Placement, Predictor, Problem, Unsupported
+from backends.contract import Array, Inputs, Params, Placement, Predictor, Problem, Unsupported
 from backends.numpy_backend import NumpyTrainer, open_product
 from backends.registry import Entry
 
@@ -39,6 +39,7 @@ MODES = (
     "hangs_in_turn",
     "raises_in_turn",
     *("raises_in_service", "dies_in_service"),
+    *("raises_in_lesson", "dies_in_lesson"),
     "helped",
     "leaves_running",
     *("pipe_text", "pipe_bytes", "pipe_other_type", "pipe_forged", "pipe_endless", "pipe_drips"),
@@ -71,6 +72,7 @@ class Misbehaving(NumpyTrainer):
         self.mode = placement.mode
         self.done_s = 0.0  # when the last pass really is
         self.trained = 0
+        self.predicted = 0
         if self.mode == "helped":  # by a process that is busy all the time
             self.helper = subprocess.Popen([sys.executable, "-c", "while True: pass"])
 
@@ -134,6 +136,16 @@ class Misbehaving(NumpyTrainer):
                 os.kill(os.getpid(), signal.SIGKILL)
             case "raises_in_turn":
                 raise ZeroDivisionError("nobody divides by zero")
+
+    def predict(self, inputs: Inputs) -> Array:
+        self.predicted += 1
+        if self.predicted > 1:  # the first time it is the evaluation after the first training
+            match self.mode:
+                case "raises_in_lesson":
+                    raise ZeroDivisionError("nobody divides by zero")
+                case "dies_in_lesson":
+                    os.kill(os.getpid(), signal.SIGKILL)
+        return super().predict(inputs)
 
     def predictor(self, rows: int) -> Predictor:
         match self.mode:

@@ -12,7 +12,7 @@ from edits import ALL, Edit, edited
 from hypothesis import strategies as st
 from support import ROOT, a_block, a_header, a_parity_result, a_quality, a_record, a_row, rows_of
 
-from bench.records.schema import Inference, Line, Turns
+from bench.records.schema import Inference, Learned, Lesson, Line, Snapshot, Turns
 
 KEPT = ("reference", "growth-regression", "ratios-large")  # of schemas 2 and 3
 SHORT = 9000  # bytes of a line; longer ones hold only more losses
@@ -46,6 +46,18 @@ ANSWERED = Inference(
 )
 
 MEASURED: dict[str, Any] = {"quality": LEARNED, "inference": ANSWERED}
+TOLD = Learned(outputs=((0.25, 0.75), (None, 1.0)), confusion=((3, 1), (0, 2)), metric_by_pass=(0.5, None), cut="late")
+LESSON = Lesson(
+    task="linear_fit",
+    inputs=((0.5, 1.0), (1.5, -2.0)),
+    images=(b"\x00\xff", b"ab"),
+    image_shape=(1, 2),
+    targets=(1.0, 0.0),
+    classes=("one", "two"),
+    snapshots=(Snapshot(step=0, outputs=(0.5, None)), Snapshot(step=3, outputs=(0.75, 0.25))),
+    losses=(1.0, None),
+    allowed=(1e-3, None),
+)
 
 
 def _file_of(lines: Iterable[Line], **header: Any) -> bytes:
@@ -71,11 +83,12 @@ def _three_rows() -> bytes:
     turned = [
         msgspec.structs.replace(each, timing=msgspec.structs.replace(each.timing, turns=TURNS)) for each in records
     ]
+    turned[0] = msgspec.structs.replace(turned[0], learned=TOLD)
     failed = a_record(GONE, status="crashed", reason="signal 11\nsecond line", output="the last lines")
     verdicts = [a_parity_result(FAST, gradient=1e-15), a_parity_result(SLOW, gradient=1e-15, envelope=0.5)]
     blocks = [a_block("linear_fit", block, 2e-3 * (1 + block)) for block in range(2)]
     settings = {"linear_fit": {"epochs": 5, "data.weights": [3.0, -4.0], "batch_size": "all"}}
-    return _file_of([*verdicts, *turned, *blocks, failed], versions={"numpy": "2.3.5"}, tasks=settings)
+    return _file_of([*verdicts, LESSON, *turned, *blocks, failed], versions={"numpy": "2.3.5"}, tasks=settings)
 
 
 def _a_sweep() -> bytes:
@@ -97,7 +110,7 @@ def _without_turns() -> bytes:
 def _kept(name: str) -> bytes:
     """Return the header of a kept run and, of each kind, the first lines that are short."""
     head, *lines = (ROOT / "results" / f"{name}.jsonl").read_bytes().splitlines(keepends=True)
-    chosen: dict[str, list[bytes]] = {"verdict": [], "record": [], "block": []}
+    chosen: dict[str, list[bytes]] = {"verdict": [], "lesson": [], "record": [], "block": []}
     for line in lines:
         if len(line) < SHORT:
             chosen[json.loads(line)["type"]].append(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -41,10 +42,15 @@ def assert_accounts_for(run: Run, content: bytes) -> list[bytes]:
     """Raise AssertionError unless the run is what its file tells, line by line; return the lines it consists of."""
     kept = kept_lines(run, content)
     head, *others = [json.loads(line) for line in kept]
-    of_kind = {kind: [each for each in others if each["type"] == kind] for kind in ("record", "verdict", "block")}
+    kinds = ("record", "verdict", "block", "lesson")
+    of_kind = {kind: [each for each in others if each["type"] == kind] for kind in kinds}
     assert sum(map(len, of_kind.values())) == len(others), "a line of another kind"
     read = {"record": run.records, "verdict": run.parity_results, "block": run.blocks}
     assert_same(run.header, head)
+    lessons = {line["task"]: line for line in of_kind.pop("lesson")}  # the last one of a task counts
+    assert run.lessons.keys() == lessons.keys()
+    for task, line in lessons.items():
+        assert_same(run.lessons[task], line)
     for kind, told in of_kind.items():
         assert len(read[kind]) == len(told), f"{len(told)} lines, {len(read[kind])} {kind}s"
         for line, each in zip(read[kind], told, strict=True):
@@ -91,6 +97,8 @@ def assert_same(read: Any, told: Any) -> None:
         assert len(read) == len(told), f"{len(told)} entries became {len(read)}"
         for value, each in zip(read, told, strict=True):
             assert_same(value, each)
+    elif isinstance(read, bytes):
+        assert base64.b64decode(told) == read, f"{told!r} became {read!r}"
     elif isinstance(read, float):
         assert not isinstance(told, bool | str | None), f"{told!r} became {read!r}"
         assert read == float(told), f"{told!r} became {read!r}"

@@ -325,3 +325,68 @@ def test_a_process_that_failed_in_a_turn_opens_no_service() -> None:
         live.serve(0)
         record, _ = live.finish()
     assert (record.status, record.inference) == ("crashed", None)
+
+
+# What was learned
+
+
+def begin_iris(processes: object, mode: str, backend: str = "misbehaving") -> ProcessLive:
+    """Begin a process of a task of many passes, none of whose repetitions is watched."""
+    job = Job(row=a_row("iris_mlp", backend, mode), threads=1, block=0)
+    return cast(ProcessLive, cast(ProcessRound, processes).begin(job, ()))
+
+
+def test_what_fails_after_all_is_measured_costs_a_process_what_it_learned_only() -> None:
+    with an_executor().round() as processes:
+        lives = [begin_iris(processes, mode) for mode in ("right", "raises_in_lesson", "dies_in_lesson")]
+        lives.append(begin_iris(processes, "raises_in_service"))
+        for live in lives:
+            live.turn(0)
+            live.open_service()
+            live.serve(0)
+            live.learn(60.0, "")
+        assert soon(lambda: stopped(process_of(lives[0])))
+        records = [live.finish().record for live in lives]
+    for record in records:
+        assert record.status == "ok", record.reason
+        assert record.timing is not None
+        assert record.timing.turns is not None
+        assert record.inference is not None
+    assert [bool(record.inference and record.inference.reason) for record in records] == [False, False, False, True]
+    told = [record.learned for record in records if record.learned is not None]
+    assert [each.reason for each in told] == [
+        "",
+        "failed: ZeroDivisionError: nobody divides by zero",
+        "crashed: the worker was killed by SIGKILL; the system does this when memory runs out",
+        "the process had ended in its inference",
+    ]
+    quality = records[0].quality
+    assert quality is not None
+    assert quality.value is not None
+    assert len(told[0].metric_by_pass) == 50
+    assert told[0].metric_by_pass[-1] == pytest.approx(quality.value, abs=1e-6)  # of the very same training
+    assert sum(told[0].confusion[each][each] for each in range(3)) / 150 == pytest.approx(quality.value)
+
+
+def test_without_time_for_one_more_training_only_the_metric_by_pass_is_missing() -> None:
+    with an_executor().round() as processes:
+        live, plain = begin_iris(processes, "right"), begin(processes, "right")[0]
+        for each in (live, plain):
+            each.turn(0)
+            each.learn(0.0, "no time")
+        told, of_one_pass = (each.finish().record.learned for each in (live, plain))
+    assert told is not None
+    assert of_one_pass is not None
+    assert (told.metric_by_pass, told.cut) == ((), "no time")
+    assert len(told.confusion) == 3
+    assert (of_one_pass.cut, len(of_one_pass.outputs)) == ("", 11)
+
+
+def test_a_process_that_failed_in_a_turn_tells_nothing() -> None:
+    with an_executor().round() as processes:
+        (live,) = begin(processes, "dies_in_turn")
+        for number in range(10):
+            live.turn(number)
+        live.learn(60.0, "")
+        record, _ = live.finish()
+    assert (record.status, record.learned) == ("crashed", None)

@@ -15,11 +15,14 @@ from backends.registry import BUILT_IN, REFERENCE
 from bench.conformance.job import CheckRequest
 from bench.harness import child
 from bench.harness.calibrate_job import CalibrateRequest
+from bench.harness.learn_job import LearnRequest
+from bench.harness.lesson_job import LessonRequest
 from bench.harness.protocol import (
     BadReply,
     CalibrationReply,
     Done,
     Failure,
+    LearnedReply,
     Reply,
     Request,
     TurnReply,
@@ -32,7 +35,7 @@ from bench.harness.time_job import TimeRequest
 from bench.harness.turn_job import HandOverRequest, TurnRequest
 from bench.harness.workbench import Workbench
 from bench.parity.jobs import EnvelopeRequest, FollowRequest, TraceRequest, TrainRequest
-from bench.records.schema import Calibration, Record, Steady
+from bench.records.schema import Calibration, Learned, Lesson, Record, Steady
 from bench.selftest import FAULTY
 from bench.selftest.by_hand import ByHandRequest, ByHandTurnRequest
 
@@ -50,6 +53,8 @@ REQUESTS = [
     TrainRequest(job=JOB, backend=BUILT_IN["keras-jax"]),
     FollowRequest(job=JOB, backend=NUMPY, steps=7),
     EnvelopeRequest(job=JOB, backend=REFERENCE, epochs=2),
+    LearnRequest(job=JOB, limit_s=1.5, cut="no time"),
+    LessonRequest(job=JOB, backend=REFERENCE),
     CheckRequest(check="shapes", backend=NUMPY, placement=PLACEMENT),
 ]
 STEADY = Steady(window_s=0.1, cpu_s=0.2, vanished_cpu_s=0.0, waited_s=None)
@@ -57,6 +62,8 @@ REPLIES: list[Reply] = [
     a_record(a_row("linear_fit")),
     CalibrationReply(calibration=Calibration(loops_s=(0.1, 1 / 3))),
     TurnReply(passes=3, wall_s=1 / 3, longest_s=0.2, cpu_s=0.1, reads=2, read_s=1e-5, took_s=0.5, steady=STEADY),
+    LearnedReply(learned=Learned(outputs=((0.1, None),), metric_by_pass=(0.5,))),
+    Lesson(task="mnist_mlp", images=(b"\x00\xff",), image_shape=(1, 2), targets=(7.0,)),
     Done(note="not run on words"),
     Failure(status="timeout", reason="too slow", output="two\nlines"),
 ]
@@ -75,6 +82,8 @@ ASKED: list[Request[Any]] = [
     TimeRequest(job=a_record(a_row("linear_fit")).job, backend=NUMPY),
     CalibrateRequest(),
     TurnRequest(turn=7),
+    LearnRequest(job=JOB, limit_s=1.5),
+    LessonRequest(job=JOB, backend=REFERENCE),
     HandOverRequest(folder="a folder"),
     TurnRequest(turn=7),
 ]
@@ -124,7 +133,7 @@ def test_what_is_no_reply_is_not_believed(line: bytes) -> None:
 
 def test_every_request_names_the_type_of_its_reply() -> None:
     replies = {type(request): get_type_hints(type(request).answer)["return"] for request in REQUESTS}
-    assert set(replies.values()) == {Record, CalibrationReply, TurnReply, Done}
+    assert set(replies.values()) == {Record, CalibrationReply, TurnReply, LearnedReply, Lesson, Done}
 
 
 @pytest.mark.parametrize(

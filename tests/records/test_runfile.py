@@ -13,7 +13,21 @@ from support import ROOT, a_block, a_header, a_machine, a_parity_result, a_quali
 
 from bench.errors import UserError
 from bench.records.runfile import BYTE_ORDER_MARK, NotARunFile, read_run, read_runs
-from bench.records.schema import SCHEMA, Calibration, Goal, Inference, Job, Line, Record, Steady, Turns, run_file_schema
+from bench.records.schema import (
+    SCHEMA,
+    Calibration,
+    Goal,
+    Inference,
+    Job,
+    Learned,
+    Lesson,
+    Line,
+    Record,
+    Snapshot,
+    Steady,
+    Turns,
+    run_file_schema,
+)
 from bench.records.writing import RunFile
 
 NOT_FINITE = [float("nan"), float("inf"), float("-inf")]
@@ -432,6 +446,7 @@ def altered(part: str, **changes: Any) -> Record:
 
 
 TURNS = Turns(passes=(2, 0, 3), wall_s=(0.1, 0.0, 0.2), cpu_s=(0.1, 0.0, 0.2))
+LESSON = Lesson(task="linear_fit", targets=(1.0, 2.5), inputs=((0.5,), (1.0,)))
 NONSENSE: dict[str, tuple[Line, str]] = {
     "a second header": (HEADER, "line 3 is a second header: here another run begins"),
     "a row of another run": (a_record(a_row("mnist_mlp")), "a result of mnist_mlp numpy loop cpu float32, which"),
@@ -460,6 +475,34 @@ NONSENSE: dict[str, tuple[Line, str]] = {
         "inference whose lists differ in length: latency_s 1, batch_s 0",
     ),
     "calls without times": (msgspec.structs.replace(RECORD, inference=Inference(calls=1)), "calls and without their"),
+    "outputs of other lengths": (
+        msgspec.structs.replace(RECORD, learned=Learned(outputs=((0.1, 0.9), (1.0,)))),
+        "more outputs for one row than for another",
+    ),
+    "a confusion of other lengths": (
+        msgspec.structs.replace(RECORD, learned=Learned(confusion=((1, 2), (3,)))),
+        "a confusion that is not square",
+    ),
+    "a lesson of another run": (Lesson(task="mnist_mlp"), "a lesson of mnist_mlp, which the header does not name"),
+    "a lesson of other lengths": (
+        msgspec.structs.replace(LESSON, inputs=((1.0,),), snapshots=(Snapshot(step=0, outputs=(1.0,)),)),
+        "a lesson of 2 rows whose lists have other lengths: inputs 1, the snapshot of step 0 1",
+    ),
+    "features of other lengths": (
+        msgspec.structs.replace(LESSON, inputs=((1.0,), (1.0, 2.0))),
+        "more features for one row than for another",
+    ),
+    "snapshots in another order": (
+        msgspec.structs.replace(LESSON, snapshots=tuple(Snapshot(step=step, outputs=(0.1, 0.2)) for step in (3, 1))),
+        "snapshots are not in the order of their steps",
+    ),
+    "losses without what is allowed": (msgspec.structs.replace(LESSON, losses=(1.0,)), "losses 1, allowed 0"),
+    "a row of no class": (msgspec.structs.replace(LESSON, classes=("a", "b")), "a row of no class"),
+    "images of another size": (
+        msgspec.structs.replace(LESSON, images=(b"1234", b"123"), image_shape=(2, 2)),
+        "images have not the size",
+    ),
+    "images of no size": (msgspec.structs.replace(LESSON, images=(b"1", b"1")), "images have not the size"),
     "no step": (altered("timing", steps_per_pass=0), r">= 1.*`\$.timing.steps_per_pass`"),
     "a product that took forever": (altered("timing", product_flops_per_s=0.0), r"> 0.*product_flops_per_s"),
     "a loop that took no time": (a_block("linear_fit", 2, 0.0), r"> 0.*`\$.before.loops_s"),
@@ -528,6 +571,22 @@ def test_a_message_about_a_line_is_one_line_of_reasonable_length(path: Path) -> 
 def test_the_published_schema_is_that_of_the_types() -> None:
     published = json.loads((ROOT / "bench" / "records" / "run-file.schema.json").read_text())
     assert published == json.loads(json.dumps(run_file_schema()))
+
+
+# What was learned
+
+
+def test_the_last_lesson_of_a_task_counts_and_the_first_record_that_tells_what_was_learned(path: Path) -> None:
+    told = [replace_learned(Learned(outputs=((output,), (2.0,)))) for output in (0.5, 0.75)]
+    other = msgspec.structs.replace(LESSON, images=(b"\x00\xff", b"ab"), image_shape=(1, 2))
+    run = read_run(write(path, LESSON, RECORD, *told, other))
+    assert run.lessons == {"linear_fit": other}
+    assert run.learned() == {RECORD.job.row: told[0]}
+    assert read_run(write(path.with_name("without"), RECORD)).learned() == {}
+
+
+def replace_learned(learned: Learned) -> Record:
+    return msgspec.structs.replace(RECORD, learned=learned)
 
 
 # Losses that repeat themselves

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -32,6 +33,8 @@ from bench.runs.plan import Plan, round_order, turn_order
 from bench.runs.schedule import (
     FIRST_TURNS,
     INFERENCE_SHARE,
+    LEARNING_S,
+    LEARNING_SHARE,
     MAX_TURNS,
     MIN_TURNS,
     SERVING_S,
@@ -425,14 +428,14 @@ def test_services_open_when_all_turns_of_the_round_are_over_and_answer_side_by_s
         assert sorted(served) == [(row, number) for row in sorted(ROWS)]
 
 
-class Log(list[tuple[Row, int]]):
+class Log(list[tuple[Any, ...]]):
     """Writes its name down whenever something is added."""
 
     def __init__(self, name: str, events: list[str]) -> None:
         super().__init__()
         self.name, self.events = name, events
 
-    def append(self, each: tuple[Row, int]) -> None:
+    def append(self, each: tuple[Any, ...]) -> None:
         super().append(each)
         self.events.append(self.name)
 
@@ -441,6 +444,35 @@ def test_without_inference_nothing_is_served() -> None:
     executor = an_executor()
     records_of(a_plan(ROWS, workers=2), executor)
     assert not executor.served
+
+
+def test_each_row_starts_warm_once_after_its_first_round() -> None:
+    executor = an_executor()
+    records = records_of(replace(a_plan(ROWS, workers=3), warm_cache=True), executor)
+    assert sorted(executor.started_warm) == sorted(ROWS)
+    assert {(record.job.block, record.warm is not None) for record in records} == {(0, True), (1, False), (2, False)}
+
+
+def test_a_row_that_compiles_nothing_does_not_start_warm() -> None:
+    executor = an_executor()
+    executor.first_pass_s = 0.02
+    records_of(replace(a_plan(ROWS, workers=2), warm_cache=True), executor)
+    assert not executor.started_warm
+
+
+def test_nothing_starts_warm_unless_it_is_wanted() -> None:
+    executor = an_executor()
+    records_of(a_plan(ROWS, workers=2), executor)
+    assert not executor.started_warm
+
+
+def test_a_run_that_is_resumed_does_not_start_its_rows_warm_again() -> None:
+    plan = replace(a_plan(ROWS, workers=2), warm_cache=True)
+    earlier = [record for record in records_of(plan, an_executor()) if record.job.block == 0]
+    executor = an_executor()
+    list(run_rounds(plan, executor, Nobody(), earlier))
+    assert executor.jobs
+    assert not executor.started_warm
 
 
 @pytest.mark.parametrize("service_s", [0.01, 2.0])
@@ -461,3 +493,63 @@ def test_a_row_that_answers_slowly_has_fewer_turns() -> None:
     executor.service_s = 0.6 * SERVING_S
     records_of(replace(a_plan(ROWS, workers=1), inference=True), executor)
     assert Counter(row for row, _ in executor.served) == dict.fromkeys(ROWS, 2)
+
+
+# What was learned
+
+
+def learning_plan(**goal: float | None) -> Plan:
+    return replace(a_plan(ROWS, **goal), inference=True, learned=True)
+
+
+def test_rows_tell_what_they_learned_when_all_is_measured_and_each_only_once() -> None:
+    executor = an_executor()
+    events: list[str] = []
+    executor.served, executor.told = Log("serve", events), Log("tell", events)
+    records = records_of(learning_plan(workers=3), executor)
+    assert events[: len(ROWS) * (SERVING_TURNS + 1)] == ["serve"] * len(ROWS) * SERVING_TURNS + ["tell"] * len(ROWS)
+    assert sorted(row for row, *_ in executor.told) == sorted(ROWS)
+    assert [record.job.block for record in records if record.learned is not None] == [0] * len(ROWS)
+
+
+def test_rows_that_do_not_fit_into_memory_together_tell_it_in_their_own_first_rounds() -> None:
+    executor = an_executor(free_bytes=int(1.2 * 2**30), takes_bytes=2**30)  # one at a time
+    records = records_of(learning_plan(workers=2), executor)
+    told = Counter(record.job.row for record in records if record.learned is not None)
+    assert told == dict.fromkeys(ROWS, 1)
+    assert len({record.job.block for record in records if record.learned is not None}) == len(ROWS)
+
+
+def test_a_resumed_run_does_not_tell_again_what_was_told() -> None:
+    executor = an_executor()
+    earlier = [record for record in records_of(learning_plan(workers=1), executor) if record.job.row != B]
+    again = an_executor()
+    list(run_rounds(learning_plan(workers=2), again, Nobody(), earlier))
+    assert [row for row, *_ in again.told] == [B]
+
+
+def test_the_fastest_row_trains_once_more_whatever_it_takes_and_the_others_within_a_share_of_the_run() -> None:
+    executor = an_executor((0.8, 0.7, 0.9), sd=0.0, within=0.0)  # a training is a pass, and 5 % of the run are 0.6 s
+    records = records_of(learning_plan(workers=1), executor)
+    limits = {row: limit_s for row, _, limit_s in executor.told}
+    assert [row for row, *_ in executor.told] == [ROWS[1], ROWS[0], ROWS[2]]
+    assert limits == {ROWS[1]: LEARNING_S, ROWS[0]: 0.0, ROWS[2]: 0.0}
+    cut = {record.job.row: record.learned.cut for record in records if record.learned is not None}
+    assert cut[ROWS[1]] == ""
+    assert "would take 0.8 s" in cut[ROWS[0]]
+
+
+def test_short_trainings_are_made_again_until_their_share_of_the_run_is_over() -> None:
+    executor = an_executor((0.01, 0.01, 0.01))
+    records_of(learning_plan(workers=1), executor)
+    assert all(0 < limit_s < LEARNING_SHARE * executor.now_s for _, _, limit_s in executor.told[1:])
+    slow = an_executor((0.01, 0.01, 0.01))
+    slow.learning_s = dict.fromkeys(ROWS, 100.0)  # evaluation takes long, which nobody could know
+    records_of(learning_plan(workers=1), slow)
+    assert [limit_s for _, _, limit_s in slow.told[1:]] == [0.0, 0.0]
+
+
+def test_without_being_asked_for_nothing_is_told() -> None:
+    executor = an_executor()
+    records_of(a_plan(ROWS, workers=1), executor)
+    assert not executor.told

@@ -32,7 +32,7 @@ class FakeRunner:
         self.lines_until_interrupt: int | None = None
 
     def __call__(
-        self, plan: Plan, setup: Any, listener: Any, write: Any, earlier: Iterable[Record], verdicts: Any
+        self, plan: Plan, setup: Any, listener: Any, write: Any, earlier: Iterable[Record], verdicts: Any, told: Any
     ) -> None:
         self.plans.append(plan)
         self.verdicts = verdicts
