@@ -99,10 +99,10 @@ class MockExecutor:
     alive: int = 0  # processes
     service_s: float = 0.05  # of wall time, to open a service or for a turn of it
     served: list[tuple[Row, int]] = field(default_factory=list)  # turns of services, in the order of the run
-    first_pass_s: float = 1.0
-    started_warm: list[Row] = field(default_factory=list)
     learning_s: Mapping[Row, float] = field(default_factory=dict)  # of wall time, where one more training takes any
     told: list[tuple[Row, int, float]] = field(default_factory=list)  # row, round and limit of what was learned
+    first_pass_s: float = 1.0
+    started_warm: list[Row] = field(default_factory=list)
 
     def clock(self) -> float:
         return self.now_s

@@ -7,7 +7,21 @@ from collections.abc import Callable
 
 import typer
 
-from bench.cli import ab, conformance, exit_codes, history, machine, parity, run, selftest, show, streams, table
+from bench.cli import (
+    ab,
+    compare,
+    conformance,
+    exit_codes,
+    history,
+    machine,
+    parity,
+    plot,
+    run,
+    selftest,
+    show,
+    streams,
+    table,
+)
 from bench.cli.console import print_error
 from bench.cli.exit_codes import ExitCode
 from bench.cli.interrupts import INTERRUPTS
@@ -23,7 +37,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "parity": parity.parity,
     "check-backend": conformance.check_backend,
     "table": table.table,
-    "compare": table.compare,
+    "plot": plot.plot,
+    "compare": compare.compare,
     "history": history.history,
     "ab": ab.ab,
     "doctor": machine.doctor,

@@ -74,29 +74,16 @@ def read(paths: Iterable[Path]) -> tuple[Run, ...]:
 
 
 def show_results(runs: tuple[Run, ...], baseline: str, rank: Rank = "steady") -> bool:
-    """Print the result tables and the sentences below them; return whether the times of all rows are fair."""
-    from bench.analysis.answer import answers
-    from bench.analysis.inference import inference_of
+    """Print the result of runs; return whether the times of all rows are fair."""
     from bench.analysis.summary import summarise
-    from bench.report import inference_table, sentences, tables
-    from bench.report.answer_sentences import answer_sentences
-    from bench.report.break_even_sentences import break_even_sentences
+    from bench.report.choosing import Choice
+    from bench.report.inference_table import inference_section
+    from bench.report.training import training_document
 
-    console, rows = output(), summarise(runs, baseline, rank)
-    if not rows:
-        return True
-    to_use = [sentence for run in runs for sentence in answer_sentences(answers(run, rows))]
-    terminal.print_summary(console, tables.readable(rows), [*to_use, *break_even_sentences(rows)])
-    groups = (
-        inference_table.sentences(inference_of(runs)),
-        sentences.detectable_sentences(rows),
-        sentences.noise_sentences(runs),
-        sentences.parameter_sentences(rows),
-        sentences.long_reasons(rows),
-        (sentences.caption(run.header) for run in runs),
-    )
-    for sentence in itertools.chain(*groups):
-        terminal.print_sentence(console, sentence)
+    rows = summarise(runs, baseline, rank)
+    if rows:
+        document = training_document(runs, rows, Choice())
+        terminal.print_document(output(), document.with_first(*inference_section(runs)))
     return all(row.fair for row in rows)
 
 

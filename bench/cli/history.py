@@ -13,7 +13,7 @@ from bench.cli.options import Backends, Modes
 from bench.errors import BadChoice, UserError, require_name
 from bench.records.schema import Row
 from bench.report import terminal
-from bench.report.formats import Format
+from bench.report.formats import ForFiles, Format, default_format
 
 if TYPE_CHECKING:
     from bench.analysis.history import MachineHistory
@@ -30,7 +30,8 @@ def history(
     backend: Backends = None,
     mode: Modes = None,
     style: Annotated[
-        Format | None, typer.Option("--format", help="Format of a table; default: by the name of --out.")
+        ForFiles | None,
+        typer.Option("--format", help="Format of a table; default: by the name of --out."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -45,7 +46,7 @@ def history(
     is not ranked in a run has no number there.
     """
     from bench.analysis.history import history as history_of
-    from bench.report import export, formats, history_table
+    from bench.report import history_table
 
     if out is not None:
         console.refuse_inputs(out, runs)
@@ -59,8 +60,7 @@ def history(
     if out is not None and out.suffix.lower() in PICTURES:
         _draw(machines, out)
     elif out is not None or style is not None:
-        style = style or formats.default_format(out)
-        content = export.render(history_table.frame(machines), style)
+        content = _render(machines, style or default_format(out))
         if out is not None:
             console.write(out, content)
         elif isinstance(content, bytes):
@@ -71,6 +71,18 @@ def history(
         terminal.print_panels(console.output(), history_table.panels(machines))
         for sentence in history_table.sentences(machines):
             terminal.print_sentence(console.output(), sentence)
+
+
+def _render(machines: Sequence[MachineHistory], style: Format) -> str | bytes:
+    from bench.report import export, history_table
+
+    match style:
+        case "csv" | "json" | "parquet":
+            return export.render(history_table.frame(machines), style)
+        case "markdown" | "github-summary" | "html" | "latex":
+            return export.render_document(history_table.document(machines), style)
+        case _:
+            raise BadChoice(f"no history can be written as {style}")
 
 
 def _wanted(known: Sequence[Row], chosen: Mapping[str, Sequence[str] | None]) -> Callable[[Row], bool]:

@@ -75,6 +75,14 @@ ScheduleSeed = Annotated[
     typer.Option("--schedule-seed", min=0, max=MOST, help="Seed of the order of the rows; default: random."),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 5 if it cannot be told whether a row is slower.")]
+Junit = Annotated[
+    Path | None,
+    typer.Option(
+        "--junit",
+        metavar="FILE",
+        help="Also write JUnit XML: a row that is surely slower or wrong fails; one that cannot be told is skipped.",
+    ),
+]
 Quick = Annotated[
     bool,
     typer.Option("--quick", help="One sample per row, fastest modes, few epochs, no float64 check before timing."),

@@ -137,8 +137,8 @@ def _begin(options: RunOptions, rows: tuple[Row, ...], path: Path) -> BegunRun:
         goal=goal,
         seed=random_seed() if options.schedule_seed is None else options.schedule_seed,
         inference=not options.no_inference,
-        warm_cache=options.warm_cache,
         learned=True,
+        warm_cache=options.warm_cache,
         followed=not options.quick,
     )
     return begin(path, plan, setup, shlex.join(["bench", *sys.argv[1:]]))

@@ -66,6 +66,12 @@ class ServingReply(Strict, frozen=True, kw_only=True, tag="serving"):
     predicted: float  # how far the answers are off that were checked, see `Inference`
 
 
+class LearnedReply(Strict, frozen=True, kw_only=True, tag="learned"):
+    """What the model of a process has learned."""
+
+    learned: Learned
+
+
 class StartReply(Strict, frozen=True, kw_only=True, tag="start"):
     """How long a process took until its first pass was over."""
 
@@ -74,15 +80,9 @@ class StartReply(Strict, frozen=True, kw_only=True, tag="start"):
     first_pass_s: Seconds
 
 
-class LearnedReply(Strict, frozen=True, kw_only=True, tag="learned"):
-    """What the model of a process has learned."""
-
-    learned: Learned
-
-
-Reply = Record | CalibrationReply | TurnReply | ServingReply | StartReply | LearnedReply | Lesson | Done | Failure
+Reply = Record | CalibrationReply | TurnReply | ServingReply | LearnedReply | StartReply | Lesson | Done | Failure
 # The reply to a request, unless it fails.
-R = TypeVar("R", Record, CalibrationReply, TurnReply, ServingReply, StartReply, LearnedReply, Lesson, Done)
+R = TypeVar("R", Record, CalibrationReply, TurnReply, ServingReply, LearnedReply, StartReply, Lesson, Done)
 
 
 class Place(NamedTuple):
@@ -150,9 +150,9 @@ AnyRequest = (
     | Request[CalibrationReply]
     | Request[TurnReply]
     | Request[ServingReply]
-    | Request[StartReply]
     | Request[LearnedReply]
     | Request[Lesson]
+    | Request[StartReply]
     | Request[Done]
 )
 

@@ -161,8 +161,8 @@ def _taken_apart(
         "ok": np.fromiter((record.status == "ok" for record in records), bool),
         "timed": np.fromiter((record.timing is not None for record in records), bool),
         "inference": np.fromiter((record.inference is not None for record in records), bool),
-        "warm": np.fromiter((record.warm is not None for record in records), bool),
         "learned": np.fromiter((record.learned is not None for record in records), bool),
+        "warm": np.fromiter((record.warm is not None for record in records), bool),
         "turns": np.fromiter((timing.turns is not None for timing in timings), bool),
     }
     lists = {name: Lists.of(map(attrgetter(name), timings)) for name in LISTS}

@@ -234,8 +234,8 @@ class Record(Strict, frozen=True, kw_only=True, tag="record"):
     quality: Quality | None = None
     resources: Resources | None = None
     inference: Inference | None = None  # None if it was not measured in this process
-    warm: WarmStart | None = None  # None if it was not measured, or if nothing was compiled
     learned: Learned | None = None  # only in the first good record of a row
+    warm: WarmStart | None = None  # None if it was not measured, or if nothing was compiled
     output: str = ""  # the last lines that the worker printed, where it failed
 
 
@@ -340,8 +340,8 @@ class Header(Strict, frozen=True, kw_only=True, tag="header"):
     goal: Goal
     followed: bool = True  # whether the float64 parity check ran; if not, only timed runs were checked
     inference: bool = False  # whether inference was measured
-    warm_cache: bool = False  # whether first calls with the cache of a compiler were measured
     learned: bool = False  # whether what the models learned was kept
+    warm_cache: bool = False  # whether first calls with the cache of a compiler were measured
     schedule_seed: Count
     settings: Settings  # task settings that were changed, by name
     tasks: dict[str, Settings]  # every setting of every task

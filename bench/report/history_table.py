@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from bench.analysis.history import Line, MachineHistory, Moment, Panel, Point
+from bench.analysis.history import Line, MachineHistory, Moment, Point
+from bench.analysis.history import Panel as RowsOfTask
 from bench.records.provenance import Difference
+from bench.report.document import Document, Panel, sections_of
 from bench.report.units import bracketed
 
 MARK = " *"  # of a run before which versions changed
@@ -28,7 +30,7 @@ def changes(found: Sequence[Difference]) -> str:
     return ", ".join([*named, *([f"{more} others"] if more > 0 else [])])
 
 
-def title(number: int, panel: Panel) -> str:
+def title(number: int, panel: RowsOfTask) -> str:
     """Return the title of a panel: machine, task, settings of its own, and the baseline."""
     with_settings = "".join(f" {name}={value}" for name, value in panel.settings.items())
     compared = f"{panel.baseline.backend} {panel.baseline.mode}" if panel.baseline else "the baseline"
@@ -58,6 +60,17 @@ def _readable(line: Line, machine: MachineHistory) -> Iterator[dict[str, str]]:
             "verdict": "" if point.verdict == "too few rounds" else point.verdict,
             "note": f"not counted: {point.reason}" if point.reason else "",
         }
+
+
+def document(machines: Sequence[MachineHistory]) -> Document:
+    """Return the tables and sentences as a result for people."""
+    return Document(
+        title="Ratios over many runs",
+        summary=(),
+        remarks=(),
+        panels=tuple(Panel(name, table) for name, table in panels(machines).items()),
+        sections=sections_of(("What changed", sentences(machines), "")),
+    )
 
 
 def frame(machines: Iterable[MachineHistory]) -> pd.DataFrame:

@@ -32,8 +32,8 @@ class Plan:
     goal: Goal
     seed: int
     inference: bool = False  # whether the processes answer requests after their turns
-    warm_cache: bool = False  # whether first calls with the cache of a compiler are measured too
     learned: bool = False  # whether it is kept what the models learn
+    warm_cache: bool = False  # whether first calls with the cache of a compiler are measured too
     followed: bool = True  # whether parity first follows each row in float64; otherwise it checks the timed runs only
 
     @property

@@ -83,8 +83,8 @@ def begin(path: Path, plan: Plan, setup: WorkerSetup, command: str) -> BegunRun:
         goal=plan.goal,
         followed=plan.followed,
         inference=plan.inference,
-        warm_cache=plan.warm_cache,
         learned=plan.learned,
+        warm_cache=plan.warm_cache,
         schedule_seed=plan.seed,
         settings=dict(plan.settings),
         tasks=resolved(plan.rows, plan.settings),
@@ -161,8 +161,8 @@ def plan_of(header: Header, time_s: float | None) -> Plan:
         goal=header.goal if time_s is None else msgspec.structs.replace(header.goal, time_s=time_s),
         seed=header.schedule_seed,
         inference=header.inference,
-        warm_cache=header.warm_cache,
         learned=header.learned,
+        warm_cache=header.warm_cache,
         followed=header.followed,
     )
 

@@ -1,0 +1,171 @@
+"""What the first training of each row came to, for pictures: losses, their distance from the reference, metrics. Pure.
+
+Rows of one picture may differ in backend and mode, or in settings of their task, and are named by what differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from backends.contract import Array
+from bench.analysis.standing import NOT_RUN, Standing, standings_of
+from bench.errors import BadChoice, UserError, require_name
+from bench.records.runfile import Run
+from bench.records.schema import Learned, Lesson, Record, Row
+from bench.tasks.names import TaskRef
+
+MOST_POINTS = 600  # of a curve in a picture; of more, the extremes of each stretch are kept
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """The first good record of a row with what its run says of it."""
+
+    record: Record
+    standing: Standing
+    lesson: Lesson | None
+    learned: Learned | None
+    steps_per_epoch: int  # updates for which every training row is used once
+
+    @property
+    def row(self) -> Row:
+        """The row."""
+        return self.record.job.row
+
+    @cached_property
+    def losses(self) -> Array:
+        """The loss before each update [steps]; NaN where it was not finite."""
+        return numbers(self.record.quality.losses if self.record.quality else ())
+
+    @cached_property
+    def epochs(self) -> Array:
+        """How many epochs were over at each loss [steps]."""
+        return np.arange(len(self.losses)) / self.steps_per_epoch
+
+    @property
+    def by_epoch(self) -> tuple[Array, Array]:
+        """The middle of each epoch, and the mean of its losses [epochs]."""
+        count = len(self.losses) // self.steps_per_epoch
+        whole = self.losses[: count * self.steps_per_epoch].reshape(count, self.steps_per_epoch)
+        return np.arange(count) + 0.5 * (self.steps_per_epoch > 1), whole.mean(axis=1)
+
+    @property
+    def distance(self) -> Array:
+        """How far each loss is from that of the reference [steps]; empty if the run does not have them."""
+        if self.lesson is None or len(self.lesson.losses) != len(self.losses):
+            return np.array([])
+        away: Array = np.abs(self.losses - numbers(self.lesson.losses))
+        return away
+
+    @property
+    def allowed(self) -> Array:
+        """By how much parity lets each loss differ [steps]; infinite for any."""
+        allowed = numbers(self.lesson.allowed if self.lesson else ())
+        return np.where(np.isnan(allowed), np.inf, allowed)
+
+
+def numbers(values: Iterable[float | None]) -> Array:
+    """Return numbers of a run file as an array; NaN is what is not finite."""
+    return np.array([np.nan if value is None else value for value in values])
+
+
+def chosen_rows(run: Run, tasks: Collection[str], backends: Collection[str]) -> tuple[Row, ...]:
+    """Return the rows of these tasks and backends, none of which means all of them.
+
+    A task is named with its settings or, for all of them, without. Raises `BadChoice` for a name that is not there.
+    """
+    rows = run.header.rows
+    names = {row.task for row in rows} | {TaskRef.parse(row.task).base for row in rows}
+    for task in tasks:
+        require_name(task, names, "task of the run")
+    for backend in backends:
+        require_name(backend, {row.backend for row in rows}, "backend of the run")
+    found = tuple(
+        row
+        for row in rows
+        if (not tasks or row.task in tasks or TaskRef.parse(row.task).base in tasks)
+        and (not backends or row.backend in backends)
+    )
+    if not found:
+        raise BadChoice(f"{run.path} has no row of {', '.join(backends)} for {', '.join(tasks)}")
+    return found
+
+
+def trained(run: Run, rows: Sequence[Row]) -> list[Trained]:
+    """Return what the first training of each of these rows came to. Raises `UserError` if none has ended well."""
+    columns = run.records.columns
+    firsts = {row: places[columns["ok"][places]][:1] for row, places in columns.by_row().items()}
+    known = [row for row in rows if len(firsts.get(row, ()))]
+    if not known:
+        raise UserError(f"{run.path}: no process of these rows has ended well, so there is nothing to draw")
+    records = run.records.read([int(firsts[row][0]) for row in known])
+    standings, learned = standings_of(run), run.learned()
+    return [
+        Trained(
+            record=record,
+            standing=standings.get(row, NOT_RUN),
+            lesson=run.lessons.get(row.task),
+            learned=learned[row].learned if row in learned else None,
+            steps_per_epoch=_steps_per_epoch(run, record),
+        )
+        for row, record in zip(known, records, strict=True)
+    ]
+
+
+def _steps_per_epoch(run: Run, record: Record) -> int:
+    """Return the updates of an epoch: one if each takes all training rows, else those of a pass."""
+    if run.header.tasks.get(record.job.row.task, {}).get("batch_size") == "all" or record.timing is None:
+        return 1
+    return record.timing.steps_per_pass
+
+
+def by_task(found: Iterable[Trained]) -> dict[str, list[Trained]]:
+    """Return the rows by the task without its settings, in their order."""
+    groups: dict[str, list[Trained]] = {}
+    for each in found:
+        groups.setdefault(TaskRef.parse(each.row.task).base, []).append(each)
+    return groups
+
+
+def labels(run: Run, rows: Sequence[Row]) -> dict[Row, str]:
+    """Return a name for each row that says only what differs among them: settings, backend and mode, device."""
+    settings = {row: run.header.tasks.get(row.task, {}) for row in rows}
+    named = dict.fromkeys(key for row in rows for key in TaskRef.parse(row.task).settings)
+    varied = [key for key in named if len({_told(settings[row].get(key)) for row in rows}) > 1]
+    several = {name: len({getattr(row, name) for row in rows}) > 1 for name in ("backend", "mode", "device")}
+    found = {}
+    for row in rows:
+        parts = [f"{key.rpartition('.')[2].replace('_', ' ')} {_told(settings[row].get(key))}" for key in varied]
+        if several["backend"] or several["mode"] or not parts:
+            parts.append(f"{row.backend} {row.mode}")
+        if several["device"]:
+            parts.append(row.device)
+        found[row] = ", ".join(parts)
+    return found
+
+
+def _told(value: object) -> str:
+    """Return the value of a setting as people write it."""
+    if isinstance(value, list | tuple):
+        return "x".join(map(str, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def thinned(x: Array, y: Array, most: int = MOST_POINTS) -> tuple[Array, Array]:
+    """Return a curve with fewer points that looks the same: the lowest and highest of each stretch, in their order."""
+    if len(x) <= most:
+        return x, y
+    stretches = np.array_split(np.arange(len(x)), most // 2)
+    kept = {0, len(x) - 1}
+    for stretch in stretches:
+        values = y[stretch]
+        if np.isfinite(values).any():
+            kept |= {int(stretch[np.nanargmin(values)]), int(stretch[np.nanargmax(values)])}
+        else:
+            kept.add(int(stretch[0]))
+    places = np.array(sorted(kept))
+    return x[places], y[places]
