@@ -42,6 +42,7 @@ def test_a_page_keeps_every_rule(path: str, rule: Any) -> None:
     ("text", "fault"),
     [
         ("`bench rnu`", "there is no command rnu"),
+        ("`bench --install-completions`", "bench has no option --install-completions"),
         ("`bench run mnist_mpl`", "unknown task 'mnist_mpl'"),
         ("`bench run --backend jax --backend pytorch`", "unknown backend 'pytorch'"),
         ("`bench run --backend torch --mode scan`", "unknown mode 'scan'"),

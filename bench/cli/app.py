@@ -51,7 +51,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
 app = typer.Typer(
     help="Train the same task, defined once, with PyTorch, TensorFlow, JAX and NumPy: check the results, then time it.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

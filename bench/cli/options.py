@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from bench.cli.completion import completed
 from bench.errors import BadChoice, quoted
 from bench.harness.setup import TIME_LIMIT_S
 from bench.runs.plan import EFFECT, MAX_MINUTES, TIME_S
@@ -151,7 +152,8 @@ def expand_options(command: Callable[..., None]) -> Callable[..., None]:
     """Return a command whose dataclass parameter is replaced by the fields of the dataclass.
 
     Typer reads options from a function's signature and does not support groups of options. The returned function has
-    the expanded signature and calls `command` with a dataclass made from the values.
+    the expanded signature, whose parameters a shell completes where it can. It calls `command` with a dataclass made
+    from the values.
     """
     signature = inspect.signature(command, eval_str=True)
     groups: dict[str, Any] = {
@@ -170,7 +172,7 @@ def expand_options(command: Callable[..., None]) -> Callable[..., None]:
             given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
         command(**given)
 
-    expanded.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    expanded.__signature__ = signature.replace(parameters=[*map(completed, parameters)])  # type: ignore[attr-defined]
     return expanded
 
 
