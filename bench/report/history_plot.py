@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.history import Line, MachineHistory, Moment, Panel
 from bench.report.history_table import about, changes, title, when
-from bench.report.plots import CannotPlot, style_of
+from bench.report.pictures.style import CannotPlot
+from bench.report.plots import style_of
 from bench.report.text import visible
 
 if TYPE_CHECKING:
