@@ -135,7 +135,8 @@ class Failure:
     reason: str
 
     def __str__(self) -> str:
-        return f"{name_of(self.row)} has no number: {self.cause}: {self.reason}"
+        said = self.reason if self.reason.startswith(f"{self.cause}: ") else f"{self.cause}: {self.reason}"
+        return f"{name_of(self.row)} has no number: {said}"
 
 
 def failures(rows: Iterable[RowSummary]) -> list[Failure]:

@@ -14,7 +14,7 @@ from bench.report import sentences
 from bench.report.break_even_sentences import ABOUT_BREAK_EVEN, break_even_sentences
 from bench.report.choosing import Choice, Table, chosen, columns_of
 from bench.report.document import Document, Panel, Section, sections_of
-from bench.report.summary_lines import summary_lines
+from bench.report.summary_lines import row_name, summary_lines
 from bench.report.tables import SPARE, USUAL, training_table
 from bench.report.version_sentences import version_sentences
 from bench.tasks.names import find_task
@@ -76,16 +76,17 @@ def _panels(rows: Sequence[RowSummary], kept: Table, choice: Choice) -> Iterable
                 title=f"{task} ({run})" if several else task,
                 about=_summary_of(task),
                 table=part.cells[columns],
-                notes=() if "note" in columns else tuple(_notes(part.cells)),
+                notes=() if "note" in columns else tuple(_notes(part.cells["note"], rows)),
                 spare=() if choice.columns else SPARE,
             )
 
 
-def _notes(cells: pd.DataFrame) -> Iterable[str]:
-    """Yield each note with the rows that it is about."""
-    named = cells["backend"] + " " + cells["mode"]
-    for note, lines in cells[cells["note"] != ""].groupby("note", sort=False):
-        yield f"{', '.join(dict.fromkeys(named[lines.index]))}: {note}"
+def _notes(notes: pd.Series[str], rows: Sequence[RowSummary]) -> Iterable[str]:
+    """Yield each note with the rows that it is about; notes have the places of their rows as their index."""
+    named: dict[str, list[str]] = {}
+    for place, note in notes.items():
+        named.setdefault(note, []).append(row_name(rows[int(str(place))].row))
+    return (f"{', '.join(names)}: {note}" for note, names in named.items() if note)
 
 
 def _summary_of(task: str) -> str:

@@ -218,6 +218,15 @@ def test_a_row_that_is_wrong_is_no_number_for_a_tracker_and_fails_the_job(
     assert bench_here("table", "run-0.jsonl", "--format", style, *only).returncode == 0
 
 
+def test_a_row_that_failed_is_named_with_its_reason(bench_here: Bench) -> None:
+    result = bench_here("table", GPU, "--format", "bmf")
+    assert result.returncode == 1
+    failed, unfair = sorted(result.stderr.splitlines(), key=lambda line: "unfair" in line)
+    assert "torch compile-pass has no number: failed: UncapturedHigherOrderOpError: " in failed
+    assert "torch compile-pass gpu has no number: unfair: processes that it has started used 15%" in unfair
+    assert "mnist_mlp:epochs=2 torch eager gpu" in json.loads(result.stdout)
+
+
 def test_a_row_that_is_unfair_is_no_number_either(bench_here: Bench, tmp_path: Path) -> None:
     row = a_row("linear_fit")
     busy = {"steady": Steady(window_s=1.0, cpu_s=8.0, vanished_cpu_s=0.0, waited_s=9.0)}
