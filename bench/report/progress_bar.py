@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.segment import Segments
 from rich.text import Text
 
 from bench.events import Bar, RowSoFar, SilentListener
@@ -17,9 +19,9 @@ from bench.report import live_view
 from bench.report.text import visible
 from bench.report.units import minutes
 
-# A refresh takes 1.5 ms of CPU time, with the rows of three tasks on a terminal of 200 columns: less than a thousandth
-# of a core. That is all this process does during a turn. The rows are drawn anew only between rounds.
-REFRESH_S = 2.0
+# A refresh takes 1.5 to 5 ms of CPU time, with the rows of three tasks on a terminal of 200 columns: a thousandth of a
+# core. That is all this process does during a turn. The rows are drawn anew only between rounds.
+REFRESH_S = 4.0
 OTHER_LINES = 4  # below the rows: how many there are, the bar, and room for a reason that is printed above
 
 
@@ -92,7 +94,7 @@ class TerminalProgress:
         self.ends_s: float | None = None  # when the run ends at the latest
         self.began: dict[str, float] = {}  # start times of the running jobs
         self.tasks: dict[str, Sequence[RowSoFar]] = {}  # in the order in which they were told
-        self.drawn: tuple[live_view.Size, Text] | None = None  # the rows on the terminal, until more is known
+        self.drawn: tuple[live_view.Size, Segments] | None = None  # the rows on the terminal, until more is known
         self.task = self.progress.add_task("", total=None, visible=False)
         self.screen = Live(
             console=console, get_renderable=self._screen, transient=True, refresh_per_second=1 / REFRESH_S
@@ -149,7 +151,8 @@ class TerminalProgress:
             return self.progress
         size = live_view.Size(self.console.width, self.console.height - OTHER_LINES)
         if self.drawn is None or self.drawn[0] != size:
-            self.drawn = size, live_view.view(self.tasks, size)
+            lines = self.console.render_lines(live_view.view(self.tasks, size), pad=False, new_lines=True)
+            self.drawn = size, Segments(itertools.chain.from_iterable(lines))
         left = "" if self.ends_s is None else f"at most {minutes(max(0.0, self.ends_s - time.monotonic()))} left"
         told = "; ".join(filter(None, (live_view.counts(row for each in self.tasks.values() for row in each), left)))
         return Group(self.drawn[1], Text(told, no_wrap=True, overflow="ellipsis"), self.progress)
