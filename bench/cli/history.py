@@ -94,10 +94,9 @@ def _wanted(known: Sequence[Row], chosen: Mapping[str, Sequence[str] | None]) ->
 
 
 def _draw(machines: Sequence[MachineHistory], out: Path) -> None:
-    from bench.report import history_plot
+    from bench.report.pictures.history import draw
 
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        history_plot.draw(machines, out)
+        draw(machines, out)
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}") from error

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
-from typing import TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from bench.cli import console, exit_codes
 from bench.cli.exit_codes import ExitCode
@@ -13,6 +14,9 @@ from bench.cli.interrupts import INTERRUPTS
 from bench.records.runfile import Run
 from bench.report import terminal
 from bench.runs.session import FinishedRun
+
+if TYPE_CHECKING:
+    from bench.analysis.changes import Change
 
 
 @contextmanager
@@ -62,3 +66,10 @@ def print_outcome(finished: FinishedRun, baseline: str, files: Mapping[str, str]
     code = code_of(finished, all_fair=all(row.fair for row in rows))
     print(outcome(str(run.path), code, rows, answers(run, rows), files), file=output)
     return code
+
+
+def print_changes(run_file: Path, changes: Sequence[Change], code: ExitCode, output: TextIO) -> None:
+    """Print how rows changed from one version to another as one JSON object."""
+    from bench.report.outcome import outcome_of_changes
+
+    print(outcome_of_changes(str(run_file), code, changes), file=output)
