@@ -15,7 +15,8 @@ from bench.errors import UserError
 from bench.records.runfile import Run
 from bench.records.schema import Row
 from bench.report import inference_table, sentences
-from bench.report.break_even_sentences import break_even_sentences
+from bench.report.break_even_sentences import ABOUT_BREAK_EVEN, break_even_sentences
+from bench.report.choosing import Choice
 from bench.report.page import details, first_screen
 from bench.report.page.code import code_of
 from bench.report.page.inference import inference_of_page
@@ -95,7 +96,6 @@ def _words(
 ) -> dict[str, Any]:
     cards = first_screen.cards_of(summaries, lines, _answers(runs, summaries))
     not_ranked = first_screen.not_ranked(summaries, lines)
-    table = inference_table.readable(infer)
     sweeps = [sweep_words(run, sweep) for run in runs if (sweep := sweep_in(run)) is not None]
     return {
         "runs": [_about(run) for run in runs],
@@ -113,15 +113,31 @@ def _words(
         "checks": details.CHECKS,
         "most_points": MOST_POINTS,
         "most_distances": MOST_DISTANCES,
-        "inference": {title: frame.to_dict("split") for title, frame in inference_table.panels(table).items()},
-        "inference_sentences": inference_table.sentences(infer),
-        "break_even": break_even_sentences(summaries),
-        "notes": sentences.detectable_sentences(summaries),
+        **_inference(runs, infer),
+        "break_even": _introduced(ABOUT_BREAK_EVEN, break_even_sentences(summaries)),
+        "notes": _introduced(sentences.about_untold(summaries), sentences.untold_sentences(summaries))
+        + sentences.response_sentences(summaries),
         "parameters": sentences.parameter_sentences(summaries),
         "long_reasons": sentences.long_reasons(summaries),
         "sweeps": sweeps,
         "panels": [title for sweep in sweeps for title in sweep["titles"]],
     }
+
+
+def _inference(runs: Sequence[Run], infer: Sequence[InferenceSummary]) -> dict[str, Any]:
+    """Return tables by title, and the sentences on them; of runs that measured no inference, none."""
+    if not infer:
+        return {"inference": {}, "inference_sentences": []}
+    found = inference_table.inference_document(runs, infer, Choice())
+    return {
+        "inference": {panel.title: panel.table.to_dict("split") for panel in found.panels},
+        "inference_sentences": [*map(str, found.summary), *inference_table.caveats(found)],
+    }
+
+
+def _introduced(about: str, sentences: list[str]) -> list[str]:
+    """Return sentences behind the one that holds for all of them; nothing if there are none."""
+    return [about, *sentences] if sentences else []
 
 
 def _answers(runs: Iterable[Run], summaries: Sequence[RowSummary]) -> dict[tuple[str, str, str], Answer]:
