@@ -182,7 +182,7 @@ def trackers(session: nox.Session) -> None:
 
 @nox.session
 def page(session: nox.Session) -> None:
-    """Make the report page of runs of up to 10,000 records and open it in chromium; save what that takes in results/."""
+    """Make report pages of up to 10,000 records and open them in chromium; save what that takes in results/."""
     session.install("--editable", ".[report,test]", CONSTRAINTS)
     session.run("python", "tests/page_speed.py", *session.posargs, env={"PYTHONPATH": "tests"})
 

@@ -399,9 +399,19 @@ def test_the_keyboard_reaches_sorting_details_and_the_baseline(good: Opened) -> 
 
 def test_print_has_all_charts_and_no_buttons(good: Opened) -> None:
     page = good.page
-    page.emulate_media(media="print")
+    page.locator("#theme").click()
+    page.locator("#theme").click()
+    width = page.evaluate("document.querySelector('main').offsetWidth")
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
     charts = page.locator(".chart")
-    drawn = [charts.nth(place).locator("svg").count() > 0 for place in range(charts.count())]
+    drawn = [charts.nth(place).locator("svg.main-svg").count() > 0 for place in range(charts.count())]
     assert sum(drawn) >= 11
+    wide = [float(each.get_attribute("width") or 0) for each in page.locator("svg.main-svg").all()]
+    assert max(wide) <= 690
     assert not page.locator("#filters").is_visible()
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    page.emulate_media(media="screen")
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert page.evaluate("document.querySelector('main').offsetWidth") == width

@@ -116,7 +116,7 @@
 
   const CONFIG = { displaylogo: false, responsive: true, displayModeBar: false, doubleClick: "reset" };
 
-  function readColours() {
+  page.readColours = function () {
     page.colours = Array.from({ length: 10 }, (_, place) => page.colour(`--c${place}`));
     page.phaseColours = Array.from({ length: 9 }, (_, place) => page.colour(`--p${place}`));
     page.lines = {
@@ -129,7 +129,7 @@
       bad: page.colour("--bad"),
       font: getComputedStyle(document.body).fontFamily,
     };
-  }
+  };
 
   function drawOne(figure) {
     const plot = figure.querySelector(".plot");
@@ -179,7 +179,7 @@
   page.initCharts = function () {
     document.querySelectorAll("[data-focus]").forEach(focusPicker);
     const figures = [...document.querySelectorAll(".chart")];
-    readColours();
+    page.readColours();
     const watcher = new IntersectionObserver(
       function (entries) {
         for (const entry of entries)
@@ -189,7 +189,7 @@
     );
     figures.forEach((figure) => watcher.observe(figure));
     page.redraw = function () {
-      readColours();
+      page.readColours();
       for (const figure of figures) {
         if (figure.dataset.drawn !== "yes") continue;
         figure.dataset.drawn = "no";
@@ -201,12 +201,6 @@
     page.drawAll = () => figures.forEach(drawOne);
     page.follow(function (changed) {
       if (WATCHED.some((name) => changed.has(name))) page.redraw();
-    });
-    window.addEventListener("beforeprint", function () {
-      document
-        .querySelectorAll("main details")
-        .forEach((each) => (each.open = each.open || each.dataset.open !== "raw"));
-      page.drawAll();
     });
   };
 })(window.page);

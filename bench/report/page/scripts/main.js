@@ -55,6 +55,7 @@
   page.initCharts();
   page.initLearned();
   page.initSamples();
+  page.initPrinting();
   foldings();
   links();
   page.startAll();
