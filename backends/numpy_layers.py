@@ -1,8 +1,14 @@
 """Layers, losses and optimizers in NumPy, with gradients; most results are written to arrays that are allocated once.
 
-A layer has four methods. `forward` returns its outputs; in training they are written to an array that is allocated
-once, and what the way back needs is kept. `backward` computes the gradients of its parameters, and `gradient_by_inputs`
-that of its inputs, which nobody asks the first layer for.
+Each class of the table `LAYERS` has four methods:
+    __init__             gets a layer, its parameters and their gradients, both by name as views of one vector, and the
+                         shape of its inputs [batch, ...]
+    forward              returns the outputs; in training it keeps what the way back needs, and most layers write the
+                         outputs to an array that is allocated once
+    backward             gets inputs and the gradient of the outputs, which it may turn into that of z in place, and
+                         writes the gradients of the parameters into the views
+    gradient_by_inputs   gets what `backward` left of that gradient, which it may change, and returns that of the
+                         inputs; nobody asks the first layer for it
 """
 
 from __future__ import annotations
