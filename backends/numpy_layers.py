@@ -39,6 +39,7 @@ from backends.contract import (
     Optimizer,
     Params,
     Residual,
+    RMSNorm,
     Shape,
     Supported,
     WordCounts,
@@ -47,7 +48,7 @@ from backends.contract import (
 )
 from backends.numpy_affine import ACTIVATE, AffineLayer, Mask, Named
 from backends.numpy_images import AveragePool2dLayer, Conv2dLayer, FlattenLayer, MaxPool2dLayer
-from backends.numpy_sequences import AttentionLayer, EmbeddingLayer, LayerNormLayer, MeanPoolLayer
+from backends.numpy_sequences import AttentionLayer, EmbeddingLayer, LayerNormLayer, MeanPoolLayer, RMSNormLayer
 
 BLOCK = 32_768  # elements that Adam updates at a time: blocks of five vectors fit into a core's cache together
 
@@ -153,6 +154,7 @@ LAYERS: dict[type, Callable[[Any, Named, Named, Shape], Any]] = {
     Flatten: FlattenLayer,
     Embedding: EmbeddingLayer,
     LayerNorm: LayerNormLayer,
+    RMSNorm: RMSNormLayer,
     Attention: AttentionLayer,
     MeanPool: MeanPoolLayer,
     Residual: ResidualLayer,
