@@ -41,6 +41,8 @@ from backends.contract import (
 from backends.numpy_reference import arithmetic_of
 from backends.numpy_reference_affine import Forward
 from backends.numpy_reference_layers import LAYERS
+from bench.harness.explained import ERRORS
+from bench.harness.explained_affine import Flow
 from bench.harness.quality import prediction_error
 from bench.tasks.flops import flops_per_pass
 from bench.tasks.seeding import epoch_order, initial_params
@@ -206,6 +208,18 @@ def test_predictions_in_float32_are_what_rounding_explains_and_those_in_float16_
     assert outputs.dtype == np.float32
     assert 0.01 < prediction_error(problem, params, problem.inputs, outputs) < 8
     assert prediction_error(problem, params, problem.inputs, outputs.astype(np.float16)) > 100
+
+
+@pytest.mark.parametrize("kind", [LayerNorm, RMSNorm])
+def test_a_normalization_passes_errors_of_its_inputs_on_as_large_as_they_are_drawn(kind: type) -> None:
+    layer, rng = kind(width=64, epsilon=0.5), np.random.default_rng(5)
+    (params,) = drawn((layer,))
+    x, errors = 3 * rng.normal(size=(2, 64)), 1e-4 * rng.uniform(0.5, 2, (2, 64))
+    explained = ERRORS[kind](layer, params, Flow(x, errors), 0.0, None).explained  # arithmetic that does not round
+    outputs = of(layer, (params,), x + errors * rng.normal(size=(20_000, 2, 64)))
+    ratios = explained / outputs.std(axis=0)
+    assert 0.97 < ratios.min() < 1.03
+    assert ratios.max() < 1.15  # what two ways of the same error take from each other is left out
 
 
 def test_parameters_of_layers_inside_have_dotted_names() -> None:
