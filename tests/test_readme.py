@@ -28,6 +28,7 @@ PAGES = (
     "results/README.md",
     "docs/ci.md",
     "docs/pandas.md",
+    "docs/lessons.md",
 )
 MAX_WORDS = 900
 

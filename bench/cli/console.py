@@ -122,6 +122,7 @@ def _write_scaling(
     """Write table and plot of a sweep beside its run file; return their paths."""
     from bench.analysis.frame import scaling_frame
     from bench.report import plots
+    from bench.report.pictures.style import CannotPlot
 
     table, plot = (path.with_suffix(ending) for ending in (".csv", ".png"))
     write(table, scaling_frame(sweep).to_csv(index=False))
@@ -129,7 +130,7 @@ def _write_scaling(
     try:
         plots.draw_scaling(sweep, fitted, caption, plot)
         files["plot"] = str(plot)
-    except plots.CannotPlot as error:
+    except CannotPlot as error:
         say(f"no plot: {error}, then bench sweep --resume {path}", file=sys.stderr if quiet else None)
     except OSError as error:
         raise UserError(f"cannot write {plot}: {error.strerror}") from error

@@ -24,7 +24,7 @@ SHOWN_COLUMNS, SHOWN_LINES = 4, 3  # of images
 
 
 def learned(run: Run, rows: Sequence[Row]) -> Figure:
-    """Draw what was learned of each task: by the first row that is ranked or, if none is, the first that told it."""
+    """Draw what was learned of each task: by the first row that is right or, if none is, the first that has told it."""
     from matplotlib.figure import Figure
 
     found = representatives(run, rows)
@@ -49,8 +49,8 @@ def representatives(run: Run, rows: Sequence[Row]) -> list[Trained]:
 
 
 def _preferred(each: Trained) -> tuple[bool, bool]:
-    """Return a key by which rows that are ranked and have a metric after each pass come first."""
-    return not each.standing.ranked, not (each.learned and each.learned.metric_by_pass)
+    """Return a key by which rows that are right and have a metric after each pass come first."""
+    return not each.right, not (each.learned and each.learned.metric_by_pass)
 
 
 def _has_something(told: Learned) -> bool:
@@ -69,7 +69,7 @@ def _why_nothing(run: Run, found: Sequence[Trained]) -> str:
 
 def _title(each: Trained) -> str:
     """Return the task, the row that is drawn, and whether what it computes counts."""
-    counts = "" if each.standing.ranked else f": not ranked, {each.standing.why_not}"
+    counts = "" if each.right else f": does not count, {each.standing.why_not}"
     return f"{each.row.task} by {each.row.backend} {each.row.mode}{counts}"
 
 
@@ -144,11 +144,13 @@ def _outputs(ax: Axes, lesson: Lesson, told: Learned) -> None:
 
 
 def _residuals(ax: Axes, lesson: Lesson, told: Learned) -> None:
-    """Draw what is left between outputs and targets."""
+    """Draw what is left between outputs and targets, against the input if there is only one."""
     targets = np.array(lesson.targets)
+    single = bool(lesson.inputs) and len(lesson.inputs[0]) == 1
     ax.axhline(0, color="0.6", lw=1)
-    ax.plot(targets, _first_outputs(lesson, told) - targets, ".", ms=5, color=COLORS[1])
-    ax.set_xlabel("target")
+    where = np.array(lesson.inputs)[:, 0] if single else targets
+    ax.plot(where, _first_outputs(lesson, told) - targets, ".", ms=5, color=COLORS[1])
+    ax.set_xlabel("input" if single else "target")
     ax.set_ylabel("output - target")
     tidy(ax, "what is left")
 
