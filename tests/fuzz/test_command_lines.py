@@ -106,6 +106,7 @@ def test_every_command_can_be_reached_with_its_fakes(name: str) -> None:
         "sweep": ["linear_fit", "--vary", "epochs=1,2"],
         "check-backend": ["numpy"],
         "table": ["run.jsonl"],
+        "plot": ["run.jsonl", "--of", "losses", "-o", "a.svg"],
         "compare": ["run.jsonl", "run.jsonl"],
         "ab": ["linear_fit", "--backend", "numpy", "--old", "folder", "--new", "folder"],
     }
