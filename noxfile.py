@@ -142,6 +142,42 @@ def scale(session: nox.Session) -> None:
 
 
 @nox.session
+def trackers(session: nox.Session) -> None:
+    """Let github-action-benchmark and pytest-benchmark read our files by their own code; needs git, node and npm.
+
+    Another address of the first one's repository, such as a copy, may be given: `nox -s trackers -- ADDRESS`.
+    """
+    address = session.posargs[0] if session.posargs else "https://github.com/benchmark-action/github-action-benchmark"
+    session.install("--editable", ".[sklearn]", CONSTRAINTS)
+    folder = Path(session.create_tmp()).resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    session.run("git", "clone", "--quiet", "--depth=1", address, str(folder), external=True)
+    shutil.copy("tests/trackers/read.ts", folder)
+    numbers = folder / "numbers.json"
+    style = ("--format", "github-action-benchmark", "--where", "task=mnist_mlp")
+    session.run("bench", "table", "results/reference.jsonl", *style, "--out", str(numbers))
+    runs = [folder / f"{name}.json" for name in ("before", "after")]
+    for run in runs:
+        session.run(
+            "pytest", "bench", "-k", "iris_mlp and (numpy or sklearn)", "--workers=2", f"--benchmark-json={run}"
+        )
+    session.run("pytest-benchmark", "compare", *map(str, runs))
+    with session.chdir(folder):
+        session.run("npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", external=True)
+        bundle = (
+            "--yes",
+            "esbuild",
+            "read.ts",
+            "--bundle",
+            "--platform=node",
+            "--outfile=read.js",
+            "--log-level=warning",
+        )
+        session.run("npx", *bundle, external=True)
+        session.run("node", "read.js", str(numbers), "14", external=True)
+
+
+@nox.session
 def mutation(session: nox.Session) -> None:
     """Test the tests: change the most important files in one place at a time, and list the changes no test notices."""
     session.install("--editable", ".", "mutmut>=3.8", CONSTRAINTS)
@@ -183,6 +219,4 @@ def lessons(session: nox.Session) -> None:
 def pages(session: nox.Session) -> None:
     """Write the picture and the tables of README.md and results/ from results/reference.jsonl."""
     session.install("--editable", ".[report]", CONSTRAINTS)
-    for name in ("reference.md", "reference.csv"):
-        session.run("bench", "table", "results/reference.jsonl", "--out", f"results/{name}")
     session.run("python", "-m", "bench.report.pages")

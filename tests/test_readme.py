@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from page_rules import BENCH, RULES, Page, commands, excerpts, is_excerpt, page_of, read_page, words
 from support import ROOT
@@ -25,6 +26,8 @@ PAGES = (
     "bench/README.md",
     "backends/README.md",
     "results/README.md",
+    "docs/ci.md",
+    "docs/pandas.md",
     "docs/lessons.md",
 )
 MAX_WORDS = 900
@@ -40,6 +43,7 @@ def test_a_page_keeps_every_rule(path: str, rule: Any) -> None:
     ("text", "fault"),
     [
         ("`bench rnu`", "there is no command rnu"),
+        ("`bench --install-completions`", "bench has no option --install-completions"),
         ("`bench run mnist_mpl`", "unknown task 'mnist_mpl'"),
         ("`bench run --backend jax --backend pytorch`", "unknown backend 'pytorch'"),
         ("`bench run --backend torch --mode scan`", "unknown mode 'scan'"),
@@ -155,10 +159,14 @@ def test_tables_and_picture_are_what_is_made_of_the_kept_runs(tmp_path: Path, mo
     for page in (pages.README, pages.RESULTS):  # numbers written by hand would not survive
         page.write_text(re.sub(r"\d ms", "5 ms", page.read_text()).replace("| 0.61 ", "| 0.16 "))
         assert page.read_text() != (ROOT / page).read_text()
-    pages.PICTURE.unlink()
+    for path in (pages.PICTURE, pages.EVERY_COLUMN, pages.FOR_PROGRAMS):
+        path.unlink()
     pages.main()
     assert all(page.read_text() == (ROOT / page).read_text() for page in (pages.README, pages.RESULTS))
     assert labels(pages.PICTURE) == labels(ROOT / pages.PICTURE)
+    assert pages.EVERY_COLUMN.read_text() == (ROOT / pages.EVERY_COLUMN).read_text()
+    numbers = (pd.read_csv(folder / pages.FOR_PROGRAMS) for folder in (tmp_path, ROOT))
+    pd.testing.assert_frame_equal(*numbers)
 
 
 def test_every_time_of_the_small_table_is_in_the_picture() -> None:

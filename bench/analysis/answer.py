@@ -44,14 +44,22 @@ class Answer:
 
 
 def answers(run: Run, rows: Iterable[RowSummary]) -> tuple[Answer, ...]:
-    """Return the answer for every task and precision of a run that has a ranked row, from the summaries of its rows."""
+    """Return the answer for every task and precision of a run that has a ranked row, from the summaries of its rows.
+
+    A row without a whole training, as in a file that somebody has edited, is no answer.
+    """
     summaries = {each.row: each for each in rows if each.standing.ranked and each.run == str(run.path)}
     records = run.last_records.of_row(summaries.__contains__).columns
-    good = records.take(np.flatnonzero(records["ok"]))
+    good = records.take(np.flatnonzero(records["ok"] & (passes_of(records) > 0)))
     once = groups(_log_totals(good), run.header.goal.effect)
     passes = _passes_by_kind(good)
-    compared = [group for group in once if any(summaries[row].to_fastest for row in group.times)]
-    return tuple(_answer(group, passes[group.fastest.task, group.fastest.precision], summaries) for group in compared)
+    whole = [group for group in once if _fastest_of(group, summaries) in group.times]
+    return tuple(_answer(group, passes[group.fastest.task, group.fastest.precision], summaries) for group in whole)
+
+
+def _fastest_of(group: Group, rows: Mapping[Row, RowSummary]) -> Row | None:
+    """Return the row with the shortest pass; None if no row was compared."""
+    return next((versus.other for row in group.times if (versus := rows[row].to_fastest)), None)
 
 
 def _log_totals(records: Columns) -> dict[Row, Grid]:
@@ -71,7 +79,7 @@ def _passes_by_kind(records: Columns) -> dict[tuple[str, str], int]:
 def _answer(once: Group, passes: int, rows: Mapping[Row, RowSummary]) -> Answer:
     """Return the answer; a row that is cheapest once, and cannot be told from the fastest, is the one for both."""
     to_fastest = {row: versus for row in once.times if (versus := rows[row].to_fastest)}
-    (fastest,) = {versus.other for versus in to_fastest.values()}
+    fastest = next(versus.other for versus in to_fastest.values())
     cheap, fast = rows[once.fastest], rows[fastest]
     compared = {row: versus.comparison for row, versus in to_fastest.items() if versus.comparison}
     contenders = (fastest, *_tied(compared))

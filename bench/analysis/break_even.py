@@ -81,9 +81,10 @@ def _lines(processes: Processes) -> dict[Row, Lines]:
     """Return what the processes of each row cost."""
     columns, passes_s = processes.columns, processes.timed.pass_s
     starts_s = columns["setup_s"] + first_pass_s(processes) - passes_s
+    rounds = columns["block"]
     return {
-        row: {int(columns["block"][place]): (float(starts_s[place]), float(passes_s[place])) for place in places}
-        for row, places in columns.by_row().items()
+        row: dict(zip(rounds[at].tolist(), zip(starts_s[at].tolist(), passes_s[at].tolist(), strict=True), strict=True))
+        for row, at in columns.by_row().items()
     }
 
 

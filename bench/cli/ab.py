@@ -5,20 +5,23 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
+from msgspec import structs
 
 from backends.registry import BACKENDS, Entry
 from bench.cli import console, exit_codes
+from bench.cli.compare import comparison_code, write_junit
 from bench.cli.interrupts import INTERRUPTS
 from bench.cli.options import (
     DataDir,
     Detect,
     Epochs,
+    Junit,
     Minutes,
     Precisions,
     ScheduleSeed,
@@ -29,17 +32,17 @@ from bench.cli.options import (
     Workers,
     changed_settings,
 )
-from bench.cli.table import comparison_code
-from bench.errors import require_name
+from bench.errors import BadChoice, require_name
 from bench.harness.setup import TIME_LIMIT_S, make_setup
 from bench.machine.host import gpu_names
 from bench.records.runfile import Run
 from bench.records.schema import Goal, Row
+from bench.records.version_rows import NEW, OLD, pairs_of
 from bench.report import terminal
 from bench.runs.plan import Plan, percent, random_seed
 from bench.runs.selection import require_device
 from bench.runs.session import begin, carry_out, default_path
-from bench.runs.versions import NEW, OLD, at_place, version_of, with_versions
+from bench.runs.versions import at_place, version_of, with_versions
 from bench.tasks.names import find_task
 
 if TYPE_CHECKING:
@@ -68,6 +71,7 @@ class AbOptions:
         ),
     ] = None
     strict: Strict = False
+    junit: Junit = None
     schedule_seed: ScheduleSeed = None
     epochs: Epochs = None
     settings: Settings = None
@@ -100,6 +104,8 @@ def ab(
         version = version_of(entry, setup)
         console.say(f"{which}: {entry.framework} {version} ({entry.python or entry.path})", file=sys.stderr)
     path = options.out or default_path("ab")
+    if options.junit is not None and options.junit.absolute() == path.absolute():
+        raise BadChoice(f"--junit and --out name the same file: {path}")
     with INTERRUPTS.keeping(partial(_kept, path)):
         begun = begin(path, plan, setup, shlex.join(["bench", *sys.argv[1:]]))
         with console.progress() as listener:
@@ -107,7 +113,7 @@ def ab(
         if finished.interrupted:
             print(INTERRUPTS.told("interrupted"))
             raise typer.Exit(exit_codes.ExitCode.INTERRUPTED)
-        _tell(finished.run, plan, limit, strict=options.strict)
+        _tell(finished.run, plan, limit, options)
 
 
 def _kept(path: Path) -> str:
@@ -117,14 +123,21 @@ def _kept(path: Path) -> str:
     return f"finished samples are kept. Show them with: bench table {path}; bench ab begins anew"
 
 
-def _tell(run: Run, plan: Plan, limit: float | None, *, strict: bool) -> NoReturn:
+def _tell(run: Run, plan: Plan, limit: float | None, options: AbOptions) -> NoReturn:
     """Print how the new version differs from the old one, and end with the exit code that says so."""
     from bench.analysis.versions import version_change
+    from bench.report.version_sentences import version_sentences
 
     change = version_change(run, *plan.rows)
+    names = {name: shown for pair in pairs_of(run) for name, shown in pair.names.items()}
+    change = replace(change, row=structs.replace(change.row, backend=names[change.row.backend]))
     terminal.print_changes(console.output(), [change])
+    for sentence in version_sentences([run]):
+        terminal.print_sentence(console.output(), sentence)
     console.say(f"run file: {run.path}")
-    raise typer.Exit(_verdict(change, plan.goal.effect, limit, strict=strict))
+    if options.junit is not None:
+        write_junit(options.junit, [change], limit, plan.goal.effect, strict=options.strict, where="")
+    raise typer.Exit(_verdict(change, plan.goal.effect, limit, strict=options.strict))
 
 
 def _plan(task: str, entries: Sequence[Entry], options: AbOptions, threads: int) -> Plan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from collections.abc import Set as AbstractSet
 from enum import IntEnum
 
 from bench.cli.interrupts import INTERRUPTED
@@ -59,6 +60,15 @@ def of_comparison(kinds: Collection[str], *, slower: bool, undecided: bool, stri
     if slower:
         return ExitCode.SLOWER
     return ExitCode.NOT_COMPARABLE if (undecided and strict) or "missing" in kinds else ExitCode.OK
+
+
+def of_tracked(causes: AbstractSet[str]) -> ExitCode:
+    """Return the code of a file for trackers, from the causes for which rows are not in it."""
+    if "wrong" in causes:
+        return ExitCode.PARITY_FAILED
+    if causes & {"failed", "not run"}:
+        return ExitCode.FAILED
+    return ExitCode.NOT_COMPARABLE if causes else ExitCode.OK
 
 
 def of_doctor(worst_level: str) -> ExitCode:

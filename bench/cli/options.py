@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from bench.cli.completion import completed
 from bench.errors import BadChoice, quoted
 from bench.harness.setup import TIME_LIMIT_S
 from bench.runs.plan import EFFECT, MAX_MINUTES, TIME_S
@@ -74,6 +75,14 @@ ScheduleSeed = Annotated[
     typer.Option("--schedule-seed", min=0, max=MOST, help="Seed of the order of the rows; default: random."),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 5 if it cannot be told whether a row is slower.")]
+Junit = Annotated[
+    Path | None,
+    typer.Option(
+        "--junit",
+        metavar="FILE",
+        help="Also write JUnit XML: a row that is surely slower or wrong fails; one that cannot be told is skipped.",
+    ),
+]
 Quick = Annotated[
     bool,
     typer.Option("--quick", help="One sample per row, fastest modes, few epochs, no float64 check before timing."),
@@ -81,6 +90,15 @@ Quick = Annotated[
 NoInference = Annotated[
     bool,
     typer.Option("--no-inference", help="Leave out latency and throughput of the trained models."),
+]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", help="Show no progress and no tables: errors, the answers, and the run file's name.")
+]
+JsonOption = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print one JSON object instead of tables, at the end: run file, exit code, answers, rows."
+    ),
 ]
 WarmCache = Annotated[
     bool,
@@ -123,16 +141,19 @@ class RunOptions:
     data_dir: DataDir = None
     time_limit: TimeLimit = TIME_LIMIT_S
     resume: Resume = None
+    quiet: QuietOption = False
+    json: JsonOption = False
 
 
-ALLOWED_BESIDE_RESUME = ("threads", "data_dir", "time_limit", "minutes", "baseline", "rank")
+ALLOWED_BESIDE_RESUME = ("threads", "data_dir", "time_limit", "minutes", "baseline", "rank", "quiet", "json")
 
 
 def expand_options(command: Callable[..., None]) -> Callable[..., None]:
     """Return a command whose dataclass parameter is replaced by the fields of the dataclass.
 
     Typer reads options from a function's signature and does not support groups of options. The returned function has
-    the expanded signature and calls `command` with a dataclass made from the values.
+    the expanded signature, whose parameters a shell completes where it can. It calls `command` with a dataclass made
+    from the values.
     """
     signature = inspect.signature(command, eval_str=True)
     groups: dict[str, Any] = {
@@ -151,7 +172,7 @@ def expand_options(command: Callable[..., None]) -> Callable[..., None]:
             given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
         command(**given)
 
-    expanded.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    expanded.__signature__ = signature.replace(parameters=[*map(completed, parameters)])  # type: ignore[attr-defined]
     return expanded
 
 

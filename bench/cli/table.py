@@ -1,9 +1,10 @@
-"""`bench table` and `bench compare`: read run files."""
+"""`bench table`: the results of run files, in words for people and in numbers for programs."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,35 +12,53 @@ import numpy as np
 import typer
 
 from bench.cli import console, exit_codes
-from bench.cli.options import Baseline, Ranks, Strict
-from bench.errors import BadChoice, UserError, quoted, require_name
-from bench.records.provenance import Difference, differences
+from bench.cli.options import Baseline, Ranks
+from bench.errors import BadChoice, UserError, quoted
 from bench.records.runfile import Records, Run
 from bench.records.schema import Record
+from bench.records.version_rows import with_version_names
 from bench.report import terminal
-from bench.report.formats import Format
-from bench.runs.plan import percent
-from bench.runs.session import NotComparable
+from bench.report.formats import Format, ForTrackers, default_format
 
 if TYPE_CHECKING:
-    from bench.analysis.changes import Change
-    from bench.analysis.summary import Rank
+    import pandas as pd
 
-ALLOWABLE = ("machine", "versions", "settings")
+    from bench.analysis.inference import InferenceSummary
+    from bench.report.choosing import Choice
+    from bench.report.document import Document
+
+NAMES = "by their names in the table or in its csv"
 
 
-def table(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run files.")],
+@dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """The options of `bench table`, with the user's values."""
+
     style: Annotated[
-        Format | None, typer.Option("--format", help="Format; default: by the name of --out, or markdown.")
-    ] = None,
-    baseline: Baseline = "",
-    rank: Ranks = "steady",
-    samples: Annotated[bool, typer.Option("--samples", help="One line per sample instead of per row.")] = False,
+        Format | None,
+        typer.Option("--format", help="Format; default: by the name of --out, else terminal or, in a pipe, markdown."),
+    ] = None
+    baseline: Baseline = ""
+    rank: Ranks = "steady"
+    samples: Annotated[bool, typer.Option("--samples", help="One line per sample instead of per row.")] = False
     inference: Annotated[
         bool, typer.Option("--inference", help="Latency and throughput of the trained models instead of training.")
-    ] = False,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write instead of printing.")] = None,
+    ] = False
+    columns: Annotated[str, typer.Option("--columns", metavar="A,B,...|all", help=f"Columns to show, {NAMES}.")] = ""
+    order: Annotated[
+        str,
+        typer.Option("--sort", metavar="[-]COLUMN", help="Sort the rows of each task by a column; -: largest first."),
+    ] = ""
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            metavar="COLUMN=VALUE|COLUMN!=VALUE",
+            help="Show only rows with, or without, this value, such as task=mnist_mlp; repeatable: rows with one of "
+            "the values of a column, and that for every column. Ratios and verdicts stay as they are.",
+        ),
+    ] = None
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write instead of printing.")] = None
     output_of: Annotated[
         str | None,
         typer.Option(
@@ -48,30 +67,136 @@ def table(
             help="Instead of the table, print why a row failed and what its processes printed last; a row by words "
             "such as 'linear_fit jax jit'.",
         ),
-    ] = None,
+    ] = None
+
+
+def table(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run files.")], *, options: TableOptions
 ) -> None:
-    """Print the result table of run files.
+    """Print the results of run files: what to use, then a table for each task.
 
-    Markdown has words and units; the other formats have numbers for programs.
+    terminal, markdown, github-summary, html and latex have words and units; csv, json and parquet have numbers for
+    programs; bmf and github-action-benchmark are for trackers, and have only rows that are right and fair.
     """
-    from bench.report import formats
-
-    if output_of is not None:
-        _print_output(console.read(runs), output_of)
+    if options.output_of is not None:
+        _print_output(console.read(runs), options.output_of)
         return
-    style = style or formats.default_format(out)
-    if out is not None:
-        console.refuse_inputs(out, runs)
-    if inference:
-        content = _render_inference(console.read(runs), style)
-    else:
-        content = _render(console.read(runs), style, baseline, rank, samples=samples)
-    if out is not None:
-        console.write(out, content)
+    style = _style(options)
+    if options.out is not None:
+        console.refuse_inputs(options.out, runs)
+    read = console.read(runs)
+    match style:
+        case "terminal":
+            terminal.print_document(console.output(), _document(read, options))
+        case "bmf" | "github-action-benchmark":
+            _track(read, options, style)
+        case "csv" | "json" | "parquet":
+            from bench.report.export import render
+
+            _write(render(_frame(read, options), style), options, style)
+        case _:
+            from bench.report.export import render_document
+
+            _write(render_document(_document(read, options), style), options, style)
+
+
+def _style(options: TableOptions) -> Format:
+    """Return the format. Raises `BadChoice` for an ending without one, and for a terminal that is a file."""
+    if options.style == "terminal" and options.out is not None:
+        raise BadChoice("the format terminal is printed and not written; leave out --out, or use markdown")
+    if options.style is None and options.out is None and sys.stdout.isatty():
+        return "terminal"
+    return options.style or default_format(options.out)
+
+
+def _write(content: str | bytes, options: TableOptions, style: Format) -> None:
+    """Write to the file that --out names, or print. Raises `UserError` for what is no text."""
+    if options.out is not None:
+        console.write(options.out, content)
     elif isinstance(content, bytes):
         raise UserError(f"{style} is not text; name a file with --out")
     else:
         print(content.rstrip("\n"))
+
+
+def _choice(options: TableOptions) -> Choice:
+    from bench.report.choosing import Choice
+
+    return Choice.parse(options.columns, options.order, options.where or ())
+
+
+def _document(read: tuple[Run, ...], options: TableOptions) -> Document:
+    """Return the result in words."""
+    from bench.analysis.frame import process_frame
+    from bench.report.inference_table import inference_document
+    from bench.report.samples_table import samples_document
+    from bench.report.training import training_result
+
+    runs, choice = tuple(map(with_version_names, read)), _choice(options)
+    if options.inference:
+        return inference_document(runs, _inference(runs), choice)
+    if options.samples:
+        return samples_document(runs, process_frame(runs), choice)
+    return training_result(read, options.baseline, options.rank, choice)
+
+
+def _frame(read: tuple[Run, ...], options: TableOptions) -> pd.DataFrame:
+    """Return the result in numbers."""
+    from bench.analysis.frame import inference_frame, process_frame, summary_frame
+    from bench.analysis.summary import summarise
+    from bench.report.choosing import Table, chosen, columns_of
+
+    runs, choice = tuple(map(with_version_names, read)), _choice(options)
+    if options.inference:
+        frame = inference_frame(_inference(runs))
+    elif options.samples:
+        frame = process_frame(runs)
+    else:
+        frame = summary_frame(summarise(runs, options.baseline, options.rank))
+    kept = chosen(Table(frame, frame), choice)
+    return kept.cells[columns_of(kept, choice, ())] if choice.columns else kept.cells
+
+
+def _inference(runs: tuple[Run, ...]) -> tuple[InferenceSummary, ...]:
+    """Return the summaries of inference. Raises `UserError` if none of the runs has measured it."""
+    from bench.analysis.inference import inference_of
+
+    rows = inference_of(runs)
+    if not rows:
+        paths = ", ".join(str(run.path) for run in runs)
+        raise UserError(f"{paths}: no inference was measured, as by --no-inference or by an earlier version")
+    return rows
+
+
+def _track(read: tuple[Run, ...], options: TableOptions, style: ForTrackers) -> None:
+    """Write what a tracker reads; name the rows that should be in it and are not, and end with the code of the worst.
+
+    Raises `BadChoice` for options that such a file has no place for.
+    """
+    from bench.analysis.summary import summarise
+    from bench.report import trackers
+    from bench.report.choosing import chosen
+    from bench.report.tables import training_table
+
+    if options.samples or options.columns or options.order:
+        raise BadChoice(
+            f"{style} has a fixed form; of the options on what is shown, only --inference and --where fit it"
+        )
+    runs = tuple(map(with_version_names, read))
+    rows = summarise(runs, options.baseline, options.rank)
+    rows = tuple(rows[place] for place in chosen(training_table(rows), _choice(options)).cells.index)
+    kept = {(each.run, each.row) for each in rows}
+    if options.inference:
+        answered = [each for each in _inference(runs) if (each.run, each.row) in kept]
+        numbers, failed = trackers.tracked_inference(answered), trackers.inference_failures(answered)
+    else:
+        numbers, failed = trackers.tracked(rows), trackers.failures(rows)
+    for failure in failed:
+        console.say(f"error: {failure}", file=sys.stderr)
+    _write(trackers.for_tracker(numbers, style), options, style)
+    code = exit_codes.of_tracked({failure.cause for failure in failed})
+    if code:
+        raise typer.Exit(code)
 
 
 def _print_output(runs: tuple[Run, ...], row: str) -> None:
@@ -95,118 +220,3 @@ def _print_output(runs: tuple[Run, ...], row: str) -> None:
 
 def _failed(records: Records) -> Iterator[Record]:
     return records.read(np.flatnonzero(~records.columns["ok"]).tolist())
-
-
-def _render(runs: tuple[Run, ...], style: Format, baseline: str, rank: Rank, *, samples: bool) -> str | bytes:
-    from bench.analysis.answer import answers
-    from bench.analysis.frame import process_frame, summary_frame
-    from bench.analysis.summary import summarise
-    from bench.report import export, sentences, tables
-    from bench.report.answer_sentences import answer_sentences
-    from bench.report.break_even_sentences import break_even_sentences
-    from bench.report.text import in_markdown
-
-    rows = summarise(runs, baseline, rank)
-    if samples:
-        frame = process_frame(runs)
-    else:
-        frame = summary_frame(rows) if style in ("csv", "json", "parquet") else tables.readable(rows)
-    content = export.render(frame, style)
-    if style != "markdown" or isinstance(content, bytes):
-        return content
-    to_use = [sentence for run in runs for sentence in answer_sentences(answers(run, rows))]
-    pays = break_even_sentences(rows)
-    notes = [] if samples else [*to_use, *pays, *sentences.detectable_sentences(rows), *sentences.noise_sentences(runs)]
-    notes += [sentences.caption(run.header) for run in runs]
-    return "\n\n".join([content, *map(in_markdown, notes)]) + "\n"
-
-
-def _render_inference(runs: tuple[Run, ...], style: Format) -> str | bytes:
-    """Return the table of inference. Raises `UserError` if none of the runs has measured it."""
-    from bench.analysis.frame import inference_frame
-    from bench.analysis.inference import inference_of
-    from bench.report import export, inference_table, sentences
-    from bench.report.text import in_markdown
-
-    rows = inference_of(runs)
-    if not rows:
-        paths = ", ".join(str(run.path) for run in runs)
-        raise UserError(f"{paths}: no inference was measured, as by --no-inference or by an earlier version")
-    if style in ("csv", "json", "parquet"):
-        return export.render(inference_frame(rows), style)
-    table = inference_table.readable(rows)
-    if style != "markdown":
-        return export.render(table, style)
-    panels = inference_table.panels(table).items()
-    parts = [f"**{in_markdown(title)}**\n\n{export.render(panel, style)!s}" for title, panel in panels]
-    notes = (*inference_table.sentences(rows), *(sentences.caption(run.header) for run in runs))
-    return "\n\n".join([*parts, *map(in_markdown, notes)]) + "\n"
-
-
-def compare(
-    then: Annotated[Path, typer.Argument(metavar="RUN_A", help="The earlier run file.")],
-    now: Annotated[Path, typer.Argument(metavar="RUN_B", help="The later run file.")],
-    fail_on: Annotated[
-        str | None,
-        typer.Option(
-            "--fail-on",
-            metavar="PERCENT",
-            help="Exit with 4 if a row is surely slower by more than this.",
-        ),
-    ] = None,
-    strict: Strict = False,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option("--allow", metavar="machine|versions|settings", help="Compare although these differ; repeatable."),
-    ] = None,
-) -> None:
-    """Show which rows became slower or faster from one run to another.
-
-    A row is slower, faster, equivalent, identical, inconclusive, wrong, missing or new in the second run.
-    """
-    from bench.analysis import changes
-    from bench.report import compare_sentences
-
-    for kind in allow or ():
-        require_name(kind, ALLOWABLE, "kind of difference")
-    a, b = console.read((then, now))
-    limit = None if fail_on is None else percent(fail_on, "--fail-on")
-    differing = _allowed_differences(a, b, allow or ())
-    effect = changes.effect_of(a, b) if limit is None else limit
-    found = changes.changes(a, b, effect)
-    terminal.print_changes(console.output(), found)
-    notes = compare_sentences.notes(found, (a.header.goal, b.header.goal), effect, changes.speed_change(a, b), limit)
-    for sentence in (*notes, *(f"differs: {fact}" for fact in differing)):
-        terminal.print_sentence(console.output(), sentence)
-    open_rows = changes.undecided(found, effect)
-    slower = limit is not None and bool(changes.too_slow(found, limit))
-    raise typer.Exit(comparison_code(found, open_rows, effect, slower=slower, strict=strict))
-
-
-def comparison_code(
-    found: Sequence[Change],
-    open_rows: Sequence[Change],
-    limit: float,
-    *,
-    slower: bool,
-    strict: bool,
-    where: str = " in each run",
-) -> exit_codes.ExitCode:
-    """Return the exit code of a comparison; print a warning for each row that cannot be told from one at the limit."""
-    from bench.report.compare_sentences import cannot_tell
-
-    for change in open_rows:
-        console.say(f"warning: {cannot_tell(change, limit, where)}", file=sys.stderr)
-    kinds = {change.kind for change in found}
-    return exit_codes.of_comparison(kinds, slower=slower, undecided=bool(open_rows), strict=strict)
-
-
-def _allowed_differences(a: Run, b: Run, allowed: Collection[str]) -> list[Difference]:
-    """Return how the provenance of two runs differs. Raises `NotComparable` if a difference is not allowed."""
-    differing = list(differences(a.header, b.header))
-    refused = [each for each in differing if each.kind not in ("code", *allowed)]
-    if refused:
-        kinds = " ".join(f"--allow {kind}" for kind in dict.fromkeys(each.kind for each in refused))
-        said = "; ".join(map(str, refused))
-        raise NotComparable(f"{b.path} cannot be compared with {a.path}. {said}. To compare anyway: {kinds}")
-    return differing

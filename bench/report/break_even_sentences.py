@@ -10,6 +10,10 @@ from bench.analysis.summary import RowSummary
 from bench.records.schema import WarmStart
 from bench.report.units import seconds
 
+ABOUT_BREAK_EVEN = (
+    "The number of passes from which on a mode costs less than the first mode of its framework, with set-up and a cold "
+    "first call."
+)
 EXACT = 1e-6  # passes: what float64 loses of a whole number
 
 
@@ -26,13 +30,12 @@ def break_even_sentences(rows: Iterable[RowSummary]) -> list[str]:
 
 def _cold(task: str, rows: Iterable[RowSummary]) -> list[str]:
     said = ", ".join(f"{each.name} {_passes(each.break_even)}" for each in rows if each.break_even)
-    what = "passes from which on a mode is ahead of the first one of its framework, with set-up and a cold first call"
-    return [f"{task}: {what}: {said}"] if said else []
+    return [f"{task}: {said}"] if said else []
 
 
 def _warm(task: str, rows: Iterable[RowSummary]) -> list[str]:
     said = "; ".join(_started_warm(each, each.warm) for each in rows if each.warm and each.standing.ranked)
-    return [f"{task}: in a program whose compiler finds the code of an earlier one: {said}"] if said else []
+    return [f"{task}, in a program whose compiler finds the code of an earlier one: {said}"] if said else []
 
 
 def _started_warm(each: RowSummary, warm: WarmStart) -> str:

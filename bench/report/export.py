@@ -1,16 +1,22 @@
-"""Result tables as files: Markdown, CSV, JSON, LaTeX, HTML and Parquet."""
+"""Results as files: for people, and tables for programs."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from bench.errors import UserError
-from bench.report.formats import Format
-from bench.report.text import in_markdown, visible
+from bench.report.document import Document
+from bench.report.formats import ForPages, ForPrograms
+from bench.report.html import as_html
+from bench.report.latex import as_latex
+from bench.report.markdown import as_github_summary, as_markdown
+from bench.report.text import in_markdown
+
+T = TypeVar("T")
 
 
 class CannotRender(UserError):
@@ -27,18 +33,30 @@ def tidy(lines: Iterable[dict[str, Any]]) -> str:
     return pd.DataFrame(list(lines)).to_csv(index=False, float_format="%.6g")
 
 
-def render(frame: pd.DataFrame, style: Format) -> str | bytes:
+def render(frame: pd.DataFrame, style: ForPrograms) -> str | bytes:
     """Return a frame in a format, as text, or as bytes for parquet. Raises `CannotRender`."""
-    writers: dict[Format, Callable[[], str | bytes]] = {
-        "markdown": lambda: _markdown(frame),
+    writers: dict[ForPrograms, Callable[[], str | bytes]] = {
         "csv": lambda: frame.to_csv(index=False),
         "json": lambda: frame.to_json(orient="records", indent=1),
-        "latex": lambda: _of_text(frame, visible).to_latex(index=False, escape=True),
-        "html": lambda: _of_text(frame, visible).to_html(index=False),
         "parquet": lambda: _parquet(frame),
     }
+    return _written(writers[style], style)
+
+
+def render_document(document: Document, style: ForPages) -> str:
+    """Return a result in a format for people. Raises `CannotRender`."""
+    writers: dict[ForPages, Callable[[Document], str]] = {
+        "markdown": as_markdown,
+        "github-summary": as_github_summary,
+        "html": as_html,
+        "latex": as_latex,
+    }
+    return _written(lambda: writers[style](document), style)
+
+
+def _written(write: Callable[[], T], style: str) -> T:
     try:
-        return writers[style]()
+        return write()
     except ImportError as error:
         raise CannotRender(f"{style} needs a package that is missing: pip install 'levelfield[report]'") from error
 

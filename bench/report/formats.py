@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from bench.errors import BadChoice
 
-Format = Literal["markdown", "csv", "json", "latex", "html", "parquet"]
+ForPages = Literal["markdown", "github-summary", "html", "latex"]
+ForPrograms = Literal["csv", "json", "parquet"]
+ForTrackers = Literal["bmf", "github-action-benchmark"]
+ForFiles = Literal[ForPages, ForPrograms]
+Format = Literal["terminal", ForPages, ForPrograms, ForTrackers]
 
+PAGES: tuple[ForPages, ...] = get_args(ForPages)
+PROGRAMS: tuple[ForPrograms, ...] = get_args(ForPrograms)
+TRACKERS: tuple[ForTrackers, ...] = get_args(ForTrackers)
 
 ENDINGS: dict[str, Format] = {
     "": "markdown",

@@ -6,37 +6,79 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 
-from bench.analysis.inference import Cost, InferenceSummary
+from bench.analysis.inference import Cost, InferenceSummary, inference_columns, inference_of
+from bench.records.runfile import Run
+from bench.report.choosing import Choice, Table, chosen, columns_of
+from bench.report.document import Document, Line, Panel, Section, sections_of
 from bench.report.tables import ratio
+from bench.report.training import left_out, machine_sections, titled
 from bench.report.units import seconds
 
 NOT_TOLD = ("inconclusive", "equivalent", "too few rounds")
-
-
-def readable(rows: Iterable[InferenceSummary]) -> pd.DataFrame:
-    """Return one line for each row and kind of requests, best first, in words and units."""
-    lines = [line for group in _groups(rows) for kind in (_latency_lines, _batch_lines) for line in kind(group)]
-    return pd.DataFrame(lines, columns=COLUMNS, dtype=str).fillna("")
-
-
 COLUMNS = ("task", "requests", "row", "time", "p95", "p99", "rows/s", "× best", "note")
+USUAL = ("row", "time", "p95", "p99", "rows/s", "× best")
+NUMBERS = {
+    "time": "time_s",
+    "p95": "latency_p95_s",
+    "p99": "latency_p99_s",
+    "rows/s": "throughput_rows_per_s",
+    "× best": "ratio",
+    "note": "inference_reason",
+}
 
 
-def panels(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the tables of each task and kind of requests by title, each with the columns that say something."""
-    found = {}
-    for (task, requests), lines in table.groupby(["task", "requests"], sort=False):
-        shown = lines.drop(columns=["task", "requests", "note"])
-        found[f"{task}: {requests}"] = shown[[name for name in shown if shown[name].any()]].reset_index(drop=True)
-    return found
+def inference_document(runs: Sequence[Run], rows: Sequence[InferenceSummary], choice: Choice) -> Document:
+    """Return what it costs to use the trained models: what to use, and a table for each kind of requests.
+
+    Raises `BadChoice`.
+    """
+    table = inference_table(rows)
+    kept = chosen(table, choice)
+    tasks = set(kept.cells["task"])
+    whole = [each for each in rows if each.row.task in tasks]
+    unranked = [sentence for group in _groups(whole) for sentence in _unranked(group)]
+    return Document(
+        title=f"inference, {titled(runs, len(tasks))}",
+        summary=tuple(line for group in _groups(whole) for line in _summary(group)),
+        remarks=tuple(left_out(len(kept.cells), len(table.cells), choice)),
+        panels=tuple(_panels(table, kept, choice)),
+        sections=sections_of(
+            ("What it rests on", [_rests_on(group) for group in _groups(whole) if _is_ranked(group)], ""),
+            ("What is not ranked", unranked, ""),
+            *machine_sections(runs),
+        ),
+    )
 
 
-def sentences(rows: Iterable[InferenceSummary]) -> list[str]:
-    """Return, for each task, what to use and what the intervals rest on, then why rows are not ranked."""
-    return [sentence for group in _groups(rows) for sentence in (*_summary(group), *_unranked(group))]
+def inference_section(runs: Iterable[Run]) -> tuple[Section, ...]:
+    """Return, for the result of a run, what is best for inference; nothing if it was not measured."""
+    groups = list(_groups(inference_of(runs)))
+    lines = [str(line) for group in groups for line in _summary(group)]
+    unranked = [sentence for group in groups for sentence in _unranked(group)]
+    return sections_of(("Inference", [*lines, *unranked], ""))
+
+
+def inference_table(rows: Iterable[InferenceSummary]) -> Table:
+    """Return one line for each row and kind of requests, best first, in words and in numbers."""
+    lines = [line for group in _groups(rows) for kind in (_latency_lines, _batch_lines) for line in kind(group)]
+    cells = pd.DataFrame([cells for cells, _ in lines], columns=COLUMNS, dtype=str).fillna("")
+    return Table(cells, pd.DataFrame([numbers for _, numbers in lines]), NUMBERS)
+
+
+def _panels(table: Table, kept: Table, choice: Choice) -> Iterator[Panel]:
+    """Yield the tables of each task and kind of requests, each with the columns that say something."""
+    several = table.numbers["run"].nunique() > 1
+    titles = (
+        table.cells["task"] + (" (" + table.numbers["run"] + ")" if several else "") + ": " + table.cells["requests"]
+    )
+    for title, index in titles.groupby(titles, sort=False).groups.items():
+        part = kept.take([place for place, line in enumerate(kept.cells.index) if line in set(index)])
+        if len(part.cells):
+            yield Panel(str(title), part.cells[columns_of(part, choice, USUAL)])
 
 
 def _groups(rows: Iterable[InferenceSummary]) -> Iterator[list[InferenceSummary]]:
@@ -67,30 +109,38 @@ def _in_batches(each: InferenceSummary) -> Cost:
     return each.in_batches
 
 
-def _latency_lines(group: Sequence[InferenceSummary]) -> list[dict[str, str]]:
-    return [
-        {
+Cells = dict[str, str]
+
+
+def _latency_lines(group: Sequence[InferenceSummary]) -> Iterator[tuple[Cells, dict[str, Any]]]:
+    for each in _sorted(group, _latency):
+        cells = {
             **_names(each, "latency of one row"),
             "time": seconds(each.latency.time_s),
             "p95": seconds(each.latency_p95_s),
             "p99": seconds(each.latency_p99_s),
             "× best": ratio(each.latency.to_best),
         }
-        for each in _sorted(group, _latency)
-    ]
+        yield cells, _numbers(each, each.latency.time_s, "latency_ratio")
 
 
-def _batch_lines(group: Sequence[InferenceSummary]) -> list[dict[str, str]]:
+def _batch_lines(group: Sequence[InferenceSummary]) -> Iterator[tuple[Cells, dict[str, Any]]]:
     size = max(each.batch_rows for each in group)
-    return [
-        {
+    for each in _sorted(group, _in_batches):
+        time_s = each.in_batches.time_s * size
+        cells = {
             **_names(each, f"throughput in batches of {size}"),
-            "time": seconds(each.in_batches.time_s * size),
+            "time": seconds(time_s),
             "rows/s": _rate(each),
             "× best": ratio(each.in_batches.to_best),
         }
-        for each in _sorted(group, _in_batches)
-    ]
+        yield cells, _numbers(each, time_s, "batch_ratio")
+
+
+def _numbers(each: InferenceSummary, time_s: float, ratio_name: str) -> dict[str, Any]:
+    """Return the columns of a row for programs, with the time and the ratio of this kind of requests."""
+    columns = inference_columns(each)
+    return {**columns, "time_s": time_s, "ratio": columns[ratio_name]}
 
 
 def _names(each: InferenceSummary, requests: str) -> dict[str, str]:
@@ -103,16 +153,21 @@ def _rate(each: InferenceSummary) -> str:
     return "" if math.isnan(rate) else f"{rate:,.0f}"
 
 
-def _summary(group: Sequence[InferenceSummary]) -> list[str]:
-    """Return one sentence: the best row for each kind of requests, and what cannot be told from it."""
-    if not any(each.latency.to_best for each in group):
-        return []
+def _is_ranked(group: Iterable[InferenceSummary]) -> bool:
+    return any(each.latency.to_best for each in group)
+
+
+def _summary(group: Sequence[InferenceSummary]) -> list[Line]:
+    """Return a line: the best row for each kind of requests, and what cannot be told from it."""
+    if not _is_ranked(group):
+        return [Line(group[0].row.task, "no row is ranked")]
     one, many = (_sorted(group, cost)[0] for cost in (_latency, _in_batches))
     size = max(each.batch_rows for each in group)
-    return [
-        f"{one.row.task}: for one row at a time {one.name} ({seconds(one.latency.time_s)}{_tied(group, _latency)}), "
-        f"for batches of {size} {many.name} ({_rate(many)} rows/s{_tied(group, _in_batches)}); {_rests_on(group)}"
-    ]
+    text = (
+        f"for one row at a time {one.name} ({seconds(one.latency.time_s)}{_tied(group, _latency)}), "
+        f"for batches of {size} {many.name} ({_rate(many)} rows/s{_tied(group, _in_batches)})"
+    )
+    return [Line(one.row.task, text)]
 
 
 def _tied(group: Iterable[InferenceSummary], cost: Callable[[InferenceSummary], Cost]) -> str:
@@ -127,16 +182,17 @@ def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def _rests_on(group: Iterable[InferenceSummary]) -> str:
+def _rests_on(group: Sequence[InferenceSummary]) -> str:
     """Return how many rounds the comparisons have, and what one round assumes."""
+    task = group[0].row.task
     compared = [to.comparison.rounds for each in group if (to := each.latency.to_best) and to.comparison]
     if not compared:
-        return "nothing to compare with"
+        return f"{task}: nothing to compare with"
     counts = sorted(Counter(compared).items())
     said = _listed([f"{rows} {'row' if rows == 1 else 'rows'} in {rounds}" for rounds, rows in counts])
     last = "round" if counts[-1][0] == 1 else "rounds"
     alone = "; the interval of one round assumes that processes of a row differ by 10 %" if counts[0][0] == 1 else ""
-    return f"compared with the best: {said} {last}{alone}"
+    return f"{task}: compared with the best: {said} {last}{alone}"
 
 
 def _unranked(group: Iterable[InferenceSummary]) -> Iterator[str]:

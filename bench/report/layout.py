@@ -11,6 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 GAP = 2  # columns between two cells
+NUMERIC = frozenset(  # columns of numbers, by name, which are aligned to the right
+    {
+        *("then", "now", "now / then", "pass", "95 %", "× fastest", "× baseline", "CPU", "× CPU", "first call"),
+        *("one training", "import", "rows/s", "GFLOP/s", "of bound", "cores", "memory", "device memory", "rounds"),
+        *("time", "p95", "p99", "× best"),
+    }
+)
 WORDS = re.compile(r"\S+")
 NUMBERS = re.compile(r"\[.*?\]|[^\[\s](?:[^\[]*[^\[\s])?")  # such as `1.19` and `[1.15, 1.22]`, or `3.75 ms`
 

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.analysis.frame import summary_frame
+from bench.analysis.summary import summarise
 from bench.records.runfile import read_run
 from bench.report import alternatives
+from bench.report.choosing import ALL, Choice
 from bench.report.headline import as_table, draw, headlines
+from bench.report.markdown import as_markdown
+from bench.report.training import training_result
 
 README, RESULTS = Path("README.md"), Path("results/README.md")
 REFERENCE = Path("results/reference.jsonl")
-REFERENCE_TABLE = Path("results/reference.md")  # made by `bench table`
+EVERY_COLUMN, FOR_PROGRAMS = Path("results/reference.md"), Path("results/reference.csv")
 PICTURE = Path("results/headline.svg")
-MAIN_COLUMNS = (
-    *("task", "backend", "mode", "pass", "× fastest", "verdict", "first call", "of bound", "cores", "result", "agrees"),
-)
 
 
 def main() -> None:
-    """Draw the picture and fill in the tables of README.md and results/README.md."""
+    """Draw the picture, write the tables of the reference run, and fill in those of README.md and results/README.md."""
     run = read_run(REFERENCE)
     found = headlines(run)
     draw(found, PICTURE)
     fill_in(README, "headline", as_table(found, run.header))
-    fill_in(RESULTS, "results", main_columns(REFERENCE_TABLE.read_text()))
+    fill_in(RESULTS, "results", as_markdown(training_result((run,), "", "steady", Choice())))
+    EVERY_COLUMN.write_text(as_markdown(training_result((run,), "", "steady", Choice((ALL,)))))
+    FOR_PROGRAMS.write_text(summary_frame(summarise((run,))).to_csv(index=False))
     fill_in(RESULTS, "alternatives", alternatives.table(RESULTS.parent))
 
 
@@ -44,16 +48,6 @@ def parts(page: str, name: str) -> tuple[str, str, str]:
     before, _, rest = page.partition(start)
     between, _, after = rest.partition(end)
     return before + start, between, end + after
-
-
-def main_columns(markdown: str) -> str:
-    """Return the main columns of a markdown table, without padding, and the text below the table."""
-    table, _, below = markdown.partition("\n\n")
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
-    kept = [column for column, name in enumerate(rows[0]) if name in MAIN_COLUMNS]
-    rows[1] = ["---"] * len(rows[0])
-    lines = ["| " + " | ".join(row[column] for column in kept) + " |" for row in rows]
-    return "\n".join(lines) + f"\n\n{below}"
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
@@ -15,65 +16,77 @@ from bench.records.schema import Goal, Header, Machine, Row
 from bench.report.tables import ratio
 from bench.report.units import percent
 
-SHOWN_NOISE = 5
+SHOWN_NOISE = 3
 
 
-def detectable_sentences(rows: Iterable[RowSummary]) -> list[str]:
-    """Return, for each task, which difference the run can detect, and which comparisons are inconclusive."""
+def untold_sentences(rows: Iterable[RowSummary]) -> list[str]:
+    """Return, for each task, which difference the run can detect, how many rows had one round, and what is open."""
+    return [sentence for task, each in by_task(rows) if (sentence := _untold(task, each))]
+
+
+def about_untold(rows: Iterable[RowSummary]) -> str:
+    """Return what holds for all these sentences: what counts as equal, and what a single round assumes."""
+    rows = list(rows)
+    effects = dict.fromkeys(percent(each.effect) for each in rows)
+    found = [versus.comparison for each in rows if (versus := each.to_fastest) and versus.comparison]
+    alone = (
+        f" One round cannot show how much the processes of a row differ: its intervals assume {percent(ASSUMED_SD)} "
+        f"(standard deviation)."
+    )
+    return f"Below {' or '.join(effects)} counts as equal.{alone if any(each.rounds == 1 for each in found) else ''}"
+
+
+def by_task(rows: Iterable[RowSummary]) -> list[tuple[str, list[RowSummary]]]:
+    """Return the rows of each task of each run, under the name of the task."""
     tasks: dict[tuple[str, str], list[RowSummary]] = {}
     for each in rows:
         tasks.setdefault((each.run, each.row.task), []).append(each)
-    return [sentence for (_, task), each in tasks.items() for sentence in _of_task(task, each)]
+    return [(task, each) for (_, task), each in tasks.items()]
 
 
-def _of_task(task: str, rows: Sequence[RowSummary]) -> list[str]:
+def _untold(task: str, rows: Sequence[RowSummary]) -> str:
     compared = [
-        (each, each.to_fastest, each.to_fastest.comparison)
-        for each in rows
-        if each.to_fastest and each.to_fastest.comparison
+        (each, each.to_fastest, found) for each in rows if each.to_fastest and (found := each.to_fastest.comparison)
     ]
     if not compared:
-        return []
+        return ""
     judged = [found.judged for _, _, found in compared if math.isfinite(found.judged.detectable)]
-    sentences = [_detectable(task, [each.detectable for each in judged], rows[0].effect)] if judged else []
-    sentences += _of_one_round(task, [found for _, _, found in compared])
-    sentences += [
-        _open(each, versus, found)
-        for each, versus, found in compared
-        if found.judged.verdict in ("inconclusive", "too few rounds")
-    ]
-    return sentences + _responses(task, [(each, versus) for each, versus, _ in compared])
+    parts = [_detectable([each.detectable for each in judged])] if judged else []
+    parts += _of_one_round([found for _, _, found in compared])
+    still_open = [each for each in compared if each[2].judged.verdict in ("inconclusive", "too few rounds")]
+    if still_open:
+        named = ", ".join(_open(*each) for each in still_open)
+        parts.append(f"inconclusive, compared with {_name(still_open[0][1].other)}: {named}")
+    return f"{task}: {'; '.join(parts)}"
 
 
-def _of_one_round(task: str, compared: Sequence[Comparison]) -> list[str]:
+def _detectable(differences: Sequence[float]) -> str:
+    low, high = min(differences), max(differences)
+    by_row = f" (by row {100 * low:.1f} to {percent(high, 1)})" if high > 1.2 * low else ""
+    return f"detectable difference: {percent(median(differences), 1)}{by_row}"
+
+
+def _of_one_round(compared: Sequence[Comparison]) -> list[str]:
     count = sum(found.rounds == 1 for found in compared)
     if not count:
         return []
-    which = "all rows" if count == len(compared) else f"{count} row{'' if count == 1 else 's'} of one round"
-    return [
-        f"{task}: the intervals of {which} assume that processes of a row differ by {percent(ASSUMED_SD)} (standard "
-        f"deviation): one round cannot show it"
-    ]
-
-
-def _detectable(task: str, differences: Sequence[float], effect: float) -> str:
-    low, high = min(differences), max(differences)
-    by_row = f" (by row {100 * low:.1f} to {percent(high, 1)})" if high > 1.2 * low else ""
-    typical = percent(median(differences), 1)
-    return f"{task}: detectable difference: {typical}{by_row}; below {percent(effect)} counts as equal"
+    which = "all rows" if count == len(compared) else f"{count} row{'' if count == 1 else 's'}"
+    return [f"one round of {which}"]
 
 
 def _open(each: RowSummary, versus: Versus, found: Comparison) -> str:
     rounds = f"{found.rounds} round{'' if found.rounds == 1 else 's'}"
     needed = min(max(found.rounds_needed, found.rounds + 1), MOST_ROUNDS)
-    return (
-        f"{each.row.task}: {each.name} compared with {_name(versus.other)} is inconclusive: "
-        f"ratio {ratio(versus)} from {rounds}; about {needed} rounds would be enough"
-    )
+    return f"{each.name} {ratio(versus)} ({rounds}; about {needed} would be enough)"
 
 
-def _responses(task: str, compared: Sequence[tuple[RowSummary, Versus]]) -> list[str]:
-    """Return a sentence on rows whose ratio to the fastest is another one while the machine is slow."""
+def response_sentences(rows: Iterable[RowSummary]) -> list[str]:
+    """Return, for each task, which rows have another ratio to the fastest while the machine is slow."""
+    return [sentence for task, each in by_task(rows) for sentence in _responses(task, each)]
+
+
+def _responses(task: str, rows: Sequence[RowSummary]) -> list[str]:
+    compared = [(each, each.to_fastest) for each in rows if each.to_fastest and each.to_fastest.comparison]
     found = [(each, versus, versus.response) for each, versus in compared if versus.response]
     if not found:
         return []
@@ -108,13 +121,16 @@ def noise_sentences(runs: Iterable[Run]) -> list[str]:
 def parameter_sentences(rows: Iterable[RowSummary]) -> list[str]:
     """Return, for synthetic data with known parameters, which parameters were learned, and by which rows."""
     learners: dict[tuple[str, str, str], list[str]] = {}
+    rows = [each for each in rows if each.processes]
+    counts = Counter(each.row.task for each in rows)
     for each in rows:
         quality = each.first.quality
         if quality and quality.truth and quality.parameters and None not in quality.parameters:
             key = each.row.task, _numbers(quality.parameters), _numbers(quality.truth)
             learners.setdefault(key, []).append(each.name)
     return [
-        f"{task}: true parameters {truth}; learned {numbers} ({', '.join(names)})"
+        f"{task}: true parameters {truth}; learned {numbers} "
+        f"({'all rows' if len(names) == counts[task] > 1 else ', '.join(names)})"
         for (task, numbers, truth), names in learners.items()
     ]
 
@@ -122,19 +138,40 @@ def parameter_sentences(rows: Iterable[RowSummary]) -> list[str]:
 def caption(header: Header) -> str:
     """Return a sentence about where, when and how a run was made."""
     place = where(header.machine, header.threads, header.versions, header.commit, header.created)
-    checked = "" if header.followed else "; parity checked by the timed runs alone"
-    return f"{place}; {goal_in_words(header.goal)}, schedule seed {header.schedule_seed}{checked}."
+    return f"{place}; {_how(header)}."
 
 
 def where(machine: Machine, threads: int, versions: Mapping[str, str], commit: str, created: str) -> str:
     """Return a description of a machine and what is installed there, without a full stop."""
+    return f"{created}: {_machine(machine)}; {threads} threads per process; {_installed(versions, commit)}"
+
+
+def machine_sentences(header: Header) -> list[str]:
+    """Return the same in three sentences: the machine, what is installed there, and how it was measured."""
+    threads = f"{header.threads} thread{'' if header.threads == 1 else 's'} per process"
+    return [
+        _machine(header.machine),
+        _installed(header.versions, header.commit),
+        f"measured {header.created} with {threads}, {_how(header)}",
+    ]
+
+
+def _machine(machine: Machine) -> str:
     quota = "" if machine.quota_cores is None else f" with a CPU quota of {machine.quota_cores:g}"
     return (
-        f"{created}: {machine.cpu}, {machine.cores} cores{quota}, {machine.memory_bytes / 2**30:.0f} GiB, "
+        f"{machine.cpu}, {machine.cores} cores{quota}, {machine.memory_bytes / 2**30:.0f} GiB, "
         f"{', '.join(machine.gpus) or 'no GPU'}, governor {machine.governor}, load {machine.load} before the run; "
-        f"{machine.system}; {threads} threads per process; "
-        f"{', '.join(f'{name} {version}' for name, version in versions.items())}; commit {commit}"
+        f"{machine.system}"
     )
+
+
+def _installed(versions: Mapping[str, str], commit: str) -> str:
+    return f"{', '.join(f'{name} {version}' for name, version in versions.items())}; commit {commit}"
+
+
+def _how(header: Header) -> str:
+    checked = "" if header.followed else "; parity checked by the timed runs alone"
+    return f"{goal_in_words(header.goal)}, schedule seed {header.schedule_seed}{checked}"
 
 
 def goal_in_words(goal: Goal) -> str:

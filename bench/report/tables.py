@@ -7,11 +7,46 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from bench.analysis.frame import summary_frame
 from bench.analysis.summary import RowSummary, Versus
+from bench.report.choosing import Table
 from bench.report.units import bracketed, megabytes, multiple, seconds
 
 METRICS = {"accuracy": "accuracy", "threshold_accuracy": "accuracy", "rmse": "RMSE"}
 AGREES = {True: "yes", False: "NO", None: ""}
+
+# What is shown where nobody chooses columns.
+USUAL = (
+    *("backend", "mode", "device", "pass", "95 %", "× fastest", "verdict", "× baseline", "to baseline"),
+    *("first call", "one training", "cores", "of bound", "memory", "device memory", "result", "agrees"),
+)
+# What a narrow terminal leaves out of it, the first of it first.
+SPARE = ("95 %", "of bound", "cores", "device memory", "result", "first call", "memory", "agrees", "one training")
+NUMBERS = {  # the column of numbers that a column shows, where it has another name
+    "pass": "pass_s",
+    "95 %": "pass_low_s",
+    "× fastest": "ratio",
+    "× baseline": "baseline_ratio",
+    "to baseline": "baseline_verdict",
+    "CPU": "pass_cpu_s",
+    "× CPU": "cpu_ratio",
+    "first call": "first_call_s",
+    "one training": "one_training_s",
+    "import": "import_s",
+    "rows/s": "rows_per_s",
+    "GFLOP/s": "flops_per_s",
+    "of bound": "flops_share",
+    "cores": "cores_busy",
+    "memory": "peak_memory_bytes",
+    "device memory": "peak_device_memory_bytes",
+    "rounds": "processes",
+    "result": "value",
+}
+
+
+def training_table(rows: Sequence[RowSummary]) -> Table:
+    """Return summaries as a table for people, and in numbers."""
+    return Table(readable(rows), summary_frame(rows), NUMBERS)
 
 
 def readable(rows: Sequence[RowSummary]) -> pd.DataFrame:
@@ -32,7 +67,7 @@ def _readable(each: RowSummary) -> dict[str, str]:
         "pass": seconds(each.pass_s),
         "95 %": _spread(each),
         "× fastest": ratio(each.to_fastest),
-        "verdict": _verdict(each.to_fastest),
+        "verdict": _verdict(each.to_fastest) if each.standing.ranked else _unranked(each),
         **_against_baseline(each),
         "CPU": seconds(each.pass_cpu_s),
         "× CPU": _cpu_ratio(each),
@@ -96,6 +131,11 @@ def ratio(versus: Versus | None) -> str:
 def _verdict(versus: Versus | None) -> str:
     """Return the verdict; empty for a single round, which has none."""
     return versus.verdict if versus and versus.verdict != "too few rounds" else ""
+
+
+def _unranked(each: RowSummary) -> str:
+    """Return why a row has no verdict; nothing for what a backend does not support, which a note says."""
+    return "" if each.standing.cause == "unsupported" else f"not ranked: {each.standing.cause}"
 
 
 def note(each: RowSummary) -> str:

@@ -10,25 +10,19 @@ from rich.text import Text
 
 from backends.registry import BACKENDS, Entry
 from bench.records.schema import ParityResult
-from bench.report.layout import fitting_widths, print_table
+from bench.report.layout import GAP, NUMERIC, print_table
 from bench.report.text import visible
 from bench.tasks import HEADLINE, TASKS
-from bench.tasks.names import find_task
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bench.analysis.changes import Change
     from bench.machine.doctor import MachineFinding
+    from bench.report.document import Document, Panel
 
-RIGHT = frozenset(
-    {
-        *("then", "now", "now / then", "pass", "× fastest", "× baseline", "CPU", "× CPU", "first call", "one training"),
-        *("rows/s", "GFLOP/s", "of bound", "cores", "memory", "rounds"),
-    }
-)
+INDENT = 2  # of what continues a sentence on the next line
 YES_OR_NO = {"yes": "green", "NO": "bold red"}  # in every column
-LEFT_TO_FILES = ("device", "95 %", "import", "rows/s", "GFLOP/s")  # a terminal is narrow; bench table has them
 
 
 def print_list(console: Console, gpus: tuple[str, ...]) -> None:
@@ -39,9 +33,9 @@ def print_list(console: Console, gpus: tuple[str, ...]) -> None:
         files = task.data.collection.name if task.data.collection else "none to fetch"
         size = "all rows" if task.batch_size == "all" else f"{task.batch_size} rows"
         tasks.append(_cells(label, task.summary, files, f"{task.epochs} epochs, {size} a step"))
-    print_table(console, ("task", "what it is", "data", "steps"), tasks, RIGHT)
+    print_table(console, ("task", "what it is", "data", "steps"), tasks, NUMERIC)
     print_sentence(console, "* headline task: what bench run trains when no task is named\n")
-    print_table(console, ("backend", "modes", "framework"), map(_backend, BACKENDS.values()), RIGHT)
+    print_table(console, ("backend", "modes", "framework"), map(_backend, BACKENDS.values()), NUMERIC)
     found = "".join(f", gpu ({name})" for name in gpus) or " (no NVIDIA GPU found)"
     print_sentence(console, f"devices: cpu{found}")
 
@@ -53,43 +47,48 @@ def _backend(entry: Entry) -> list[Text]:
     return [*_cells(entry.name, ", ".join(entry.modes)), _cell(state, style=style)]
 
 
-# What a narrow terminal leaves out, the first of it first; bench table has all of it.
-SPARE = ("CPU", "of bound", "rounds", "cores", "device memory", "result", "× CPU", "first call", "memory", "agrees")
-NOTE_WIDTH = 24  # a note is broken into lines of this length at least
-
-
-def fitting(lines: pd.DataFrame, width: int) -> pd.DataFrame:
-    """Return a table without the columns that a terminal of `width` columns has no room for."""
-    widths = {name: 2 + max(len(name), *map(len, lines[name])) for name in map(str, lines)}
-    if "note" in widths:
-        widths["note"] = min(widths["note"], NOTE_WIDTH)
-    spare = [name for name in SPARE if name in widths]
-    while spare and sum(widths.values()) - 2 > width:
+def fitting(panel: Panel, width: int) -> pd.DataFrame:
+    """Return the table of a panel, without those of its spare columns that `width` columns have no room for."""
+    widths = {name: GAP + max(len(name), *map(len, panel.table[name])) for name in map(str, panel.table)}
+    spare = [name for name in panel.spare if name in widths]
+    while spare and sum(widths.values()) - GAP > width:
         del widths[spare.pop(0)]
-    return lines[list(widths)]
+    return panel.table[list(widths)]
 
 
-def with_notes_below(lines: pd.DataFrame, width: int) -> tuple[pd.DataFrame, list[str]]:
-    """Return a table and no notes or, if `width` has no room for its notes, the table without them and the notes."""
-    columns = {str(name): list(lines[name]) for name in lines}
-    if "note" not in columns or fitting_widths(columns, width, RIGHT):
-        return lines, []
-    rows = zip(lines["backend"], lines["mode"], lines["note"], strict=True)
-    return lines.drop(columns="note"), [f"{backend} {mode}: {note}" for backend, mode, note in rows if note]
-
-
-def print_summary(console: Console, readable: pd.DataFrame, answers: Sequence[str] = ()) -> None:
-    """Print the result table, one part per task; below each, the sentences on it, which begin with its name."""
-    for task, lines in readable.groupby("task", sort=False):
-        hidden = [name for name in LEFT_TO_FILES if name != "device" or lines["device"].nunique() == 1]
-        shown = lines.drop(columns=["task", *hidden])
-        shown = fitting(shown[[column for column in shown if shown[column].any()]], console.width)
-        console.print(_cell(f"{task}: {find_task(str(task)).summary}", style="bold"))
-        table, notes = with_notes_below(shown, console.width)
-        print_lines(console, [dict(line) for _, line in table.iterrows()])
-        for sentence in (*notes, *(each for each in answers if each.startswith(f"{task}: "))):
-            print_sentence(console, sentence)
+def print_document(console: Console, document: Document) -> None:
+    """Print a result: what it comes to, a table for each task, then sentences under headings."""
+    for line in document.summary:
+        _print_item(console, Text.assemble((visible(line.about), "bold"), f": {visible(line.text)}"))
+    for remark in document.remarks:
+        _print_item(console, Text(visible(remark)))
+    console.print()
+    for panel in document.panels:
+        about = f": {panel.about}" if panel.about else ""
+        print_title(console, f"{panel.title}{about}")
+        print_lines(console, [dict(line) for _, line in fitting(panel, console.width).iterrows()])
+        for note in panel.notes:
+            _print_item(console, Text(visible(note), style="dim"))
         console.print()
+    for section in document.sections:
+        print_title(console, section.title)
+        for sentence in filter(None, (section.about, *section.sentences)):
+            _print_item(console, Text(visible(sentence)))
+        console.print()
+
+
+def _print_item(console: Console, text: Text) -> None:
+    """Print a sentence: on a terminal with its lines broken between words, each but the first one indented.
+
+    Elsewhere it stays on one line, so that it can be searched and copied.
+    """
+    if not console.is_terminal:
+        console.print(text, soft_wrap=True, highlight=False)
+        return
+    lines = text.wrap(console, max(console.width - INDENT, INDENT))
+    for number, line in enumerate(lines):
+        line.rstrip()
+        console.print(Text(" " * (INDENT if number else 0)) + line, highlight=False, overflow="fold")
 
 
 def print_parity(console: Console, verdicts: Iterable[ParityResult]) -> None:
@@ -104,7 +103,7 @@ def print_parity(console: Console, verdicts: Iterable[ParityResult]) -> None:
         departures = ("" if size is None else f"{size:.0e}" for size in sizes)
         cells = (row.task, row.backend, row.mode, row.device, *departures)
         lines.append([*_cells(*cells), _cell(agrees, style=_style("agrees", agrees)), _cell(note)])
-    print_table(console, columns, lines, RIGHT)
+    print_table(console, columns, lines, NUMERIC)
 
 
 def print_changes(console: Console, found: Sequence[Change]) -> None:
@@ -120,7 +119,7 @@ def print_changes(console: Console, found: Sequence[Change]) -> None:
         kind = _cell(change.kind, style=_style("change", change.kind))
         cells = (row.task, row.backend, row.mode, row.device, *times, ratio)
         lines.append([*_cells(*cells), kind, _cell(change.reason)])
-    print_table(console, columns, lines, RIGHT)
+    print_table(console, columns, lines, NUMERIC)
 
 
 def print_findings(console: Console, findings: Iterable[MachineFinding]) -> None:
@@ -129,13 +128,13 @@ def print_findings(console: Console, findings: Iterable[MachineFinding]) -> None
         [_cell(each.level, style=_style("level", each.level)), *_cells(each.name, each.found, each.advice)]
         for each in findings
     ]
-    print_table(console, ("", "what", "found", "what to do"), lines, RIGHT)
+    print_table(console, ("", "what", "found", "what to do"), lines, NUMERIC)
 
 
 def print_lines(console: Console, lines: Sequence[Mapping[str, str]]) -> None:
     """Print a table from lines, each a mapping from column to cell; all of them have the same columns."""
     cells = ([_cell(cell, style=_style(column, cell)) for column, cell in line.items()] for line in lines)
-    print_table(console, [str(column) for column in lines[0]], cells, RIGHT)
+    print_table(console, [visible(str(column)) for column in lines[0]], cells, NUMERIC)
 
 
 def print_panels(console: Console, panels: Mapping[str, pd.DataFrame]) -> None:
@@ -171,6 +170,9 @@ def _style(column: Any, cell: str) -> str:
         ("verdict", "fastest"): "green",
         ("verdict", "among the fastest"): "green",
         ("verdict", "inconclusive"): "yellow",
+        ("verdict", "not ranked: wrong"): "bold red",
+        ("verdict", "not ranked: unfair"): "bold red",
+        ("verdict", "not ranked: failed"): "bold red",
         ("change", "slower"): "bold red",
         ("change", "wrong"): "bold red",
         ("change", "missing"): "red",

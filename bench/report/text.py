@@ -20,4 +20,27 @@ def visible(text: str) -> str:
 def in_markdown(text: str) -> str:
     """Return text for a cell of a Markdown table: on one line, and without a tag, a link or the end of the cell."""
     line = visible(text).replace("\n", " ")
-    return line.replace("<", "&lt;").replace("|", "\\|").replace("](", "]\\(")
+    return line.replace("<", "&lt;").replace("|", "\\|").replace("](", "]\\(").replace("]:", "]\\:")
+
+
+LATEX = {each: f"\\{each}" for each in "&%$#_{}"} | {
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "<": "\\textless{}",
+    ">": "\\textgreater{}",
+    "|": "\\textbar{}",
+    '"': "''",
+    "…": "\\dots{}",
+    "–": "--",
+    **{each: f"{{{each}}}" for each in "[]*"},  # would be arguments behind the end of a line of a table
+}
+LATEX_KNOWS = frozenset("×µ°±éèüöäÜÖÄß")  # beyond ASCII, in every installation
+
+
+def in_latex(text: str) -> str:
+    """Return text for LaTeX: on one line, without a command. What not every installation can print becomes ?."""
+    return "".join(
+        LATEX.get(each) or (each if each.isascii() or each in LATEX_KNOWS else "?")
+        for each in visible(text).replace("\n", " ")
+    )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from bench.analysis.standing import standings
-from bench.events import Listener
+from bench.events import Listener, RunListener
 from bench.harness.availability import fetch_data, unavailable
 from bench.harness.executor import ProcessExecutor
 from bench.harness.live import Sample
@@ -40,7 +40,7 @@ Write = Callable[[Record | Block | ParityResult | Lesson], None]
 def run_plan(
     plan: Plan,
     setup: WorkerSetup,
-    listener: Listener,
+    listener: RunListener,
     write: Write,
     earlier: Iterable[Record] = (),
     verdicts: Mapping[Row, ParityResult] = MappingProxyType({}),
@@ -73,15 +73,27 @@ def run_plan(
         for record in going_on:
             judge(Sample(record, None))
         so_far = Kept(going_on)
+        for task in possible.tasks:
+            _tell(task, possible, results, so_far.records(), listener)
         for line in time_rows(
             possible, setup, listener, [*going_on, *refused], lambda: unranked(results, so_far.records())
         ):
             if isinstance(line, Block):
                 write(line)
+                _tell(line.task, possible, results, so_far.records(), listener)
             else:
                 write(line.record)
                 judge(line)
                 so_far.add(line.record)
+
+
+def _tell(task: str, plan: Plan, results: Mapping[Row, ParityResult], records: Records, listener: RunListener) -> None:
+    """Tell the listener what is known of the rows of a task: between rounds, so that no turn is disturbed."""
+    from bench.analysis.so_far import rows_so_far  # which imports scipy
+
+    rows = plan.tasks[task]
+    of_task = records.of_row(rows.__contains__).columns
+    listener.rows(rows_so_far(rows, plan.goal, of_task, standings(rows, results, records)))
 
 
 def _checked(

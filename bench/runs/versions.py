@@ -12,13 +12,7 @@ from bench.errors import BadChoice, UserError
 from bench.harness.protocol import Failure
 from bench.harness.setup import WorkerSetup
 from bench.harness.version_job import VersionRequest
-
-OLD, NEW = "old", "new"
-
-
-def version_name(backend: str, which: str) -> str:
-    """Return the name of a version of a backend in the rows of a run, such as torch@old."""
-    return f"{backend}@{which}"
+from bench.records.version_rows import version_name
 
 
 def at_place(entry: Entry, which: str, place: Path) -> Entry:

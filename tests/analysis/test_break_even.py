@@ -124,6 +124,5 @@ def test_only_ranked_rows_of_the_same_framework_are_compared(tmp_path: Path) -> 
 def test_one_sentence_a_task_says_it(tmp_path: Path) -> None:
     rows = summaries(tmp_path, {PLAIN: (0.1, 0.2), COMPILED: (5.1, 0.1), OTHER: (5.1, 0.3)}, noise=0.0)
     assert break_even_sentences(rows.values()) == [
-        "iris_mlp: passes from which on a mode is ahead of the first one of its framework, with set-up and a cold "
-        "first call: torch compile-pass 50 [50, 50], torch compile (not in the long run)"
+        "iris_mlp: torch compile-pass 50 [50, 50], torch compile (not in the long run)"
     ]

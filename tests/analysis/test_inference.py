@@ -17,7 +17,9 @@ from bench.analysis.tolerance import MULTIPLE
 from bench.cli.app import app
 from bench.records.runfile import Run, read_run
 from bench.records.schema import Inference, Record, Row
-from bench.report.inference_table import panels, readable, sentences
+from bench.report.choosing import Choice
+from bench.report.document import Document
+from bench.report.inference_table import inference_document, inference_section
 
 FAST, SLOW, WRONG = a_row("iris_mlp"), a_row("iris_mlp", "keras-tensorflow", "fit"), a_row("iris_mlp", "torch", "eager")
 LATENCY_S, BATCH_S = 50e-6, 256e-6
@@ -107,7 +109,7 @@ def test_one_process_that_answers_wrongly_or_not_takes_its_row_out_of_the_rankin
     assert found[WRONG].latency.to_best is None
     assert found[FAST].latency.to_best is not None
     assert found[FAST].latency.to_best.verdict == "fastest"  # of those that are ranked
-    assert any(each.startswith(f"iris_mlp: not ranked: torch eager: {reason}") for each in sentences(found.values()))
+    assert any(each.startswith(f"iris_mlp: not ranked: torch eager: {reason}") for each in said(run))
     assert process_frame([run])["inference_reason"].str.startswith(reason).sum() == 1
 
 
@@ -128,22 +130,34 @@ def test_a_row_that_is_not_ranked_in_training_is_not_ranked_here(tmp_path: Path)
     assert found[SLOW].latency.to_best.other == SLOW
 
 
+def document_of(run: Run, choice: Choice = Choice()) -> Document:  # noqa: B008 - it is frozen
+    return inference_document([run], inference_of([run]), choice)
+
+
+def said(run: Run) -> list[str]:
+    """Return all sentences below the tables."""
+    return [sentence for section in document_of(run).sections for sentence in section.sentences]
+
+
 def test_a_tail_that_one_process_lacks_is_not_that_of_the_row(tmp_path: Path) -> None:
     few = a_record(FAST, 4, inference=an_inference(latency_p95_s=None, latency_p99_s=None, calls=100))
-    found = by_row(a_run(tmp_path, [*answering(FAST), few]))[FAST]
-    assert math.isnan(found.latency_p99_s)
-    said = sentences([found])
-    assert "no percentiles of numpy loop: there were fewer than 200 calls in the time that a row has" in said
+    run = a_run(tmp_path, [*answering(FAST), few])
+    assert math.isnan(by_row(run)[FAST].latency_p99_s)
+    assert "no percentiles of numpy loop: there were fewer than 200 calls in the time that a row has" in said(run)
 
 
 def test_rows_that_cannot_be_told_apart_are_named_in_one_sentence_with_what_it_rests_on(tmp_path: Path) -> None:
     run = a_run(tmp_path, [*answering(FAST), *answering(SLOW, 1.001), *answering(WRONG, 30.0, rounds=1)])
-    assert sentences(inference_of([run]))[0] == (
+    assert list(map(str, document_of(run).summary)) == [
         "iris_mlp: for one row at a time numpy loop (50.2 µs; this run cannot tell keras-tensorflow fit from it), for "
-        "batches of 256 numpy loop (995,037 rows/s; this run cannot tell keras-tensorflow fit from it); compared with "
-        "the best: 1 row in 1 and 1 row in 4 rounds; the interval of one round assumes that processes of a row differ "
-        "by 10 %"
+        "batches of 256 numpy loop (995,037 rows/s; this run cannot tell keras-tensorflow fit from it)"
+    ]
+    assert said(run)[0] == (
+        "iris_mlp: compared with the best: 1 row in 1 and 1 row in 4 rounds; the interval of one round assumes that "
+        "processes of a row differ by 10 %"
     )
+    (section,) = inference_section([run])
+    assert section.sentences[0] == str(document_of(run).summary[0])
 
 
 def test_the_tables_fit_into_eighty_columns_and_are_sorted_each_by_its_own_times(tmp_path: Path) -> None:
@@ -151,7 +165,7 @@ def test_the_tables_fit_into_eighty_columns_and_are_sorted_each_by_its_own_times
         a_record(SLOW, block, inference=an_inference(12.1 * LATENCY_S, BATCH_S / 2)) for block in range(4)
     ]
     run = a_run(tmp_path, [*answering(FAST), *fast_in_batches])
-    found = panels(readable(inference_of([run])))
+    found = {panel.title: panel.table for panel in document_of(run).panels}
     assert list(found) == ["iris_mlp: latency of one row", "iris_mlp: throughput in batches of 256"]
     one, many = found.values()
     assert list(one) == ["row", "time", "p95", "p99", "× best"]

@@ -76,7 +76,7 @@ def test_a_row_whose_times_are_not_fair_is_shown_and_not_ranked(tmp_path: Path) 
     table = table_of(run).set_index("backend")
     sentence = "does not wait: 50% of a pass was left to do when train returned"
     assert table.loc["fast", ["× fastest", "verdict", "pass", "agrees", "note"]].tolist() == [
-        *("", "", "250 ms", "yes", sentence)
+        *("", "not ranked: unfair", "250 ms", "yes", sentence)
     ]
     assert table.loc["slow", "note"] == ""
 

@@ -49,7 +49,7 @@ def test_a_new_version_that_computes_something_else_is_wrong_however_fast(ab: Be
     new = a_version(tmp_path / "new", "2.0", (RATE, "return 1.01 * rate * g"))
     result = ab("--old", "old", "--new", str(new))
     assert result.returncode == 3, result.stdout + result.stderr
-    assert "pocketgrad@new" in result.stdout
+    assert "pocketgrad@2.0" in result.stdout
     assert "of layer 1: off by 1.0e-02 relative" in result.stdout
 
 

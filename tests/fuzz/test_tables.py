@@ -24,11 +24,14 @@ from bench.analysis.scaling import costs
 from bench.analysis.summary import summarise
 from bench.analysis.sweep import sweep_of
 from bench.cli import console
-from bench.cli.table import _render
+from bench.cli.table import TableOptions, _document, _frame
 from bench.errors import UserError
 from bench.records.provenance import differences
 from bench.records.runfile import Run, read_run
 from bench.report import compare_sentences, scaling_table, terminal
+from bench.report.export import render, render_document
+from bench.report.formats import PROGRAMS, TRACKERS
+from bench.report.trackers import for_tracker, tracked
 
 DANGEROUS = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # control, format, surrogate, separators of lines and paragraphs
 
@@ -79,12 +82,16 @@ def scaled(run: Run) -> str:
 def rendered(style: Any, *, samples: bool = False) -> Callable[[Run], str]:
     """Return what makes a table of a format."""
 
-    def render(run: Run) -> str:
-        content = _render((run,), style, "", "steady", samples=samples)
-        assert isinstance(content, str)
-        return "" if style in ("csv", "json") else content  # for programs, who want a text as it is
+    def make(run: Run) -> str:
+        options = TableOptions(samples=samples)
+        if style in PROGRAMS:
+            render(_frame((run,), options), style)
+            return ""  # for programs, who want a text as it is
+        if style in TRACKERS:
+            return for_tracker(tracked(summarise((run,))), style)
+        return render_document(_document((run,), options), style)
 
-    return render
+    return make
 
 
 SHOWN: dict[str, Callable[[Run], str]] = {
@@ -93,6 +100,9 @@ SHOWN: dict[str, Callable[[Run], str]] = {
     "samples": rendered("markdown", samples=True),
     "csv": rendered("csv"),
     "json": rendered("json"),
+    "github-summary": rendered("github-summary"),
+    "bmf": rendered("bmf"),
+    "github-action-benchmark": rendered("github-action-benchmark"),
     "latex": rendered("latex"),
     "html": rendered("html"),
     "compare": compared,

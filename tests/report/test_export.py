@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from made_up_runs import mixed_run, summary_of, table_of
+from made_up_runs import mixed_run, summary_of
 
 from bench.errors import BadChoice
 from bench.records.runfile import Run
@@ -17,11 +17,6 @@ from bench.report.formats import default_format
 @pytest.fixture
 def mixed(tmp_path: Path) -> Run:
     return mixed_run(tmp_path)
-
-
-@pytest.mark.parametrize(("style", "part"), [("markdown", "| fast"), ("latex", "fast &"), ("html", "<td>fast</td>")])
-def test_tables_for_people(style: str, part: str, mixed: Run) -> None:
-    assert part in render(table_of(mixed), style)
 
 
 @pytest.mark.parametrize("baseline", ["", "slow"])

@@ -147,8 +147,3 @@ def test_a_page_is_filled_in_between_its_markers_and_nowhere_else(tmp_path: Path
 def test_a_page_without_its_markers_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="the page has no <!-- a --> before <!-- /a -->"):
         pages.parts(text, "a")
-
-
-def test_the_main_columns_are_kept_with_what_stands_below() -> None:
-    text = "| task | import | pass |\n|:--|:--|:--|\n| a | 1 s | 2 s |\n\nbelow\n\nmore\n"
-    assert pages.main_columns(text) == "| task | pass |\n| --- | --- |\n| a | 2 s |\n\nbelow\n\nmore\n"

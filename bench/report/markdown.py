@@ -1,0 +1,71 @@
+"""A result as Markdown, for a page or a pull request, and for the summary page of a job on GitHub. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import pandas as pd
+
+from bench.report.document import Document, Panel, Section
+from bench.report.layout import NUMERIC
+from bench.report.text import in_markdown
+
+
+def as_markdown(document: Document) -> str:
+    """Return a result with its summary first, then a table under a heading for each task, then what is behind it."""
+    parts = [*_summary(document)]
+    for panel in document.panels:
+        parts += [f"### {in_markdown(panel.title)}", *_panel(panel)]
+    for section in document.sections:
+        parts += [f"### {in_markdown(section.title)}", *_section(section)]
+    return "\n\n".join(parts) + "\n"
+
+
+def as_github_summary(document: Document) -> str:
+    """Return a result for a job's summary page: the summary is seen at once, the details open at a click."""
+    parts = [f"## {in_markdown(document.title)}", *_summary(document)]
+    for panel in document.panels:
+        count = f"{len(panel.table)} row{'' if len(panel.table) == 1 else 's'}"
+        parts += _folded(f"<b>{in_markdown(panel.title)}</b>: {count}", _panel(panel))
+    for section in document.sections:
+        parts += _folded(f"<b>{in_markdown(section.title)}</b>", _section(section))
+    return "\n\n".join(parts) + "\n"
+
+
+def _folded(title: str, parts: Iterable[str]) -> Iterator[str]:
+    """Yield what opens at a click on its title; GitHub wants an empty line before the Markdown in it."""
+    yield f"<details><summary>{title}</summary>"
+    yield from parts
+    yield "</details>"
+
+
+def _summary(document: Document) -> Iterator[str]:
+    if document.summary:
+        yield "\n".join(f"- **{in_markdown(line.about)}**: {in_markdown(line.text)}" for line in document.summary)
+    yield from map(in_markdown, document.remarks)
+
+
+def _panel(panel: Panel) -> Iterator[str]:
+    if panel.about:
+        yield f"{in_markdown(panel.about[:1].upper() + panel.about[1:])}."
+    yield table(panel.table)
+    if panel.notes:
+        yield _list(panel.notes)
+
+
+def _section(section: Section) -> Iterator[str]:
+    if section.about:
+        yield in_markdown(section.about)
+    yield _list(section.sentences)
+
+
+def _list(sentences: Iterable[str]) -> str:
+    return "\n".join(f"- {in_markdown(sentence)}" for sentence in sentences)
+
+
+def table(cells: pd.DataFrame) -> str:
+    """Return a table of texts, without padding; columns of numbers are aligned to the right."""
+    names = list(map(str, cells))
+    rule = ["---:" if name in NUMERIC else "---" for name in names]
+    lines = [list(map(in_markdown, names)), rule, *([in_markdown(cell) for cell in line] for line in cells.to_numpy())]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

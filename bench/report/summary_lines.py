@@ -1,0 +1,95 @@
+"""What a run comes to, one line for each task: what to use, how surely, and what is not ranked. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bench.analysis.answer import Answer, Use, answers
+from bench.analysis.summary import RowSummary, Versus
+from bench.records.runfile import Run
+from bench.records.schema import Row
+from bench.report.document import Line
+from bench.report.sentences import by_task
+from bench.report.tables import ratio
+from bench.report.units import percent, seconds
+
+SILENT = ("unsupported", "absent", "not run")  # causes of which a summary says nothing: nobody expects a number
+
+
+def summary_lines(runs: Iterable[Run], rows: Iterable[RowSummary]) -> list[Line]:
+    """Return a line for each task of each run, in the order of the rows, which are all rows of these tasks."""
+    rows = list(rows)
+    found = {(str(run.path), each.task): each for run in runs for each in answers(run, rows)}
+    several = len({each.run for each in rows}) > 1
+    lines = []
+    for task, group in by_task(rows):
+        answer = found.get((group[0].run, task))
+        parts = [_fastest(answer, group), *([_once(answer)] if answer else []), *_unranked(group)]
+        lines.append(Line(f"{task} ({group[0].run})" if several else task, ". ".join(parts)))
+    return lines
+
+
+def _fastest(answer: Answer | None, rows: Sequence[RowSummary]) -> str:
+    """Return which row has the shortest pass, or may have it: of several, the one that is cheapest to start."""
+    ranked = [(each, each.to_fastest) for each in rows if each.to_fastest]
+    if not ranked:
+        return "no row is ranked"
+    best = answer.long.row if answer else ranked[0][1].other
+    best_s = next(each.pass_s for each, _ in ranked if each.row == best)
+    name, time = row_name(best), f"{seconds(best_s)} a pass"
+    others = [(each, versus) for each, versus in ranked if each.row != best]
+    tied = [(each, versus) for each, versus in others if versus.verdict not in ("slower", "too few rounds")]
+    if not others:
+        return f"{name} is the only row that is ranked, {time}"
+    if tied:
+        return f"{name} is among the fastest, {time}; {_tied(tied, best)}"
+    following, versus = min(others, key=lambda pair: pair[1].ratio)
+    return f"{name} is the fastest, {time}; {_next(following, versus)}"
+
+
+def _next(following: RowSummary, versus: Versus) -> str:
+    rounds = versus.comparison.rounds if versus.comparison else 0
+    alone = " (one round)" if rounds == 1 else ""
+    return f"the next, {row_name(following.row)}, takes {ratio(versus)} times as long{alone}"
+
+
+def _tied(rows: Sequence[tuple[RowSummary, Versus]], best: Row) -> str:
+    """Return what is said of rows that are not surely slower than the one to use."""
+    equal = [each.row for each, to in rows if to.other == best and to.verdict == "equivalent"]
+    untold = [each.row for each, _ in rows if each.row not in equal]
+    parts = [f"as fast within {percent(rows[0][0].effect)}: {listed(equal)}"] if equal else []
+    parts += [f"this run cannot tell {listed(untold)} from it"] if untold else []
+    return "; ".join(parts)
+
+
+def _once(answer: Answer) -> str:
+    passes = f"one training of {answer.passes:,} {'pass' if answer.passes == 1 else 'passes'}"
+    time = f"{seconds(answer.once.time_s)} in all{_or(answer.once)}"
+    if answer.passes_to_gain is None:
+        return f"For {passes}, too: {time}"
+    row = row_name(answer.once.row)
+    return f"For {passes}: {row}, {time}; from {answer.passes_to_gain:,} passes on {row_name(answer.long.row)}"
+
+
+def _or(use: Use) -> str:
+    return f" (this run cannot tell {listed(use.tied)} from it)" if use.tied else ""
+
+
+def _unranked(rows: Iterable[RowSummary]) -> list[str]:
+    named = [f"{row_name(each.row)} ({each.standing.cause})" for each in rows if _is_told(each)]
+    return [f"Not ranked: {', '.join(named)}"] if named else []
+
+
+def _is_told(each: RowSummary) -> bool:
+    return not each.standing.ranked and each.standing.cause not in SILENT
+
+
+def row_name(row: Row) -> str:
+    """Return backend and mode, and the device where it is not the CPU."""
+    return f"{row.backend} {row.mode}" if row.device == "cpu" else f"{row.backend} {row.mode} on the {row.device}"
+
+
+def listed(rows: Sequence[Row]) -> str:
+    """Return the names of rows as a list in words: a, b and c."""
+    *others, last = map(row_name, rows)
+    return f"{', '.join(others)} and {last}" if others else last

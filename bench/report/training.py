@@ -1,0 +1,116 @@
+"""The result of a run: what to use, a table for each task, and what is behind it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from bench.analysis.summary import Rank, RowSummary, summarise
+from bench.errors import UserError
+from bench.records.runfile import Run
+from bench.records.version_rows import with_version_names
+from bench.report import sentences
+from bench.report.break_even_sentences import ABOUT_BREAK_EVEN, break_even_sentences
+from bench.report.choosing import Choice, Table, chosen, columns_of
+from bench.report.document import Document, Panel, Section, sections_of
+from bench.report.summary_lines import row_name, summary_lines
+from bench.report.tables import SPARE, USUAL, training_table
+from bench.report.version_sentences import version_sentences
+from bench.tasks.names import find_task
+
+
+def training_result(read: Sequence[Run], baseline: str, rank: Rank, choice: Choice) -> Document:
+    """Return the result of runs as they were read. Raises `BadChoice`."""
+    runs = tuple(map(with_version_names, read))
+    return training_document(runs, summarise(runs, baseline, rank), choice, version_sentences(read))
+
+
+def training_document(
+    runs: Sequence[Run], rows: Sequence[RowSummary], choice: Choice, versions: Sequence[str] = ()
+) -> Document:
+    """Return the result of runs, from the summaries of all their rows; `versions` are sentences on two versions.
+
+    What is said of a task is said of all its rows, even if a choice leaves out some of them. Raises `BadChoice`.
+    """
+    table = training_table(rows)
+    kept = chosen(table, choice)
+    tasks = {(each.run, each.row.task) for each in (rows[place] for place in kept.cells.index)}
+    whole = [each for each in rows if (each.run, each.row.task) in tasks]
+    return Document(
+        title=titled(runs, len({each.row.task for each in whole})),
+        summary=tuple(summary_lines(runs, whole)),
+        remarks=(*versions, *left_out(len(kept.cells), len(rows), choice)),
+        panels=tuple(_panels(rows, kept, choice)),
+        sections=_sections(runs, whole),
+    )
+
+
+def left_out(shown: int, count: int, choice: Choice) -> list[str]:
+    """Return a sentence on the rows that a choice leaves out, if there are any."""
+    if shown == count:
+        return []
+    where = " and ".join(map(str, choice.where))
+    return [f"{shown} of {count} rows are shown ({where}); ratios and verdicts are those among all rows of a task"]
+
+
+def titled(runs: Iterable[Run], tasks: int) -> str:
+    """Return what a result is about: how many tasks, where."""
+    cpus = dict.fromkeys(f"{run.header.machine.cpu}, {run.header.machine.cores} cores" for run in runs)
+    return f"{tasks} task{'' if tasks == 1 else 's'} on {'; '.join(cpus)}"
+
+
+def _panels(rows: Sequence[RowSummary], kept: Table, choice: Choice) -> Iterable[Panel]:
+    """Yield a table for each task of each run, in the order of all rows."""
+    several = len({each.run for each in rows}) > 1
+    one_device = len({each.row.device for each in rows}) == 1
+    usual = [name for name in USUAL if name != "device" or not one_device]
+    groups: dict[tuple[str, str], list[int]] = {(each.run, each.row.task): [] for each in rows}
+    for place, index in enumerate(kept.cells.index):
+        groups[rows[index].run, rows[index].row.task].append(place)
+    for (run, task), places in groups.items():
+        if places:
+            part = kept.take(places)
+            columns = columns_of(part, choice, usual)
+            yield Panel(
+                title=f"{task} ({run})" if several else task,
+                about=_summary_of(task),
+                table=part.cells[columns],
+                notes=() if "note" in columns else tuple(_notes(part.cells["note"], rows)),
+                spare=() if choice.columns else SPARE,
+            )
+
+
+def _notes(notes: pd.Series[str], rows: Sequence[RowSummary]) -> Iterable[str]:
+    """Yield each note with the rows that it is about; notes have the places of their rows as their index."""
+    named: dict[str, list[str]] = {}
+    for place, note in notes.items():
+        named.setdefault(note, []).append(row_name(rows[int(str(place))].row))
+    return (f"{', '.join(names)}: {note}" for note, names in named.items() if note)
+
+
+def _summary_of(task: str) -> str:
+    """Return what a task is; nothing for one that is not known here, as of another version."""
+    try:
+        return find_task(task).summary
+    except UserError:
+        return ""
+
+
+def _sections(runs: Sequence[Run], rows: Sequence[RowSummary]) -> tuple[Section, ...]:
+    noise = [*sentences.noise_sentences(runs), *sentences.response_sentences(rows)]
+    return sections_of(
+        ("When a mode pays", break_even_sentences(rows), ABOUT_BREAK_EVEN),
+        ("What this run cannot tell", sentences.untold_sentences(rows), sentences.about_untold(rows)),
+        ("Noise", noise, ""),
+        ("What was learned", sentences.parameter_sentences(rows), ""),
+        ("What failed", sentences.long_reasons(rows), ""),
+        *machine_sections(runs),
+    )
+
+
+def machine_sections(runs: Sequence[Run]) -> list[tuple[str, Iterable[str], str]]:
+    """Return, for each run, what it was made with."""
+    several = len(runs) > 1
+    return [(f"The machine ({run.path})" if several else "The machine", sentences.machine_sentences(run.header), "")
+            for run in runs]  # fmt: skip
