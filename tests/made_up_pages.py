@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from support import a_block, a_header, a_parity_result, a_quality, a_record, a_row, write_run
 
 from bench.records.runfile import Run, read_run
-from bench.records.schema import Inference, Line, Record, Row
+from bench.records.schema import Inference, Learned, Lesson, Line, Record, Row, Snapshot
 
 ROUNDS = 8
 PASS_S = {("jax", "scan"): 0.010, ("tensorflow", "xla"): 0.0101, ("torch", "eager"): 0.020, ("numpy", "loop"): 0.030}
@@ -88,6 +88,43 @@ def harmful_run(path: Path) -> Run:
         a_block("linear_fit"),
     ]
     return read_run(write_run(path, header, lines))
+
+
+LESSONS = {
+    "mlp_regression": Lesson(
+        task="mlp_regression", inputs=((0.0,), (1.0,), (0.5,)), targets=(0.0, 1.0, 0.25), losses=(1.0, 0.5, 0.25, 0.2),
+        allowed=(1e-3, None, 1e-4, 1e-4),
+        snapshots=(Snapshot(step=0, outputs=(5.0, 5.0, None)), Snapshot(step=3, outputs=(0.0, 0.9, 0.2))),
+    ),
+    "mnist_mlp": Lesson(
+        task="mnist_mlp", images=(bytes(4), bytes([255] * 4)), image_shape=(2, 2), targets=(0.0, 1.0),
+        classes=("0", "1"),
+    ),
+}  # fmt: skip
+LEARNED = {
+    "mlp_regression": Learned(outputs=((0.01,), (0.95,), (None,))),
+    "mnist_mlp": Learned(
+        outputs=((0.9, 0.1), (0.75, 0.25)), confusion=((9, 1), (2, 8)), metric_by_pass=(0.5, 0.8, 0.95)
+    ),
+}
+
+
+def learned_run(path: Path, *, wrong: bool = False) -> Run:
+    """Return a run whose rows say what they learned: NumPy's, and one that is faster and may be wrong."""
+    rows = {
+        a_row(task, *kind): time_s
+        for task in LESSONS
+        for kind, time_s in ((("numpy", "loop"), 0.03), (("jax", "scan"), 0.01))
+    }
+    lines: list[Line] = [*LESSONS.values()]
+    for row, pass_s in rows.items():
+        off = 2e-6 if row.backend == "jax" else 1e-6
+        quality = a_quality(losses=tuple(loss + off for loss in (1.0, 0.5, 0.25, 0.2)), metric="accuracy")
+        timing = {"steps_per_pass": 2}
+        record = a_record(row, 0, 0.5, pass_s, timing=timing, quality=quality, learned=LEARNED[row.task])
+        lines += [record, a_parity_result(row, agrees=not (wrong and row.backend == "jax"), envelope=0.5)]
+    settings = {"mlp_regression": {"batch_size": "all"}, "mnist_mlp": {"batch_size": 64}}
+    return read_run(write_run(path, a_header(*rows, tasks=settings), lines))
 
 
 def versions_run(path: Path, new_s: float = 0.02) -> Run:

@@ -18,12 +18,14 @@ from bench.report import inference_table, sentences
 from bench.report.break_even_sentences import ABOUT_BREAK_EVEN, break_even_sentences
 from bench.report.choosing import Choice
 from bench.report.page import details, first_screen
+from bench.report.page.code import code_of
 from bench.report.page.inference import inference_of_page
+from bench.report.page.learned import learned_of
 from bench.report.page.machine import noise_of, schedule_of
 from bench.report.page.rows import PHASES, groups_of, rows_of
 from bench.report.page.samples import samples_of
 from bench.report.page.sweeps import panels_of, sweep_in, sweep_words
-from bench.report.page.training import MOST_DISTANCES, MOST_POINTS, curves_of
+from bench.report.page.training import MOST_DISTANCES, MOST_POINTS, curves_of, trained_in
 from bench.report.text import visible
 
 MOST_CARDS = 6  # of the first screen that are not folded away
@@ -66,12 +68,14 @@ def _data(
     paths = [str(run.path) for run in runs]
     places = {path: _places(summaries, path) for path in paths}
     sweeps = [(run, sweep) for run in runs if (sweep := sweep_in(run)) is not None]
+    trainings = [(run, trained_in(run), places[str(run.path)]) for run in runs]
     return {
         "runs": [{"name": run.path.name, "created": run.header.created} for run in runs],
         "phases": PHASES,
         "rows": lines,
         "groups": groups_of(summaries, paths, {path: pairs_of(run) for path, run in zip(paths, runs, strict=True)}),
-        "curves": [each for run in runs for each in curves_of(run, places[str(run.path)])],
+        "curves": [each for _, found, own in trainings for each in curves_of(found, own)],
+        "learned": [each for run, found, own in trainings for each in learned_of(run, found, own)],
         "inference": [each for path in paths for each in inference_of_page(infer[path], places[path])],
         "sweeps": [panel for run, sweep in sweeps for panel in panels_of(run, sweep, places[str(run.path)])],
         "noise": [noise_of(run) for run in runs],
@@ -95,6 +99,8 @@ def _words(
     sweeps = [sweep_words(run, sweep) for run in runs if (sweep := sweep_in(run)) is not None]
     return {
         "runs": [_about(run) for run in runs],
+        "learned": any(len(run.lessons) for run in runs),
+        "code": code_of(each.row for each in summaries),
         "title": first_screen.title(cards),
         "overview": first_screen.overview(cards, summaries),
         "cards": cards,
@@ -147,6 +153,7 @@ def _about(run: Run) -> dict[str, Any]:
         "created": header.created,
         "machine": f"{header.machine.cpu}, {header.threads} of {header.machine.cores} cores",
         "gpus": ", ".join(header.machine.gpus),
+        "commit": header.commit,
         "facts": details.facts(run),
         "versions": list(header.versions.items()),
         "environment": list(header.environment.items()),

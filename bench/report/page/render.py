@@ -20,7 +20,7 @@ FOLDER = resources.files("bench.report.page")
 # In the order in which they run: each puts its part into the global `page`.
 SCRIPTS = (
     *("format", "state", "theme", "filters", "baseline", "columns", "table", "details", "charts"),
-    *("start", "losses", "scaling", "inference", "resources", "machine", "samples", "main"),
+    *("start", "losses", "learned", "scaling", "inference", "resources", "machine", "samples", "main"),
 )
 STYLES = ("base", "first_screen", "table", "sections", "media")
 

@@ -64,6 +64,7 @@ def _numbers(each: RowSummary) -> dict[str, Any]:
         "between": _between(versus.comparison) if versus else None,
         "verdict": versus.verdict if versus else "",
         **{name: each.medians[name] for name in SCORES},
+        "fixed_s": _fixed_s(each),
         "rows_per_s": each.rows_per_s,
         "flops_per_s": each.flops_per_s,
         "flops_share": each.flops_share,
@@ -72,6 +73,12 @@ def _numbers(each: RowSummary) -> dict[str, Any]:
         "phases_s": [each.medians[name] for name in PHASES],
         "break_even": _break_even(each.break_even),
     }
+
+
+def _fixed_s(each: RowSummary) -> float | None:
+    """Return what a training takes apart from its passes: start, import, data, set-up, first call and evaluation."""
+    passes = _passes(each)
+    return None if passes is None else max(0.0, each.medians["one_training_s"] - passes * each.pass_s)
 
 
 def _between(found: Comparison | None) -> list[float] | None:

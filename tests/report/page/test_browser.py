@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from made_up_pages import failing_run, good_run, harmful_run
+from made_up_pages import failing_run, good_run, harmful_run, learned_run
 from made_up_sweeps import a_sweep
 
 from bench.records.runfile import Run
@@ -150,6 +151,36 @@ def test_a_sweep_shows_where_the_winner_changes(browser: Browser, tmp_path: Path
     found.context.close()
 
 
+def test_what_was_learned_is_drawn_as_the_lesson_of_the_task_draws_it(browser: Browser, tmp_path: Path) -> None:
+    found = opened(browser, tmp_path, learned_run(tmp_path / "a.jsonl"))
+    page = found.show("focus=mlp_regression&at=learned")
+    page.locator("[data-chart=fitted] svg.main-svg").first.wait_for()
+    assert "this row, at the end" in page.locator("[data-chart=fitted]").inner_text()
+    assert page.locator("#classes *").count() == 0
+    page.locator("#learned [data-focus] button", has_text="mnist_mlp").click()
+    assert page.locator(".digits canvas").count() == 2
+    assert page.locator(".digits figcaption").all_inner_texts() == ["0: 90 %", "0: 75 %, is 1"]
+    assert page.locator(".confusion td").all_inner_texts() == ["9", "1", "2", "8"]
+    page.locator("[data-chart=goal] svg.main-svg").first.wait_for()
+    assert page.locator("[data-chart=goal]").inner_text().count("3 epochs") == 2
+    page.locator("#goal-list").select_option("0.8")
+    playwright.expect(page.locator("[data-chart=goal]")).to_contain_text("2 epochs")
+    assert "goal=0.8" in found.fragment
+    assert not page.locator("[data-chart=fitted]").is_visible()
+    assert found.errors == []
+    found.context.close()
+
+
+def test_a_row_that_is_wrong_reaches_no_goal(browser: Browser, tmp_path: Path) -> None:
+    found = opened(browser, tmp_path, learned_run(tmp_path / "a.jsonl", wrong=True))
+    page = found.show("focus=mnist_mlp&at=learned")
+    page.locator("[data-chart=goal] svg.main-svg").first.wait_for()
+    assert "jax scan" not in page.locator("[data-chart=goal]").inner_text()
+    page.locator("[data-chart=metric] svg.main-svg").first.wait_for()
+    assert "jax scan (failed parity)" in page.locator("[data-chart=metric]").inner_text()
+    found.context.close()
+
+
 # Sorting, filtering, baseline
 
 
@@ -245,7 +276,7 @@ def test_the_view_comes_back_from_its_address(good: Opened) -> None:
     page.locator("details[data-open=raw] summary").click()
     page.locator("#theme").click()
     page.locator("#theme").click()
-    page.wait_for_function("location.hash.includes('open=raw')")
+    playwright.expect(page).to_have_url(re.compile("open=raw"))
     before, fragment = labels(page), good.fragment
     good.show(fragment)
     assert labels(page) == before
@@ -259,7 +290,7 @@ def test_the_view_comes_back_from_its_address(good: Opened) -> None:
 
 def test_a_changed_fragment_changes_the_view_at_once(good: Opened) -> None:
     good.page.evaluate("location.hash = 'q=numpy'")
-    good.page.wait_for_function("document.querySelectorAll('#rows tr[data-row]').length === 2")
+    playwright.expect(good.page.locator("#rows tr[data-row]")).to_have_count(2)
     assert labels(good.page) == ["numpy loop"] * 2
 
 
@@ -327,14 +358,14 @@ def test_the_policy_stops_a_script_and_a_request_that_were_smuggled_in(browser: 
 
 @pytest.mark.parametrize(
     ("make", "width", "scheme"),
-    [(good_run, 1400, "light"), (good_run, 390, "dark"), (failing_run, 1400, "dark"), (failing_run, 390, "light")],
+    [(good_run, 1400, "light"), (learned_run, 390, "dark"), (failing_run, 1400, "dark"), (failing_run, 390, "light")],
 )
 def test_axe_finds_nothing(make: Any, width: int, scheme: Any, browser: Browser, tmp_path: Path) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     run = make(tmp_path / "a.jsonl")
     found = opened(browser, tmp_path, run, viewport={"width": width, "height": 800}, color_scheme=scheme)
-    page = found.show("base=torch:eager&columns=all&open=raw&open=requests")
+    page = found.show("base=torch:eager&columns=all&open=raw&open=requests&open=code-mnist_mlp&focus=mnist_mlp")
     page.evaluate("page.drawAll()")
     page.locator("#rows .label").first.click()
     page.wait_for_selector("#raw tbody tr")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from made_up_pages import (
     failing_run,
     good_run,
     harmful_run,
+    learned_run,
     versions_run,
 )
 from made_up_sweeps import CROSS, a_sweep
@@ -28,6 +30,7 @@ from bench.analysis.summary import summarise
 from bench.analysis.sweep import is_sweep
 from bench.records.runfile import Run, read_run
 from bench.report.page import first_screen
+from bench.report.page.code import code_of
 from bench.report.page.names import label, styles, versioned
 from bench.report.page.payload import NothingToShow, content_of, harmless
 from bench.report.page.render import SCRIPTS, embedded, libraries_of_page, page_of, policy
@@ -170,19 +173,68 @@ def test_rows_of_different_backends_differ_in_colour_and_modes_in_marker_and_das
 
 
 def test_curves_are_short_and_a_single_step_that_is_off_is_seen(tmp_path: Path) -> None:
-    curves = data_of(good_run(tmp_path / "a.jsonl"))["curves"][0]
+    data = data_of(good_run(tmp_path / "a.jsonl"))
+    curves = data["curves"][0]
     assert all(len(losses) <= MOST_POINTS for losses in curves["losses"])
     assert all(found is None or len(found) <= MOST_DISTANCES for found in curves["distances"])
-    assert curves["distances"][curves["rows"].index(curves["reference"])] is None
+    assert curves["reference"] == "NumPy's row"  # as in run files of earlier versions
+    backends = [data["rows"][place]["backend"] for place in curves["rows"]]
+    assert [backend for backend, found in zip(backends, curves["distances"], strict=True) if not found] == ["numpy"]
     losses = np.ones(900)
     off = losses.copy()
     off[123] = 1.5
     assert np.nanmax(in_parts(distance(off, losses), 9, np.nanmax)) == 0.5
 
 
-def test_a_distance_is_relative_and_has_no_place_where_there_is_none() -> None:
-    found = distance(np.array([2.0, 1.0, np.nan, 3.0]), np.array([1.0, 1.0, 1.0]))
-    np.testing.assert_array_equal(found, [1.0, np.nan, np.nan])
+def test_a_distance_of_nothing_has_no_place_on_a_logarithmic_axis() -> None:
+    found = distance(np.array([2.5, 1.0, np.nan, 3.0]), np.array([1.0, 1.0, 1.0]))
+    np.testing.assert_array_equal(found, [1.5, np.nan, np.nan])
+
+
+def test_losses_are_held_against_the_reference_and_what_parity_allows(tmp_path: Path) -> None:
+    data = data_of(learned_run(tmp_path / "a.jsonl"))
+    curves = data["curves"][0]
+    assert curves["reference"] == "the reference in float64"
+    assert curves["allowed"] == [1e-3, None, 1e-4, 1e-4]
+    for place, found in zip(curves["rows"], curves["distances"], strict=True):
+        expected = {"numpy": 1e-6, "jax": 2e-6}[data["rows"][place]["backend"]]
+        assert found == pytest.approx([expected] * 4, rel=1e-2)
+
+
+# What was learned, and the code
+
+
+def test_what_was_learned_is_that_of_a_row_that_is_right(tmp_path: Path) -> None:
+    for wrong in (False, True):
+        data = data_of(learned_run(tmp_path / f"{wrong}.jsonl", wrong=wrong))
+        regression, digits = data["learned"]
+        assert regression["inputs"] == [0.0, 1.0, 0.5]
+        assert regression["outputs"] == [[0.01], [0.95], [None]]
+        assert [each["step"] for each in regression["snapshots"]] == [0, 3]
+        assert regression["by_pass"] == []
+        assert digits["confusion"] == ((9, 1), (2, 8))
+        assert digits["images"] == (bytes(4), bytes([255] * 4))
+        assert len(digits["by_pass"]) == 2
+        assert regression["right"]
+        assert data["rows"][regression["row"]]["backend"] == "numpy"
+
+
+def test_what_a_training_takes_apart_from_its_passes_is_not_a_matter_of_their_number(tmp_path: Path) -> None:
+    rows = data_of(learned_run(tmp_path / "a.jsonl"))["rows"]
+    found = next(row for row in rows if row["task"] == "mnist_mlp" and row["backend"] == "numpy")
+    # start 0.125, import 1, data 0.0625, set-up 0.5, evaluation 0.25, and a first pass that is 0.5 and not 0.03
+    assert found["fixed_s"] == pytest.approx(0.125 + 1 + 0.0625 + 0.5 + 0.25 + 0.5 - 0.03, rel=1e-3)
+
+
+def test_the_code_is_that_of_the_fastest_mode_of_each_framework_and_nothing_in_it_is_markup() -> None:
+    rows = [a_row("mnist_mlp:epochs=2", *kind) for kind in (("jax", "scan"), ("jax", "jit"), ("torch", "eager"))]
+    (found,) = code_of([*rows, a_row("gone"), a_row("mnist_mlp", "sklearn", "partial_fit")])
+    assert found.task == "mnist_mlp"
+    assert [side.name for side in found.sides] == ["torch eager", "jax scan"]
+    text = "".join(piece.html for side in found.sides for piece in side.pieces)
+    assert set(re.findall(r"</?(\w+)", text)) == {"span"}
+    assert "-&gt;" in text
+    assert any("MNIST_MLP" in piece.html for piece in found.definition)
 
 
 # Sweeps

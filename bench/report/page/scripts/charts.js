@@ -1,8 +1,8 @@
 "use strict";
 // What all charts share: when they are drawn, their colours, and the task that they show.
 (function (page) {
-  const makers = {}; // by kind: (index, group) -> { traces, layout, height } or a sentence why there is nothing
-  const WATCHED = ["theme", "focus", "task", "backend", "mode", "device", "run", "q"];
+  const makers = {}; // by kind: (index, group) -> { traces, layout, height }, a sentence why there is nothing, or null
+  const WATCHED = ["theme", "focus", "task", "backend", "mode", "device", "run", "q", "goal"];
 
   // A chart of a kind; `task` says whether it shows one task at a time.
   page.chart = (kind, maker) => (makers[kind] = maker);
@@ -136,6 +136,8 @@
     const empty = figure.querySelector(".empty");
     const made = makers[figure.dataset.chart](Number(figure.dataset.index || 0), page.focused());
     figure.dataset.drawn = "yes";
+    figure.hidden = made === null;
+    if (figure.hidden) return;
     const nothing = typeof made === "string";
     empty.hidden = !nothing;
     plot.hidden = nothing;
@@ -191,6 +193,7 @@
       for (const figure of figures) {
         if (figure.dataset.drawn !== "yes") continue;
         figure.dataset.drawn = "no";
+        figure.hidden = false;
         watcher.unobserve(figure);
         watcher.observe(figure); // draws those that are on the screen now, the others when they come
       }

@@ -1,5 +1,5 @@
 "use strict";
-// Loss curves of all rows of a task over each other, and how far each is from NumPy's.
+// Loss curves of all rows of a task over each other, and how far each is from the reference.
 (function (page) {
   const curvesOf = (group) => page.data.curves.find((each) => group.rows.includes(each.rows[0]));
 
@@ -51,20 +51,23 @@
     };
   });
 
+  // How far parity lets a loss be from the reference, as an area from below.
+  function allowedArea(curves) {
+    const trace = { type: "scatter", mode: "lines", name: "allowed by parity", y: curves.allowed, hoverinfo: "skip" };
+    trace.x = middles(curves, "distances", curves.allowed.length);
+    trace.line = { color: page.lines.ink, width: 1.5, dash: "dash" };
+    return trace;
+  }
+
   page.chart("distances", function (_, group) {
     const curves = curvesOf(group);
-    if (!curves || curves.reference === null) return "This task has no row of NumPy to compare with.";
+    if (!curves || !curves.reference) return "This run has neither the losses of the reference nor a row of NumPy.";
     const multiple = (row) =>
       row.parity && row.parity.envelope !== null ? ` · ${Number(row.parity.envelope.toPrecision(2))}×` : "";
     const traces = tracesOf(group, "distances", multiple);
-    if (!traces.length) return "There is no other row to compare with NumPy.";
-    return {
-      traces,
-      layout: {
-        showlegend: true,
-        xaxis: { title: { text: "step" } },
-        yaxis: page.powerAxis("relative distance", traces),
-      },
-    };
+    if (!traces.length) return "There is no other row to compare with NumPy's.";
+    if (curves.allowed.some((value) => value > 0)) traces.unshift(allowedArea(curves));
+    const yaxis = page.powerAxis(`distance from ${curves.reference}`, traces);
+    return { traces, layout: { showlegend: true, xaxis: { title: { text: "step" } }, yaxis } };
   });
 })(window.page);

@@ -53,6 +53,7 @@
   page.initFilters();
   page.initTable();
   page.initCharts();
+  page.initLearned();
   page.initSamples();
   foldings();
   links();

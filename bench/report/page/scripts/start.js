@@ -9,14 +9,13 @@
   }
 
   page.chart("totals", function (_, group) {
-    const rows = page.members(group).filter((row) => row.one_training_s !== null);
+    const rows = page.members(group).filter((row) => row.fixed_s !== null);
     if (!rows.length) return "No ranked row to show.";
     const most = passesShown(group, rows);
     const along = Array.from({ length: POINTS }, (_, place) => most ** (place / (POINTS - 1)));
     const own = group.passes || 1;
     const traces = rows.map(function (row) {
-      const fixed_s = Math.max(0, row.one_training_s - own * row.pass_s);
-      const totals = along.map((passes) => fixed_s + passes * row.pass_s);
+      const totals = along.map((passes) => row.fixed_s + passes * row.pass_s);
       return {
         type: "scatter",
         mode: "lines",

@@ -99,7 +99,7 @@
     const kind = row.cause ? "unranked" : ["fastest", "among the fastest"].includes(row.verdict) ? "best" : "";
     const made = page.element(
       "tr",
-      { class: `${kind}${page.isBaseline(row) ? " chosen" : ""}`, "data-row": row.place },
+      { class: `${kind}${row.cause === null && page.isBaseline(row) ? " chosen" : ""}`, "data-row": row.place },
       rowHead(row),
     );
     for (const each of columns.slice(1)) {
