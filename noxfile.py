@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import nox
 
@@ -197,7 +201,74 @@ def report(session: nox.Session) -> None:
 
 
 @nox.session
+def lessons(session: nox.Session) -> None:
+    """Run every command of docs/lessons.md, in order, and keep the pictures that they draw in docs/pictures/."""
+    session.install("--editable", ".[all]", CONSTRAINTS)
+    commands = [
+        shlex.split(line) for line in Path("docs/lessons.md").read_text().splitlines() if line.startswith("    bench ")
+    ]
+    pictures = Path("docs/pictures").resolve()
+    session.chdir(session.create_tmp())  # where run files stay
+    for old in Path().glob("*.jsonl"):
+        old.unlink()
+    for command in commands:
+        session.run(*command)
+    for picture in (path for ending in ("svg", "png") for path in Path().glob(f"*.{ending}")):
+        if any(picture.name in command for command in commands):  # a sweep draws one of times, too
+            shutil.copy(picture, pictures)
+
+
+@nox.session
 def pages(session: nox.Session) -> None:
     """Write the picture and the tables of README.md and results/ from results/reference.jsonl."""
     session.install("--editable", ".[report]", CONSTRAINTS)
     session.run("python", "-m", "bench.report.pages")
+
+
+VENDOR = Path("bench/report/page/vendor")  # libraries of the page that `bench report` writes
+
+
+@nox.session(venv_backend="none")
+def vendor(session: nox.Session) -> None:
+    """Fetch the JavaScript libraries of the report page again with npm; fail if a file is not what vendor.json says.
+
+    After a change of a version in vendor.json, `nox -s vendor -- --accept` writes the new SHA-256 there.
+    """
+    listed: list[dict[str, Any]] = json.loads((VENDOR / "vendor.json").read_text())
+    for library in listed:
+        folder = Path(session.create_tmp()).resolve() / library["file"]
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        content = _fetched(session, library, folder)
+        found = hashlib.sha256(content).hexdigest()
+        if "--accept" in session.posargs:
+            library["sha256"] = found
+        elif found != library["sha256"]:
+            session.error(f"{library['file']}: SHA-256 {found}, vendor.json has {library['sha256']}")
+        (VENDOR / library["file"]).write_bytes(content)
+    (VENDOR / "vendor.json").write_text(json.dumps(listed, indent=2) + "\n")
+
+
+def _fetched(session: nox.Session, library: dict[str, Any], folder: Path) -> bytes:
+    """Return the file of a library as npm has it or, of one that comes in many files, bundled into one."""
+    wanted = [f"{library['package']}@{library['version']}", *([library["bundler"]] if "bundler" in library else [])]
+    install = ("npm", "install", "--silent", "--no-save", "--ignore-scripts", "--prefix", str(folder))
+    session.run(*install, *wanted, external=True)
+    if "taken_from" in library:
+        return Path(folder, "node_modules", library["package"], library["taken_from"]).read_bytes()
+    entry = shutil.copy(VENDOR / library["bundled_from"], folder)
+    bundled = Path(folder, library["file"])
+    session.run(
+        *(
+            str(folder / "node_modules/.bin/esbuild"),
+            entry,
+            "--bundle",
+            "--minify",
+            "--charset=utf8",
+            "--target=es2020",
+        ),
+        *("--format=iife", "--global-name=TableCore", f"--banner:js=/* {library['name']}, {library['licence']} */"),
+        f"--outfile={bundled}",
+        external=True,
+    )
+    return bundled.read_bytes()

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["load"]
+    from bench.records.provenance import Kind
+
+__all__ = ["compare", "load", "ratios"]
+
+# What they need is imported in the functions: pandas takes half a second, and the command line does not need it.
 
 
 def load(paths: str | Path | Iterable[str | Path]) -> pd.DataFrame:
     """Return the measurements in these run files, one row per worker process; see `bench.analysis.frame.load`."""
-    # Imported here because pandas takes half a second, and the command line does not need it.
-    from bench.analysis.frame import load as load_frame
+    from bench.analysis import frame
 
-    return load_frame(paths)
+    return frame.load(paths)
+
+
+def ratios(paths: str | Path | Iterable[str | Path], *, baseline: str = "") -> pd.DataFrame:
+    """Return each row's time divided by the fastest's, or by the baseline's; see `bench.analysis.frame.ratios`."""
+    from bench.analysis import frame
+
+    return frame.ratios(paths, baseline=baseline)
+
+
+def compare(
+    then: str | Path, now: str | Path, *, effect: float | None = None, allow: Collection[Kind] = ()
+) -> pd.DataFrame:
+    """Return how each row changed from one run file to another; see `bench.analysis.frame.compare`."""
+    from bench.analysis import frame
+
+    return frame.compare(then, now, effect=effect, allow=allow)

@@ -1,9 +1,11 @@
-"""Progress callbacks of a run: downloads, the current stage of work, and running jobs."""
+"""Progress callbacks of a run: downloads, the current stage of work, running jobs, and what is known of each row."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 
 class Bar(Protocol):
@@ -31,8 +33,8 @@ class DownloadListener(Protocol):
 class JobListener(Protocol):
     """Receives the progress of jobs, which run in stages."""
 
-    def stage(self, label: str, total: int) -> None:
-        """Called when a stage of `total` jobs starts."""
+    def stage(self, label: str, total: int, left_s: float | None = None) -> None:
+        """Called when a stage of `total` jobs starts; the run takes about `left_s` more seconds at most, if known."""
 
     def begins(self, label: str) -> None:
         """Called when a job of the stage starts."""
@@ -45,10 +47,35 @@ class Listener(DownloadListener, JobListener, Protocol):
     """Receives the progress of downloads and of jobs."""
 
 
+State = Literal["waiting", "goes on", "done", "not ranked", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowSoFar:
+    """What the rounds so far tell of a row; `low` and `high` are the ends of the ratio's 95 % interval."""
+
+    task: str
+    name: str  # backend and mode, and the device if it is not the CPU
+    state: State  # goes on: it runs in the next round of its task, if there is time for one
+    rounds: int = 0
+    pass_s: float | None = None
+    ratio: float | None = None  # to the fastest row of the task; 1 for that row, None for one that is not ranked
+    low: float | None = None
+    high: float | None = None
+    reason: str = ""  # why it is not ranked
+
+
+class RunListener(Listener, Protocol):
+    """Receives the progress of a run, and what it tells so far."""
+
+    def rows(self, found: Sequence[RowSoFar]) -> None:
+        """Called with all rows of a task before its first round and after each, while nothing is timed."""
+
+
 class SilentListener:
     """Ignores the progress of jobs."""
 
-    def stage(self, label: str, total: int) -> None:
+    def stage(self, label: str, total: int, left_s: float | None = None) -> None:
         """Ignore it."""
 
     def begins(self, label: str) -> None:

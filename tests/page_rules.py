@@ -96,6 +96,9 @@ def require(condition: object, message: str) -> None:
 
 def require_bench(arguments: list[str]) -> None:
     name, *rest = arguments
+    if name.startswith("--"):
+        require(any(name in each.opts for each in BENCH.params), f"bench has no option {name}")
+        return
     require(name in BENCH.commands, f"there is no command {name}")
     if not rest:
         return  # it is only spoken of

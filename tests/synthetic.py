@@ -214,7 +214,7 @@ class Nobody:
         self.stages: list[tuple[str, int]] = []
         self.outcomes: list[tuple[str, str]] = []
 
-    def stage(self, label: str, total: int) -> None:
+    def stage(self, label: str, total: int, left_s: float | None = None) -> None:
         self.stages.append((label, total))
 
     def begins(self, label: str) -> None:

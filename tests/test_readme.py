@@ -20,7 +20,16 @@ from bench.records.runfile import read_run
 from bench.report import headline, pages
 from bench.tasks import TASKS
 
-PAGES = ("README.md", "CONTRIBUTING.md", "bench/README.md", "backends/README.md", "results/README.md", "docs/ci.md")
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "bench/README.md",
+    "backends/README.md",
+    "results/README.md",
+    "docs/ci.md",
+    "docs/pandas.md",
+    "docs/lessons.md",
+)
 MAX_WORDS = 900
 
 
@@ -34,6 +43,7 @@ def test_a_page_keeps_every_rule(path: str, rule: Any) -> None:
     ("text", "fault"),
     [
         ("`bench rnu`", "there is no command rnu"),
+        ("`bench --install-completions`", "bench has no option --install-completions"),
         ("`bench run mnist_mpl`", "unknown task 'mnist_mpl'"),
         ("`bench run --backend jax --backend pytorch`", "unknown backend 'pytorch'"),
         ("`bench run --backend torch --mode scan`", "unknown mode 'scan'"),

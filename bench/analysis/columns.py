@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from bench.analysis.break_even import BreakEven
+from bench.analysis.changes import Change
 from bench.analysis.inference import process_inference
 from bench.analysis.process import Context
 from bench.analysis.summary import RowSummary, Versus
@@ -134,7 +135,7 @@ def _warm(found: WarmStart | None) -> dict[str, Any]:
     }
 
 
-def _or_nan(number: int | None) -> float:
+def _or_nan(number: float | None) -> float:
     """Return NaN for None: pandas would make a column of only None one of objects, not of numbers."""
     return math.nan if number is None else number
 
@@ -154,6 +155,35 @@ def _versus(prefix: str, versus: Versus | None) -> dict[str, Any]:
         "cpu_ratio": versus.cpu_ratio if versus else None,
     }
     return {f"{prefix}{name}": value for name, value in columns.items()}
+
+
+def ratio_columns(each: RowSummary, versus: Versus | None) -> dict[str, Any]:
+    """Return the line of a row compared with one other row, `other`; None if it is not compared."""
+    return {
+        "run": each.run,
+        **msgspec.structs.asdict(each.row),
+        "other": f"{versus.other.backend} {versus.other.mode}" if versus else "",
+        **_versus("", versus),
+        "pass_s": each.pass_s,
+        "ranked": each.standing.ranked,
+        "reason": "" if each.standing.ranked else each.standing.why_not,
+    }
+
+
+def change_columns(each: Change) -> dict[str, Any]:
+    """Return the line of a row of two runs; NaN where it has no good times in one of them."""
+    ratio = 1.0 if each.kind == "identical" else _or_nan(each.ratio)
+    return {
+        **msgspec.structs.asdict(each.row),
+        "verdict": each.kind,
+        "ratio": ratio,
+        "ratio_low": each.interval.low if each.interval else math.nan,
+        "ratio_high": each.interval.high if each.interval else math.nan,
+        "then_s": _or_nan(each.then_s),
+        "now_s": _or_nan(each.now_s),
+        "detectable": each.detectable,
+        "reason": each.reason,
+    }
 
 
 def point_columns(point: Point, keys: Iterable[str]) -> dict[str, Any]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from bench.analysis.columns import point_columns, process_columns, summary_columns
+from bench.analysis.changes import Change, changes, effect_of
+from bench.analysis.columns import change_columns, point_columns, process_columns, ratio_columns, summary_columns
 from bench.analysis.inference import InferenceSummary, inference_columns
 from bench.analysis.process import Context
-from bench.analysis.summary import RowSummary
+from bench.analysis.summary import RowSummary, summarise
 from bench.analysis.sweep import Sweep
+from bench.records.provenance import Kind, NotComparable, differences, refused
 from bench.records.runfile import Run, read_runs
 
 
@@ -23,6 +25,38 @@ def load(paths: str | Path | Iterable[str | Path]) -> pd.DataFrame:
     """
     several = [paths] if isinstance(paths, str | Path) else paths
     return process_frame(read_runs(map(Path, several)))
+
+
+def compare(
+    then: str | Path, now: str | Path, *, effect: float | None = None, allow: Collection[Kind] = ()
+) -> pd.DataFrame:
+    """Return one line per row of two run files: how its time has changed from `then` to `now`, the worst first.
+
+    `effect` is the smallest change that matters, 0.05 for 5 %; by default the larger goal of the two runs. Raises
+    `bench.records.provenance.NotComparable` for runs of different machines, versions or settings, unless these kinds
+    are named in `allow`, and `bench.records.runfile.NotARunFile`.
+    """
+    before, after = read_runs((Path(then), Path(now)))
+    if found := refused(differences(before.header, after.header), allow):
+        kinds = ", ".join(repr(kind) for kind in dict.fromkeys(each.kind for each in found))
+        raise NotComparable(f"{now} cannot be compared with {then}. {'; '.join(map(str, found))}. Allow with {kinds}")
+    return changes_frame(changes(before, after, effect_of(before, after) if effect is None else effect))
+
+
+def changes_frame(found: Iterable[Change]) -> pd.DataFrame:
+    """Return one line per row that was compared between two runs, in the order given."""
+    return pd.DataFrame([change_columns(each) for each in found])
+
+
+def ratios(paths: str | Path | Iterable[str | Path], *, baseline: str = "") -> pd.DataFrame:
+    """Return one line per row of run files: its time divided by that of the baseline, a backend or backend:mode.
+
+    Without a baseline it is divided by that of the fastest row of its task. Rows that are not ranked have no ratio but
+    a reason. Raises `bench.errors.BadChoice` if a run has no row of the baseline, and `NotARunFile`.
+    """
+    several = [paths] if isinstance(paths, str | Path) else paths
+    rows = summarise(read_runs(map(Path, several)), baseline)
+    return pd.DataFrame([ratio_columns(each, each.to_baseline if baseline else each.to_fastest) for each in rows])
 
 
 def process_frame(runs: Iterable[Run]) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from bench.records.runfile import Run
 from bench.records.schema import Learned, Lesson, Record, Row
 from bench.tasks.names import TaskRef
 
+ALIKE = 0.01  # of a loss: less cannot be seen in a picture
 MOST_POINTS = 600  # of a curve in a picture; of more, the extremes of each stretch are kept
 
 
@@ -35,6 +36,11 @@ class Trained:
     def row(self) -> Row:
         """The row."""
         return self.record.job.row
+
+    @property
+    def right(self) -> bool:
+        """Whether the row computes what its task defines; its times may be unfair all the same."""
+        return self.standing.cause in (None, "unfair")
 
     @cached_property
     def losses(self) -> Array:
@@ -155,17 +161,31 @@ def _told(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def thinned(x: Array, y: Array, most: int = MOST_POINTS) -> tuple[Array, Array]:
-    """Return a curve with fewer points that looks the same: the lowest and highest of each stretch, in their order."""
+def alike(found: Sequence[Trained]) -> bool:
+    """Return whether the curves of several rows lie over each other: in no epoch do their mean losses differ by 1 %."""
+    means = [each.by_epoch[1] for each in found]
+    if len(found) < 2 or len({len(each) for each in means}) > 1 or not len(means[0]):
+        return False
+    stack = np.stack(means)
+    with np.errstate(invalid="ignore"):
+        same = np.ptp(stack, axis=0) <= ALIKE * np.abs(stack[0])
+    return bool(np.all(same | np.isnan(stack).all(axis=0)))
+
+
+def thinned(x: Array, y: Array, most: int = MOST_POINTS, *, logarithmic: bool = False) -> tuple[Array, Array]:
+    """Return a curve with fewer points that looks the same: the lowest and highest of each stretch, in their order.
+
+    The stretches are of equal length or, for a logarithmic axis that begins at 1, of equal ratio.
+    """
     if len(x) <= most:
         return x, y
-    stretches = np.array_split(np.arange(len(x)), most // 2)
+    ends = np.geomspace(1, len(x), most // 2) if logarithmic else np.linspace(0, len(x), 1 + most // 2)
     kept = {0, len(x) - 1}
-    for stretch in stretches:
+    for stretch in np.split(np.arange(len(x)), np.unique(ends.astype(int))):
         values = y[stretch]
         if np.isfinite(values).any():
             kept |= {int(stretch[np.nanargmin(values)]), int(stretch[np.nanargmax(values)])}
         else:
-            kept.add(int(stretch[0]))
+            kept |= set(stretch[:1].tolist())
     places = np.array(sorted(kept))
     return x[places], y[places]

@@ -7,7 +7,22 @@ from collections.abc import Callable
 
 import typer
 
-from bench.cli import ab, compare, conformance, exit_codes, machine, parity, plot, run, selftest, show, streams, table
+from bench.cli import (
+    ab,
+    compare,
+    conformance,
+    exit_codes,
+    history,
+    machine,
+    parity,
+    plot,
+    report,
+    run,
+    selftest,
+    show,
+    streams,
+    table,
+)
 from bench.cli.console import print_error
 from bench.cli.exit_codes import ExitCode
 from bench.cli.interrupts import INTERRUPTS
@@ -23,8 +38,10 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "parity": parity.parity,
     "check-backend": conformance.check_backend,
     "table": table.table,
+    "report": report.report,
     "plot": plot.plot,
     "compare": compare.compare,
+    "history": history.history,
     "ab": ab.ab,
     "doctor": machine.doctor,
     "selftest": selftest.selftest,
@@ -36,7 +53,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
 app = typer.Typer(
     help="Train the same task, defined once, with PyTorch, TensorFlow, JAX and NumPy: check the results, then time it.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

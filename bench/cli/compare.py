@@ -12,11 +12,10 @@ import typer
 from bench.cli import console, exit_codes
 from bench.cli.options import Junit, Strict
 from bench.errors import require_name
-from bench.records.provenance import Difference, differences
+from bench.records.provenance import Difference, NotComparable, differences, refused
 from bench.records.runfile import Run
 from bench.report import terminal
 from bench.runs.plan import percent
-from bench.runs.session import NotComparable
 
 if TYPE_CHECKING:
     from bench.analysis.changes import Change
@@ -106,9 +105,8 @@ def comparison_code(
 def _allowed_differences(a: Run, b: Run, allowed: Collection[str]) -> list[Difference]:
     """Return how the provenance of two runs differs. Raises `NotComparable` if a difference is not allowed."""
     differing = list(differences(a.header, b.header))
-    refused = [each for each in differing if each.kind not in ("code", *allowed)]
-    if refused:
-        kinds = " ".join(f"--allow {kind}" for kind in dict.fromkeys(each.kind for each in refused))
-        said = "; ".join(map(str, refused))
+    if found := refused(differing, allowed):
+        kinds = " ".join(f"--allow {kind}" for kind in dict.fromkeys(each.kind for each in found))
+        said = "; ".join(map(str, found))
         raise NotComparable(f"{b.path} cannot be compared with {a.path}. {said}. To compare anyway: {kinds}")
     return differing

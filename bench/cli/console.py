@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import gc
-import itertools
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 
 from bench.errors import BadChoice, UserError
+from bench.events import RunListener
 from bench.records.runfile import Run, read_runs
 from bench.report import terminal
-from bench.report.progress_bar import TerminalProgress
+from bench.report.progress_bar import Quiet, TerminalProgress
 from bench.report.text import visible
 
 if TYPE_CHECKING:
+    from bench.analysis.scaling import Cost
     from bench.analysis.summary import Rank
+    from bench.analysis.sweep import Curve, Sweep
 
 WIDTH_OF_FILES = 300  # columns, if the output is not a terminal
 
@@ -29,9 +32,9 @@ def output() -> Console:
     return console if console.is_terminal else Console(width=WIDTH_OF_FILES)
 
 
-def progress() -> TerminalProgress:
-    """Return a listener that shows progress on the standard error stream; use it as a context manager."""
-    return TerminalProgress(Console(stderr=True))
+def progress(*, quiet: bool = False) -> AbstractContextManager[RunListener]:
+    """Return a listener that shows progress on the standard error stream, or nothing; a context manager."""
+    return nullcontext(Quiet()) if quiet else TerminalProgress(Console(stderr=True))
 
 
 def print_error(message: str) -> None:
@@ -83,33 +86,47 @@ def show_results(runs: tuple[Run, ...], baseline: str, rank: Rank = "steady") ->
     return all(row.fair for row in rows)
 
 
-def show_scaling(run: Run) -> bool:
-    """Print how cost grows; write table and plot next to the run file; return whether all times are fair."""
-    from bench.analysis.frame import scaling_frame
+def show_scaling(run: Run, *, quiet: bool = False) -> tuple[bool, dict[str, str]]:
+    """Print how cost grows, if quiet only which row is the fastest where; write table and plot next to the run file.
+
+    Returns whether all times are fair, and the paths of the files that were written, by what they are.
+    """
     from bench.analysis.scaling import costs
     from bench.analysis.sweep import sweep_of
-    from bench.report import plots, scaling_table, sentences
+    from bench.report import scaling_table, sentences
 
     if not run.records:
-        return True
-    console, sweep = output(), sweep_of(run)
+        return True, {}
+    sweep = sweep_of(run)
     fitted, caption = costs(run, sweep.points), sentences.caption(run.header)
-    terminal.print_panels(console, {panel.title: scaling_table.readable(panel, fitted) for panel in sweep.panels})
-    groups = (
-        scaling_table.winner_sentences(sweep),
-        scaling_table.unranked_sentences(sweep),
-        sentences.noise_sentences((run,)),
-    )
-    for sentence in (*itertools.chain(*groups), caption):
-        terminal.print_sentence(console, sentence)
-    table, plot = (run.path.with_suffix(ending) for ending in (".csv", ".png"))
+    told = [*scaling_table.winner_sentences(sweep), *scaling_table.unranked_sentences(sweep)]
+    if not quiet:
+        terminal.print_panels(output(), {each.title: scaling_table.readable(each, fitted) for each in sweep.panels})
+        told += [*sentences.noise_sentences((run,)), caption]
+    for sentence in told:
+        terminal.print_sentence(output(), sentence)
+    files = _write_scaling(run.path, sweep, fitted, caption, quiet=quiet)
+    return all(point.summary.fair for point in sweep.points), files
+
+
+def _write_scaling(
+    path: Path, sweep: Sweep, fitted: Mapping[Curve, Cost], caption: str, *, quiet: bool
+) -> dict[str, str]:
+    """Write table and plot of a sweep beside its run file; return their paths."""
+    from bench.analysis.frame import scaling_frame
+    from bench.report import plots
+    from bench.report.pictures.style import CannotPlot
+
+    table, plot = (path.with_suffix(ending) for ending in (".csv", ".png"))
     write(table, scaling_frame(sweep).to_csv(index=False))
-    say(f"table: {table}")
+    files = {"table": str(table)}
     try:
         plots.draw_scaling(sweep, fitted, caption, plot)
-        say(f"plot: {plot}")
-    except plots.CannotPlot as error:
-        say(f"no plot: {error}, then bench sweep --resume {run.path}")
+        files["plot"] = str(plot)
+    except CannotPlot as error:
+        say(f"no plot: {error}, then bench sweep --resume {path}", file=sys.stderr if quiet else None)
     except OSError as error:
         raise UserError(f"cannot write {plot}: {error.strerror}") from error
-    return all(point.summary.fair for point in sweep.points)
+    for kind, name in files.items() if not quiet else ():
+        say(f"{kind}: {name}")
+    return files

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from bench.cli.completion import completed
 from bench.errors import BadChoice, quoted
 from bench.harness.setup import TIME_LIMIT_S
 from bench.runs.plan import EFFECT, MAX_MINUTES, TIME_S
@@ -90,6 +91,15 @@ NoInference = Annotated[
     bool,
     typer.Option("--no-inference", help="Leave out latency and throughput of the trained models."),
 ]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", help="Show no progress and no tables: errors, the answers, and the run file's name.")
+]
+JsonOption = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print one JSON object instead of tables, at the end: run file, exit code, answers, rows."
+    ),
+]
 WarmCache = Annotated[
     bool,
     typer.Option(
@@ -131,16 +141,19 @@ class RunOptions:
     data_dir: DataDir = None
     time_limit: TimeLimit = TIME_LIMIT_S
     resume: Resume = None
+    quiet: QuietOption = False
+    json: JsonOption = False
 
 
-ALLOWED_BESIDE_RESUME = ("threads", "data_dir", "time_limit", "minutes", "baseline", "rank")
+ALLOWED_BESIDE_RESUME = ("threads", "data_dir", "time_limit", "minutes", "baseline", "rank", "quiet", "json")
 
 
 def expand_options(command: Callable[..., None]) -> Callable[..., None]:
     """Return a command whose dataclass parameter is replaced by the fields of the dataclass.
 
     Typer reads options from a function's signature and does not support groups of options. The returned function has
-    the expanded signature and calls `command` with a dataclass made from the values.
+    the expanded signature, whose parameters a shell completes where it can. It calls `command` with a dataclass made
+    from the values.
     """
     signature = inspect.signature(command, eval_str=True)
     groups: dict[str, Any] = {
@@ -159,7 +172,7 @@ def expand_options(command: Callable[..., None]) -> Callable[..., None]:
             given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
         command(**given)
 
-    expanded.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    expanded.__signature__ = signature.replace(parameters=[*map(completed, parameters)])  # type: ignore[attr-defined]
     return expanded
 
 

@@ -37,7 +37,8 @@ def plot(
 ) -> None:
     """Draw a picture of a run: losses, distance from the reference, what was learned, times.
 
-    Settings and backends of a task are laid over each other. Rows that are not ranked are grey, and have no time.
+    Settings and backends of a task are laid over each other. Rows that are wrong are grey; only those that are ranked
+    have a time.
     """
     from bench.report.pictures.kinds import KINDS
     from bench.report.pictures.style import ENDINGS, drawing, save

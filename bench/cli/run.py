@@ -7,12 +7,12 @@ import sys
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
 from bench.analysis.baseline import require_baseline
-from bench.cli import console, exit_codes
+from bench.cli import console, telling
 from bench.cli.interrupts import INTERRUPTS
 from bench.cli.options import (
     Baseline,
@@ -52,7 +52,7 @@ def run(
     bench list.
     """
     path = options.resume or out or default_path("run")
-    with INTERRUPTS.keeping(partial(_kept, "run", path)):
+    with telling.apart(wanted=options.json) as output, INTERRUPTS.keeping(partial(_kept, "run", path)):
         if options.resume is not None:
             refuse_choices_beside_resume(context)
             earlier = read_run(path)
@@ -62,8 +62,11 @@ def run(
             rows = _rows(options, tasks or ())
             require_baseline(baseline, rows)
             begun = _begin(options, rows, path)
-        finished = _carry_out(begun)
-        _end(finished, all_fair=console.show_results((finished.run,), baseline, rank))
+        finished = _carry_out(begun, options)
+        if options.json:
+            raise typer.Exit(telling.print_outcome(finished, baseline, {}, output))
+        show = telling.show_answers if options.quiet else partial(console.show_results, baseline=baseline, rank=rank)
+        _end(finished, all_fair=show((finished.run,)))
 
 
 def sweep(
@@ -89,7 +92,7 @@ def sweep(
     It shows how cost grows with size, and where the fastest row changes.
     """
     path = options.resume or out or default_path("sweep")
-    with INTERRUPTS.keeping(partial(_kept, "sweep", path)):
+    with telling.apart(wanted=options.json) as output, INTERRUPTS.keeping(partial(_kept, "sweep", path)):
         if options.resume is not None:
             refuse_choices_beside_resume(context)
             earlier = read_run(path)
@@ -100,8 +103,11 @@ def sweep(
             raise BadChoice(f"bench sweep needs a task; choose from {', '.join(sorted(TASKS))}")
         else:
             begun = _begin(options, _rows(options, grid(task, vary or ())), path)
-        finished = _carry_out(begun)
-        _end(finished, all_fair=console.show_scaling(finished.run))
+        finished = _carry_out(begun, options)
+        all_fair, files = console.show_scaling(finished.run, quiet=options.quiet or options.json)
+        if options.json:
+            raise typer.Exit(telling.print_outcome(finished, "", files, output))
+        _end(finished, all_fair=all_fair)
 
 
 def _rows(options: RunOptions, tasks: Iterable[str]) -> tuple[Row, ...]:
@@ -143,8 +149,8 @@ def _resume(context: typer.Context, options: RunOptions, earlier: Run) -> BegunR
     return resume(earlier, options.threads, time_s, options.time_limit, options.data_dir)
 
 
-def _carry_out(begun: BegunRun) -> FinishedRun:
-    with console.progress() as listener:
+def _carry_out(begun: BegunRun, options: RunOptions) -> FinishedRun:
+    with console.progress(quiet=options.quiet) as listener:
         return carry_out(begun, listener)
 
 
@@ -158,14 +164,7 @@ def _kept(command: Command, path: Path) -> str:
     return f"finished samples are kept. Continue with: bench {command} --resume {path}"
 
 
-def _end(finished: FinishedRun, *, all_fair: bool) -> None:
+def _end(finished: FinishedRun, *, all_fair: bool) -> NoReturn:
     """Print the path of the run file, and end with the exit code of the run."""
-    run = finished.run
-    if finished.interrupted:
-        print(INTERRUPTS.told("interrupted"))
-    else:
-        console.say(f"run file: {run.path}")
-    statuses = [record.status for record in run.last_records]
-    raise typer.Exit(
-        exit_codes.of_run(statuses, run.parity.values(), interrupted=finished.interrupted, all_fair=all_fair)
-    )
+    console.say(telling.end_of(finished))
+    raise typer.Exit(telling.code_of(finished, all_fair=all_fair))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 from backends.registry import BACKENDS
+from bench.errors import UserError
 from bench.records.schema import Header
 
 PACKAGES = ("levelfield", "jaxlib")  # in addition to the packages of the backends
@@ -55,6 +56,10 @@ def commit() -> str:
     return described.stdout.strip()
 
 
+class NotComparable(UserError):
+    """Raised when one run or comparison would contain samples of different machines, versions or code."""
+
+
 Kind = Literal["machine", "versions", "settings", "code"]
 
 
@@ -95,6 +100,14 @@ def differences(then: Header, now: Header) -> tuple[Difference, ...]:
     if then.commit != now.commit:
         found.append(Difference("code", "commit", then.commit, now.commit))
     return tuple(found)
+
+
+def refused(found: Iterable[Difference], allowed: Collection[str]) -> tuple[Difference, ...]:
+    """Return the differences of two runs that make a comparison misleading, without those of the allowed kinds.
+
+    Another commit of this suite is shown, and refuses nothing.
+    """
+    return tuple(each for each in found if each.kind not in ("code", *allowed))
 
 
 def _system(header: Header) -> str:

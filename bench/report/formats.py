@@ -10,6 +10,7 @@ from bench.errors import BadChoice
 ForPages = Literal["markdown", "github-summary", "html", "latex"]
 ForPrograms = Literal["csv", "json", "parquet"]
 ForTrackers = Literal["bmf", "github-action-benchmark"]
+ForFiles = Literal[ForPages, ForPrograms]
 Format = Literal["terminal", ForPages, ForPrograms, ForTrackers]
 
 PAGES: tuple[ForPages, ...] = get_args(ForPages)

@@ -13,7 +13,7 @@ from bench.analysis.summary import RowSummary, summarise
 from bench.records.runfile import Run
 from bench.records.schema import Header
 from bench.report.export import listed
-from bench.report.plots import CannotPlot
+from bench.report.pictures.style import drawing
 from bench.report.units import seconds
 from bench.tasks import HEADLINE
 
@@ -40,12 +40,6 @@ FRAMEWORKS = {
 WIDTH_INCHES, LINE_INCHES, AXIS_INCHES = 8.0, 0.21, 0.55  # 800 pixels wide, which a README shows without scaling
 ROOM_FOR_LABELS = 4.0  # times the longest pass, at the right end of the axis
 AXIS_LABEL = "time of a pass, logarithmic, with 95 % interval; bold: the fastest, or not significantly slower"
-SVG_STYLE = {
-    "svg.fonttype": "none",  # text stays text, so that it can be searched, and a test reads it
-    "svg.hashsalt": "levelfield",  # the same results give the same file
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
-}
 
 
 @dataclass(frozen=True)
@@ -133,13 +127,10 @@ def draw(found: Sequence[TaskHeadline], path: Path) -> None:
 
     Raises `CannotPlot` if matplotlib is missing, or OSError if the file cannot be written.
     """
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise CannotPlot("a plot needs a package that is missing: pip install 'levelfield[report]'") from error
     lines = sum(1 + len(headline.best) for headline in found)
-    with mpl.rc_context(SVG_STYLE):
+    with drawing():
+        from matplotlib.figure import Figure
+
         figure = Figure(
             figsize=(WIDTH_INCHES, LINE_INCHES * lines + AXIS_INCHES), layout="constrained", facecolor="white"
         )

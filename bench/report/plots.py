@@ -12,7 +12,7 @@ import numpy as np
 from backends.registry import BACKENDS
 from bench.analysis.scaling import Cost, crossings
 from bench.analysis.sweep import Curve, Panel, Point, Sweep
-from bench.errors import UserError
+from bench.report.pictures.style import drawing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,27 +22,22 @@ WIDTH_INCHES, HEIGHT_INCHES = 9.0, 5.5  # of a panel
 FIT_PLACES = 100
 
 
-class CannotPlot(UserError):
-    """Raised if matplotlib is missing; the message says what to install."""
-
-
 def draw_scaling(sweep: Sweep, costs: Mapping[Curve, Cost], about: str, path: Path) -> None:
     """Draw the time of a step against size: for each row a curve, interval and fit; and where the winner changes.
 
     Rows that are not ranked are left out. Raises `CannotPlot`, or OSError if the file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise CannotPlot("a plot needs a package that is missing: pip install 'levelfield[report]'") from error
     count = len(sweep.panels)
-    figure = Figure(figsize=(WIDTH_INCHES, HEIGHT_INCHES * count), layout="constrained")
-    axes = figure.subplots(count, squeeze=False)[:, 0]
-    for panel, ax in zip(sweep.panels, axes, strict=True):
-        _panel(ax, panel, costs)
-        ax.set_title(", ".join(filter(None, (sweep.points[0].task.base, panel.title))), loc="left", fontsize=11)
-    figure.supxlabel(about, fontsize=6, color="0.4", wrap=True)
-    figure.savefig(path, dpi=150)
+    with drawing():
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(WIDTH_INCHES, HEIGHT_INCHES * count), layout="constrained")
+        axes = figure.subplots(count, squeeze=False)[:, 0]
+        for panel, ax in zip(sweep.panels, axes, strict=True):
+            _panel(ax, panel, costs)
+            ax.set_title(", ".join(filter(None, (sweep.points[0].task.base, panel.title))), loc="left", fontsize=11)
+        figure.supxlabel(about, fontsize=6, color="0.4", wrap=True)
+        figure.savefig(path, dpi=150)
 
 
 def _panel(ax: Axes, panel: Panel, costs: Mapping[Curve, Cost]) -> None:

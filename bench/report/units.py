@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-from bench.analysis.stats import Interval
+if TYPE_CHECKING:
+    from bench.analysis.stats import Interval  # whose module imports scipy
 
 
 def megabytes(memory_bytes: int | None) -> str:
@@ -37,3 +39,8 @@ def seconds(time_s: float) -> str:
         if abs(time_s) >= size or unit == "µs":
             return f"{time_s / size:.3g} {unit}"
     raise AssertionError
+
+
+def minutes(time_s: float) -> str:
+    """Return a duration of people: whole seconds below two minutes, else whole minutes."""
+    return f"{time_s:.0f} s" if time_s < 120 else f"{time_s / 60:.0f} min"

@@ -116,6 +116,18 @@ class Progress:
         spaces = {row: space_of(row, self.plan.settings, records) for row in together}
         return side_by_side(together, best, records, spaces, _free(executor))
 
+    def left_s(self, tasks: Iterable[str], now_s: float) -> float | None:
+        """Return about how long the rounds of these tasks still take at most; None if it is not known yet."""
+        workers = self.plan.goal.workers
+        if workers is None:
+            return max(0.0, self.plan.goal.time_s - (now_s - self.begun_s))
+        rounds = {task: max(1, workers - self.rounds[task]) for task in tasks}
+        return (
+            sum(self.took_s[task] * count for task, count in rounds.items())
+            if rounds.keys() <= self.took_s.keys()
+            else None
+        )
+
     def label(self, tasks: Iterable[str], now_s: float) -> str:
         """Return, for people, the number of the round and how much of the time has passed."""
         number = 1 + min(self.rounds[task] for task in tasks)
@@ -142,9 +154,8 @@ def run_rounds(
         due = {task: rows for task in fitting if (rows := progress.due(task, executor, unranked()))}
         if not due:
             return
-        listener.stage(
-            progress.label(due, executor.clock()), sum(len(rows) + 1 for rows in due.values())
-        )  # 1: its turns
+        jobs = sum(len(rows) + 1 for rows in due.values())  # 1: its turns
+        listener.stage(progress.label(due, executor.clock()), jobs, progress.left_s(due, executor.clock()))
         for task, rows in due.items():
             if progress.fits(task, executor.clock()):
                 yield from _round(task, rows, progress, executor, listener)

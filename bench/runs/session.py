@@ -14,11 +14,11 @@ import msgspec
 
 from backends.registry import BACKENDS
 from bench.errors import UserError
-from bench.events import Listener
+from bench.events import RunListener
 from bench.harness.setup import WorkerSetup, make_setup
 from bench.machine.host import free_memory_bytes, this_machine
 from bench.machine.variables import settings_of_frameworks
-from bench.records.provenance import as_text, commit, differences, utc_now, versions
+from bench.records.provenance import NotComparable, as_text, commit, differences, utc_now, versions
 from bench.records.runfile import Run, read_run
 from bench.records.schema import Header, ParityResult, Record, Row
 from bench.records.writing import RunFile
@@ -31,10 +31,6 @@ from bench.tasks.names import threads_of
 
 # Endings of tables and pictures. A sweep writes those beside its run file, under the same name.
 OTHER_ENDINGS = frozenset({".csv", ".png", ".svg", ".pdf", ".md", ".html", ".tex", ".parquet", ".xlsx"})
-
-
-class NotComparable(UserError):
-    """Raised when one run or comparison would contain samples of different machines, versions or code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +134,7 @@ def resume(
     )
 
 
-def carry_out(begun: BegunRun, listener: Listener) -> FinishedRun:
+def carry_out(begun: BegunRun, listener: RunListener) -> FinishedRun:
     """Check and time the rows of a run; return the content of its file. An interrupt ends it early.
 
     Raises `UserError` if another run has begun meanwhile.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import site
@@ -54,6 +55,17 @@ def test_a_new_version_that_computes_something_else_is_wrong_however_fast(ab: Be
     assert result.returncode == 3, result.stdout + result.stderr
     assert "pocketgrad@2.0" in result.stdout
     assert "of layer 1: off by 1.0e-02 relative" in result.stdout
+
+
+@pytest.mark.slow
+def test_json_is_one_object_with_the_change_and_the_exit_code(ab: Bench, tmp_path: Path) -> None:
+    new = a_version(tmp_path / "new", "2.0", (RATE, "return 1.01 * rate * g"))
+    result = ab("--old", "old", "--new", str(new), "--json", "--quiet")
+    found = json.loads(result.stdout)
+    assert (found["run_file"], found["exit_code"]) == ("ab.jsonl", result.returncode)
+    (change,) = found["changes"]
+    assert (change["backend"], change["verdict"], change["ratio"]) == ("pocketgrad@2.0", "wrong", None)
+    assert "#1: ok" not in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_choices_beside_resume_are_refused(choice: tuple[str, ...], bench_here: 
     refused = choice[0] if choice[0].startswith("--") else "TASK"
     assert result.stderr == (
         f"error: --resume continues a run with its original options; got {refused} beside it. "
-        "Only --threads, --data-dir, --time-limit, --minutes, --baseline and --rank may be added\n"
+        "Only --threads, --data-dir, --time-limit, --minutes, --baseline, --rank, --quiet and --json may be added\n"
     )
 
 

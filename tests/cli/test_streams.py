@@ -85,7 +85,7 @@ def test_labels_on_a_live_display_are_text_and_no_markup(tmp_path: Path) -> None
         with TerminalProgress(console) as progress:
             progress.stage("round [/x] 1", 1)
             progress.begins("a row [/y]")
-            progress.progress.refresh()
+            progress.screen.refresh()
             progress.ended("a row [/y]", "failed")
         screen.seek(0)
         assert "round [/x] 1: a row [/y]" in screen.read()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pytest
+from support import no_files
 
-from backends.contract import SGD, Array, Dense, Inputs, Params, Problem
+from backends.contract import SGD, Array, Dense, Inputs, Params, Placement, Problem
+from backends.numpy_backend import NumpyTrainer
+from bench.analysis.tolerance import MULTIPLE
 from bench.harness.measure import (
     MAX_READINGS,
     MIN_PRODUCTS,
@@ -20,9 +24,13 @@ from bench.harness.measure import (
     measure,
     reread,
 )
-from bench.machine.usage import ThreadTimes, Usage
+from bench.harness.time_job import predicted
+from bench.machine.usage import ThreadTimes, Usage, read_usage
 from bench.selftest.by_hand import BY_HAND_PASSES, measure_by_hand
+from bench.tasks import TASKS
+from bench.tasks import training as trainings
 from bench.tasks.datasets.base import Split
+from bench.tasks.settings import override
 from bench.tasks.training import Training
 
 X, Y = np.ones((4, 1)), np.ones((4, 1))
@@ -277,3 +285,18 @@ def test_short_products_are_repeated_until_they_fill_a_time() -> None:
     trainer = FakeTrainer([9.0, PRODUCTS_S / 40.5])
     assert fastest_product_s(times_of(trainer), trainer.clock) == pytest.approx(PRODUCTS_S / 40.5)
     assert len(trainer.calls) == 1 + 41
+
+
+# Batches of one row
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_predictions_of_a_task_with_batches_of_one_row_are_held_against_those_of_many(wrong: bool) -> None:
+    task = override(TASKS["linear_fit_minibatch"], {"batch_size": 1, "epochs": 2})
+    training = trainings.make_training(task, "float32", no_files)
+    trainer = NumpyTrainer(training.problem, Placement(mode="loop", device="cpu", precision="float32", threads=1))
+    trainer.reset(training.initial)
+    measured = measure(trainer, training, time.perf_counter, read_usage)
+    if wrong:
+        measured = replace(measured, outputs=measured.outputs * np.float32(1.00001))
+    assert (predicted(training, measured) > MULTIPLE) == wrong

@@ -15,7 +15,7 @@ from bench.records.runfile import Run, read_run
 from bench.report import pages
 from bench.report.alternatives import BOUND, Pair, table
 from bench.report.headline import TaskHeadline, as_table, draw, headlines, verdict
-from bench.report.plots import CannotPlot
+from bench.report.pictures.style import CannotPlot
 
 Passes = Mapping[tuple[str, str], float]  # of backend and mode: seconds
 PASSES: Passes = {

@@ -13,6 +13,7 @@ from made_up_sweeps import (
 
 from bench.analysis.sweep import sweep_of
 from bench.report import plots
+from bench.report.pictures.style import CannotPlot
 
 
 def test_a_plot_is_a_picture(tmp_path: Path) -> None:
@@ -24,7 +25,7 @@ def test_a_plot_is_a_picture(tmp_path: Path) -> None:
 def test_without_matplotlib_there_is_no_plot_and_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     sweep = sweep_of(a_sweep(tmp_path))
-    with pytest.raises(plots.CannotPlot, match=r"pip install 'levelfield\[report\]'"):
+    with pytest.raises(CannotPlot, match=r"pip install 'levelfield\[report\]'"):
         plots.draw_scaling(sweep, {}, "about", tmp_path / "s.png")
 
 

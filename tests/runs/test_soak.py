@@ -36,7 +36,7 @@ CONSTANT = 100  # objects that may come and go anywhere
 class Silent:
     """Listens to a run and remembers nothing."""
 
-    def stage(self, label: str, total: int) -> None:
+    def stage(self, label: str, total: int, left_s: float | None = None) -> None:
         pass
 
     def begins(self, label: str) -> None:

@@ -630,7 +630,7 @@ class Listener:
     def __init__(self) -> None:
         self.told: list[tuple[object, ...]] = []
 
-    def stage(self, label: str, total: int) -> None:
+    def stage(self, label: str, total: int, left_s: float | None = None) -> None:
         self.told.append(("stage", label, total))
 
     def begins(self, label: str) -> None:

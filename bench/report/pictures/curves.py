@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backends.contract import Array
-from bench.analysis.trained import Trained, by_task, labels, numbers, thinned, trained
+from bench.analysis.trained import Trained, alike, by_task, labels, numbers, thinned, trained
 from bench.errors import UserError
 from bench.records.runfile import Run
 from bench.records.schema import Row
@@ -32,9 +32,10 @@ def losses(run: Run, rows: Sequence[Row]) -> Figure:
     figure, axes = panels(len(groups))
     for ax, (task, found) in zip(axes, groups.items(), strict=True):
         names, looks = _names(run, found), styles([each.row for each in found])
-        tidy(ax, task if len(found) > 1 else f"{found[0].row.task} by {found[0].row.backend} {found[0].row.mode}")
+        tidy(ax, _title(task, found))
+        rough = found[:1] if alike(found) else found
         for each in found:
-            _loss_curve(ax, each, names[each.row], looks[each.row])
+            _loss_curve(ax, each, names[each.row], looks[each.row], steps=each in rough)
         one_step = all(each.steps_per_epoch == 1 for each in found)
         ax.set_xlabel("epoch" + (" (one step with all training rows)" if one_step else ""))
         ax.set_ylabel(f"loss: {_loss_name(run, found[0].row)}")
@@ -43,13 +44,17 @@ def losses(run: Run, rows: Sequence[Row]) -> Figure:
     return figure
 
 
+def _title(task: str, found: Sequence[Trained]) -> str:
+    """Return the task, which row it is if there is only one, and that several cannot be told apart by eye."""
+    if len(found) == 1:
+        return f"{found[0].row.task} by {found[0].row.backend} {found[0].row.mode}"
+    return f"{task}: {len(found)} rows that lie over each other" if alike(found) else task
+
+
 def _names(run: Run, found: Sequence[Trained]) -> dict[Row, str]:
     """Return the name of each row, with a word behind it if what it computes does not count."""
     names = labels(run, [each.row for each in found])
-    return {
-        each.row: plain(names[each.row] + ("" if each.standing.ranked else f" ({each.standing.cause})"))
-        for each in found
-    }
+    return {each.row: plain(names[each.row] + ("" if each.right else f" ({each.standing.cause})")) for each in found}
 
 
 def _loss_name(run: Run, row: Row) -> str:
@@ -57,12 +62,14 @@ def _loss_name(run: Run, row: Row) -> str:
     return plain(LOSS_NAMES.get(name, name or "not told by the run"))
 
 
-def _loss_curve(ax: Axes, each: Trained, name: str, style: Style) -> None:
-    color = style.color if each.standing.ranked else "0.6"
+def _loss_curve(ax: Axes, each: Trained, name: str, style: Style, *, steps: bool) -> None:
+    """Draw the losses of a row; where an epoch has many steps, their mean, and behind it all `steps` if wanted."""
+    color = style.color if each.right else "0.6"
     if each.steps_per_epoch == 1:
         ax.plot(*thinned(each.epochs, each.losses), color=color, ls=style.dashes, lw=1.6, label=name)
         return
-    ax.plot(*thinned(each.epochs, each.losses), color=color, lw=0.6, alpha=0.45)
+    if steps:
+        ax.plot(*thinned(each.epochs, each.losses), color=color, lw=0.6, alpha=0.45)
     middles, means = each.by_epoch
     mark = "o" if len(means) <= FEW_EPOCHS else ""
     ax.plot(middles, means, color=color, ls=style.dashes, lw=1.6, marker=mark, ms=4, label=name)
@@ -104,9 +111,9 @@ def _distances(ax: Axes, run: Run, found: Sequence[Trained]) -> None:
     top = found[0].allowed
     if np.isfinite(top).any():
         ax.fill_between(steps, np.where(np.isfinite(top), top, np.nanmax(top[np.isfinite(top)])), least, color="0.93")
-        ax.plot(steps, top, color="0.5", lw=1, label="allowed by parity")
+        ax.plot(steps, top, color="black", ls="--", lw=1, label="allowed by parity")
     for each in found:
-        x, y = thinned(steps, np.maximum(each.distance, least))
+        x, y = thinned(steps, np.maximum(each.distance, least), logarithmic=True)
         ax.plot(x, y, color=looks[each.row].color, ls=looks[each.row].dashes, lw=0.9, alpha=0.8, label=names[each.row])
     ax.set_xscale("log")
     ax.set_yscale("log")
@@ -132,7 +139,7 @@ def metrics(run: Run, rows: Sequence[Row]) -> Figure:
     figure, axes = panels(len(groups))
     for ax, (task, found) in zip(axes, groups.items(), strict=True):
         metric_curves(ax, run, found)
-        tidy(ax, task)
+        tidy(ax, task if len(found) > 1 else _title(task, found))
         legend(ax)
     return figure
 
@@ -153,7 +160,7 @@ def metric_curves(ax: Axes, run: Run, found: Sequence[Trained]) -> None:
     for each in found:
         values = numbers(each.learned.metric_by_pass if each.learned else ())
         mark = "o" if len(values) <= FEW_EPOCHS else ""
-        color = looks[each.row].color if each.standing.ranked else "0.6"
+        color = looks[each.row].color if each.right else "0.6"
         passes = np.arange(1, 1 + len(values))
         ax.plot(
             passes, values, color=color, ls=looks[each.row].dashes, lw=1.4, marker=mark, ms=4, label=names[each.row]

@@ -19,17 +19,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-PANEL_INCHES = 4.2  # height and width of a panel
+PANEL_INCHES, IMAGES_INCHES = 4.2, 6.0  # height and width of a panel, and height of one with images
 SHOWN_COLUMNS, SHOWN_LINES = 4, 3  # of images
 
 
 def learned(run: Run, rows: Sequence[Row]) -> Figure:
-    """Draw what was learned of each task: by the first row that is ranked or, if none is, the first that told it."""
+    """Draw what was learned of each task: by the first row that is right or, if none is, the first that has told it."""
     from matplotlib.figure import Figure
 
     found = representatives(run, rows)
-    figure = Figure(figsize=(2 * PANEL_INCHES, PANEL_INCHES * len(found)), layout="constrained", facecolor="white")
-    parts = figure.subfigures(len(found), 1, squeeze=False)[:, 0]
+    heights = [IMAGES_INCHES if each.lesson and each.lesson.images else PANEL_INCHES for each in found]
+    figure = Figure(figsize=(2 * PANEL_INCHES, sum(heights)), layout="constrained", facecolor="white")
+    parts = figure.subfigures(len(found), 1, squeeze=False, height_ratios=heights)[:, 0]
     for part, each in zip(parts, found, strict=True):
         part.suptitle(plain(_title(each)), fontsize=10, weight="bold", x=0.01, ha="left")
         _draw(part, run, each)
@@ -49,8 +50,8 @@ def representatives(run: Run, rows: Sequence[Row]) -> list[Trained]:
 
 
 def _preferred(each: Trained) -> tuple[bool, bool]:
-    """Return a key by which rows that are ranked and have a metric after each pass come first."""
-    return not each.standing.ranked, not (each.learned and each.learned.metric_by_pass)
+    """Return a key by which rows that are right and have a metric after each pass come first."""
+    return not each.right, not (each.learned and each.learned.metric_by_pass)
 
 
 def _has_something(told: Learned) -> bool:
@@ -69,7 +70,7 @@ def _why_nothing(run: Run, found: Sequence[Trained]) -> str:
 
 def _title(each: Trained) -> str:
     """Return the task, the row that is drawn, and whether what it computes counts."""
-    counts = "" if each.standing.ranked else f": not ranked, {each.standing.why_not}"
+    counts = "" if each.right else f": does not count, {each.standing.why_not}"
     return f"{each.row.task} by {each.row.backend} {each.row.mode}{counts}"
 
 
@@ -80,7 +81,9 @@ def _draw(part: SubFigure, run: Run, each: Trained) -> None:
         left, right = part.subfigures(1, 2, squeeze=False)[0]
         if lesson.images and told.outputs:
             _images(left, lesson, told)
-            _confusion(right.subplots(), lesson, told)
+            above, below = right.subplots(2, 1, height_ratios=[2.2, 1])
+            _confusion(above, lesson, told)
+            _by_pass(below, run, each)
             return
         _confusion(left.subplots(), lesson, told)
         _by_pass(right.subplots(), run, each)
@@ -144,11 +147,13 @@ def _outputs(ax: Axes, lesson: Lesson, told: Learned) -> None:
 
 
 def _residuals(ax: Axes, lesson: Lesson, told: Learned) -> None:
-    """Draw what is left between outputs and targets."""
+    """Draw what is left between outputs and targets, against the input if there is only one."""
     targets = np.array(lesson.targets)
+    single = bool(lesson.inputs) and len(lesson.inputs[0]) == 1
     ax.axhline(0, color="0.6", lw=1)
-    ax.plot(targets, _first_outputs(lesson, told) - targets, ".", ms=5, color=COLORS[1])
-    ax.set_xlabel("target")
+    where = np.array(lesson.inputs)[:, 0] if single else targets
+    ax.plot(where, _first_outputs(lesson, told) - targets, ".", ms=5, color=COLORS[1])
+    ax.set_xlabel("input" if single else "target")
     ax.set_ylabel("output - target")
     tidy(ax, "what is left")
 
@@ -166,7 +171,7 @@ def _by_pass(ax: Axes, run: Run, each: Trained) -> None:
 def _confusion(ax: Axes, lesson: Lesson, told: Learned) -> None:
     """Draw how many rows of each class were given each class; colours are shares of the class."""
     counts = np.array(told.confusion)
-    ax.set_title("given class of each class", loc="left", fontsize=10, weight="bold")
+    ax.set_title("which class is taken for which", loc="left", fontsize=10, weight="bold")
     if not counts.size:
         ax.set_axis_off()
         ax.text(0, 0.9, "not every output was finite", transform=ax.transAxes, fontsize=8, color="0.4", va="top")
@@ -212,4 +217,6 @@ def _image(above: Axes, below: Axes, lesson: Lesson, image: bytes, target: int, 
     above.set_title(plain(said + wrong), fontsize=7, color="black" if right else COLORS[1], pad=2)
     colors = [COLORS[0] if number == target else "0.7" for number in range(len(probabilities))]
     below.bar(range(len(probabilities)), probabilities, color=colors)
+    below.set_xlim(-0.6, len(lesson.classes) - 0.4)
     below.set_ylim(0, 1)
+    below.axhline(0, color="0.7", lw=0.8)

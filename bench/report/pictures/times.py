@@ -63,7 +63,9 @@ def _summaries(run: Run, rows: Collection[Row]) -> list[RowSummary]:
     if not any(each.standing.ranked for each in found):
         reasons = "; ".join(f"{each.row}: {each.standing.why_not}" for each in found[:1])
         raise UserError(f"{run.path}: none of these rows is ranked, so no time counts ({reasons})")
-    return found
+    order = {row: number for number, row in enumerate(run.header.rows)}
+    tasks = {each.row.task: min(order[row] for row in order if row.task == each.row.task) for each in found}
+    return sorted(found, key=lambda each: tasks[each.row.task])
 
 
 def _reason(each: RowSummary) -> str:
