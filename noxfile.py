@@ -181,6 +181,13 @@ def trackers(session: nox.Session) -> None:
 
 
 @nox.session
+def page(session: nox.Session) -> None:
+    """Make the report page of runs of up to 10,000 records and open it in chromium; save what that takes in results/."""
+    session.install("--editable", ".[report,test]", CONSTRAINTS)
+    session.run("python", "tests/page_speed.py", *session.posargs, env={"PYTHONPATH": "tests"})
+
+
+@nox.session
 def mutation(session: nox.Session) -> None:
     """Test the tests: change the most important files in one place at a time, and list the changes no test notices."""
     session.install("--editable", ".", "mutmut>=3.8", CONSTRAINTS)

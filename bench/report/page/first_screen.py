@@ -12,7 +12,6 @@ from bench.analysis.answer import Answer
 from bench.analysis.summary import RowSummary, Versus
 from bench.errors import UserError
 from bench.report.answer_sentences import answer_sentences
-from bench.report.page.names import BETWEEN
 from bench.report.tables import ratio
 from bench.report.units import seconds
 from bench.tasks.names import find_task
@@ -191,8 +190,6 @@ def _words(ranked: Sequence[tuple[Line, RowSummary]]) -> tuple[str, str]:
     name, time = line["label"], seconds(fastest.pass_s)
     if not others:
         return name, f"{time} a pass; there is no other row to compare it with"
-    if (versions := _versions(ranked)) is not None:
-        return versions
     open_rows = [other["label"] for other, each in others if each.to_fastest and each.to_fastest.verdict not in TOLD]
     if not open_rows:
         next_line, following = others[0]
@@ -202,19 +199,6 @@ def _words(ranked: Sequence[tuple[Line, RowSummary]]) -> tuple[str, str]:
         )
     named = [name, *open_rows][: len(open_rows) + 1]
     return f"No clear winner among {len(named)}", f"this run cannot tell {joined(named)} apart: about {time} a pass"
-
-
-def _versions(ranked: Sequence[tuple[Line, RowSummary]]) -> tuple[str, str] | None:
-    """Return what a comparison of two versions of one backend says; None if the rows are no such pair."""
-    bases = {each.row.backend.partition(BETWEEN)[0] for _, each in ranked}
-    if len(ranked) != 2 or len(bases) > 1 or not all(BETWEEN in each.row.backend for _, each in ranked):
-        return None
-    (line, fast), (other, slow) = ranked
-    versus = slow.to_fastest
-    told = f"{other['label']} takes {ratio(versus)} times as long as {line['label']}"
-    if versus is None or versus.verdict not in TOLD:
-        return "No difference that this run can tell", told
-    return f"{line['label']} is faster", f"{told}: {seconds(slow.pass_s)} instead of {seconds(fast.pass_s)} a pass"
 
 
 def joined(names: Sequence[str]) -> str:
@@ -241,8 +225,13 @@ def _capital(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
-def title(cards: Sequence[Card]) -> str:
-    """Return the headline of the page: which backend is surely the fastest in how many tasks."""
+def title(cards: Sequence[Card], versions: Sequence[str]) -> str:
+    """Return the headline of the page: which backend is surely the fastest in how many tasks.
+
+    Of a run of two versions, whose sentences `versions` has, it is what changed.
+    """
+    if len(versions) == 1:
+        return versions[0].split(": ")[1]
     if len(cards) == 1:
         return cards[0].headline
     sure = Counter(bar.name.split(" ")[0] for card in cards for bar in card.bars if bar.best and bar.sure)

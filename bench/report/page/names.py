@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from backends.registry import BACKENDS
-from bench.analysis.summary import RowSummary
 from bench.records.schema import Row
 
 # Places in the palette of styles/base.css, that of Okabe and Ito (2008); further backends get the last ones in turn.
@@ -23,31 +22,12 @@ COLOURS = {
 SPARE = (8, 9)
 MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")  # as Plotly calls them
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
-BETWEEN = "@"  # a backend and one of its versions, in the rows of `bench ab`
+BETWEEN = "@"  # a backend and one of its versions
 
 
-def versioned(rows: Iterable[RowSummary]) -> dict[str, str]:
-    """Return the shown name of each backend of which a run has two versions: torch@2.12 in the place of torch@old.
-
-    Where both versions are called the same, as those of two checkouts, the names stay.
-    """
-    found: dict[str, dict[str, str]] = {}
-    for each in rows:
-        base, between, _ = each.row.backend.partition(BETWEEN)
-        if between and each.first.resources is not None:
-            found.setdefault(base, {})[each.row.backend] = each.first.resources.framework
-    return {
-        name: f"{base}{BETWEEN}{version}"
-        for base, versions in found.items()
-        for name, version in versions.items()
-        if len(set(versions.values())) == len(versions)
-    }
-
-
-def label(row: Row, shown: Mapping[str, str]) -> str:
-    """Return backend and mode, and the device unless it is the CPU; `shown` has the names of versions."""
-    where = "" if row.device == "cpu" else f" {row.device}"
-    return f"{shown.get(row.backend, row.backend)} {row.mode}{where}"
+def label(row: Row) -> str:
+    """Return backend and mode, and the device unless it is the CPU."""
+    return f"{row.backend} {row.mode}" + ("" if row.device == "cpu" else f" {row.device}")
 
 
 def styles(rows: Iterable[Row]) -> dict[tuple[str, str, str], dict[str, object]]:

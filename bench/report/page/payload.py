@@ -14,6 +14,7 @@ from bench.analysis.summary import RowSummary, summarise
 from bench.errors import UserError
 from bench.records.runfile import Run
 from bench.records.schema import Row
+from bench.records.version_rows import with_version_names
 from bench.report import inference_table, sentences
 from bench.report.break_even_sentences import ABOUT_BREAK_EVEN, break_even_sentences
 from bench.report.choosing import Choice
@@ -27,6 +28,7 @@ from bench.report.page.samples import samples_of
 from bench.report.page.sweeps import panels_of, sweep_in, sweep_words
 from bench.report.page.training import MOST_DISTANCES, MOST_POINTS, curves_of, trained_in
 from bench.report.text import visible
+from bench.report.version_sentences import version_sentences
 
 MOST_CARDS = 6  # of the first screen that are not folded away
 DIGITS = 6  # of the numbers that the scripts get
@@ -44,8 +46,9 @@ class Content:
     words: dict[str, Any]  # for the template
 
 
-def content_of(runs: Sequence[Run]) -> Content:
-    """Return the content of the page of these runs. Raises `NothingToShow`."""
+def content_of(read: Sequence[Run]) -> Content:
+    """Return the content of the page of runs as they were read. Raises `NothingToShow`."""
+    runs = [*map(with_version_names, read)]
     summaries = summarise(runs)
     if not summaries:
         raise NothingToShow(
@@ -56,6 +59,8 @@ def content_of(runs: Sequence[Run]) -> Content:
     infer = {path: inference_of([run]) for path, run in zip(paths, runs, strict=True)}
     data = _data(runs, summaries, lines, infer)
     words = _words(runs, summaries, lines, [each for found in infer.values() for each in found])
+    versions = version_sentences(read)
+    words |= {"versions": versions, "title": first_screen.title(words["cards"], versions)}
     return Content(harmless(data), harmless(words))
 
 
@@ -101,7 +106,6 @@ def _words(
         "runs": [_about(run) for run in runs],
         "learned": any(len(run.lessons) for run in runs),
         "code": code_of(each.row for each in summaries),
-        "title": first_screen.title(cards),
         "overview": first_screen.overview(cards, summaries),
         "cards": cards,
         "most_cards": MOST_CARDS,

@@ -13,7 +13,7 @@ from bench.analysis.comparison import Comparison
 from bench.analysis.pairs import Pairs
 from bench.analysis.summary import RowSummary
 from bench.records.schema import Row
-from bench.report.page.names import label, styles, versioned
+from bench.report.page.names import label, styles
 from bench.report.tables import METRICS
 
 PHASES = (
@@ -29,17 +29,15 @@ def rows_of(summaries: Sequence[RowSummary], runs: Sequence[str]) -> list[dict[s
     Rows that are not ranked have no numbers that could count: only `measured_s`, for who asks for details.
     """
     looks = styles(each.row for each in summaries)
-    shown = {path: versioned(each for each in summaries if each.run == path) for path in runs}
-    return [_line(each, runs.index(each.run), shown[each.run], looks) for each in summaries]
+    return [_line(each, runs.index(each.run), looks) for each in summaries]
 
 
-def _line(each: RowSummary, run: int, shown: Mapping[str, str], looks: Mapping[Any, Any]) -> dict[str, Any]:
+def _line(each: RowSummary, run: int, looks: Mapping[Any, Any]) -> dict[str, Any]:
     row = each.row
     return {
         "run": run,
         **msgspec.structs.asdict(row),
-        "backend": shown.get(row.backend, row.backend),
-        "label": label(row, shown),
+        "label": label(row),
         **looks[row.backend, row.mode, row.device],
         "cause": each.standing.cause,
         "why": each.standing.reason,

@@ -31,7 +31,7 @@ from bench.analysis.sweep import is_sweep
 from bench.records.runfile import Run, read_run
 from bench.report.page import first_screen
 from bench.report.page.code import code_of
-from bench.report.page.names import label, styles, versioned
+from bench.report.page.names import styles
 from bench.report.page.payload import NothingToShow, content_of, harmless
 from bench.report.page.render import SCRIPTS, embedded, libraries_of_page, page_of, policy
 from bench.report.page.training import MOST_DISTANCES, MOST_POINTS, distance, in_parts
@@ -141,22 +141,21 @@ def test_the_axis_of_bars_is_logarithmic_and_has_its_marks_inside(least: float, 
 
 
 @pytest.mark.parametrize(
-    ("new_s", "headline"),
-    [(0.02, "No difference that this run can tell"), (0.024, "torch@2.12 eager is faster")],
+    ("new_s", "title"),
+    [
+        (0.02, "torch@2.13 eager is as fast as torch@2.12 eager within 5 %"),
+        (0.024, "torch@2.13 eager is slower than torch@2.12 eager"),
+    ],
 )
-def test_two_versions_of_a_backend_are_named_by_their_versions(new_s: float, headline: str, tmp_path: Path) -> None:
+def test_two_versions_of_a_backend_are_named_by_their_versions(new_s: float, title: str, tmp_path: Path) -> None:
     content = content_of([versions_run(tmp_path / "ab.jsonl", new_s)])
     assert {row["label"] for row in content.data["rows"]} == {"torch@2.12 eager", "torch@2.13 eager"}
-    (card,) = content.words["cards"]
-    assert card.headline == headline
+    assert content.words["title"] == title
+    (sentence,) = content.words["versions"]
+    assert sentence.startswith(f"linear_fit: {title}: it takes {new_s / 0.02:.2f} [")
     looks = {(row["colour"], row["marker"]) for row in content.data["rows"]}
     assert len(looks) == 2
-
-
-def test_versions_of_the_same_name_keep_old_and_new(tmp_path: Path) -> None:
-    rows = summarise([good_run(tmp_path / "a.jsonl")])
-    assert versioned(rows) == {}
-    assert label(a_row("linear_fit", "torch@old", "eager", device="gpu"), {}) == "torch@old eager gpu"
+    assert set(content.data["samples"][0]["row"]) == {0, 1}
 
 
 def test_rows_of_different_backends_differ_in_colour_and_modes_in_marker_and_dash() -> None:
