@@ -164,6 +164,16 @@ def test_without_matplotlib_it_says_what_to_install(tmp_path: Path, monkeypatch:
         raise AssertionError
 
 
+def test_a_picture_that_nobody_could_look_at_is_refused(tmp_path: Path) -> None:
+    rows = [a_row(f"iris_mlp:epochs={count}") for count in range(1, 40)]
+    lines: list[Line] = [Lesson(task=row.task, losses=(1.0, 0.5), allowed=(0.1, 0.1)) for row in rows]
+    lines += [a_record(row) for row in rows]
+    run = read_run(write_run(tmp_path / "long.jsonl", a_header(), lines))
+    with pytest.raises(UserError, match="20 times as high as it is wide; choose some with --task and --backend"):
+        drawn(run, "distance", tmp_path)
+    assert not (tmp_path / "distance.svg").exists()
+
+
 # Texts from run files
 
 

@@ -139,7 +139,7 @@ def metrics(run: Run, rows: Sequence[Row]) -> Figure:
     figure, axes = panels(len(groups))
     for ax, (task, found) in zip(axes, groups.items(), strict=True):
         metric_curves(ax, run, found)
-        tidy(ax, task)
+        tidy(ax, task if len(found) > 1 else _title(task, found))
         legend(ax)
     return figure
 
