@@ -44,14 +44,13 @@ def end_of(finished: FinishedRun) -> str:
 
 
 def show_answers(runs: tuple[Run, ...]) -> bool:
-    """Print what to use for each task, and nothing else; return whether the times of all rows are fair."""
-    from bench.analysis.answer import answers
+    """Print a line for each task: what to use, what is not ranked. Return whether the times of all rows are fair."""
     from bench.analysis.summary import summarise
-    from bench.report.answer_sentences import answer_sentences
+    from bench.report.summary_lines import summary_lines
 
     rows = summarise(runs)
-    for sentence in answer_sentences(each for run in runs for each in answers(run, rows)):
-        terminal.print_sentence(console.output(), sentence)
+    for line in summary_lines(runs, rows):
+        terminal.print_sentence(console.output(), str(line))
     return all(row.fair for row in rows)
 
 

@@ -35,7 +35,11 @@ LESSONS = {
 }
 LEARNED = {
     POINTS: Learned(outputs=((0.0,), (None,), (0.95,))),
-    CLASSES: Learned(confusion=((50, 0, 0), (0, 48, 2), (0, 1, 49)), metric_by_pass=(0.5, 0.9, 0.98)),
+    CLASSES: Learned(
+        confusion=((50, 0, 0), (0, 48, 2), (0, 1, 49)),
+        metric_by_pass=(0.5, 0.9, 0.98),
+        cut="stopped after 3 of 9 passes: they took 60 s",
+    ),
     DIGITS: Learned(outputs=((0.9, 0.1), (0.75, 0.25)), confusion=((9, 1), (2, 8)), cut="not trained again, no time"),
 }
 
@@ -71,7 +75,7 @@ def drawn(run: Run, kind: str, folder: Path, backend: str = "") -> list[str]:
 SHOWN = {
     "losses": {"mlp_regression: 2 rows that lie over each other", "numpy loop", "jax scan", "loss: mean squared error"},
     "distance": {POINTS, "allowed by parity", "numpy loop", "jax scan", "step, logarithmic"},
-    "metric": {CLASSES, "numpy loop", "jax scan", "accuracy", "epoch"},
+    "metric": {"stopped after 3 of 9 passes: they took 60 s", CLASSES, "numpy loop", "jax scan", "accuracy", "epoch"},
     "learned": {
         *("mlp_regression by numpy loop", "after 3 steps", "this row, at the end", "what is left"),
         *("iris_mlp by numpy loop", "versicolor", "48", "by epoch"),
@@ -162,6 +166,16 @@ def test_without_matplotlib_it_says_what_to_install(tmp_path: Path, monkeypatch:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(CannotPlot, match=r"pip install 'levelfield\[report\]'"), drawing():
         raise AssertionError
+
+
+def test_a_picture_that_nobody_could_look_at_is_refused(tmp_path: Path) -> None:
+    rows = [a_row(f"iris_mlp:epochs={count}") for count in range(1, 40)]
+    lines: list[Line] = [Lesson(task=row.task, losses=(1.0, 0.5), allowed=(0.1, 0.1)) for row in rows]
+    lines += [a_record(row) for row in rows]
+    run = read_run(write_run(tmp_path / "long.jsonl", a_header(), lines))
+    with pytest.raises(UserError, match="20 times as high as it is wide; choose some with --task and --backend"):
+        drawn(run, "distance", tmp_path)
+    assert not (tmp_path / "distance.svg").exists()
 
 
 # Texts from run files

@@ -139,7 +139,7 @@ def metrics(run: Run, rows: Sequence[Row]) -> Figure:
     figure, axes = panels(len(groups))
     for ax, (task, found) in zip(axes, groups.items(), strict=True):
         metric_curves(ax, run, found)
-        tidy(ax, task)
+        tidy(ax, task if len(found) > 1 else _title(task, found))
         legend(ax)
     return figure
 
@@ -156,6 +156,8 @@ def _why_no_metrics(found: Sequence[Trained]) -> str:
 
 def metric_curves(ax: Axes, run: Run, found: Sequence[Trained]) -> None:
     """Draw the metric after each pass of these rows into a panel."""
+    from matplotlib.ticker import MaxNLocator
+
     names, looks = _names(run, found), styles([each.row for each in found])
     for each in found:
         values = numbers(each.learned.metric_by_pass if each.learned else ())
@@ -165,6 +167,11 @@ def metric_curves(ax: Axes, run: Run, found: Sequence[Trained]) -> None:
         ax.plot(
             passes, values, color=color, ls=looks[each.row].dashes, lw=1.4, marker=mark, ms=4, label=names[each.row]
         )
+        if each.learned and each.learned.cut:
+            ax.annotate(
+                plain(each.learned.cut), (passes[-1], values[-1]), (4, -9), textcoords="offset points", fontsize=6
+            )
     quality = found[0].record.quality
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("epoch")
     ax.set_ylabel({"rmse": "root mean squared error"}.get(quality.metric, "accuracy") if quality else "")

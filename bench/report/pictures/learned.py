@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-PANEL_INCHES = 4.2  # height and width of a panel
+PANEL_INCHES, IMAGES_INCHES = 4.2, 6.0  # height and width of a panel, and height of one with images
 SHOWN_COLUMNS, SHOWN_LINES = 4, 3  # of images
 
 
@@ -28,8 +28,9 @@ def learned(run: Run, rows: Sequence[Row]) -> Figure:
     from matplotlib.figure import Figure
 
     found = representatives(run, rows)
-    figure = Figure(figsize=(2 * PANEL_INCHES, PANEL_INCHES * len(found)), layout="constrained", facecolor="white")
-    parts = figure.subfigures(len(found), 1, squeeze=False)[:, 0]
+    heights = [IMAGES_INCHES if each.lesson and each.lesson.images else PANEL_INCHES for each in found]
+    figure = Figure(figsize=(2 * PANEL_INCHES, sum(heights)), layout="constrained", facecolor="white")
+    parts = figure.subfigures(len(found), 1, squeeze=False, height_ratios=heights)[:, 0]
     for part, each in zip(parts, found, strict=True):
         part.suptitle(plain(_title(each)), fontsize=10, weight="bold", x=0.01, ha="left")
         _draw(part, run, each)
@@ -80,7 +81,9 @@ def _draw(part: SubFigure, run: Run, each: Trained) -> None:
         left, right = part.subfigures(1, 2, squeeze=False)[0]
         if lesson.images and told.outputs:
             _images(left, lesson, told)
-            _confusion(right.subplots(), lesson, told)
+            above, below = right.subplots(2, 1, height_ratios=[2.2, 1])
+            _confusion(above, lesson, told)
+            _by_pass(below, run, each)
             return
         _confusion(left.subplots(), lesson, told)
         _by_pass(right.subplots(), run, each)
@@ -168,7 +171,7 @@ def _by_pass(ax: Axes, run: Run, each: Trained) -> None:
 def _confusion(ax: Axes, lesson: Lesson, told: Learned) -> None:
     """Draw how many rows of each class were given each class; colours are shares of the class."""
     counts = np.array(told.confusion)
-    ax.set_title("given class of each class", loc="left", fontsize=10, weight="bold")
+    ax.set_title("which class is taken for which", loc="left", fontsize=10, weight="bold")
     if not counts.size:
         ax.set_axis_off()
         ax.text(0, 0.9, "not every output was finite", transform=ax.transAxes, fontsize=8, color="0.4", va="top")
@@ -214,4 +217,6 @@ def _image(above: Axes, below: Axes, lesson: Lesson, image: bytes, target: int, 
     above.set_title(plain(said + wrong), fontsize=7, color="black" if right else COLORS[1], pad=2)
     colors = [COLORS[0] if number == target else "0.7" for number in range(len(probabilities))]
     below.bar(range(len(probabilities)), probabilities, color=colors)
+    below.set_xlim(-0.6, len(lesson.classes) - 0.4)
     below.set_ylim(0, 1)
+    below.axhline(0, color="0.7", lw=0.8)

@@ -35,6 +35,7 @@ OTHER_COLOR = "#999999"  # of backends of other packages, and of what is not ran
 DASHES = ("-", "--", ":", "-.")
 WIDTH_INCHES, HEIGHT_INCHES = 8.0, 4.2  # of a panel
 LONGEST_TEXT = 160
+MOST_INCHES = 120.0  # of the height of a picture
 SVG_STYLE = {
     "svg.fonttype": "none",  # text stays text, so that it can be searched, and a test reads it
     "svg.hashsalt": "levelfield",  # the same results give the same file
@@ -129,7 +130,15 @@ def about(run: Run) -> str:
 
 
 def save(figure: Figure, run: Run, path: Path) -> None:
-    """Write a figure to a file by its ending, with a line that says where it comes from. Raises OSError."""
+    """Write a figure to a file by its ending, with a line that says where it comes from.
+
+    Raises OSError, and `UserError` for a figure that nobody could look at.
+    """
+    if figure.get_figheight() > MOST_INCHES:
+        raise UserError(
+            f"{run.path} has so many rows that a picture would be {figure.get_figheight() / WIDTH_INCHES:.0f} times as "
+            "high as it is wide; choose some with --task and --backend"
+        )
     figure.supxlabel(plain(about(run)), fontsize=6, color="0.4", x=0.01, ha="left")
     date = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower())
     path.parent.mkdir(parents=True, exist_ok=True)
