@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import nox
 
@@ -178,6 +181,13 @@ def trackers(session: nox.Session) -> None:
 
 
 @nox.session
+def page(session: nox.Session) -> None:
+    """Make the report page of runs of up to 10,000 records and open it in chromium; save what that takes in results/."""
+    session.install("--editable", ".[report,test]", CONSTRAINTS)
+    session.run("python", "tests/page_speed.py", *session.posargs, env={"PYTHONPATH": "tests"})
+
+
+@nox.session
 def mutation(session: nox.Session) -> None:
     """Test the tests: change the most important files in one place at a time, and list the changes no test notices."""
     session.install("--editable", ".", "mutmut>=3.8", CONSTRAINTS)
@@ -220,3 +230,52 @@ def pages(session: nox.Session) -> None:
     """Write the picture and the tables of README.md and results/ from results/reference.jsonl."""
     session.install("--editable", ".[report]", CONSTRAINTS)
     session.run("python", "-m", "bench.report.pages")
+
+
+VENDOR = Path("bench/report/page/vendor")  # libraries of the page that `bench report` writes
+
+
+@nox.session(venv_backend="none")
+def vendor(session: nox.Session) -> None:
+    """Fetch the JavaScript libraries of the report page again with npm; fail if a file is not what vendor.json says.
+
+    After a change of a version in vendor.json, `nox -s vendor -- --accept` writes the new SHA-256 there.
+    """
+    listed: list[dict[str, Any]] = json.loads((VENDOR / "vendor.json").read_text())
+    for library in listed:
+        folder = Path(session.create_tmp()).resolve() / library["file"]
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        content = _fetched(session, library, folder)
+        found = hashlib.sha256(content).hexdigest()
+        if "--accept" in session.posargs:
+            library["sha256"] = found
+        elif found != library["sha256"]:
+            session.error(f"{library['file']}: SHA-256 {found}, vendor.json has {library['sha256']}")
+        (VENDOR / library["file"]).write_bytes(content)
+    (VENDOR / "vendor.json").write_text(json.dumps(listed, indent=2) + "\n")
+
+
+def _fetched(session: nox.Session, library: dict[str, Any], folder: Path) -> bytes:
+    """Return the file of a library as npm has it or, of one that comes in many files, bundled into one."""
+    wanted = [f"{library['package']}@{library['version']}", *([library["bundler"]] if "bundler" in library else [])]
+    install = ("npm", "install", "--silent", "--no-save", "--ignore-scripts", "--prefix", str(folder))
+    session.run(*install, *wanted, external=True)
+    if "taken_from" in library:
+        return Path(folder, "node_modules", library["package"], library["taken_from"]).read_bytes()
+    entry = shutil.copy(VENDOR / library["bundled_from"], folder)
+    bundled = Path(folder, library["file"])
+    session.run(
+        *(
+            str(folder / "node_modules/.bin/esbuild"),
+            entry,
+            "--bundle",
+            "--minify",
+            "--charset=utf8",
+            "--target=es2020",
+        ),
+        *("--format=iife", "--global-name=TableCore", f"--banner:js=/* {library['name']}, {library['licence']} */"),
+        f"--outfile={bundled}",
+        external=True,
+    )
+    return bundled.read_bytes()

@@ -31,12 +31,13 @@ from backends.contract import (
     Optimizer,
     Params,
     Residual,
+    RMSNorm,
     Supported,
     WordCounts,
     inner,
     reads_ids,
 )
-from backends.jax_sequences import Batch, Named, attention, embedding, layer_norm, mean_pool
+from backends.jax_sequences import Batch, Named, attention, embedding, layer_norm, mean_pool, rms_norm
 
 
 def put(inputs: Inputs, device: Any) -> Any:
@@ -143,6 +144,7 @@ LAYERS: dict[type, Callable[[Any, Named, Any, Batch], jax.Array]] = {
     Flatten: flatten,
     Embedding: embedding,
     LayerNorm: layer_norm,
+    RMSNorm: rms_norm,
     Attention: attention,
     MeanPool: mean_pool,
     Residual: residual,

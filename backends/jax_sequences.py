@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from backends.contract import Attention, Embedding, LayerNorm, MeanPool
+from backends.contract import Attention, Embedding, LayerNorm, MeanPool, RMSNorm
 
 Named = Mapping[str, jax.Array]  # the parameters of a layer, by name
 
@@ -34,6 +34,12 @@ def layer_norm(layer: LayerNorm, params: Named, x: jax.Array, _batch: Batch) -> 
     """Return the values normalized over the last axis."""
     normal = jax.nn.standardize(x, axis=-1, epsilon=layer.epsilon)
     return normal * params["scale"] + params["shift"]
+
+
+def rms_norm(layer: RMSNorm, params: Named, x: jax.Array, _batch: Batch) -> jax.Array:
+    """Return the values normalized over the last axis by their root mean square."""
+    square = jnp.mean(jnp.square(x), axis=-1, keepdims=True)
+    return x * jax.lax.rsqrt(square + layer.epsilon) * params["scale"]
 
 
 def attention(layer: Attention, params: Named, x: jax.Array, batch: Batch) -> jax.Array:

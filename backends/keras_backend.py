@@ -43,12 +43,20 @@ from backends.contract import (
     Predictor,
     Problem,
     Residual,
+    RMSNorm,
     Supported,
     WordCounts,
     parts,
     reads_ids,
 )
-from backends.keras_sequences import Batch, make_attention, make_embedding, make_layer_norm, make_mean_pool
+from backends.keras_sequences import (
+    Batch,
+    make_attention,
+    make_embedding,
+    make_layer_norm,
+    make_mean_pool,
+    make_rms_norm,
+)
 
 STEPS_OF_A_FIT = 1000  # a longer pass takes several calls of `fit`, which limits the memory for losses
 
@@ -247,6 +255,7 @@ LAYERS: dict[type, Callable[[Any, Batch], Callable[..., Any]]] = {
     Flatten: make_flatten,
     Embedding: make_embedding,
     LayerNorm: make_layer_norm,
+    RMSNorm: make_rms_norm,
     Attention: make_attention,
     MeanPool: make_mean_pool,
     Residual: make_residual,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from backends.contract import Attention, Embedding, LayerNorm, MeanPool
+from backends.contract import Attention, Embedding, LayerNorm, MeanPool, RMSNorm
 
 
 class Batch(NamedTuple):
@@ -45,6 +45,11 @@ def make_embedding(layer: Embedding, _batch: Batch) -> keras.layers.Layer:
 def make_layer_norm(layer: LayerNorm, _batch: Batch) -> keras.layers.Layer:
     """Return a normalization; Keras's own epsilon is 1e-3."""
     return keras.layers.LayerNormalization(epsilon=layer.epsilon)
+
+
+def make_rms_norm(layer: RMSNorm, _batch: Batch) -> keras.layers.Layer:
+    """Return a normalization by the root mean square."""
+    return keras.layers.RMSNormalization(epsilon=layer.epsilon)
 
 
 def make_attention(layer: Attention, batch: Batch) -> Callable[[Any], Any]:

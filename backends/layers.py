@@ -48,7 +48,12 @@ class Layer(Protocol):
         """The function that is applied to each of its outputs; `identity` for a layer without one."""
 
     def shapes(self) -> dict[str, Shape]:
-        """Return the shapes of the parameters by name, in the order in which they are drawn."""
+        """Return the shapes of the parameters by name, in the order in which they are drawn.
+
+        The name decides about the initial values (`bench.tasks.seeding`). Whatever the start of a task, `scale` is 1
+        and `shift` is 0. With the start `one_zero`, names that end with `bias` are 0 and all others 1. Else all are
+        drawn alike, `uniform` with the bound 1 / sqrt(fan_in).
+        """
 
     def fan_in(self) -> int:
         """Return the number of inputs that each output depends on, which sets the scale of the initial weights."""

@@ -1,8 +1,14 @@
 """Layers, losses and optimizers in NumPy, with gradients; most results are written to arrays that are allocated once.
 
-A layer has four methods. `forward` returns its outputs; in training they are written to an array that is allocated
-once, and what the way back needs is kept. `backward` computes the gradients of its parameters, and `gradient_by_inputs`
-that of its inputs, which nobody asks the first layer for.
+Each class of the table `LAYERS` has four methods:
+    __init__             gets a layer, its parameters and their gradients, both by name as views of one vector, and the
+                         shape of its inputs [batch, ...]
+    forward              returns the outputs; in training it keeps what the way back needs, and most layers write the
+                         outputs to an array that is allocated once
+    backward             gets inputs and the gradient of the outputs, which it may turn into that of z in place, and
+                         writes the gradients of the parameters into the views
+    gradient_by_inputs   gets what `backward` left of that gradient, which it may change, and returns that of the
+                         inputs; nobody asks the first layer for it
 """
 
 from __future__ import annotations
@@ -33,6 +39,7 @@ from backends.contract import (
     Optimizer,
     Params,
     Residual,
+    RMSNorm,
     Shape,
     Supported,
     WordCounts,
@@ -41,7 +48,7 @@ from backends.contract import (
 )
 from backends.numpy_affine import ACTIVATE, AffineLayer, Mask, Named
 from backends.numpy_images import AveragePool2dLayer, Conv2dLayer, FlattenLayer, MaxPool2dLayer
-from backends.numpy_sequences import AttentionLayer, EmbeddingLayer, LayerNormLayer, MeanPoolLayer
+from backends.numpy_sequences import AttentionLayer, EmbeddingLayer, LayerNormLayer, MeanPoolLayer, RMSNormLayer
 
 BLOCK = 32_768  # elements that Adam updates at a time: blocks of five vectors fit into a core's cache together
 
@@ -147,6 +154,7 @@ LAYERS: dict[type, Callable[[Any, Named, Named, Shape], Any]] = {
     Flatten: FlattenLayer,
     Embedding: EmbeddingLayer,
     LayerNorm: LayerNormLayer,
+    RMSNorm: RMSNormLayer,
     Attention: AttentionLayer,
     MeanPool: MeanPoolLayer,
     Residual: ResidualLayer,

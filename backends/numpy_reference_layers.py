@@ -27,6 +27,7 @@ from backends.contract import (
     MeanPool,
     Params,
     Residual,
+    RMSNorm,
     Shape,
     WordCounts,
     inner,
@@ -34,7 +35,7 @@ from backends.contract import (
     reads_ids,
 )
 from backends.numpy_reference_affine import Arithmetic, Backward, Forward, Mask, Named, dense
-from backends.numpy_reference_sequences import attention, embedding, layer_norm, mean_pool
+from backends.numpy_reference_sequences import attention, embedding, layer_norm, mean_pool, rms_norm
 
 
 class LocalCounts(NamedTuple):
@@ -192,6 +193,7 @@ LAYERS: dict[type, Callable[..., Forward]] = {
     Flatten: flatten,
     Embedding: embedding,
     LayerNorm: layer_norm,
+    RMSNorm: rms_norm,
     Attention: attention,
     MeanPool: mean_pool,
     Residual: residual,

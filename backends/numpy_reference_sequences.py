@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from backends.contract import Array, Attention, Embedding, LayerNorm, MeanPool
+from backends.contract import Array, Attention, Embedding, LayerNorm, MeanPool, RMSNorm
 from backends.numpy_reference_affine import Arithmetic, Backward, Forward, Mask, Named
 
 
@@ -40,6 +40,20 @@ def layer_norm(layer: LayerNorm, params: Named, x: Array, _: Arithmetic, _mask: 
         return Backward(found, lambda: of_off - of_off.mean(axis=-1, keepdims=True))
 
     return Forward(normal * params["scale"] + params["shift"], backward)
+
+
+def rms_norm(layer: RMSNorm, params: Named, x: Array, _: Arithmetic, _mask: Mask) -> Forward:
+    """Return x / sqrt(mean of x^2 + epsilon) * scale."""
+    root = np.sqrt(np.mean(x**2, axis=-1, keepdims=True) + layer.epsilon)
+    normal = x / root
+
+    def backward(gradient: Array) -> Backward:
+        found = {"scale": np.sum(gradient * normal, axis=tuple(range(x.ndim - 1)))}
+        of_normal = gradient * params["scale"]
+        along = np.mean(of_normal * normal, axis=-1, keepdims=True)
+        return Backward(found, lambda: (of_normal - normal * along) / root)
+
+    return Forward(normal * params["scale"], backward)
 
 
 def attention(layer: Attention, params: Named, x: Array, arithmetic: Arithmetic, mask: Array) -> Forward:

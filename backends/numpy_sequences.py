@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from backends.contract import Array, Attention, Embedding, LayerNorm, MeanPool, Shape
+from backends.contract import Array, Attention, Embedding, LayerNorm, MeanPool, RMSNorm, Shape
 from backends.numpy_affine import Mask, Named
 
 
@@ -67,6 +67,33 @@ class LayerNormLayer:
         along = np.einsum("...i,...i->...", found, self.normal)[..., None] / self.layer.width
         found -= found.mean(axis=-1, keepdims=True)
         found -= self.normal * along
+        found *= self.inverse
+        return found
+
+
+class RMSNormLayer:
+    """Normalization over the last axis by the root mean square."""
+
+    def __init__(self, layer: RMSNorm, params: Named, gradients: Named, _inputs: Shape) -> None:
+        self.layer, self.params, self.gradients = layer, params, gradients
+
+    def forward(self, inputs: Array, training: bool, _mask: Mask) -> Array:
+        """Return the outputs, of the shape of the inputs."""
+        square = np.einsum("...i,...i->...", inputs, inputs)[..., None] / self.layer.width
+        self.inverse = 1 / np.sqrt(square + self.layer.epsilon)
+        self.normal = inputs * self.inverse
+        outputs: Array = self.normal * self.params["scale"]
+        return outputs
+
+    def backward(self, _: Array, gradient: Array) -> None:
+        """Compute the gradient of scale."""
+        flat, normal = (each.reshape(-1, self.layer.width) for each in (gradient, self.normal))
+        np.einsum("ij,ij->j", flat, normal, out=self.gradients["scale"])
+
+    def gradient_by_inputs(self, gradient: Array) -> Array:
+        """Return the gradient of the inputs: without what goes along the normalized values."""
+        found: Array = gradient * self.params["scale"]
+        found -= self.normal * (np.einsum("...i,...i->...", found, self.normal)[..., None] / self.layer.width)
         found *= self.inverse
         return found
 

@@ -52,20 +52,16 @@ class Embedding(Single):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LayerNorm(Single):
-    """Normalization over the last axis: y = (x - mean) / sqrt(variance + epsilon) * scale + shift.
-
-    The variance is the biased one, the mean of (x - mean)^2 (Ba et al. 2016). Whatever the start of a task, scale
-    starts at 1 and shift at 0.
-    """
+class Normalization(Single):
+    """What layers that normalize over the last axis have in common. Whatever the start of a task, scale starts at 1."""
 
     activation: ClassVar[Activation] = "identity"
     width: int
-    epsilon: float  # 1e-5 in PyTorch, 1e-3 in Keras, 1e-6 in Flax
+    epsilon: float
 
     def shapes(self) -> dict[str, Shape]:
-        """Return the shapes of scale and shift."""
-        return {"scale": (self.width,), "shift": (self.width,)}
+        """Return the shape of scale."""
+        return {"scale": (self.width,)}
 
     def fan_in(self) -> int:
         """Return the number of values that are normalized together."""
@@ -80,6 +76,26 @@ class LayerNorm(Single):
     def flops(self, shape: Shape) -> Flops:
         """Return 0: only sums of products are counted."""
         return Flops(0, 0, 0)
+
+
+class LayerNorm(Normalization):
+    """Normalization over the last axis: y = (x - mean) / sqrt(variance + epsilon) * scale + shift.
+
+    The variance is the biased one, the mean of (x - mean)^2 (Ba et al. 2016). Shift starts at 0. When it is not set,
+    epsilon is 1e-5 in PyTorch, 1e-3 in Keras and 1e-6 in Flax.
+    """
+
+    def shapes(self) -> dict[str, Shape]:
+        """Return the shapes of scale and shift."""
+        return {"scale": (self.width,), "shift": (self.width,)}
+
+
+class RMSNorm(Normalization):
+    """Normalization over the last axis by the root mean square: y = x / sqrt(mean of x^2 + epsilon) * scale.
+
+    Unlike in `LayerNorm`, no mean is subtracted, and there is no shift (Zhang and Sennrich 2019, Root mean square layer
+    normalization). When it is not set, epsilon is 1e-6 in Keras and Flax, and the machine epsilon in PyTorch.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

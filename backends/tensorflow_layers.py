@@ -27,13 +27,14 @@ from backends.contract import (
     Momentum,
     Optimizer,
     Residual,
+    RMSNorm,
     Supported,
     WordCounts,
     inner,
     reads_ids,
 )
 from backends.layout import transposed
-from backends.tensorflow_sequences import Batch, Named, attention, embedding, layer_norm, mean_pool
+from backends.tensorflow_sequences import Batch, Named, attention, embedding, layer_norm, mean_pool, rms_norm
 
 
 def put(inputs: Inputs | Bags) -> Any:
@@ -133,6 +134,7 @@ LAYERS: dict[type, Callable[[Any, Named, Any, Batch], tf.Tensor]] = {
     Flatten: flatten,
     Embedding: embedding,
     LayerNorm: layer_norm,
+    RMSNorm: rms_norm,
     Attention: attention,
     MeanPool: mean_pool,
     Residual: residual,

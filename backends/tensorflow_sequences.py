@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from backends.contract import Attention, Embedding, LayerNorm, MeanPool
+from backends.contract import Attention, Embedding, LayerNorm, MeanPool, RMSNorm
 
 Named = Mapping[str, tf.Variable]  # the variables of a layer, by name
 
@@ -30,6 +30,12 @@ def layer_norm(layer: LayerNorm, variables: Named, x: tf.Tensor, _batch: Batch) 
     """Return the values normalized over the last axis."""
     mean, variance = tf.nn.moments(x, axes=-1, keepdims=True)
     return tf.nn.batch_normalization(x, mean, variance, variables["shift"], variables["scale"], layer.epsilon)
+
+
+def rms_norm(layer: RMSNorm, variables: Named, x: tf.Tensor, _batch: Batch) -> tf.Tensor:
+    """Return the values normalized over the last axis by their root mean square; only Keras has a function for it."""
+    square = tf.reduce_mean(tf.square(x), axis=-1, keepdims=True)
+    return x * tf.math.rsqrt(square + layer.epsilon) * variables["scale"]
 
 
 def attention(layer: Attention, variables: Named, x: tf.Tensor, batch: Batch) -> tf.Tensor:

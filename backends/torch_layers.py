@@ -29,12 +29,13 @@ from backends.contract import (
     Optimizer,
     Params,
     Residual,
+    RMSNorm,
     Supported,
     WordCounts,
     outer,
     reads_ids,
 )
-from backends.torch_sequences import AttentionLayer, EmbeddingLayer, LayerNormLayer, MeanPoolLayer
+from backends.torch_sequences import AttentionLayer, EmbeddingLayer, LayerNormLayer, MeanPoolLayer, RMSNormLayer
 
 
 class Words(NamedTuple):
@@ -214,6 +215,7 @@ LAYERS: dict[type, Callable[[Any], nn.Module]] = {
     Flatten: FlattenLayer,
     Embedding: EmbeddingLayer,
     LayerNorm: LayerNormLayer,
+    RMSNorm: RMSNormLayer,
     Attention: AttentionLayer,
     MeanPool: MeanPoolLayer,
     Residual: ResidualLayer,

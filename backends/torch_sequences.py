@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as all of PyTorch's users write it
 
-from backends.contract import Attention, Embedding, LayerNorm, MeanPool
+from backends.contract import Attention, Embedding, LayerNorm, MeanPool, RMSNorm
 
 
 class EmbeddingLayer(nn.Module):
@@ -41,6 +41,21 @@ class LayerNormLayer(nn.LayerNorm):
     def named(self) -> dict[str, Tensor]:
         """Return the parameters in the contract's layout."""
         return {"scale": self.weight, "shift": self.bias}
+
+
+class RMSNormLayer(nn.RMSNorm):
+    """Normalization over the last axis by the root mean square."""
+
+    def __init__(self, layer: RMSNorm) -> None:
+        super().__init__(layer.width, eps=layer.epsilon)
+
+    def forward(self, x: Tensor, _mask: Tensor | None) -> Tensor:
+        """Return a tensor of the same shape."""
+        return super().forward(x)
+
+    def named(self) -> dict[str, Tensor]:
+        """Return the parameters in the contract's layout."""
+        return {"scale": self.weight}
 
 
 class AttentionLayer(nn.Module):

@@ -213,9 +213,11 @@ class Nobody:
     def __init__(self) -> None:
         self.stages: list[tuple[str, int]] = []
         self.outcomes: list[tuple[str, str]] = []
+        self.left_s: list[float | None] = []  # at the beginning of each stage
 
     def stage(self, label: str, total: int, left_s: float | None = None) -> None:
         self.stages.append((label, total))
+        self.left_s.append(left_s)
 
     def begins(self, label: str) -> None:
         pass

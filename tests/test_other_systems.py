@@ -43,7 +43,7 @@ def test_what_only_reads_needs_nothing_of_linux(tmp_path: Path) -> None:
         [sys.executable, "-c", WITHOUT], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
-    for says in ("text_classifier_dense", "| mnist_mlp ", "identical"):
+    for says in ("text_classifier_dense", "### mnist_mlp", "identical"):
         assert says in result.stdout
     for arguments in COMMANDS:
         assert f"exit code of {arguments[0]} 0\n" in result.stdout

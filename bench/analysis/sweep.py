@@ -133,6 +133,12 @@ def sweep_of(run: Run) -> Sweep:
     return Sweep(varying_keys(tasks.values()), points, panels_of(points))
 
 
+def is_sweep(names: Iterable[str]) -> bool:
+    """Return whether tasks with these names are the points of one sweep: one task with the same settings set."""
+    tasks = [TaskRef.parse(name) for name in dict.fromkeys(names)]
+    return len(tasks) > 1 and len({(task.base, tuple(task.settings)) for task in tasks}) == 1
+
+
 def by_curve(points: Iterable[Point]) -> dict[Curve, list[Point]]:
     """Return the points of each curve, in their order."""
     found: dict[Curve, list[Point]] = {}

@@ -8,22 +8,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from msgspec import structs
 
 from backends.registry import BACKENDS, Entry
-from bench.cli import console, exit_codes
+from bench.cli import console, exit_codes, telling
 from bench.cli.compare import comparison_code, write_junit
 from bench.cli.interrupts import INTERRUPTS
 from bench.cli.options import (
     DataDir,
     Detect,
     Epochs,
+    JsonOption,
     Junit,
     Minutes,
     Precisions,
+    QuietOption,
     ScheduleSeed,
     Settings,
     Strict,
@@ -77,6 +79,8 @@ class AbOptions:
     settings: Settings = None
     data_dir: DataDir = None
     time_limit: TimeLimit = TIME_LIMIT_S
+    quiet: QuietOption = False
+    json: JsonOption = False
     out: Annotated[Path | None, typer.Option("--out", help="Run file to write; default: results/ab-TIME.jsonl.")] = None
 
 
@@ -106,14 +110,19 @@ def ab(
     path = options.out or default_path("ab")
     if options.junit is not None and options.junit.absolute() == path.absolute():
         raise BadChoice(f"--junit and --out name the same file: {path}")
-    with INTERRUPTS.keeping(partial(_kept, path)):
+    with telling.apart(wanted=options.json) as output, INTERRUPTS.keeping(partial(_kept, path)):
         begun = begin(path, plan, setup, shlex.join(["bench", *sys.argv[1:]]))
-        with console.progress() as listener:
+        with console.progress(quiet=options.quiet) as listener:
             finished = carry_out(begun, listener)
+        changes: tuple[Change, ...] = ()
         if finished.interrupted:
             print(INTERRUPTS.told("interrupted"))
-            raise typer.Exit(exit_codes.ExitCode.INTERRUPTED)
-        _tell(finished.run, plan, limit, options)
+            code = exit_codes.ExitCode.INTERRUPTED
+        else:
+            changes, code = _tell(finished.run, plan, limit, options)
+        if options.json:
+            telling.print_changes(path, changes, code, output)
+        raise typer.Exit(code)
 
 
 def _kept(path: Path) -> str:
@@ -123,21 +132,24 @@ def _kept(path: Path) -> str:
     return f"finished samples are kept. Show them with: bench table {path}; bench ab begins anew"
 
 
-def _tell(run: Run, plan: Plan, limit: float | None, options: AbOptions) -> NoReturn:
-    """Print how the new version differs from the old one, and end with the exit code that says so."""
+def _tell(
+    run: Run, plan: Plan, limit: float | None, options: AbOptions
+) -> tuple[tuple[Change, ...], exit_codes.ExitCode]:
+    """Print how the new version differs from the old one; return it, and the exit code that says so."""
     from bench.analysis.versions import version_change
     from bench.report.version_sentences import version_sentences
 
     change = version_change(run, *plan.rows)
     names = {name: shown for pair in pairs_of(run) for name, shown in pair.names.items()}
     change = replace(change, row=structs.replace(change.row, backend=names[change.row.backend]))
-    terminal.print_changes(console.output(), [change])
+    if not (options.quiet or options.json):
+        terminal.print_changes(console.output(), [change])
     for sentence in version_sentences([run]):
         terminal.print_sentence(console.output(), sentence)
     console.say(f"run file: {run.path}")
     if options.junit is not None:
         write_junit(options.junit, [change], limit, plan.goal.effect, strict=options.strict, where="")
-    raise typer.Exit(_verdict(change, plan.goal.effect, limit, strict=options.strict))
+    return (change,), _verdict(change, plan.goal.effect, limit, strict=options.strict)
 
 
 def _plan(task: str, entries: Sequence[Entry], options: AbOptions, threads: int) -> Plan:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import itertools
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -99,21 +98,15 @@ def show_scaling(run: Run, *, quiet: bool = False) -> tuple[bool, dict[str, str]
     if not run.records:
         return True, {}
     sweep = sweep_of(run)
-    fitted, caption, winners = (
-        costs(run, sweep.points),
-        sentences.caption(run.header),
-        scaling_table.winner_sentences(sweep),
-    )
-    if quiet:
-        groups = [winners]
-    else:
+    fitted, caption = costs(run, sweep.points), sentences.caption(run.header)
+    told = [*scaling_table.winner_sentences(sweep), *scaling_table.unranked_sentences(sweep)]
+    if not quiet:
         terminal.print_panels(output(), {each.title: scaling_table.readable(each, fitted) for each in sweep.panels})
-        groups = [winners, scaling_table.unranked_sentences(sweep), sentences.noise_sentences((run,)), [caption]]
-    for sentence in itertools.chain(*groups):
+        told += [*sentences.noise_sentences((run,)), caption]
+    for sentence in told:
         terminal.print_sentence(output(), sentence)
-    return all(point.summary.fair for point in sweep.points), _write_scaling(
-        run.path, sweep, fitted, caption, quiet=quiet
-    )
+    files = _write_scaling(run.path, sweep, fitted, caption, quiet=quiet)
+    return all(point.summary.fair for point in sweep.points), files
 
 
 def _write_scaling(

@@ -8,8 +8,8 @@ from enum import IntEnum
 
 from bench.cli.interrupts import INTERRUPTED
 from bench.errors import UserError
+from bench.records.provenance import NotComparable
 from bench.records.schema import FAILURES, ParityResult
-from bench.runs.session import NotComparable
 
 
 class ExitCode(IntEnum):

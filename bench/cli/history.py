@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,24 +22,40 @@ if TYPE_CHECKING:
 PICTURES = (".png", ".svg", ".pdf")
 
 
-def history(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run files, in any order.")],
+@dataclass(frozen=True, kw_only=True)
+class HistoryOptions:
+    """The options of `bench history`, with the user's values."""
+
     baseline: Annotated[
         str, typer.Option("--baseline", metavar="BACKEND[:MODE]", help="The row that all others are divided by.")
-    ] = "numpy",
-    task: Annotated[list[str] | None, typer.Option("--task", help="Only this task; repeatable.")] = None,
-    backend: Backends = None,
-    mode: Modes = None,
+    ] = "numpy"
+    task: Annotated[list[str] | None, typer.Option("--task", help="Only this task; repeatable.")] = None
+    backend: Backends = None
+    mode: Modes = None
     style: Annotated[
-        ForFiles | None,
-        typer.Option("--format", help="Format of a table; default: by the name of --out."),
-    ] = None,
+        ForFiles | None, typer.Option("--format", help="Format of a table; default: by the name of --out.")
+    ] = None
     out: Annotated[
         Path | None,
         typer.Option(
             "--out", "-o", help="File to write instead of printing: a table, or a picture (.png, .svg, .pdf)."
         ),
-    ] = None,
+    ] = None
+
+    def wanted(self, known: Iterable[Row]) -> Callable[[Row], bool]:
+        """Return whether a row is among those that are named by task, backend and mode. Raises `BadChoice`."""
+        chosen = {kind: getattr(self, kind) or () for kind in ("task", "backend", "mode")}
+        rows = list(known)
+        for kind, names in chosen.items():
+            for name in names:
+                require_name(name, (getattr(row, kind) for row in rows), kind)
+        return lambda row: all(not names or getattr(row, kind) in names for kind, names in chosen.items())
+
+
+def history(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run files, in any order.")],
+    *,
+    options: HistoryOptions,
 ) -> None:
     """Show how the time of each row, divided by that of a baseline, has changed over many runs.
 
@@ -48,29 +65,31 @@ def history(
     from bench.analysis.history import history as history_of
     from bench.report import history_table
 
+    style, out = options.style, options.out
     if out is not None:
         console.refuse_inputs(out, runs)
     found = console.read(dict.fromkeys(runs))
-    wanted = _wanted(
-        [row for run in found for row in run.header.rows], {"task": task, "backend": backend, "mode": mode}
-    )
-    machines = history_of(found, baseline, wanted)
+    machines = history_of(found, options.baseline, options.wanted(row for run in found for row in run.header.rows))
     if not any(machine.panels for machine in machines):
         raise BadChoice("no row is left; name others than the baseline with --task, --backend and --mode")
     if out is not None and out.suffix.lower() in PICTURES:
         _draw(machines, out)
     elif out is not None or style is not None:
-        content = _render(machines, style or default_format(out))
-        if out is not None:
-            console.write(out, content)
-        elif isinstance(content, bytes):
-            raise UserError(f"{style} is not text; name a file with --out")
-        else:
-            print(content.rstrip("\n"))
+        _write(machines, style or default_format(out), out)
     else:
         terminal.print_panels(console.output(), history_table.panels(machines))
         for sentence in history_table.sentences(machines):
             terminal.print_sentence(console.output(), sentence)
+
+
+def _write(machines: Sequence[MachineHistory], style: Format, out: Path | None) -> None:
+    content = _render(machines, style)
+    if out is not None:
+        console.write(out, content)
+    elif isinstance(content, bytes):
+        raise UserError(f"{style} is not text; name a file with --out")
+    else:
+        print(content.rstrip("\n"))
 
 
 def _render(machines: Sequence[MachineHistory], style: Format) -> str | bytes:
@@ -85,19 +104,10 @@ def _render(machines: Sequence[MachineHistory], style: Format) -> str | bytes:
             raise BadChoice(f"no history can be written as {style}")
 
 
-def _wanted(known: Sequence[Row], chosen: Mapping[str, Sequence[str] | None]) -> Callable[[Row], bool]:
-    """Return whether a row is among those that are named by task, backend and mode. Raises `BadChoice`."""
-    for kind, names in chosen.items():
-        for name in names or ():
-            require_name(name, (getattr(row, kind) for row in known), kind)
-    return lambda row: all(not names or getattr(row, kind) in names for kind, names in chosen.items())
-
-
 def _draw(machines: Sequence[MachineHistory], out: Path) -> None:
-    from bench.report import history_plot
+    from bench.report.pictures.history import draw
 
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        history_plot.draw(machines, out)
+        draw(machines, out)
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}") from error

@@ -79,7 +79,7 @@ def table(
     programs; bmf and github-action-benchmark are for trackers, and have only rows that are right and fair.
     """
     if options.output_of is not None:
-        _print_output(console.read(runs), options.output_of)
+        _print_output(tuple(map(with_version_names, console.read(runs))), options.output_of)
         return
     style = _style(options)
     if options.out is not None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
-from typing import TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from bench.cli import console, exit_codes
 from bench.cli.exit_codes import ExitCode
@@ -13,6 +14,9 @@ from bench.cli.interrupts import INTERRUPTS
 from bench.records.runfile import Run
 from bench.report import terminal
 from bench.runs.session import FinishedRun
+
+if TYPE_CHECKING:
+    from bench.analysis.changes import Change
 
 
 @contextmanager
@@ -40,14 +44,13 @@ def end_of(finished: FinishedRun) -> str:
 
 
 def show_answers(runs: tuple[Run, ...]) -> bool:
-    """Print what to use for each task, and nothing else; return whether the times of all rows are fair."""
-    from bench.analysis.answer import answers
+    """Print a line for each task: what to use, what is not ranked. Return whether the times of all rows are fair."""
     from bench.analysis.summary import summarise
-    from bench.report.answer_sentences import answer_sentences
+    from bench.report.summary_lines import summary_lines
 
     rows = summarise(runs)
-    for sentence in answer_sentences(each for run in runs for each in answers(run, rows)):
-        terminal.print_sentence(console.output(), sentence)
+    for line in summary_lines(runs, rows):
+        terminal.print_sentence(console.output(), str(line))
     return all(row.fair for row in rows)
 
 
@@ -62,3 +65,10 @@ def print_outcome(finished: FinishedRun, baseline: str, files: Mapping[str, str]
     code = code_of(finished, all_fair=all(row.fair for row in rows))
     print(outcome(str(run.path), code, rows, answers(run, rows), files), file=output)
     return code
+
+
+def print_changes(run_file: Path, changes: Sequence[Change], code: ExitCode, output: TextIO) -> None:
+    """Print how rows changed from one version to another as one JSON object."""
+    from bench.report.outcome import outcome_of_changes
+
+    print(outcome_of_changes(str(run_file), code, changes), file=output)

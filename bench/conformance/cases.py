@@ -27,6 +27,7 @@ from backends.contract import (
     Precision,
     Problem,
     Residual,
+    RMSNorm,
     WordCounts,
     map_params,
 )
@@ -156,6 +157,16 @@ def sequences(precision: Precision) -> Case:
     return _case("sequences, Momentum", problem, ids[24:].copy(), precision)
 
 
+def normalized(precision: Precision) -> Case:
+    """Return a regression with a normalization by the root mean square, with momentum: 24 rows, 5-8-2, 8 a step."""
+    rng = np.random.default_rng(7)
+    inputs = rng.standard_normal((24, 5)).astype(precision)
+    targets = rng.standard_normal((24, 2)).astype(precision)
+    layers = (Dense(5, 8, "tanh"), RMSNorm(width=8, epsilon=1e-3), Dense(8, 2, "identity"))
+    problem = Problem(inputs, targets, layers, "mse", Momentum(0.1), batch_size=8)
+    return _case("numbers normalized, Momentum", problem, inputs[:5].copy(), precision)
+
+
 def _documents(rng: np.random.Generator, documents: int, vocabulary: int = 30) -> WordCounts:
     lengths = rng.integers(2, 9, documents)
     chosen = [np.sort(rng.choice(vocabulary, length, replace=False)) for length in lengths]
@@ -164,7 +175,10 @@ def _documents(rng: np.random.Generator, documents: int, vocabulary: int = 30) -
     return WordCounts(starts, np.concatenate(chosen).astype(np.int32), counts, vocabulary)
 
 
-CASES: tuple[Callable[[Precision], Case], ...] = (classification, regression, line, words, images, sequences)
+CASES: tuple[Callable[[Precision], Case], ...] = (
+    *(classification, regression, line),
+    *(words, images, sequences, normalized),
+)
 
 
 def copied(case: Case) -> Case:

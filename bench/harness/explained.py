@@ -25,12 +25,13 @@ from backends.contract import (
     MeanPool,
     Params,
     Residual,
+    RMSNorm,
     inner,
 )
 from backends.numpy_reference_affine import Mask
 from backends.numpy_reference_layers import Batch, LocalCounts, in_windows, mask_of, padded, patches
 from bench.harness.explained_affine import Flow, Named, affine, shaped
-from bench.harness.explained_sequences import attention, embedding, layer_norm, mean_pool
+from bench.harness.explained_sequences import attention, embedding, layer_norm, mean_pool, rms_norm
 
 
 def exact_forward(layers: tuple[Layer, ...], params: Params, batch: Batch, unit: float) -> Flow:
@@ -107,6 +108,7 @@ ERRORS: dict[type, Callable[..., Flow]] = {
     Flatten: flatten,
     Embedding: embedding,
     LayerNorm: layer_norm,
+    RMSNorm: rms_norm,
     Attention: attention,
     MeanPool: mean_pool,
     Residual: residual,

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from backends.contract import Array, Attention, Embedding, LayerNorm, MeanPool
+from backends.contract import Array, Attention, Embedding, LayerNorm, MeanPool, RMSNorm
 from backends.numpy_reference_affine import Mask
 from backends.numpy_reference_sequences import apart, softmax, together
 from bench.harness.explained_affine import Flow, Named, affine, shaped
@@ -33,6 +33,18 @@ def layer_norm(layer: LayerNorm, params: Named, flow: Flow, unit: float, _mask: 
     of_normal = (own + (shared + of_sums) * (1 + normal**2)) / deviation**2 + (2 * unit * normal) ** 2
     y = normal * params["scale"] + params["shift"]
     return Flow(y, np.sqrt(of_normal * params["scale"] ** 2 + (unit * normal * params["scale"]) ** 2 + (unit * y) ** 2))
+
+
+def rms_norm(layer: RMSNorm, params: Named, flow: Flow, unit: float, _mask: Mask) -> Flow:
+    """Return the values divided by their root mean square, whose sum over the last axis, shared by all, rounds."""
+    x, explained = flow
+    root = np.sqrt(np.mean(x**2, axis=-1, keepdims=True) + layer.epsilon)
+    normal = x / root
+    shared = np.mean((normal * explained) ** 2, axis=-1, keepdims=True) / layer.width
+    of_sum = (unit / 6) ** 2 * layer.width  # the root halves what a sum of `width` terms loses
+    of_normal = (explained**2 + normal**2 * shared) / root**2 + normal**2 * (of_sum + (2 * unit) ** 2)
+    y = normal * params["scale"]
+    return Flow(y, np.sqrt(of_normal * params["scale"] ** 2 + (unit * y) ** 2))
 
 
 def attention(layer: Attention, params: Named, flow: Flow, unit: float, mask: Array) -> Flow:

@@ -138,8 +138,7 @@ class Child:
         with_parent, self.life = os.pipe()  # nothing is written to it; the child ends when it closes
         self.mark = secrets.token_hex(8)
         self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
-        own = str(Path(__file__).resolve().parents[2])
-        packages = filter(None, (place.path, own, environment.get("PYTHONPATH")))
+        packages = filter(None, (place.path, _own_packages(place, environment), environment.get("PYTHONPATH")))
         self.spawned_s = time.monotonic()
         self.process = subprocess.Popen(
             [
@@ -264,6 +263,23 @@ class Child:
             return "closed its pipe without a result and did not end; stopped"
         self.kill()  # its own children may still be running
         return _describe(status)
+
+
+def _own_packages(place: Place, environment: Mapping[str, str]) -> str:
+    """Return a folder that has the packages of this suite.
+
+    Another Python gets a folder with nothing else: where the suite is installed, its folder has all packages of its own
+    environment, and those would come before the ones of the other Python.
+    """
+    own = Path(__file__).resolve().parents[2]
+    if not place.python:
+        return str(own)
+    folder = Path(environment["TMPDIR"], "suite")
+    folder.mkdir(exist_ok=True)
+    for name in ("backends", "bench"):
+        with contextlib.suppress(FileExistsError):
+            (folder / name).symlink_to(own / name)
+    return str(folder)
 
 
 def _own_caches(place: Place, environment: Mapping[str, str]) -> dict[str, str]:

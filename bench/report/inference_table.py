@@ -21,6 +21,7 @@ from bench.report.units import seconds
 NOT_TOLD = ("inconclusive", "equivalent", "too few rounds")
 COLUMNS = ("task", "requests", "row", "time", "p95", "p99", "rows/s", "× best", "note")
 USUAL = ("row", "time", "p95", "p99", "rows/s", "× best")
+RESTS_ON, NOT_RANKED = "What it rests on", "What is not ranked"
 NUMBERS = {
     "time": "time_s",
     "p95": "latency_p95_s",
@@ -47,11 +48,18 @@ def inference_document(runs: Sequence[Run], rows: Sequence[InferenceSummary], ch
         remarks=tuple(left_out(len(kept.cells), len(table.cells), choice)),
         panels=tuple(_panels(table, kept, choice)),
         sections=sections_of(
-            ("What it rests on", [_rests_on(group) for group in _groups(whole) if _is_ranked(group)], ""),
-            ("What is not ranked", unranked, ""),
+            (RESTS_ON, [_rests_on(group) for group in _groups(whole) if _is_ranked(group)], ""),
+            (NOT_RANKED, unranked, ""),
             *machine_sections(runs),
         ),
     )
+
+
+def caveats(document: Document) -> list[str]:
+    """Return the sentences of such a document on what its numbers rest on, and on what is not ranked."""
+    return [
+        each for section in document.sections if section.title in (RESTS_ON, NOT_RANKED) for each in section.sentences
+    ]
 
 
 def inference_section(runs: Iterable[Run]) -> tuple[Section, ...]:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bench.analysis.answer import Answer, Use
-from bench.analysis.frame import summary_frame
+from bench.analysis.changes import Change
+from bench.analysis.frame import changes_frame, summary_frame
 from bench.analysis.summary import RowSummary
 from bench.records.schema import Row
 from bench.report.export import render
@@ -28,6 +29,12 @@ def outcome(
         "rows": json.loads(render(summary_frame(rows), "json")),
     }
     return json.dumps(content, indent=1)
+
+
+def outcome_of_changes(run_file: str, exit_code: int, changes: Iterable[Change]) -> str:
+    """Return the object of a comparison; `changes` has the columns of `bench.compare`."""
+    rows = json.loads(render(changes_frame(changes), "json"))
+    return json.dumps({"run_file": run_file, "exit_code": exit_code, "changes": rows}, indent=1)
 
 
 def _answer(found: Answer) -> dict[str, Any]:

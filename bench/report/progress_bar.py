@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.segment import Segments
 from rich.text import Text
 
 from bench.events import Bar, RowSoFar, SilentListener
@@ -17,9 +20,9 @@ from bench.report import live_view
 from bench.report.text import visible
 from bench.report.units import minutes
 
-# A refresh takes 1.5 ms of CPU time, with the rows of three tasks on a terminal of 200 columns: less than a thousandth
-# of a core. That is all this process does during a turn. The rows are drawn anew only between rounds.
-REFRESH_S = 2.0
+# A refresh takes 1.5 to 5 ms of CPU time, with the rows of three tasks on a terminal of 200 columns: a thousandth of a
+# core. That is all this process does during a turn. The rows are drawn anew only between rounds.
+REFRESH_S = 4.0
 OTHER_LINES = 4  # below the rows: how many there are, the bar, and room for a reason that is printed above
 
 
@@ -80,6 +83,15 @@ class DownloadBar:
         """Nothing to do: the bar is removed at the end of the download."""
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """The rows as they are on the terminal, until more is known of them or its size changes."""
+
+    tasks: Mapping[str, Sequence[RowSoFar]]
+    size: live_view.Size
+    segments: Segments
+
+
 class TerminalProgress:
     """Shows the progress of a run; a context manager, so that the live display is always removed."""
 
@@ -91,8 +103,8 @@ class TerminalProgress:
         self.label, self.total, self.done = "", 0, 0
         self.ends_s: float | None = None  # when the run ends at the latest
         self.began: dict[str, float] = {}  # start times of the running jobs
-        self.tasks: dict[str, Sequence[RowSoFar]] = {}  # in the order in which they were told
-        self.drawn: tuple[live_view.Size, Text] | None = None  # the rows on the terminal, until more is known
+        self.tasks: Mapping[str, Sequence[RowSoFar]] = {}  # in the order in which they were told
+        self.drawn: Drawn | None = None
         self.task = self.progress.add_task("", total=None, visible=False)
         self.screen = Live(
             console=console, get_renderable=self._screen, transient=True, refresh_per_second=1 / REFRESH_S
@@ -130,29 +142,38 @@ class TerminalProgress:
     def rows(self, found: Sequence[RowSoFar]) -> None:
         """Show what is known of the rows of a task."""
         task = found[0].task
-        before = self.tasks.pop(task, ())
-        self.tasks[task] = found
-        self.drawn = None
+        before = self.tasks.get(task, ())
+        # A new dictionary, because the thread that refreshes the screen may be reading the old one.
+        self.tasks = {**{each: rows for each, rows in self.tasks.items() if each != task}, task: found}
+        self._refresh()
         if not self.live:
             for line in live_view.lines(found, before):
                 self._say(line)
 
     def _describe(self) -> None:
-        self.progress.update(self.task, description=f"{escape(self.label)}: {escape(' and '.join(self.began))}")
+        parts = filter(None, (self.label, " and ".join(self.began)))
+        self.progress.update(self.task, description=escape(": ".join(parts)))
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Show at once what is new: when a job begins or ends, nothing is timed."""
+        if self.screen.is_started:
+            self.screen.refresh()
 
     def _say(self, line: str) -> None:
         self.console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
 
     def _screen(self) -> RenderableType:
         """Return what the terminal shows now. The rows are drawn only when something new is known of them."""
-        if not self.tasks:
+        tasks, size = self.tasks, live_view.Size(self.console.width, self.console.height - OTHER_LINES)
+        if not tasks:
             return self.progress
-        size = live_view.Size(self.console.width, self.console.height - OTHER_LINES)
-        if self.drawn is None or self.drawn[0] != size:
-            self.drawn = size, live_view.view(self.tasks, size)
+        if self.drawn is None or self.drawn.tasks is not tasks or self.drawn.size != size:
+            lines = self.console.render_lines(live_view.view(tasks, size), pad=False, new_lines=True)
+            self.drawn = Drawn(tasks, size, Segments(itertools.chain.from_iterable(lines)))
         left = "" if self.ends_s is None else f"at most {minutes(max(0.0, self.ends_s - time.monotonic()))} left"
-        told = "; ".join(filter(None, (live_view.counts(row for each in self.tasks.values() for row in each), left)))
-        return Group(self.drawn[1], Text(told, no_wrap=True, overflow="ellipsis"), self.progress)
+        told = "; ".join(filter(None, (live_view.counts(row for each in tasks.values() for row in each), left)))
+        return Group(self.drawn.segments, Text(told, no_wrap=True, overflow="ellipsis"), self.progress)
 
     @contextmanager
     def bar(self, label: str) -> Iterator[Bar]:

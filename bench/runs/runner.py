@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from bench.analysis.standing import standings
@@ -57,39 +57,57 @@ def run_plan(
         refused = _refused(possible, results.values(), write)
         for lesson in lessons(possible, references, told):
             write(lesson)
-
-        def judge(sample: Sample) -> None:
-            row = sample.record.job.row
-            judged = judge_sample(results[row], sample, references)
-            if judged != results[row]:
-                results[row] = judged
-                write(judged)
-
         going_on = [record for record in earlier if record.job.row in results]
+        so_far = SoFar(possible, references, write, listener, results, Kept(going_on))
         for record in going_on:
-            judge(Sample(record, None))
-        so_far = Kept(going_on)
+            so_far.judge(Sample(record, None))
         for task in possible.tasks:
-            _tell(task, possible, results, so_far.records(), listener)
-        for line in time_rows(
-            possible, setup, listener, [*going_on, *refused], lambda: unranked(results, so_far.records())
-        ):
+            so_far.tell(task)
+        for line in time_rows(possible, setup, listener, [*going_on, *refused], so_far.unranked):
             if isinstance(line, Block):
                 write(line)
-                _tell(line.task, possible, results, so_far.records(), listener)
+                so_far.tell(line.task)
             else:
-                write(line.record)
-                judge(line)
-                so_far.add(line.record)
+                so_far.add(line)
 
 
-def _tell(task: str, plan: Plan, results: Mapping[Row, ParityResult], records: Records, listener: RunListener) -> None:
-    """Tell the listener what is known of the rows of a task: between rounds, so that no turn is disturbed."""
-    from bench.analysis.so_far import rows_so_far  # which imports scipy
+@dataclass(frozen=True)
+class SoFar:
+    """What a run knows of its rows while it times them."""
 
-    rows = plan.tasks[task]
-    of_task = records.of_row(rows.__contains__).columns
-    listener.rows(rows_so_far(rows, plan.goal, of_task, standings(rows, results, records)))
+    plan: Plan
+    references: References
+    write: Write
+    listener: RunListener
+    results: dict[Row, ParityResult]
+    kept: Kept  # the records of all rounds so far
+
+    def add(self, sample: Sample) -> None:
+        """Write the record of a sample, and judge it."""
+        self.write(sample.record)
+        self.judge(sample)
+        self.kept.add(sample.record)
+
+    def judge(self, sample: Sample) -> None:
+        """Hold a sample against the references; write the parity result of its row if that is another one now."""
+        row = sample.record.job.row
+        judged = judge_sample(self.results[row], sample, self.references)
+        if judged != self.results[row]:
+            self.results[row] = judged
+            self.write(judged)
+
+    def unranked(self) -> set[Row]:
+        """Return the rows that, as far as is known, do not compute their task, or whose times are unfair."""
+        return unranked(self.results, self.kept.records())
+
+    def tell(self, task: str) -> None:
+        """Tell the listener what is known of the rows of a task: between rounds, so that no turn is disturbed."""
+        from bench.analysis.so_far import rows_so_far  # which imports scipy
+
+        rows, records = self.plan.tasks[task], self.kept.records()
+        of_task = records.of_row(rows.__contains__).columns
+        known = standings(rows, self.results, records)
+        self.listener.rows(rows_so_far(rows, self.plan.goal, of_task, known))
 
 
 def _possible(plan: Plan, setup: WorkerSetup, listener: Listener, write: Write) -> Plan:

@@ -18,8 +18,7 @@ from bench.events import RunListener
 from bench.harness.setup import WorkerSetup, make_setup
 from bench.machine.host import free_memory_bytes, this_machine
 from bench.machine.variables import settings_of_frameworks
-from bench.records.provenance import NotComparable as NotComparable
-from bench.records.provenance import as_text, commit, differences, utc_now, versions
+from bench.records.provenance import NotComparable, as_text, commit, differences, utc_now, versions
 from bench.records.runfile import Run, read_run
 from bench.records.schema import Header, ParityResult, Record, Row
 from bench.records.writing import RunFile

@@ -80,6 +80,13 @@ def test_rows_that_are_wrong_are_no_answer(tmp_path: Path) -> None:
     assert found.once.row == found.long.row == FAST
 
 
+def test_there_is_no_answer_where_a_row_has_fewer_losses_than_a_pass_has_steps(tmp_path: Path) -> None:
+    records = [a_record(row, 0, 1.0, 0.1, timing={"steps_per_pass": STEPS}) for row in (QUICK_TO_START, FAST)]
+    verdicts = [a_parity_result(row) for row in (QUICK_TO_START, FAST)]
+    run = read_run(write_run(tmp_path / "r.jsonl", a_header(QUICK_TO_START, FAST), [*verdicts, *records]))
+    assert answers(run, summarise([run])) == ()
+
+
 def test_rows_are_sorted_by_what_is_asked(tmp_path: Path) -> None:
     answer_of(tmp_path, {QUICK_TO_START: (0.1, 0.2), FAST: (4.1, 0.1)})
     run = read_run(tmp_path / "r.jsonl")

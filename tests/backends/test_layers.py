@@ -7,31 +7,61 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from backends import contract, numpy_layers, numpy_reference_layers
 from backends.contract import (
     SGD,
     Dense,
     EmbeddingSum,
+    Layer,
     Misfit,
     Problem,
     Supported,
     Unsupported,
+    every,
     flow_shapes,
     map_params,
     parameter_count,
     parts,
     views,
 )
+from bench.conformance.cases import CASES
+from bench.harness.explained import ERRORS
 from bench.tasks import TASKS
 from bench.tasks.definition import Model
 from bench.tasks.settings import BadSetting
 from bench.tasks.training import make_training
 
+# Of the contract; the tables of other backends may have fewer.
+LAYERS = {each for each in vars(contract).values() if isinstance(each, type) and "flops" in dir(each)} - {Layer}
 STACK = (EmbeddingSum(5, 4, "relu"), Dense(4, 3, "identity"))
 
 
 @dataclass(frozen=True)
 class Unknown(Dense):
     """A layer that no backend knows, although it has all that a dense one has."""
+
+
+def missing() -> list[str]:
+    """Return which layer is missing where."""
+    tables = {
+        "numpy_reference_layers.LAYERS": numpy_reference_layers.LAYERS,
+        "numpy_layers.LAYERS": numpy_layers.LAYERS,
+        "explained.ERRORS": ERRORS,
+        "cases.CASES": {type(layer) for make in CASES for layer in every(make("float64").problem.layers)},
+    }
+    return [f"{layer.__name__}: {name}" for name, table in tables.items() for layer in LAYERS - set(table)]
+
+
+def test_every_layer_of_the_contract_has_a_reference_its_errors_and_a_case() -> None:
+    assert {Dense, EmbeddingSum, contract.Residual} < LAYERS
+    assert missing() == []
+
+
+@pytest.mark.parametrize("table", [numpy_reference_layers.LAYERS, numpy_layers.LAYERS, ERRORS])
+def test_a_layer_that_is_left_out_is_named(table: dict[type, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(table, contract.Residual)
+    (found,) = missing()
+    assert found.startswith("Residual: ")
 
 
 def test_parameters_are_named_in_the_order_in_which_they_are_drawn() -> None:

@@ -26,6 +26,7 @@ from backends.contract import (
     Placement,
     Problem,
     Residual,
+    RMSNorm,
     Supported,
     Unsupported,
     every,
@@ -40,20 +41,31 @@ from backends.contract import (
 from backends.numpy_reference import arithmetic_of
 from backends.numpy_reference_affine import Forward
 from backends.numpy_reference_layers import LAYERS
+from bench.harness.explained import ERRORS
+from bench.harness.explained_affine import Flow
 from bench.harness.quality import prediction_error
 from bench.tasks.flops import flops_per_pass
 from bench.tasks.seeding import epoch_order, initial_params
 
 EXACT = Placement(mode="loop", device="cpu", precision="float64", threads=1)
 POSITIONS, WIDTH, WORDS = 5, 4, 7
-STACK: tuple[Layer, ...] = (
-    Embedding(words=WORDS, positions=POSITIONS, width=WIDTH),
-    Residual((LayerNorm(width=WIDTH, epsilon=1e-5), Attention(width=WIDTH, heads=2))),
-    Residual((LayerNorm(width=WIDTH, epsilon=1e-5), Dense(WIDTH, 6, "gelu"), Dense(6, WIDTH, "identity"))),
-    LayerNorm(width=WIDTH, epsilon=1e-5),
-    MeanPool(),
-    Dense(WIDTH, 3, "identity"),
-)
+
+
+def stack(norm: Layer) -> tuple[Layer, ...]:
+    """Return a block of a transformer with this normalization."""
+    return (
+        Embedding(words=WORDS, positions=POSITIONS, width=WIDTH),
+        Residual((norm, Attention(width=WIDTH, heads=2))),
+        Residual((norm, Dense(WIDTH, 6, "gelu"), Dense(6, WIDTH, "identity"))),
+        norm,
+        MeanPool(),
+        Dense(WIDTH, 3, "identity"),
+    )
+
+
+STACK = stack(LayerNorm(width=WIDTH, epsilon=1e-5))
+RMS_STACK = stack(RMSNorm(width=WIDTH, epsilon=1e-5))
+BOTH = pytest.mark.parametrize("layers", [STACK, RMS_STACK], ids=["LayerNorm", "RMSNorm"])
 
 
 def ids(rows: int) -> Array:
@@ -105,6 +117,13 @@ def test_a_normalization_has_the_biased_variance_and_adds_epsilon_to_it() -> Non
     np.testing.assert_allclose(found, [[[-1.5 / deviation, 15 / deviation + 1]]], rtol=1e-15)
 
 
+def test_a_normalization_by_the_root_mean_square_adds_epsilon_to_the_mean_of_squares_and_subtracts_nothing() -> None:
+    layer = RMSNorm(width=2, epsilon=0.5)
+    found = of(layer, ({"scale": np.array([1.0, 10.0])},), np.array([[[1.0, 4.0]]]))
+    root = math.sqrt((1 + 16) / 2 + 0.5)
+    np.testing.assert_allclose(found, [[[1 / root, 40 / root]]], rtol=1e-15)
+
+
 def test_a_mean_counts_no_padding_and_an_embedding_adds_word_and_position() -> None:
     x = np.array([[[1.0], [3.0], [100.0]]])
     assert of(MeanPool(), ({},), x, np.array([[True, True, False]])).tolist() == [[2]]
@@ -117,11 +136,15 @@ def worst(problem: Problem) -> float:
     return worst_gradient(problem, drawn(problem.layers), step=1e-5)
 
 
-def test_gradients_are_those_of_finite_differences() -> None:
-    assert worst(problem_of()) < 1e-8
+@BOTH
+def test_gradients_are_those_of_finite_differences(layers: tuple[Layer, ...]) -> None:
+    assert worst(problem_of(layers)) < 1e-8
 
 
-@pytest.mark.parametrize("layer", [Attention, LayerNorm, MeanPool, Residual], ids=lambda layer: layer.__name__)
+KINDS = [Attention, LayerNorm, RMSNorm, MeanPool, Residual]
+
+
+@pytest.mark.parametrize("layer", KINDS, ids=lambda layer: layer.__name__)
 def test_a_wrong_way_back_through_a_layer_is_seen(layer: type, monkeypatch: pytest.MonkeyPatch) -> None:
     right = LAYERS[layer]
 
@@ -135,7 +158,7 @@ def test_a_wrong_way_back_through_a_layer_is_seen(layer: type, monkeypatch: pyte
         return Forward(forward.outputs, backward)
 
     monkeypatch.setitem(LAYERS, layer, changed)
-    assert worst(problem_of()) > 1e-4
+    assert worst(problem_of(RMS_STACK if layer is RMSNorm else STACK)) > 1e-4
 
 
 def both(problem: Problem, initial: Params) -> list[tuple[Array, ...]]:
@@ -150,9 +173,10 @@ def both(problem: Problem, initial: Params) -> list[tuple[Array, ...]]:
     return found
 
 
+@BOTH
 @pytest.mark.parametrize("batch_size", [6, 2])
-def test_the_tuned_layers_train_as_the_reference_does(batch_size: int) -> None:
-    for tuned, plain in zip(*both(problem_of(batch_size=batch_size), drawn()), strict=True):
+def test_the_tuned_layers_train_as_the_reference_does(batch_size: int, layers: tuple[Layer, ...]) -> None:
+    for tuned, plain in zip(*both(problem_of(layers, batch_size=batch_size), drawn(layers)), strict=True):
         np.testing.assert_allclose(tuned, plain, rtol=1e-11, atol=1e-13)
 
 
@@ -172,15 +196,30 @@ def test_padding_is_not_trained_and_its_value_does_not_matter() -> None:
         assert (words[occurring] != initial[0]["words"][occurring]).all()
 
 
-def test_predictions_in_float32_are_what_rounding_explains_and_those_in_float16_are_not() -> None:
-    problem = problem_of(rows=40, batch_size=20)
-    params = map_params(lambda part: part.astype(np.float32), drawn())
+@BOTH
+def test_predictions_in_float32_are_what_rounding_explains_and_those_in_float16_are_not(
+    layers: tuple[Layer, ...],
+) -> None:
+    problem = problem_of(layers, rows=40, batch_size=20)
+    params = map_params(lambda part: part.astype(np.float32), drawn(layers))
     trainer = numpy_backend.open_trainer(problem, replace(EXACT, precision="float32"))
     trainer.reset(params)
     outputs = trainer.predict(problem.inputs)
     assert outputs.dtype == np.float32
     assert 0.01 < prediction_error(problem, params, problem.inputs, outputs) < 8
     assert prediction_error(problem, params, problem.inputs, outputs.astype(np.float16)) > 100
+
+
+@pytest.mark.parametrize("kind", [LayerNorm, RMSNorm])
+def test_a_normalization_passes_errors_of_its_inputs_on_as_large_as_they_are_drawn(kind: type) -> None:
+    layer, rng = kind(width=64, epsilon=0.5), np.random.default_rng(5)
+    (params,) = drawn((layer,))
+    x, errors = 3 * rng.normal(size=(2, 64)), 1e-4 * rng.uniform(0.5, 2, (2, 64))
+    explained = ERRORS[kind](layer, params, Flow(x, errors), 0.0, None).explained  # arithmetic that does not round
+    outputs = of(layer, (params,), x + errors * rng.normal(size=(20_000, 2, 64)))
+    ratios = explained / outputs.std(axis=0)
+    assert 0.97 < ratios.min() < 1.03
+    assert ratios.max() < 1.15  # what two ways of the same error take from each other is left out
 
 
 def test_parameters_of_layers_inside_have_dotted_names() -> None:
@@ -200,6 +239,8 @@ def test_a_normalization_starts_at_scale_1_and_shift_0_and_layers_inside_have_th
     params = initial_params(STACK, "uniform", 0)
     assert params[3]["scale"].tolist() == params[1]["0.scale"].tolist() == [1] * WIDTH
     assert params[3]["shift"].tolist() == [0] * WIDTH
+    root_mean_square = initial_params(RMS_STACK, "gaussian", 0)[3]
+    assert {name: part.tolist() for name, part in root_mean_square.items()} == {"scale": [1] * WIDTH}
     wide = initial_params((Residual((Dense(4, 900, "relu"), Dense(900, 4, "relu"))),), "uniform", 0)[0]
     assert 0.4 < np.abs(wide["0.weights"]).max() <= 1 / math.sqrt(4)
     assert 0.9 / 30 < np.abs(wide["1.weights"]).max() <= 1 / 30
@@ -227,6 +268,7 @@ SEQUENCE = (POSITIONS, WIDTH)
     [
         (STACK[0], (6,), r"Embedding\(words=7, .*\) takes inputs of shape \[5\], and got \[6\]"),
         (STACK[3], (5, 3), r"LayerNorm\(width=4, .*\) takes inputs of shape \[..., 4\], and got \[5, 3\]"),
+        (RMS_STACK[3], (5, 3), r"RMSNorm\(width=4, .*\) takes inputs of shape \[..., 4\], and got \[5, 3\]"),
         (Attention(width=4, heads=2), (4,), r"Attention\(width=4, .* shape \[positions, 4\], and got \[4\]"),
         (Attention(width=4, heads=3), SEQUENCE, r"Attention\(width=4, heads=3\) has a width that is no multiple"),
         (MeanPool(), (4,), r"MeanPool\(\) takes inputs of shape \[positions, width\], and got \[4\]"),

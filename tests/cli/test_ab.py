@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import site
 import subprocess
 import venv
@@ -12,6 +15,7 @@ import pytest
 from support import ROOT, run_bench
 
 from bench.records.runfile import read_run
+from bench.records.version_rows import with_version_names
 
 EXAMPLE = ROOT / "tests" / "packages" / "pocketgrad"
 RATE = "return rate * g"  # of SGD, in the example
@@ -53,6 +57,17 @@ def test_a_new_version_that_computes_something_else_is_wrong_however_fast(ab: Be
     assert "of layer 1: off by 1.0e-02 relative" in result.stdout
 
 
+@pytest.mark.slow
+def test_json_is_one_object_with_the_change_and_the_exit_code(ab: Bench, tmp_path: Path) -> None:
+    new = a_version(tmp_path / "new", "2.0", (RATE, "return 1.01 * rate * g"))
+    result = ab("--old", "old", "--new", str(new), "--json", "--quiet")
+    found = json.loads(result.stdout)
+    assert (found["run_file"], found["exit_code"]) == ("ab.jsonl", result.returncode)
+    (change,) = found["changes"]
+    assert (change["backend"], change["verdict"], change["ratio"]) == ("pocketgrad@2.0", "wrong", None)
+    assert "#1: ok" not in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -72,6 +87,34 @@ def test_what_cannot_be_compared_is_refused_before_anything_runs(
     assert result.returncode == 2
     assert message in result.stderr
     assert not (tmp_path / "ab.jsonl").exists()
+
+
+def an_environment(folder: Path, number: str) -> Path:
+    """Make an environment that has what is installed here, and a version of the example; return its own packages."""
+    venv.create(folder)
+    (packages,) = (folder / "lib").glob("python*/site-packages")
+    (packages / "ours.pth").write_text("\n".join(site.getsitepackages()))
+    version = a_version(folder / "version", number)
+    shutil.copytree(version, packages, dirs_exist_ok=True)
+    return packages
+
+
+@pytest.mark.slow
+def test_an_environment_keeps_its_version_where_the_suite_is_installed_beside_another_one(tmp_path: Path) -> None:
+    an_environment(tmp_path / "old", "1.0")
+    installed = an_environment(tmp_path / "new", "2.0")
+    for package in ("backends", "bench"):
+        shutil.copytree(ROOT / package, installed / package, ignore=shutil.ignore_patterns("__pycache__"))
+    options = ("--backend", "pocketgrad", "--old", "old/bin/python", "--new", "new/bin/python", "--workers", "1")
+    result = subprocess.run(
+        ["new/bin/python", "-m", "bench", "ab", "linear_fit:epochs=2", *options, "--out", "ab.jsonl"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+    )  # fmt: skip
+    assert f"old: pocketgrad 1.0 ({tmp_path / 'old' / 'bin' / 'python'})" in result.stderr
+    assert f"new: pocketgrad 2.0 ({tmp_path / 'new' / 'bin' / 'python'})" in result.stderr
+    rows = [row.backend for row in with_version_names(read_run(tmp_path / "ab.jsonl")).header.rows]
+    assert rows == ["pocketgrad@1.0", "pocketgrad@2.0"]
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from support import a_parity_result, a_row
 from bench.cli import exit_codes
 from bench.cli.exit_codes import ExitCode
 from bench.errors import BadChoice, UserError
-from bench.runs.session import NotComparable
+from bench.records.provenance import NotComparable
 from bench.tasks.memory import TooLarge
 
 ROW = a_row("linear_fit")

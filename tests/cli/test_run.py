@@ -35,7 +35,7 @@ def test_run_prints_the_table_and_writes_the_run_file(tmp_path: Path) -> None:
     assert "thermometer_raw: for one row at a time numpy loop (" in result.stdout
     assert [(block.task, block.block) for block in run.blocks] == [("thermometer_raw", 0)]
     assert run.parity_results[-1].agrees is True
-    assert f", schedule seed {run.header.schedule_seed}." in result.stdout
+    assert f", schedule seed {run.header.schedule_seed}\n" in result.stdout
 
 
 def test_settings_reach_the_training(tmp_path: Path) -> None:

@@ -105,7 +105,9 @@ def test_every_command_can_be_reached_with_its_fakes(name: str) -> None:
     needed: dict[str, list[str]] = {
         "sweep": ["linear_fit", "--vary", "epochs=1,2"],
         "check-backend": ["numpy"],
+        "show": ["linear_fit"],
         "table": ["run.jsonl"],
+        "history": ["run.jsonl", "old.jsonl"],
         "plot": ["run.jsonl", "--of", "losses", "-o", "a.svg"],
         "compare": ["run.jsonl", "run.jsonl"],
         "ab": ["linear_fit", "--backend", "numpy", "--old", "folder", "--new", "folder"],

@@ -137,6 +137,32 @@ def test_of_a_backend_of_another_package_the_whole_module_is_shown_and_its_contr
     assert whole == Excerpt("module", "pocketgrad_shown.py", 1, "import nothing_there\n\nRED = '\\x1b[31m'")
 
 
+@pytest.mark.parametrize(
+    ("content", "module", "fault"),
+    [
+        ("def broken(:", "shown_broken", "SyntaxError: invalid syntax"),
+        ("", "shown_raising.inside", "RuntimeError: not today"),
+        ("", "json.decoder_gone", "FileNotFoundError: there is no Python file of it"),
+        ("", "_json", "FileNotFoundError: there is no Python file of it"),
+    ],
+)
+def test_a_package_whose_code_cannot_be_read_is_named_without_a_traceback(
+    content: str, module: str, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shown_broken.py").write_text(content)
+    (tmp_path / "shown_raising.py").write_text("raise RuntimeError('not today')")
+    monkeypatch.syspath_prepend(tmp_path)
+    entry = Entry("theirs", module, ("plain",), "nothing_there", (), "", package="theirs")
+    with pytest.raises(UserError, match=f"the code of {module} cannot be shown: {fault}"):
+        column(TASKS["mnist_mlp"], entry, "plain")
+
+
+def test_a_backend_whose_entry_is_broken_says_so() -> None:
+    entry = Entry("theirs", "", ("unknown",), "nothing", (), "", "entry point theirs:GONE: ImportError: gone")
+    with pytest.raises(UserError, match="the code of theirs cannot be shown: entry point theirs:GONE"):
+        column(TASKS["mnist_mlp"], entry, "unknown")
+
+
 def test_no_framework_is_imported() -> None:
     code = (
         "import sys\nfrom backends.registry import BUILT_IN\nfrom bench.tasks import TASKS\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -411,6 +412,24 @@ def test_and_how_much_of_the_time_is_over() -> None:
     list(run_rounds(a_plan(ROWS, time_s=600.0), an_executor(sd=0.001), nobody))
     assert nobody.stages[:2] == [("round 1, 0 of 10 min", 4), ("round 2, 0 of 10 min", 4)]
     assert len(nobody.stages) == MIN_PRECISE
+
+
+def test_and_how_long_the_run_takes_at_most() -> None:
+    nobody, executor = Nobody(), an_executor(sd=0.001)
+    list(run_rounds(a_plan(ROWS, time_s=600.0), executor, nobody))
+    left_s = [each for each in nobody.left_s if each is not None]
+    assert len(left_s) == len(nobody.stages)
+    assert left_s[0] == 600.0
+    assert all(before > after for before, after in itertools.pairwise(left_s))
+    assert left_s[-1] >= 600.0 - executor.now_s
+
+
+def test_without_a_limit_of_time_that_is_told_from_how_long_rounds_took() -> None:
+    nobody, executor = Nobody(), an_executor()
+    list(run_rounds(a_plan(ROWS, workers=4), executor, nobody))
+    first, *left_s = nobody.left_s
+    assert first is None  # nobody knows yet
+    assert left_s == pytest.approx([executor.now_s * share for share in (3 / 4, 2 / 4, 1 / 4)], rel=0.35)
 
 
 # Inference

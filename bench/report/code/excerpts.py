@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from backends.registry import Entry
 from backends.sequences import every
+from bench.errors import UserError
 from bench.report.code.recipes import RECIPES, Recipe
 from bench.report.code.source import Found, arguments, arm, entries, find, meant, named, read_source, used
 from bench.tasks import Task, catalog
@@ -65,8 +66,10 @@ def column(task: Task, entry: Entry, mode: str) -> Column:
     """Return the code that trains a task in one mode of a backend.
 
     Of a backend of another package, whose code we do not know, this is the whole module. Raises `UserError` if there is
-    no text of it.
+    no text of it, or if its entry could not be loaded.
     """
+    if entry.fault:
+        raise UserError(f"the code of {entry.name} cannot be shown: {entry.fault}")
     recipe = RECIPES.get(entry.name, {}).get(mode)
     if recipe is None or entry.package:
         source = read_source(entry.module)

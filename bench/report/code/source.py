@@ -59,12 +59,15 @@ def at(source: Source, node: ast.stmt | ast.expr) -> Found:
 
 @functools.cache
 def read_source(module: str) -> Source:
-    """Return a module as text. Raises `UserError` if there is none, as for a compiled one."""
-    spec = importlib.util.find_spec(module)  # which imports no more than the package that the module is in
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-        raise UserError(f"the code of {module} cannot be shown: there is no Python file of it")
-    text = visible(Path(spec.origin).read_text(encoding="utf-8"))
-    return Source(module, tuple(text.split("\n")), ast.parse(text))
+    """Return a module as text. Raises `UserError` if there is none, as for a compiled one, or if it is no Python."""
+    try:
+        spec = importlib.util.find_spec(module)  # which imports no more than the package that the module is in
+        if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+            raise FileNotFoundError("there is no Python file of it")
+        text = visible(Path(spec.origin).read_text(encoding="utf-8"))
+        return Source(module, tuple(text.split("\n")), ast.parse(text))
+    except Exception as error:  # a package of somebody else may raise anything
+        raise UserError(f"the code of {module or 'it'} cannot be shown: {type(error).__name__}: {error}") from error
 
 
 def find(place: str) -> Found:

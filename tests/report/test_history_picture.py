@@ -9,13 +9,13 @@ from made_up_histories import days
 from matplotlib.figure import Figure
 
 from bench.analysis.history import history
-from bench.report import history_plot
+from bench.report.pictures.history import draw, draw_panel
 
 
 def test_a_row_that_is_not_ranked_breaks_its_line_and_has_a_cross_at_the_foot(tmp_path: Path) -> None:
     one, _ = history(days(tmp_path), "numpy")
     ax = Figure().subplots()
-    history_plot._panel(ax, one.moments, one.panels[0])
+    draw_panel(ax, one.moments, one.panels[0])
     drawn = {str(each.get_label()): each for each in ax.containers}
     ratios = np.asarray(drawn["torch eager"].lines[0].get_ydata(), float)
     assert [bool(np.isnan(each)) for each in ratios] == [False, True, False, False]
@@ -30,6 +30,6 @@ def test_a_row_that_is_not_ranked_breaks_its_line_and_has_a_cross_at_the_foot(tm
 def test_every_machine_has_a_panel_of_its_own(tmp_path: Path) -> None:
     found = history(days(tmp_path), "numpy")
     assert [len(machine.panels) for machine in found] == [1, 1]
-    history_plot.draw(found, tmp_path / "h.svg")
+    draw(found, tmp_path / "h.svg")
     text = (tmp_path / "h.svg").read_text()
     assert text.count('id="axes_') == 2

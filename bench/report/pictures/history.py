@@ -1,4 +1,4 @@
-"""Histories of rows as a picture, by matplotlib."""
+"""Histories of rows: the ratio of each row to a baseline by run, a panel for each machine and task."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.history import Line, MachineHistory, Moment, Panel
 from bench.report.history_table import about, changes, title, when
-from bench.report.pictures.style import drawing
+from bench.report.pictures.style import BACKEND_COLORS, OTHER_COLOR, dashes_of, drawing, legend, panels, plain, tidy
 from bench.report.plots import style_of
-from bench.report.text import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WIDTH_INCHES, HEIGHT_INCHES = 9.0, 4.0  # of a panel
 CHANGE_CHARACTERS = 60  # of what changed, beside its line
 ASIDE = 0.12  # of the distance of two runs, at most
 AT_THE_FOOT = 0.03  # of the height of a panel: where a row is marked that has no ratio
@@ -30,39 +28,40 @@ def draw(machines: Sequence[MachineHistory], path: Path) -> None:
     """
     shown = [(number, each, panel) for number, each in enumerate(machines, start=1) for panel in each.panels]
     with drawing():
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(WIDTH_INCHES, HEIGHT_INCHES * len(shown)), layout="constrained")
-        axes = figure.subplots(len(shown), squeeze=False)[:, 0]
+        figure, axes = panels(len(shown))
         for (number, machine, panel), ax in zip(shown, axes, strict=True):
-            _panel(ax, machine.moments, panel)
-            ax.set_title(visible(title(number, panel)), loc="left", fontsize=9, parse_math=False)
-        figure.supxlabel(visible(about(machines)), fontsize=6, color="0.4", parse_math=False)
-        figure.savefig(path, dpi=150)
+            draw_panel(ax, machine.moments, panel)
+            tidy(ax, title(number, panel))
+            legend(ax)
+        told = "\n".join(map(plain, about(machines).split("\n")))
+        figure.supxlabel(told, fontsize=6, color="0.4", x=0.01, ha="left")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        date = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower())
+        figure.savefig(path, dpi=120, metadata=date)
 
 
-def _panel(ax: Axes, moments: Sequence[Moment], panel: Panel) -> None:
+def draw_panel(ax: Axes, moments: Sequence[Moment], panel: Panel) -> None:
+    """Draw the rows of a task on one machine."""
     for number, line in enumerate(panel.lines):
-        aside = ASIDE * (2 * number / max(1, len(panel.lines) - 1) - 1)
-        _line(ax, line, len(moments), aside)
+        _line(ax, line, len(moments), ASIDE * (2 * number / max(1, len(panel.lines) - 1) - 1))
     for number, moment in enumerate(moments):
         if moment.changed:
-            ax.axvline(number - 0.5, color="0.6", lw=0.8, ls=":", zorder=0)
-            text = visible(changes(moment.changed))
-            cut = text if len(text) <= CHANGE_CHARACTERS else f"{text[: CHANGE_CHARACTERS - 1]}…"
-            ax.annotate(
-                cut, (number - 0.5, 1), (2, -2), xycoords=("data", "axes fraction"), textcoords="offset points",
-                rotation=90, va="top", fontsize=5, color="0.3", parse_math=False,
-            )  # fmt: skip
+            _mark(ax, number - 0.5, changes(moment.changed))
     ax.axhline(1, color="0.4", lw=0.8)
     _ratio_axis(ax)
     ax.set_xlim(-0.6, len(moments) - 0.4)
     ax.set_xticks(range(len(moments)), [when(moment) for moment in moments], rotation=30, ha="right", fontsize=7)
-    ax.set_ylabel("ratio to the baseline (95 % interval)", fontsize=8)
-    ax.grid(alpha=0.25)
-    ax.legend(
-        fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, title="×: not counted", title_fontsize=7
-    )
+    ax.set_ylabel("ratio to the baseline, 95 % interval\n(× at the foot: not counted)", fontsize=8)
+
+
+def _mark(ax: Axes, place: float, changed: str) -> None:
+    """Mark between two runs what changed."""
+    ax.axvline(place, color="0.6", lw=0.8, ls=":", zorder=0)
+    cut = changed if len(changed) <= CHANGE_CHARACTERS else f"{changed[: CHANGE_CHARACTERS - 1]}…"
+    ax.annotate(
+        plain(cut), (place, 1), (2, -2), xycoords=("data", "axes fraction"), textcoords="offset points",
+        rotation=90, va="top", fontsize=5, color="0.3",
+    )  # fmt: skip
 
 
 def _ratio_axis(ax: Axes) -> None:
@@ -80,7 +79,7 @@ def _line(ax: Axes, line: Line, count: int, aside: float) -> None:
 
     It stands a little `aside` of its run, in runs, so that equal rows do not hide each other.
     """
-    style = style_of(line.row.backend, line.row.mode)
+    row, color = line.row, BACKEND_COLORS.get(line.row.backend, OTHER_COLOR)
     ratios, below, above = ([math.nan] * count for _ in range(3))
     for point in line.points:
         if point.ratio is not None:
@@ -88,18 +87,10 @@ def _line(ax: Axes, line: Line, count: int, aside: float) -> None:
             between = point.interval
             below[point.moment] = point.ratio - between.low if between else 0.0
             above[point.moment] = between.high - point.ratio if between else 0.0
-    name = f"{line.row.backend} {line.row.mode}"
+    places, name = [number + aside for number in range(count)], plain(f"{row.backend} {row.mode}")
     ax.errorbar(
-        [place + aside for place in range(count)],
-        ratios,
-        yerr=(below, above),
-        label=name,
-        lw=1.2,
-        ms=4,
-        capsize=2,
-        **style,
-    )
-    lost = [point.moment + aside for point in line.points if point.ratio is None]
-    at_foot = ax.get_xaxis_transform()
-    if lost:
-        ax.plot(lost, [AT_THE_FOOT] * len(lost), "x", color=style["color"], ms=7, transform=at_foot)
+        places, ratios, yerr=(below, above), label=name,
+        color=color, ls=dashes_of(row), marker=style_of(row.backend, row.mode)["marker"], lw=1.2, ms=4, capsize=2,
+    )  # fmt: skip
+    if lost := [point.moment + aside for point in line.points if point.ratio is None]:
+        ax.plot(lost, [AT_THE_FOOT] * len(lost), "x", color=color, ms=7, transform=ax.get_xaxis_transform())
