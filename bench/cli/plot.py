@@ -9,7 +9,7 @@ import typer
 
 from bench.analysis.trained import chosen_rows
 from bench.cli import console
-from bench.errors import BadChoice, UserError, quoted
+from bench.errors import UserError
 
 Of = Literal["losses", "distance", "metric", "learned", "passes", "inference", "phases"]
 
@@ -41,11 +41,10 @@ def plot(
     have a time.
     """
     from bench.report.pictures.kinds import KINDS
-    from bench.report.pictures.style import ENDINGS, drawing, save
+    from bench.report.pictures.style import drawing, require_ending, save
 
     path = out or run.with_name(f"{run.stem}-{of}.png")
-    if path.suffix.lower() not in ENDINGS:
-        raise BadChoice(f"a picture is written as {', '.join(ENDINGS)}; got {quoted(path.name)}")
+    require_ending(path)
     console.refuse_inputs(path, [run])
     (read,) = console.read([run])
     rows = chosen_rows(read, task or (), backend or ())

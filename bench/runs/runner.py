@@ -51,11 +51,7 @@ def run_plan(
     A later parity result of a row replaces an earlier one. A run that is resumed has `earlier` good records, whose
     parity is checked again, `verdicts`, the parity results that it had come to, and the lessons of the tasks `told`.
     """
-    lost = fetch_data(plan.tasks, setup, listener)
-    skipped = unavailable(plan.rows, lost, setup.backends)
-    for row, (status, reason) in skipped.items():
-        write(Record(job=plan.job(row, 0), status=status, reason=reason))
-    possible = replace(plan, rows=tuple(row for row in plan.rows if row not in skipped))
+    possible = _possible(plan, setup, listener, write)
     with open_references(setup, plan.settings, listener) as references:
         results = _checked(possible, references, write, verdicts)
         refused = _refused(possible, results.values(), write)
@@ -112,6 +108,15 @@ class SoFar:
         of_task = records.of_row(rows.__contains__).columns
         known = standings(rows, self.results, records)
         self.listener.rows(rows_so_far(rows, self.plan.goal, of_task, known))
+
+
+def _possible(plan: Plan, setup: WorkerSetup, listener: Listener, write: Write) -> Plan:
+    """Return the plan without the rows that cannot run here, whose records are written."""
+    lost = fetch_data(plan.tasks, setup, listener)
+    skipped = unavailable(plan.rows, lost, setup.backends)
+    for row, (status, reason) in skipped.items():
+        write(Record(job=plan.job(row, 0), status=status, reason=reason))
+    return replace(plan, rows=tuple(row for row in plan.rows if row not in skipped))
 
 
 def _checked(

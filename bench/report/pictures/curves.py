@@ -168,9 +168,8 @@ def metric_curves(ax: Axes, run: Run, found: Sequence[Trained]) -> None:
             passes, values, color=color, ls=looks[each.row].dashes, lw=1.4, marker=mark, ms=4, label=names[each.row]
         )
         if each.learned and each.learned.cut:
-            ax.annotate(
-                plain(each.learned.cut), (passes[-1], values[-1]), (4, -9), textcoords="offset points", fontsize=6
-            )
+            said = plain(each.learned.cut)
+            ax.annotate(said, (passes[-1], values[-1]), (0, -9), textcoords="offset points", fontsize=6, ha="right")
     quality = found[0].record.quality
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("epoch")

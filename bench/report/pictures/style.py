@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends.registry import BACKENDS
-from bench.errors import UserError, printable
+from bench.errors import BadChoice, UserError, printable, quoted
 from bench.records.runfile import Run
 from bench.records.schema import Row
 
@@ -127,6 +127,12 @@ def about(run: Run) -> str:
     """Return where a picture comes from."""
     machine = run.header.machine
     return f"{run.path.name}, {run.header.created[:10]}, {machine.cpu}, {run.header.threads} of {machine.cores} cores"
+
+
+def require_ending(path: Path) -> None:
+    """Raise `BadChoice` for a file name that is not that of a picture."""
+    if path.suffix.lower() not in ENDINGS:
+        raise BadChoice(f"a picture is written as {', '.join(ENDINGS)}; got {quoted(path.name)}")
 
 
 def save(figure: Figure, run: Run, path: Path) -> None:
