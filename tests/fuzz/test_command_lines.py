@@ -107,6 +107,7 @@ def test_every_command_can_be_reached_with_its_fakes(name: str) -> None:
         "check-backend": ["numpy"],
         "show": ["linear_fit"],
         "table": ["run.jsonl"],
+        "report": ["run.jsonl", "-o", "a.html"],
         "history": ["run.jsonl", "old.jsonl"],
         "plot": ["run.jsonl", "--of", "losses", "-o", "a.svg"],
         "compare": ["run.jsonl", "run.jsonl"],
