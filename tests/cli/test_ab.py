@@ -51,21 +51,10 @@ def ab(tmp_path: Path) -> Bench:
 @pytest.mark.slow
 def test_a_new_version_that_computes_something_else_is_wrong_however_fast(ab: Bench, tmp_path: Path) -> None:
     new = a_version(tmp_path / "new", "2.0", (RATE, "return 1.01 * rate * g"))
-    result = ab("--old", "old", "--new", str(new))
+    result = ab("--old", "old", "--new", str(new), "--workers", "1")
     assert result.returncode == 3, result.stdout + result.stderr
     assert "pocketgrad@2.0" in result.stdout
     assert "of layer 1: off by 1.0e-02 relative" in result.stdout
-
-
-@pytest.mark.slow
-def test_json_is_one_object_with_the_change_and_the_exit_code(ab: Bench, tmp_path: Path) -> None:
-    new = a_version(tmp_path / "new", "2.0", (RATE, "return 1.01 * rate * g"))
-    result = ab("--old", "old", "--new", str(new), "--json", "--quiet")
-    found = json.loads(result.stdout)
-    assert (found["run_file"], found["exit_code"]) == ("ab.jsonl", result.returncode)
-    (change,) = found["changes"]
-    assert (change["backend"], change["verdict"], change["ratio"]) == ("pocketgrad@2.0", "wrong", None)
-    assert "#1: ok" not in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -125,8 +114,11 @@ def test_both_versions_are_rows_of_one_run_each_with_its_own_code(ab: Bench, tmp
     a_version(packages / "theirs", "2.0", (RATE, "return g * rate"))
     (packages / "first.pth").write_text(f"import sys; sys.path.insert(0, {str(packages / 'theirs')!r})\n")
     python = tmp_path / "env" / "bin" / "python"
-    result = ab("--old", "old", "--new", str(python))
+    result = ab("--old", "old", "--new", str(python), "--json")
     assert result.returncode in (0, 4), result.stdout + result.stderr  # as the times say
+    told = json.loads(result.stdout)
+    assert (told["run_file"], told["exit_code"]) == ("ab.jsonl", result.returncode)
+    assert [change["backend"] for change in told["changes"]] == ["pocketgrad@2.0"]
     assert f"old: pocketgrad 1.0 ({tmp_path / 'old'})" in result.stderr
     assert f"new: pocketgrad 2.0 ({python})" in result.stderr
     run = read_run(tmp_path / "ab.jsonl")
