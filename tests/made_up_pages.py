@@ -80,8 +80,11 @@ def harmful_run(path: Path) -> Run:
         row, other, WRONG, created=f"2026-01-01{HARM}", command=HARM, commit=HARM, versions={HARM: HARM},
         environment={HARM: HARM}, tasks={f"linear_fit{HARM}": {HARM: HARM}},
     )  # fmt: skip
+    classes = Lesson(task="linear_fit", classes=(HARM, "b"), targets=(), reason=HARM)
+    told = Learned(confusion=((1, 2), (3, 4)), metric_by_pass=(0.5, 0.9), cut=HARM)
     lines: list[Line] = [
-        *samples([(row, 0.02), (other, 0.01)]),
+        classes,
+        *(replace(each, learned=told) for each in samples([(row, 0.02), (other, 0.01)]) if isinstance(each, Record)),
         a_record(WRONG, 0, status="crashed", reason=HARM, output=HARM, started=HARM),
         a_parity_result(row),
         a_parity_result(other, reason=HARM),

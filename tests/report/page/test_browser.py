@@ -338,6 +338,8 @@ def test_text_of_a_run_file_is_shown_and_never_runs(browser: Browser, tmp_path: 
     assert page.evaluate("window.harmed") is None
     assert page.locator("img, main a:not([href^='#']), svg a").count() == 0
     assert "<script>window.harmed" in page.locator("#rows").inner_text()
+    assert "<script>window.harmed" in page.locator("#classes").inner_text()
+    assert "<script>window.harmed" in page.locator("#learned-words").inner_text()
     assert found.errors == []
     assert found.foreign() == []
     found.context.close()
