@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from made_up_pages import failing_run, good_run, harmful_run, learned_run
-from made_up_sweeps import a_sweep
+from made_up_sweeps import BATCHES, a_sweep, point
 
 from bench.records.runfile import Run
 from bench.report.page.render import page_of
@@ -178,6 +178,17 @@ def test_a_row_that_is_wrong_reaches_no_goal(browser: Browser, tmp_path: Path) -
     assert "jax scan" not in page.locator("[data-chart=goal]").inner_text()
     page.locator("[data-chart=metric] svg.main-svg").first.wait_for()
     assert "jax scan (failed parity)" in page.locator("[data-chart=metric]").inner_text()
+    found.context.close()
+
+
+def test_a_sweep_without_a_ranked_row_blames_no_filter(browser: Browser, tmp_path: Path) -> None:
+    rows = tuple(point(batch, mode) for batch in BATCHES for mode in ("jit", "scan"))
+    found = opened(browser, tmp_path, a_sweep(tmp_path, wrong=rows))
+    figure = found.show().locator("[data-chart=scaling]")
+    figure.scroll_into_view_if_needed()
+    playwright.expect(figure).to_contain_text("No row is ranked at any size.")
+    found.page.locator("#summary").scroll_into_view_if_needed()
+    assert "No row is ranked" in found.page.locator("#summary").inner_text()
     found.context.close()
 
 

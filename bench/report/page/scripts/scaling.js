@@ -57,6 +57,7 @@
     const curves = panel.curves.filter((curve) =>
       page.passes({ ...page.data.rows[curve.row], task: page.view.task[0] || page.data.rows[curve.row].task }),
     );
+    if (!panel.curves.length) return "No row is ranked at any size.";
     if (!curves.length) return "The filters hide all rows of this chart.";
     const crossings = panel.crossings.filter((each) => each.at !== null);
     const shapes = crossings.map((each) => ({
