@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -149,3 +150,12 @@ def save(figure: Figure, run: Run, path: Path) -> None:
     date = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower())
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120, metadata=date)
+    if path.suffix.lower() == ".svg":
+        path.write_text(renamed(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def renamed(svg: str) -> str:
+    """Return an SVG whose clip paths are numbered: matplotlib names them by sizes, whose last digits vary."""
+    names = re.findall(r'<clipPath id="(\w+)">', svg)
+    numbered = {name: f"clip{number}" for number, name in enumerate(names)}
+    return re.sub(r'(url\(#|<clipPath id=")(\w+)', lambda found: found[1] + numbered.get(found[2], found[2]), svg)

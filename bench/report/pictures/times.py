@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LINE_INCHES, EDGE_INCHES = 0.21, 0.9  # of a row, and of what stands above and below all rows
 ROOM_FOR_LABELS = 4.0  # times the longest time, at the right end of the axis
 REASON_CHARACTERS = 90
-AXIS_LABEL = "logarithmic, with 95 % interval; bold: the fastest, or not significantly slower"
+AXIS_LABEL = "logarithmic, with 95 % interval\nbold: the fastest, or not significantly slower"
 PHASES = {  # of the medians of a row
     "start of Python": "start_s",
     "import": "import_s",
@@ -118,7 +118,7 @@ def _dots(groups: Mapping[str, Sequence[Dot]], label: str) -> Figure:
     y = 0.0
     for title, dots in groups.items():
         ax.axhline(y - 0.5, color="0.8", lw=0.8)
-        ax.text(-0.005, y, plain(title), transform=ax.get_yaxis_transform(), weight="bold", ha="right", va="center")
+        ax.text(0.005, y, plain(title), transform=ax.get_yaxis_transform(), weight="bold", fontsize=9, va="center")
         for dot in dots:
             y += 1
             ticks[y] = plain(dot.label)
