@@ -80,6 +80,21 @@ def test_a_task_without_a_ranked_row_has_no_fastest(tmp_path: Path) -> None:
     assert lines_of(run) == ["linear_fit: no row is ranked. Not ranked: wrong x (wrong)"]
 
 
+def test_another_precision_than_the_usual_one_is_told_and_has_a_line_of_its_own(tmp_path: Path) -> None:
+    single, double = (a_row("linear_fit", "torch", "eager", precision=each) for each in ("float32", "float64"))
+    times = {FAST: noisy(0.1, 8, 0.001), single: noisy(0.2, 8, 0.001, seed=1), double: noisy(0.4, 8, 0.001, seed=2)}
+    both = run_of(tmp_path, right(times))
+    usual, other = lines_of(both)
+    assert usual.startswith("linear_fit: fast x is the fastest")
+    assert other.startswith("linear_fit in float64: torch eager is the only row that is ranked")
+    (panel,) = result_of(both).panels
+    assert list(panel.table["precision"]) == ["float32", "float32", "float64"]
+    (panel,) = result_of(run_of(tmp_path, right({double: noisy(0.4, 8, 0.001)}))).panels
+    assert list(panel.table["precision"]) == ["float64"]
+    (panel,) = result_of(run_of(tmp_path, right({FAST: noisy(0.1, 8, 0.001)}))).panels
+    assert "precision" not in panel.table
+
+
 def test_of_several_runs_each_has_its_line(tmp_path: Path) -> None:
     runs = [run_of(tmp_path, right({FAST: {0: time_s}, SLOW: {0: 0.5}})) for time_s in (0.1, 0.2)]
     assert [line.partition(": ")[0] for line in lines_of(*runs)] == [f"linear_fit ({run.path})" for run in runs]

@@ -73,7 +73,8 @@ def _reason(each: RowSummary) -> str:
 
 
 def _name(row: Row) -> str:
-    return f"{row.backend} {row.mode}" + ("" if row.device == "cpu" else f" {row.device}")
+    unusual = [name for name in (row.device, row.precision) if name not in ("cpu", "float32")]
+    return " ".join((row.backend, row.mode, *unusual))
 
 
 def inference(run: Run, rows: Sequence[Row]) -> Figure:
