@@ -68,7 +68,7 @@ def test_text_of_run_files_is_no_formula_in_a_picture(bench_here: Bench, tmp_pat
     [
         (["--baseline", "keras"], "no row of baseline 'keras'; choose from jax:scan, numpy:loop, torch:eager"),
         (["--task", "iris"], "unknown task 'iris'; choose from iris_mlp"),
-        (["--backend", "numpy"], "no row is left"),
+        (["--backend", "numpy"], "no row is left that is ranked in a run and is not the baseline, 'numpy'; choose"),
         (["-o", "day-1.jsonl"], "day-1.jsonl is a run file that is read here"),
         (["-o", "h.xyz"], "no table can be written as .xyz"),
         (["--format", "parquet"], "parquet is not text; name a file with --out"),
