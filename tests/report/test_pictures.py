@@ -128,8 +128,8 @@ def test_what_was_learned_is_drawn_of_a_row_that_is_right_and_otherwise_it_says_
     ("kind", "told"),
     [
         ("distance", "no losses of the reference"),
-        ("metric", "it was not kept what was learned"),
-        ("learned", "it was not kept what was learned"),
+        ("metric", "what was learned was not kept"),
+        ("learned", "what was learned was not kept"),
     ],
 )
 def test_a_run_of_an_earlier_version_is_told_apart(kind: str, told: str, tmp_path: Path) -> None:
@@ -149,6 +149,8 @@ def test_no_time_counts_where_no_row_is_ranked_and_without_inference_there_is_no
     for kind in ("passes", "phases"):
         with pytest.raises(UserError, match="none of these rows is ranked, so no time counts"):
             drawn(run, kind, tmp_path, "jax")
+    with pytest.raises(UserError, match="no time counts; none of them has run"):
+        drawn(read_run(write_run(tmp_path / "none.jsonl", a_header(a_row(POINTS)))), "passes", tmp_path)
     lines = [a_parity_result(a_row(POINTS)), a_record(a_row(POINTS))]
     plain_run = read_run(write_run(tmp_path / "plain.jsonl", a_header(), lines))
     with pytest.raises(UserError, match="no inference of these rows was measured"):

@@ -61,8 +61,8 @@ def _summaries(run: Run, rows: Collection[Row]) -> list[RowSummary]:
     """Return the rows that are wanted; what they are compared with is the whole run."""
     found = [each for each in summarise((run,)) if each.row in set(rows)]
     if not any(each.standing.ranked for each in found):
-        reasons = "; ".join(f"{each.row}: {each.standing.why_not}" for each in found[:1])
-        raise UserError(f"{run.path}: none of these rows is ranked, so no time counts ({reasons})")
+        reason = f" ({found[0].row}: {found[0].standing.why_not})" if found else "; none of them has run"
+        raise UserError(f"{run.path}: none of these rows is ranked, so no time counts{reason}")
     order = {row: number for number, row in enumerate(run.header.rows)}
     tasks = {each.row.task: min(order[row] for row in order if row.task == each.row.task) for each in found}
     return sorted(found, key=lambda each: tasks[each.row.task])
