@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from made_up_histories import a_day, days
+from made_up_runs import right
 from run_files import Bench
+from support import a_header, a_row, write_run
 
 
 def names(folder: Path) -> list[str]:
@@ -54,6 +56,13 @@ def test_a_picture_or_a_table_is_written_by_its_name(
     result = bench_here("history", *names(tmp_path), "-o", f"out/h{ending}")
     assert not result.returncode, result.stderr
     assert (tmp_path / "out" / f"h{ending}").read_bytes().startswith(begins)
+
+
+def test_another_precision_than_the_usual_one_is_told(bench_here: Bench, tmp_path: Path) -> None:
+    double = a_row("iris_mlp", "torch", "eager", precision="float64")
+    base = a_row("iris_mlp", precision="float64")
+    write_run(tmp_path / "a.jsonl", a_header(base, double), right({base: {0: 0.1, 1: 0.1}, double: {0: 0.2, 1: 0.2}}))
+    assert "eager float64" in bench_here("history", "a.jsonl").stdout
 
 
 def test_text_of_run_files_is_no_formula_in_a_picture(bench_here: Bench, tmp_path: Path) -> None:

@@ -203,6 +203,15 @@ def test_markup_in_a_name_stays_text_in_a_picture(tmp_path: Path) -> None:
     assert "_other loop" in content
 
 
+@pytest.mark.parametrize("kind", ["losses", "passes", "phases"])
+def test_a_long_name_is_cut_and_leaves_room_for_what_is_drawn(kind: str, tmp_path: Path) -> None:
+    rows = [a_row("iris_mlp", "b" * 300, "m" * 300), a_row("iris_mlp", "\x1b" * 150, "loop")]
+    lines = [a_record(row, quality=a_quality(losses=(1.0, 0.5))) for row in rows]
+    run = read_run(write_run(tmp_path / "long.jsonl", a_header(), [*lines, *map(a_parity_result, rows)]))
+    texts = drawn(run, kind, tmp_path)  # matplotlib warns where there is no room, and a warning is an error
+    assert any(text.startswith("bbb") and text.endswith("…") for text in texts)
+
+
 def test_colours_tell_settings_apart_or_else_backends() -> None:
     same = [
         a_row("iris_mlp", backend, mode) for backend, mode in (("torch", "eager"), ("torch", "compile"), ("jax", "jit"))

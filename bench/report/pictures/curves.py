@@ -12,7 +12,7 @@ from bench.analysis.trained import Trained, alike, by_task, labels, numbers, thi
 from bench.errors import UserError
 from bench.records.runfile import Run
 from bench.records.schema import Row
-from bench.report.pictures.style import Style, legend, panels, plain, styles, tidy
+from bench.report.pictures.style import LONGEST_NAME, Style, legend, panels, plain, styles, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +54,8 @@ def _title(task: str, found: Sequence[Trained]) -> str:
 def _names(run: Run, found: Sequence[Trained]) -> dict[Row, str]:
     """Return the name of each row, with a word behind it if what it computes does not count."""
     names = labels(run, [each.row for each in found])
-    return {each.row: plain(names[each.row] + ("" if each.right else f" ({each.standing.cause})")) for each in found}
+    causes = {each.row: "" if each.right else f" ({each.standing.cause})" for each in found}
+    return {row: plain(names[row], LONGEST_NAME) + cause for row, cause in causes.items()}
 
 
 def _loss_name(run: Run, row: Row) -> str:

@@ -13,7 +13,7 @@ from bench.analysis.summary import RowSummary, summarise
 from bench.errors import UserError
 from bench.records.runfile import Run
 from bench.records.schema import Row
-from bench.report.pictures.style import BACKEND_COLORS, COLORS, OTHER_COLOR, WIDTH_INCHES, plain, tidy
+from bench.report.pictures.style import BACKEND_COLORS, COLORS, LONGEST_NAME, OTHER_COLOR, WIDTH_INCHES, plain, tidy
 from bench.report.units import seconds
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _dots(groups: Mapping[str, Sequence[Dot]], label: str) -> Figure:
         ax.text(-0.005, y, plain(title), transform=ax.get_yaxis_transform(), weight="bold", ha="right", va="center")
         for dot in dots:
             y += 1
-            ticks[y] = plain(dot.label)
+            ticks[y] = plain(dot.label, LONGEST_NAME)
             _mark(ax, y, dot, min(shown, default=1.0))
         y += 1
     ax.set_xscale("log")
@@ -191,7 +191,7 @@ def _bars(ax: Axes, found: Sequence[RowSummary]) -> None:
     for color, (title, times_s) in zip(COLORS, widths.items(), strict=True):
         ax.barh(ys, times_s, left=left, height=0.75, color=color, label=title)
         left = [begin + time_s for begin, time_s in zip(left, times_s, strict=True)]
-    ax.set_yticks(list(ys), [plain(_name(each.row)) for each in found], fontsize=8)
+    ax.set_yticks(list(ys), [plain(_name(each.row), LONGEST_NAME) for each in found], fontsize=8)
     ax.set_ylim(len(found) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
 
