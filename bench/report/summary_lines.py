@@ -66,7 +66,7 @@ def _once(answer: Answer) -> str:
     passes = f"one training of {answer.passes:,} {'pass' if answer.passes == 1 else 'passes'}"
     time = f"{seconds(answer.once.time_s)} in all{_or(answer.once)}"
     if answer.passes_to_gain is None:
-        return f"For {passes}, too: {time}"
+        return f"For {passes}, too: {row_name(answer.once.row)}, {time}"
     row = row_name(answer.once.row)
     return f"For {passes}: {row}, {time}; from {answer.passes_to_gain:,} passes on {row_name(answer.long.row)}"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from made_up_runs import FAST, SLOW, WRONG, mixed_run, noisy, right, run_of
 from msgspec.structs import replace
-from support import ROOT, a_header, a_parity_result, a_record, a_row, write_run
+from support import ROOT, a_header, a_parity_result, a_quality, a_record, a_row, write_run
 
 from bench.analysis.summary import summarise
 from bench.records.runfile import Run, read_run
@@ -49,6 +49,14 @@ def test_what_to_use_for_one_training_is_said_and_from_when_on_another_row_gains
         "long. For one training of 5 passes: numpy loop, 2.78 s in all; from 52 passes on tensorflow xla"
     )
     assert "numpy loop, 2.01 s in all (this run cannot tell jax scan from it); from 159 passes on torch" in lines[1]
+
+
+def test_a_row_that_is_the_best_for_one_training_too_is_named_again(tmp_path: Path) -> None:
+    quality = a_quality(losses=(1.0,) * 300)  # three passes of 100 steps
+    records = [a_record(FAST, block, *(0.1,) * 7, quality=quality) for block in range(2)]
+    (line,) = lines_of(run_of(tmp_path, [*records, a_parity_result(FAST)]))
+    assert line.startswith("linear_fit: fast x is the only row that is ranked, 100 ms a pass. ")
+    assert "For one training of 3 passes, too: fast x, 2.24 s in all" in line
 
 
 def test_one_round_is_no_certainty(tmp_path: Path) -> None:
