@@ -91,6 +91,8 @@ def fault(inference: Inference | None) -> str:
     """Return what is wrong with the inference of a process; empty if nothing is."""
     if inference is None or inference.reason:
         return f"did not answer: {inference.reason}" if inference else ""
+    if not inference.calls:
+        return "did not answer: no request was timed"
     if inference.predicted is None or inference.predicted <= MULTIPLE:
         return ""
     return (

@@ -47,6 +47,12 @@ def say(text: str, file: TextIO | None = None) -> None:
     print(visible(text), file=file)
 
 
+def print_content(content: str) -> None:
+    """Print the content of a file on the standard output, as it is; on a terminal, texts of run files do no harm."""
+    content = content.rstrip("\n")
+    print(visible(content) if sys.stdout.isatty() else content)
+
+
 def write(path: Path, content: str | bytes) -> None:
     """Write a file; create the folders that it needs. Raises `UserError` if that fails."""
     try:

@@ -11,7 +11,7 @@ import typer
 
 from bench.cli import console
 from bench.cli.options import Backends, Modes
-from bench.errors import BadChoice, UserError, require_name
+from bench.errors import BadChoice, UserError, quoted, require_name
 from bench.records.schema import Row
 from bench.report import terminal
 from bench.report.formats import ForFiles, Format, default_format
@@ -71,7 +71,10 @@ def history(
     found = console.read(dict.fromkeys(runs))
     machines = history_of(found, options.baseline, options.wanted(row for run in found for row in run.header.rows))
     if not any(machine.panels for machine in machines):
-        raise BadChoice("no row is left; name others than the baseline with --task, --backend and --mode")
+        raise BadChoice(
+            f"no row is left that is ranked in a run and is not the baseline, {quoted(options.baseline)}; choose "
+            "others with --task, --backend and --mode, or another --baseline"
+        )
     if out is not None and out.suffix.lower() in PICTURES:
         _draw(machines, out)
     elif out is not None or style is not None:
@@ -89,7 +92,7 @@ def _write(machines: Sequence[MachineHistory], style: Format, out: Path | None) 
     elif isinstance(content, bytes):
         raise UserError(f"{style} is not text; name a file with --out")
     else:
-        print(content.rstrip("\n"))
+        console.print_content(content)
 
 
 def _render(machines: Sequence[MachineHistory], style: Format) -> str | bytes:

@@ -13,7 +13,7 @@ import typer
 
 from bench.cli import console, exit_codes
 from bench.cli.options import Baseline, Ranks
-from bench.errors import BadChoice, UserError, quoted
+from bench.errors import BadChoice, UserError, quoted, shown
 from bench.records.runfile import Records, Run
 from bench.records.schema import Record
 from bench.records.version_rows import with_version_names
@@ -116,7 +116,7 @@ def _write(content: str | bytes, options: TableOptions, style: Format) -> None:
     elif isinstance(content, bytes):
         raise UserError(f"{style} is not text; name a file with --out")
     else:
-        print(content.rstrip("\n"))
+        console.print_content(content)
 
 
 def _choice(options: TableOptions) -> Choice:
@@ -192,7 +192,7 @@ def _track(read: tuple[Run, ...], options: TableOptions, style: ForTrackers) -> 
     else:
         numbers, failed = trackers.tracked(rows), trackers.failures(rows)
     for failure in failed:
-        console.say(f"error: {failure}", file=sys.stderr)
+        console.say(f"error: {shown(str(failure))}", file=sys.stderr)
     _write(trackers.for_tracker(numbers, style), options, style)
     code = exit_codes.of_tracked({failure.cause for failure in failed})
     if code:

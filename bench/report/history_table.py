@@ -11,6 +11,7 @@ import pandas as pd
 from bench.analysis.history import Line, MachineHistory, Moment, Point
 from bench.analysis.history import Panel as RowsOfTask
 from bench.records.provenance import Difference
+from bench.records.schema import Row
 from bench.report.document import Document, Panel, sections_of
 from bench.report.units import bracketed
 
@@ -54,12 +55,18 @@ def _readable(line: Line, machine: MachineHistory) -> Iterator[dict[str, str]]:
         moment = machine.moments[point.moment]
         yield {
             "backend": line.row.backend,
-            "mode": line.row.mode if line.row.device == "cpu" else f"{line.row.mode} {line.row.device}",
+            "mode": _mode(line.row),
             "run": f"{when(moment)}{MARK}" if moment.changed else when(moment),
             "× baseline": bracketed(point.ratio, point.interval),
             "verdict": "" if point.verdict == "too few rounds" else point.verdict,
             "note": f"not counted: {point.reason}" if point.reason else "",
         }
+
+
+def _mode(row: Row) -> str:
+    """Return the mode of a row, with the device and the precision where they are not the usual ones."""
+    unusual = [name for name in (row.device, row.precision) if name not in ("cpu", "float32")]
+    return " ".join((row.mode, *unusual))
 
 
 def document(machines: Sequence[MachineHistory]) -> Document:

@@ -14,6 +14,7 @@ from bench.analysis.inference import Cost, InferenceSummary, inference_columns, 
 from bench.records.runfile import Run
 from bench.report.choosing import Choice, Table, chosen, columns_of
 from bench.report.document import Document, Line, Panel, Section, sections_of
+from bench.report.sentences import task_name
 from bench.report.tables import ratio
 from bench.report.training import left_out, machine_sections, titled
 from bench.report.units import seconds
@@ -40,7 +41,7 @@ def inference_document(runs: Sequence[Run], rows: Sequence[InferenceSummary], ch
     table = inference_table(rows)
     kept = chosen(table, choice)
     tasks = set(kept.cells["task"])
-    whole = [each for each in rows if each.row.task in tasks]
+    whole = [each for each in rows if task_name(each.row) in tasks]
     unranked = [sentence for group in _groups(whole) for sentence in _unranked(group)]
     return Document(
         title=f"inference, {titled(runs, len(tasks))}",
@@ -153,7 +154,7 @@ def _numbers(each: InferenceSummary, time_s: float, ratio_name: str) -> dict[str
 
 def _names(each: InferenceSummary, requests: str) -> dict[str, str]:
     where = "" if each.row.device == "cpu" else f" on the {each.row.device}"
-    return {"task": each.row.task, "requests": requests, "row": f"{each.name}{where}", "note": each.reason}
+    return {"task": task_name(each.row), "requests": requests, "row": f"{each.name}{where}", "note": each.reason}
 
 
 def _rate(each: InferenceSummary) -> str:
@@ -168,14 +169,14 @@ def _is_ranked(group: Iterable[InferenceSummary]) -> bool:
 def _summary(group: Sequence[InferenceSummary]) -> list[Line]:
     """Return a line: the best row for each kind of requests, and what cannot be told from it."""
     if not _is_ranked(group):
-        return [Line(group[0].row.task, "no row is ranked")]
+        return [Line(task_name(group[0].row), "no row is ranked")]
     one, many = (_sorted(group, cost)[0] for cost in (_latency, _in_batches))
     size = max(each.batch_rows for each in group)
     text = (
         f"for one row at a time {one.name} ({seconds(one.latency.time_s)}{_tied(group, _latency)}), "
         f"for batches of {size} {many.name} ({_rate(many)} rows/s{_tied(group, _in_batches)})"
     )
-    return [Line(one.row.task, text)]
+    return [Line(task_name(one.row), text)]
 
 
 def _tied(group: Iterable[InferenceSummary], cost: Callable[[InferenceSummary], Cost]) -> str:
@@ -192,7 +193,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def _rests_on(group: Sequence[InferenceSummary]) -> str:
     """Return how many rounds the comparisons have, and what one round assumes."""
-    task = group[0].row.task
+    task = task_name(group[0].row)
     compared = [to.comparison.rounds for each in group if (to := each.latency.to_best) and to.comparison]
     if not compared:
         return f"{task}: nothing to compare with"
@@ -206,7 +207,7 @@ def _rests_on(group: Sequence[InferenceSummary]) -> str:
 def _unranked(group: Iterable[InferenceSummary]) -> Iterator[str]:
     for reason, rows in itertools.groupby((each for each in group if each.reason), key=lambda each: each.reason):
         named = list(rows)
-        yield f"{named[0].row.task}: not ranked: {_listed([each.name for each in named])}: {reason}"
+        yield f"{task_name(named[0].row)}: not ranked: {_listed([each.name for each in named])}: {reason}"
     few = [each.name for each in group if not each.reason and math.isnan(each.latency_p99_s)]
     if few:
         yield f"no percentiles of {_listed(few)}: there were fewer than 200 calls in the time that a row has"

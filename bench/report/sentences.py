@@ -37,11 +37,16 @@ def about_untold(rows: Iterable[RowSummary]) -> str:
 
 
 def by_task(rows: Iterable[RowSummary]) -> list[tuple[str, list[RowSummary]]]:
-    """Return the rows of each task of each run, under the name of the task."""
+    """Return the rows that are compared, of one run, task and precision, under the name of the task."""
     tasks: dict[tuple[str, str], list[RowSummary]] = {}
     for each in rows:
-        tasks.setdefault((each.run, each.row.task), []).append(each)
+        tasks.setdefault((each.run, task_name(each.row)), []).append(each)
     return [(task, each) for (_, task), each in tasks.items()]
+
+
+def task_name(row: Row) -> str:
+    """Return the task of a row, with the precision where it is not the usual one."""
+    return row.task if row.precision == "float32" else f"{row.task} in {row.precision}"
 
 
 def _untold(task: str, rows: Sequence[RowSummary]) -> str:

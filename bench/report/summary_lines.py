@@ -9,7 +9,7 @@ from bench.analysis.summary import RowSummary, Versus
 from bench.records.runfile import Run
 from bench.records.schema import Row
 from bench.report.document import Line
-from bench.report.sentences import by_task
+from bench.report.sentences import by_task, task_name
 from bench.report.tables import ratio
 from bench.report.units import percent, seconds
 
@@ -19,7 +19,7 @@ SILENT = ("unsupported", "absent", "not run")  # causes of which a summary says 
 def summary_lines(runs: Iterable[Run], rows: Iterable[RowSummary]) -> list[Line]:
     """Return a line for each task of each run, in the order of the rows, which are all rows of these tasks."""
     rows = list(rows)
-    found = {(str(run.path), each.task): each for run in runs for each in answers(run, rows)}
+    found = {(str(run.path), task_name(each.once.row)): each for run in runs for each in answers(run, rows)}
     several = len({each.run for each in rows}) > 1
     lines = []
     for task, group in by_task(rows):
@@ -66,7 +66,7 @@ def _once(answer: Answer) -> str:
     passes = f"one training of {answer.passes:,} {'pass' if answer.passes == 1 else 'passes'}"
     time = f"{seconds(answer.once.time_s)} in all{_or(answer.once)}"
     if answer.passes_to_gain is None:
-        return f"For {passes}, too: {time}"
+        return f"For {passes}, too: {row_name(answer.once.row)}, {time}"
     row = row_name(answer.once.row)
     return f"For {passes}: {row}, {time}; from {answer.passes_to_gain:,} passes on {row_name(answer.long.row)}"
 

@@ -17,7 +17,7 @@ AGREES = {True: "yes", False: "NO", None: ""}
 
 # What is shown where nobody chooses columns.
 USUAL = (
-    *("backend", "mode", "device", "pass", "95 %", "× fastest", "verdict", "× baseline", "to baseline"),
+    *("backend", "mode", "device", "precision", "pass", "95 %", "× fastest", "verdict", "× baseline", "to baseline"),
     *("first call", "one training", "cores", "of bound", "memory", "device memory", "result", "agrees"),
 )
 # What a narrow terminal leaves out of it, the first of it first.
@@ -64,6 +64,7 @@ def _readable(each: RowSummary) -> dict[str, str]:
         "backend": each.row.backend,
         "mode": each.row.mode,
         "device": each.row.device,
+        "precision": each.row.precision,
         "pass": seconds(each.pass_s),
         "95 %": _spread(each),
         "× fastest": ratio(each.to_fastest),

@@ -63,8 +63,7 @@ def titled(runs: Iterable[Run], tasks: int) -> str:
 def _panels(rows: Sequence[RowSummary], kept: Table, choice: Choice) -> Iterable[Panel]:
     """Yield a table for each task of each run, in the order of all rows."""
     several = len({each.run for each in rows}) > 1
-    one_device = len({each.row.device for each in rows}) == 1
-    usual = [name for name in USUAL if name != "device" or not one_device]
+    usual = [name for name in USUAL if name not in _untold_columns(rows)]
     groups: dict[tuple[str, str], list[int]] = {(each.run, each.row.task): [] for each in rows}
     for place, index in enumerate(kept.cells.index):
         groups[rows[index].run, rows[index].row.task].append(place)
@@ -79,6 +78,13 @@ def _panels(rows: Sequence[RowSummary], kept: Table, choice: Choice) -> Iterable
                 notes=() if "note" in columns else tuple(_notes(part.cells["note"], rows)),
                 spare=() if choice.columns else SPARE,
             )
+
+
+def _untold_columns(rows: Sequence[RowSummary]) -> set[str]:
+    """Return the columns that nobody misses: the device if all rows have the same, the precision if it is the usual."""
+    one_device = len({each.row.device for each in rows}) == 1
+    usual_precision = {each.row.precision for each in rows} == {"float32"}
+    return {name for name, left_out in (("device", one_device), ("precision", usual_precision)) if left_out}
 
 
 def _notes(notes: pd.Series[str], rows: Sequence[RowSummary]) -> Iterable[str]:

@@ -96,6 +96,7 @@ def test_rounds_in_which_only_one_of_two_rows_answered_are_not_compared(tmp_path
     [
         (an_inference(predicted=1.01 * MULTIPLE), "its answers are not those of its parameters: off by 8.1 times what"),
         (Inference(reason="crashed: it died"), "did not answer: crashed: it died"),
+        (Inference(), "did not answer: no request was timed"),
     ],
 )
 def test_one_process_that_answers_wrongly_or_not_takes_its_row_out_of_the_ranking(

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from made_up_histories import a_day, days
+from made_up_runs import right
 from run_files import Bench
+from support import a_header, a_row, write_run
 
 
 def names(folder: Path) -> list[str]:
@@ -56,6 +58,13 @@ def test_a_picture_or_a_table_is_written_by_its_name(
     assert (tmp_path / "out" / f"h{ending}").read_bytes().startswith(begins)
 
 
+def test_another_precision_than_the_usual_one_is_told(bench_here: Bench, tmp_path: Path) -> None:
+    double = a_row("iris_mlp", "torch", "eager", precision="float64")
+    base = a_row("iris_mlp", precision="float64")
+    write_run(tmp_path / "a.jsonl", a_header(base, double), right({base: {0: 0.1, 1: 0.1}, double: {0: 0.2, 1: 0.2}}))
+    assert "eager float64" in bench_here("history", "a.jsonl").stdout
+
+
 def test_text_of_run_files_is_no_formula_in_a_picture(bench_here: Bench, tmp_path: Path) -> None:
     for day, version in ((1, "$\\frac{"), (2, "$x^{")):
         a_day(tmp_path, day, 0.8, versions={"torch": version})
@@ -68,7 +77,7 @@ def test_text_of_run_files_is_no_formula_in_a_picture(bench_here: Bench, tmp_pat
     [
         (["--baseline", "keras"], "no row of baseline 'keras'; choose from jax:scan, numpy:loop, torch:eager"),
         (["--task", "iris"], "unknown task 'iris'; choose from iris_mlp"),
-        (["--backend", "numpy"], "no row is left"),
+        (["--backend", "numpy"], "no row is left that is ranked in a run and is not the baseline, 'numpy'; choose"),
         (["-o", "day-1.jsonl"], "day-1.jsonl is a run file that is read here"),
         (["-o", "h.xyz"], "no table can be written as .xyz"),
         (["--format", "parquet"], "parquet is not text; name a file with --out"),

@@ -46,7 +46,7 @@ def test_by_default_a_picture_lies_beside_its_run_file(
         (("--of", "losses", "-o", "a.jsonl"), "a picture is written as .png, .svg, .pdf; got 'a.jsonl'"),
         (("--of", "losses", "-o", "same.png"), "same.png is a run file that is read here, and would be overwritten"),
         (("--of", "losses", "--task", "linear_fit"), "unknown task of the run 'linear_fit'"),
-        (("--of", "learned"), "it was not kept what was learned"),
+        (("--of", "learned"), "what was learned was not kept"),
         (("--of", "losses", "-o", "a.jsonl/b.png"), "cannot write a.jsonl/b.png"),
     ],
 )

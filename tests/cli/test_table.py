@@ -202,6 +202,28 @@ def test_on_a_terminal_the_table_is_made_for_its_width(tmp_path: Path) -> None:
 # Trackers
 
 
+def test_numbers_for_programs_are_harmless_on_a_terminal_and_as_they_are_in_a_file(
+    bench_here: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, reason = a_row("thermometer_raw"), "\x1b[31mred\u202e"
+    write_run(tmp_path / "a.jsonl", a_header(row), [a_record(row, status="failed", reason=reason)])
+    assert reason in bench_here("table", "a.jsonl", "--format", "csv").stdout
+    with monkeypatch.context() as terminal:
+        terminal.setattr("sys.stdout.isatty", lambda: True)
+        shown = bench_here("table", "a.jsonl", "--format", "csv").stdout
+    assert "\\x1b[31mred\\u202e" in shown
+    assert "\x1b" not in shown
+
+
+def test_why_a_row_is_no_number_for_a_tracker_is_one_line_and_not_long(bench_here: Bench, tmp_path: Path) -> None:
+    row, right = a_row("thermometer_raw"), a_row("thermometer_raw", "jax", "scan")
+    failed = a_record(row, status="failed", reason="first\n::error::second" + "x" * 10_000)
+    write_run(tmp_path / "a.jsonl", a_header(row, right), [failed, a_record(right), a_parity_result(right)])
+    (line,) = bench_here("table", "a.jsonl", "--format", "bmf").stderr.splitlines()
+    assert line.startswith("error: thermometer_raw numpy loop has no number: failed: first")
+    assert len(line) < 400
+
+
 @pytest.mark.parametrize("style", ["bmf", "github-action-benchmark"])
 def test_a_row_that_is_wrong_is_no_number_for_a_tracker_and_fails_the_job(
     style: str, bench_here: Bench, tmp_path: Path

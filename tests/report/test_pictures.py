@@ -128,8 +128,8 @@ def test_what_was_learned_is_drawn_of_a_row_that_is_right_and_otherwise_it_says_
     ("kind", "told"),
     [
         ("distance", "no losses of the reference"),
-        ("metric", "it was not kept what was learned"),
-        ("learned", "it was not kept what was learned"),
+        ("metric", "what was learned was not kept"),
+        ("learned", "what was learned was not kept"),
     ],
 )
 def test_a_run_of_an_earlier_version_is_told_apart(kind: str, told: str, tmp_path: Path) -> None:
@@ -149,6 +149,8 @@ def test_no_time_counts_where_no_row_is_ranked_and_without_inference_there_is_no
     for kind in ("passes", "phases"):
         with pytest.raises(UserError, match="none of these rows is ranked, so no time counts"):
             drawn(run, kind, tmp_path, "jax")
+    with pytest.raises(UserError, match="no time counts; none of them has run"):
+        drawn(read_run(write_run(tmp_path / "none.jsonl", a_header(a_row(POINTS)))), "passes", tmp_path)
     lines = [a_parity_result(a_row(POINTS)), a_record(a_row(POINTS))]
     plain_run = read_run(write_run(tmp_path / "plain.jsonl", a_header(), lines))
     with pytest.raises(UserError, match="no inference of these rows was measured"):
@@ -199,6 +201,15 @@ def test_markup_in_a_name_stays_text_in_a_picture(tmp_path: Path) -> None:
     assert "<script>" not in content
     assert "&lt;script&gt;" in content
     assert "_other loop" in content
+
+
+@pytest.mark.parametrize("kind", ["losses", "passes", "phases"])
+def test_a_long_name_is_cut_and_leaves_room_for_what_is_drawn(kind: str, tmp_path: Path) -> None:
+    rows = [a_row("iris_mlp", "b" * 300, "m" * 300), a_row("iris_mlp", "\x1b" * 150, "loop")]
+    lines = [a_record(row, quality=a_quality(losses=(1.0, 0.5))) for row in rows]
+    run = read_run(write_run(tmp_path / "long.jsonl", a_header(), [*lines, *map(a_parity_result, rows)]))
+    texts = drawn(run, kind, tmp_path)  # matplotlib warns where there is no room, and a warning is an error
+    assert any(text.startswith("bbb") and text.endswith("…") for text in texts)
 
 
 def test_colours_tell_settings_apart_or_else_backends() -> None:

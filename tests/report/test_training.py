@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from made_up_runs import FAST, SLOW, WRONG, mixed_run, noisy, right, run_of
 from msgspec.structs import replace
-from support import ROOT, a_header, a_parity_result, a_record, a_row, write_run
+from support import ROOT, a_header, a_parity_result, a_quality, a_record, a_row, write_run
 
 from bench.analysis.summary import summarise
 from bench.records.runfile import Run, read_run
@@ -51,6 +51,14 @@ def test_what_to_use_for_one_training_is_said_and_from_when_on_another_row_gains
     assert "numpy loop, 2.01 s in all (this run cannot tell jax scan from it); from 159 passes on torch" in lines[1]
 
 
+def test_a_row_that_is_the_best_for_one_training_too_is_named_again(tmp_path: Path) -> None:
+    quality = a_quality(losses=(1.0,) * 300)  # three passes of 100 steps
+    records = [a_record(FAST, block, *(0.1,) * 7, quality=quality) for block in range(2)]
+    (line,) = lines_of(run_of(tmp_path, [*records, a_parity_result(FAST)]))
+    assert line.startswith("linear_fit: fast x is the only row that is ranked, 100 ms a pass. ")
+    assert "For one training of 3 passes, too: fast x, 2.24 s in all" in line
+
+
 def test_one_round_is_no_certainty(tmp_path: Path) -> None:
     (line,) = lines_of(run_of(tmp_path, right({FAST: {0: 0.1}, SLOW: {0: 0.3}})))
     assert "takes 3.00 [2.21, 4.08] times as long (one round)" in line
@@ -78,6 +86,21 @@ def test_what_failed_parity_is_named_and_what_is_not_supported_is_not(tmp_path: 
 def test_a_task_without_a_ranked_row_has_no_fastest(tmp_path: Path) -> None:
     run = run_of(tmp_path, [a_record(WRONG), a_parity_result(WRONG, agrees=False, reason="off")])
     assert lines_of(run) == ["linear_fit: no row is ranked. Not ranked: wrong x (wrong)"]
+
+
+def test_another_precision_than_the_usual_one_is_told_and_has_a_line_of_its_own(tmp_path: Path) -> None:
+    single, double = (a_row("linear_fit", "torch", "eager", precision=each) for each in ("float32", "float64"))
+    times = {FAST: noisy(0.1, 8, 0.001), single: noisy(0.2, 8, 0.001, seed=1), double: noisy(0.4, 8, 0.001, seed=2)}
+    both = run_of(tmp_path, right(times))
+    usual, other = lines_of(both)
+    assert usual.startswith("linear_fit: fast x is the fastest")
+    assert other.startswith("linear_fit in float64: torch eager is the only row that is ranked")
+    (panel,) = result_of(both).panels
+    assert list(panel.table["precision"]) == ["float32", "float32", "float64"]
+    (panel,) = result_of(run_of(tmp_path, right({double: noisy(0.4, 8, 0.001)}))).panels
+    assert list(panel.table["precision"]) == ["float64"]
+    (panel,) = result_of(run_of(tmp_path, right({FAST: noisy(0.1, 8, 0.001)}))).panels
+    assert "precision" not in panel.table
 
 
 def test_of_several_runs_each_has_its_line(tmp_path: Path) -> None:

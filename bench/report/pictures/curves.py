@@ -12,7 +12,7 @@ from bench.analysis.trained import Trained, alike, by_task, labels, numbers, thi
 from bench.errors import UserError
 from bench.records.runfile import Run
 from bench.records.schema import Row
-from bench.report.pictures.style import Style, legend, panels, plain, styles, tidy
+from bench.report.pictures.style import LONGEST_NAME, Style, legend, panels, plain, styles, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +54,8 @@ def _title(task: str, found: Sequence[Trained]) -> str:
 def _names(run: Run, found: Sequence[Trained]) -> dict[Row, str]:
     """Return the name of each row, with a word behind it if what it computes does not count."""
     names = labels(run, [each.row for each in found])
-    return {each.row: plain(names[each.row] + ("" if each.right else f" ({each.standing.cause})")) for each in found}
+    causes = {each.row: "" if each.right else f" ({each.standing.cause})" for each in found}
+    return {row: plain(names[row], LONGEST_NAME) + cause for row, cause in causes.items()}
 
 
 def _loss_name(run: Run, row: Row) -> str:
@@ -95,7 +96,7 @@ def distance(run: Run, rows: Sequence[Row]) -> Figure:
     """Draw how far the loss of each step is from the reference's in float64, and how far parity lets it be."""
     told = [each for each in trained(run, rows) if len(each.distance)]
     if not told:
-        raise UserError(f"{run.path} has no losses of the reference, as runs of earlier versions; run it again")
+        raise UserError(f"{run.path} has no losses of the reference, as in runs of earlier versions; run it again")
     names = sorted({each.row.task for each in told}, key=[each.row.task for each in told].index)
     figure, axes = panels(len(names))
     for ax, task in zip(axes, names, strict=True):
@@ -148,7 +149,7 @@ def _why_no_metrics(found: Sequence[Trained]) -> str:
     """Return, for people, why no row has a metric after each pass."""
     for each in found:
         if each.learned is None:
-            return "it was not kept what was learned, as in runs of earlier versions and of bench ab"
+            return "what was learned was not kept, as in runs of earlier versions and of bench ab"
         if reason := each.learned.reason or each.learned.cut:
             return f"no row has a metric after each pass; {each.row}: {reason}"
     return "a single pass is the whole training of these tasks; bench plot --of losses shows their steps"

@@ -65,7 +65,7 @@ def _why_nothing(run: Run, found: Sequence[Trained]) -> str:
         return f"{run.path}: no row says what it learned; {reasons[0]}"
     if any(each.learned for each in found):
         return f"{run.path}: these trainings diverged, so there are no classes to count"
-    return f"{run.path}: it was not kept what was learned, as in runs of earlier versions and of bench ab; run it again"
+    return f"{run.path}: what was learned was not kept, as in runs of earlier versions and of bench ab; run it again"
 
 
 def _title(each: Trained) -> str:

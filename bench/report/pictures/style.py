@@ -35,7 +35,7 @@ BACKEND_COLORS = {
 OTHER_COLOR = "#999999"  # of backends of other packages, and of what is not ranked
 DASHES = ("-", "--", ":", "-.")
 WIDTH_INCHES, HEIGHT_INCHES = 8.0, 4.2  # of a panel
-LONGEST_TEXT = 160
+LONGEST_TEXT, LONGEST_NAME = 160, 80  # characters; a name stands beside the axis, which needs room
 MOST_INCHES = 120.0  # of the height of a picture
 SVG_STYLE = {
     "svg.fonttype": "none",  # text stays text, so that it can be searched, and a test reads it
@@ -81,10 +81,10 @@ def dashes_of(row: Row) -> str:
     return dict(zip(modes, itertools.cycle(DASHES), strict=False)).get(row.mode, "-")
 
 
-def plain(text: str) -> str:
+def plain(text: str, longest: int = LONGEST_TEXT) -> str:
     """Return text of a run file for a picture: one line, not long, and no formula, which matplotlib would set."""
-    cut = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
-    line = printable(cut).replace("$", "\\$")
+    line = printable(text[: longest + 1])
+    line = (line if len(line) <= longest else f"{line[:longest]}…").replace("$", "\\$")
     return f" {line}" if line.startswith("_") else line  # matplotlib leaves such names out of a legend
 
 

@@ -13,7 +13,7 @@ from bench.analysis.summary import RowSummary, summarise
 from bench.errors import UserError
 from bench.records.runfile import Run
 from bench.records.schema import Row
-from bench.report.pictures.style import BACKEND_COLORS, COLORS, OTHER_COLOR, WIDTH_INCHES, plain, tidy
+from bench.report.pictures.style import BACKEND_COLORS, COLORS, LONGEST_NAME, OTHER_COLOR, WIDTH_INCHES, plain, tidy
 from bench.report.units import seconds
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ def _summaries(run: Run, rows: Collection[Row]) -> list[RowSummary]:
     """Return the rows that are wanted; what they are compared with is the whole run."""
     found = [each for each in summarise((run,)) if each.row in set(rows)]
     if not any(each.standing.ranked for each in found):
-        reasons = "; ".join(f"{each.row}: {each.standing.why_not}" for each in found[:1])
-        raise UserError(f"{run.path}: none of these rows is ranked, so no time counts ({reasons})")
+        reason = f" ({found[0].row}: {found[0].standing.why_not})" if found else "; none of them has run"
+        raise UserError(f"{run.path}: none of these rows is ranked, so no time counts{reason}")
     order = {row: number for number, row in enumerate(run.header.rows)}
     tasks = {each.row.task: min(order[row] for row in order if row.task == each.row.task) for each in found}
     return sorted(found, key=lambda each: tasks[each.row.task])
@@ -73,7 +73,8 @@ def _reason(each: RowSummary) -> str:
 
 
 def _name(row: Row) -> str:
-    return f"{row.backend} {row.mode}" + ("" if row.device == "cpu" else f" {row.device}")
+    unusual = [name for name in (row.device, row.precision) if name not in ("cpu", "float32")]
+    return " ".join((row.backend, row.mode, *unusual))
 
 
 def inference(run: Run, rows: Sequence[Row]) -> Figure:
@@ -121,7 +122,7 @@ def _dots(groups: Mapping[str, Sequence[Dot]], label: str) -> Figure:
         ax.text(0.005, y, plain(title), transform=ax.get_yaxis_transform(), weight="bold", fontsize=9, va="center")
         for dot in dots:
             y += 1
-            ticks[y] = plain(dot.label)
+            ticks[y] = plain(dot.label, LONGEST_NAME)
             _mark(ax, y, dot, min(shown, default=1.0))
         y += 1
     ax.set_xscale("log")
@@ -190,7 +191,7 @@ def _bars(ax: Axes, found: Sequence[RowSummary]) -> None:
     for color, (title, times_s) in zip(COLORS, widths.items(), strict=True):
         ax.barh(ys, times_s, left=left, height=0.75, color=color, label=title)
         left = [begin + time_s for begin, time_s in zip(left, times_s, strict=True)]
-    ax.set_yticks(list(ys), [plain(_name(each.row)) for each in found], fontsize=8)
+    ax.set_yticks(list(ys), [plain(_name(each.row), LONGEST_NAME) for each in found], fontsize=8)
     ax.set_ylim(len(found) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
 

@@ -340,6 +340,7 @@ def test_the_samples_are_one_click_away_and_can_be_saved(good: Opened) -> None:
 def test_text_of_a_run_file_is_shown_and_never_runs(browser: Browser, tmp_path: Path) -> None:
     found = opened(browser, tmp_path, harmful_run(tmp_path / "a.jsonl"))
     page = found.show()
+    assert page.evaluate("document.documentElement.scrollWidth") == 1400
     page.evaluate("page.drawAll()")
     for each in page.locator("details[data-open]").all():
         each.evaluate("each => (each.open = true)")
