@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,16 @@ def pytest_configure() -> None:
         os.environ.pop(name, None)
     # One run at a time holds for the machine; the processes of the tests start runs beside each other.
     os.environ["BENCH_LOCK"] = f"tests of process {os.getpid()}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_ignored() -> Iterator[None]:
+    """Let processes start with the usual handlers, also where nohup ignores SIGHUP, and a shell's `&` SIGINT."""
+    usual = {signal.SIGHUP: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ TOGETHER = (  # files whose tests share a process that is costly to start, or wa
     "conformance/test_conformance.py",
     "harness/test_interrupt.py",
     "harness/test_process.py",
-    "page/test_browser.py",
+    "report/page/test_browser.py",
 )
 TWO_BLOCKS = (  # of one run, a fixture of cli/test_run.py
     "test_the_header_gives_the_order_of_all_records_and_a_seed_the_same_order_again",

@@ -21,7 +21,8 @@ CLASSES = {  # of a row of a table, by its verdict
 
 def as_html(document: Document) -> str:
     """Return the page. Raises `ImportError` without Jinja2."""
-    return _environment().get_template("table.html").render(document=document, numeric=NUMERIC)
+    page: str = _environment().get_template("table.html").render(document=document, numeric=NUMERIC)
+    return page
 
 
 def _environment() -> Environment:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -33,14 +32,6 @@ def start_hanging(command: tuple[str, ...], tmp_path: Path, *modes: str) -> subp
         time.sleep(0.05)
     time.sleep(2)  # until the reference is done and the worker hangs
     return process
-
-
-@pytest.fixture(autouse=True)
-def nothing_ignored() -> Iterator[None]:
-    """Let processes start with the usual handler, also where the tests run under nohup, which ignores SIGHUP."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:

@@ -49,7 +49,7 @@ def page_of(runs: Sequence[Run]) -> str:
     )  # fmt: skip
     libraries = libraries_of_page()
     scripts = [*(library.code for library in libraries), *(_text(f"scripts/{name}.js") for name in SCRIPTS)]
-    return environment.get_template("page.html").render(
+    page: str = environment.get_template("page.html").render(
         **content.words,
         policy=policy(scripts),
         style="".join(_text(f"styles/{name}.css") for name in STYLES),
@@ -57,6 +57,7 @@ def page_of(runs: Sequence[Run]) -> str:
         data=embedded(content.data),
         libraries=libraries,
     )
+    return page
 
 
 def libraries_of_page() -> tuple[Library, ...]:
