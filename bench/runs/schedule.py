@@ -90,6 +90,10 @@ class Progress:
             return set(rows)
         return {row for row in rows if not self._has_told("inference", row)}
 
+    def starting_warm(self, rows: Iterable[Row]) -> list[Row]:
+        """Return those of the rows of a round that start once more from a warm cache, if they compile anything."""
+        return [row for row in rows if row not in self.records(row.task).by_row()] if self.plan.warm_cache else []
+
     def learning(self, rows: Iterable[Row]) -> list[Row]:
         """Return those of the rows of a round that tell what they have learned: each tells it once."""
         return [row for row in rows if not self._has_told("learned", row)] if self.plan.learned else []
@@ -154,7 +158,7 @@ def run_rounds(
         due = {task: rows for task in fitting if (rows := progress.due(task, executor, unranked()))}
         if not due:
             return
-        jobs = sum(len(rows) + 1 for rows in due.values())  # 1: its turns
+        jobs = sum(len(rows) + 1 + len(progress.starting_warm(rows)) for rows in due.values())  # 1: its turns
         listener.stage(progress.label(due, executor.clock()), jobs, progress.left_s(due, executor.clock()))
         for task, rows in due.items():
             if progress.fits(task, executor.clock()):
@@ -173,8 +177,7 @@ def _round(
     cores_after, after = executor.core_times(), executor.calibrate()
     progress.took_s[task] = executor.clock() - begun_s
     progress.rounds[task] += 1
-    if progress.plan.warm_cache:
-        samples = [_warmed(sample, progress, executor, listener) for sample in samples]
+    samples = [_warmed(sample, progress, executor, listener) for sample in samples]
     for sample in samples:
         progress.so_far[task].add(sample.record)
     foreign, stolen = _others(cores_before, cores_after, wall_s)
@@ -224,10 +227,13 @@ def _live(
 def _warmed(sample: Sample, progress: Progress, executor: Executor, listener: JobListener) -> Sample:
     """Return the first sample of a row with its start from a warm cache, if it has compiled anything."""
     row = sample.record.job.row
-    if row in progress.records(row.task).by_row() or not compiles(sample.record):
+    if not progress.starting_warm([row]):
         return sample
     label = f"{row} warm"
     listener.begins(label)
+    if not compiles(sample.record):
+        listener.ended(label, "nothing to keep")
+        return sample
     warm = executor.start_warm(sample.record.job)
     listener.ended(label, warm.reason or "ok")
     return sample._replace(record=replace(sample.record, warm=warm))

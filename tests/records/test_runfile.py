@@ -638,7 +638,8 @@ KEPT_RUNS = sorted((ROOT / "results").glob("*.jsonl"))
 def test_every_run_that_is_kept_can_be_read(kept: Path) -> None:
     run = read_run(kept)
     assert run.remarks == ()
-    assert len(run.records) + len(run.blocks) + len(run.parity_results) == len(kept.read_text().splitlines()) - 1
+    told = len(run.records) + len(run.blocks) + len(run.parity_results) + len(run.lessons)
+    assert told == len(kept.read_text().splitlines()) - 1
     assert {record.job.row for record in run.records} <= set(run.header.rows)
     assert any(record.timing for record in run.records)
     assert run.parity_results

@@ -472,11 +472,14 @@ def test_each_row_starts_warm_once_after_its_first_round() -> None:
     assert {(record.job.block, record.warm is not None) for record in records} == {(0, True), (1, False), (2, False)}
 
 
-def test_a_row_that_compiles_nothing_does_not_start_warm() -> None:
-    executor = an_executor()
-    executor.first_pass_s = 0.02
-    records_of(replace(a_plan(ROWS, workers=2), warm_cache=True), executor)
-    assert not executor.started_warm
+@pytest.mark.parametrize(("first_pass_s", "outcome"), [(1.0, "ok"), (0.02, "nothing to keep")])
+def test_the_stage_of_a_round_counts_warm_starts(first_pass_s: float, outcome: str) -> None:
+    executor, listener = an_executor(), Nobody()
+    executor.first_pass_s = first_pass_s
+    list(run_rounds(replace(a_plan(ROWS, workers=2), warm_cache=True), executor, listener))
+    assert sum(total for _, total in listener.stages) == len(listener.outcomes)
+    assert [each for label, each in listener.outcomes if label.endswith("warm")] == [outcome] * len(ROWS)
+    assert bool(executor.started_warm) is (outcome == "ok")
 
 
 def test_nothing_starts_warm_unless_it_is_wanted() -> None:
