@@ -31,7 +31,7 @@ from bench.harness.setup import WorkerSetup
 from bench.machine.host import usable_cores
 from bench.records.schema import Block, Job, Row
 from bench.runs.plan import Plan
-from bench.runs.schedule import MIN_TURNS, run_rounds
+from bench.runs.schedule import FIRST_TURNS, MIN_TURNS, run_rounds
 from bench.tasks import TASKS
 from bench.tasks.training import make_training, repetition
 
@@ -247,13 +247,12 @@ def test_a_round_of_two_rows_gives_records_with_turns() -> None:
         timing = record.timing
         assert timing is not None
         assert timing.turns is not None
-        assert len(timing.turns.passes) >= MIN_TURNS
+        assert len(timing.turns.passes) >= FIRST_TURNS  # a row of slow passes leaves the first round then
         assert timing.phases_s == pytest.approx(timing.wall_s, abs=0.01 * timing.wall_s + 0.02)
         assert found is not None
         assert found.number in plan.watched(TASK)
         assert len(found.losses) == timing.steps_per_pass
-    first, second = (sample.record.timing.turns for sample in samples)
-    assert len(first.passes) == len(second.passes)
+    assert max(len(sample.record.timing.turns.passes) for sample in samples) >= MIN_TURNS
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
