@@ -14,6 +14,7 @@ from bench.analysis.inference import Cost, InferenceSummary, inference_columns, 
 from bench.records.runfile import Run
 from bench.report.choosing import Choice, Table, chosen, columns_of
 from bench.report.document import Document, Line, Panel, Section, sections_of
+from bench.report.names import listed, row_name
 from bench.report.sentences import task_name
 from bench.report.tables import ratio
 from bench.report.training import left_out, machine_sections, titled
@@ -153,8 +154,7 @@ def _numbers(each: InferenceSummary, time_s: float, ratio_name: str) -> dict[str
 
 
 def _names(each: InferenceSummary, requests: str) -> dict[str, str]:
-    where = "" if each.row.device == "cpu" else f" on the {each.row.device}"
-    return {"task": task_name(each.row), "requests": requests, "row": f"{each.name}{where}", "note": each.reason}
+    return {"task": task_name(each.row), "requests": requests, "row": row_name(each.row), "note": each.reason}
 
 
 def _rate(each: InferenceSummary) -> str:
@@ -183,12 +183,7 @@ def _tied(group: Iterable[InferenceSummary], cost: Callable[[InferenceSummary], 
     names = [each.name for each in _sorted(group, cost) if (to := cost(each).to_best) and to.verdict in NOT_TOLD]
     if not names:
         return ""
-    return f"; this run cannot tell {_listed(names)} from it"
-
-
-def _listed(names: Sequence[str]) -> str:
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last
+    return f"; this run cannot tell {listed(names)} from it"
 
 
 def _rests_on(group: Sequence[InferenceSummary]) -> str:
@@ -198,7 +193,7 @@ def _rests_on(group: Sequence[InferenceSummary]) -> str:
     if not compared:
         return f"{task}: nothing to compare with"
     counts = sorted(Counter(compared).items())
-    said = _listed([f"{rows} {'row' if rows == 1 else 'rows'} in {rounds}" for rounds, rows in counts])
+    said = listed([f"{rows} {'row' if rows == 1 else 'rows'} in {rounds}" for rounds, rows in counts])
     last = "round" if counts[-1][0] == 1 else "rounds"
     alone = "; the interval of one round assumes that processes of a row differ by 10 %" if counts[0][0] == 1 else ""
     return f"{task}: compared with the best: {said} {last}{alone}"
@@ -207,7 +202,7 @@ def _rests_on(group: Sequence[InferenceSummary]) -> str:
 def _unranked(group: Iterable[InferenceSummary]) -> Iterator[str]:
     for reason, rows in itertools.groupby((each for each in group if each.reason), key=lambda each: each.reason):
         named = list(rows)
-        yield f"{task_name(named[0].row)}: not ranked: {_listed([each.name for each in named])}: {reason}"
+        yield f"{task_name(named[0].row)}: not ranked: {listed([each.name for each in named])}: {reason}"
     few = [each.name for each in group if not each.reason and math.isnan(each.latency_p99_s)]
     if few:
-        yield f"no percentiles of {_listed(few)}: there were fewer than 200 calls in the time that a row has"
+        yield f"no percentiles of {listed(few)}: there were fewer than 200 calls in the time that a row has"

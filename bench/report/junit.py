@@ -8,7 +8,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from bench.analysis.changes import Change, too_slow, undecided
 from bench.report.compare_sentences import cannot_tell
-from bench.report.summary_lines import row_name
+from bench.report.names import row_name
 from bench.report.text import visible
 from bench.report.units import bracketed, percent, seconds
 

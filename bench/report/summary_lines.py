@@ -9,6 +9,7 @@ from bench.analysis.summary import RowSummary, Versus
 from bench.records.runfile import Run
 from bench.records.schema import Row
 from bench.report.document import Line
+from bench.report.names import listed, row_name
 from bench.report.sentences import by_task, task_name
 from bench.report.tables import ratio
 from bench.report.units import percent, seconds
@@ -57,8 +58,8 @@ def _tied(rows: Sequence[tuple[RowSummary, Versus]], best: Row) -> str:
     """Return what is said of rows that are not surely slower than the one to use."""
     equal = [each.row for each, to in rows if to.other == best and to.verdict == "equivalent"]
     untold = [each.row for each, _ in rows if each.row not in equal]
-    parts = [f"as fast within {percent(rows[0][0].effect)}: {listed(equal)}"] if equal else []
-    parts += [f"this run cannot tell {listed(untold)} from it"] if untold else []
+    parts = [f"as fast within {percent(rows[0][0].effect)}: {listed(map(row_name, equal))}"] if equal else []
+    parts += [f"this run cannot tell {listed(map(row_name, untold))} from it"] if untold else []
     return "; ".join(parts)
 
 
@@ -72,7 +73,7 @@ def _once(answer: Answer) -> str:
 
 
 def _or(use: Use) -> str:
-    return f" (this run cannot tell {listed(use.tied)} from it)" if use.tied else ""
+    return f" (this run cannot tell {listed(map(row_name, use.tied))} from it)" if use.tied else ""
 
 
 def _unranked(rows: Iterable[RowSummary]) -> list[str]:
@@ -82,14 +83,3 @@ def _unranked(rows: Iterable[RowSummary]) -> list[str]:
 
 def _is_told(each: RowSummary) -> bool:
     return not each.standing.ranked and each.standing.cause not in SILENT
-
-
-def row_name(row: Row) -> str:
-    """Return backend and mode, and the device where it is not the CPU."""
-    return f"{row.backend} {row.mode}" if row.device == "cpu" else f"{row.backend} {row.mode} on the {row.device}"
-
-
-def listed(rows: Sequence[Row]) -> str:
-    """Return the names of rows as a list in words: a, b and c."""
-    *others, last = map(row_name, rows)
-    return f"{', '.join(others)} and {last}" if others else last

@@ -22,7 +22,7 @@ from bench.analysis.summary import RowSummary
 from bench.errors import UserError
 from bench.records.schema import Row
 from bench.report.formats import ForTrackers
-from bench.report.summary_lines import row_name
+from bench.report.names import row_name
 from bench.report.tables import ratio
 from bench.report.units import seconds
 

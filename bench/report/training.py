@@ -7,17 +7,16 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from bench.analysis.summary import Rank, RowSummary, summarise
-from bench.errors import UserError
 from bench.records.runfile import Run
 from bench.records.version_rows import with_version_names
 from bench.report import sentences
 from bench.report.break_even_sentences import ABOUT_BREAK_EVEN, break_even_sentences
 from bench.report.choosing import Choice, Table, chosen, columns_of
 from bench.report.document import Document, Panel, Section, sections_of
-from bench.report.summary_lines import row_name, summary_lines
+from bench.report.names import row_name, task_summary
+from bench.report.summary_lines import summary_lines
 from bench.report.tables import SPARE, USUAL, training_table
 from bench.report.version_sentences import version_sentences
-from bench.tasks.names import find_task
 
 
 def training_result(read: Sequence[Run], baseline: str, rank: Rank, choice: Choice) -> Document:
@@ -73,7 +72,7 @@ def _panels(rows: Sequence[RowSummary], kept: Table, choice: Choice) -> Iterable
             columns = columns_of(part, choice, usual)
             yield Panel(
                 title=f"{task} ({run})" if several else task,
-                about=_summary_of(task),
+                about=task_summary(task),
                 table=part.cells[columns],
                 notes=() if "note" in columns else tuple(_notes(part.cells["note"], rows)),
                 spare=() if choice.columns else SPARE,
@@ -93,14 +92,6 @@ def _notes(notes: pd.Series[str], rows: Sequence[RowSummary]) -> Iterable[str]:
     for place, note in notes.items():
         named.setdefault(note, []).append(row_name(rows[int(str(place))].row))
     return (f"{', '.join(names)}: {note}" for note, names in named.items() if note)
-
-
-def _summary_of(task: str) -> str:
-    """Return what a task is; nothing for one that is not known here, as of another version."""
-    try:
-        return find_task(task).summary
-    except UserError:
-        return ""
 
 
 def _sections(runs: Sequence[Run], rows: Sequence[RowSummary]) -> tuple[Section, ...]:

@@ -15,7 +15,7 @@ from bench.analysis.summary import summarise
 from bench.records.columns import Columns
 from bench.records.runfile import read_run
 from bench.records.schema import Row
-from bench.report.answer_sentences import answer_sentences
+from bench.report.answer_sentence import answer_sentence
 
 QUICK_TO_START, FAST, ALSO_FAST = (a_row("iris_mlp", name, "x") for name in ("early", "fast", "also"))
 PASSES = 3
@@ -60,7 +60,7 @@ def test_a_row_that_is_quick_to_start_and_one_that_is_fast_are_told_apart_and_wh
     assert found.once.tied == found.long.tied == ()
     # 4 s more to start, 0.1 s less a pass: 40 passes
     assert found.passes_to_gain == pytest.approx(40, abs=1)
-    (sentence,) = answer_sentences([found])
+    sentence = f"{found.task}: {answer_sentence(found)}"
     assert sentence.startswith("iris_mlp: use early x for one training of 3 passes (1.64 s with import and set-up)")
     assert sentence.endswith(f", and fast x from {found.passes_to_gain} passes on (100 ms a pass)")
 
@@ -70,7 +70,7 @@ def test_a_row_that_is_cheapest_once_and_cannot_be_told_from_the_fastest_is_the_
     assert found.once.row == found.long.row == QUICK_TO_START
     assert found.passes_to_gain is None
     assert found.long.tied == (FAST,)
-    (sentence,) = answer_sentences([found])
+    sentence = f"{found.task}: {answer_sentence(found)}"
     assert "use early x for one training of 3 passes (" in sentence
     assert sentence.endswith(" ms a pass; this run cannot tell fast x from it)")
 

@@ -10,11 +10,10 @@ from typing import Any
 
 from bench.analysis.answer import Answer
 from bench.analysis.summary import RowSummary, Versus
-from bench.errors import UserError
-from bench.report.answer_sentences import answer_sentences
+from bench.report.answer_sentence import answer_sentence
+from bench.report.names import listed, task_summary
 from bench.report.tables import ratio
 from bench.report.units import seconds
-from bench.tasks.names import find_task
 
 TOLD = ("slower", "faster")  # verdicts that a run is sure of
 TICKS = tuple(digit * 10**power for power in range(6) for digit in (1, 2, 5))
@@ -139,7 +138,7 @@ def _card(members: Mapping[int, RowSummary], lines: Sequence[Line], answer: Answ
         run=line["run"],
         task=line["task"],
         precision=line["precision"],
-        about=_about(first.row.task),
+        about=task_summary(first.row.task),
         headline=headline,
         detail=detail,
         advice=_advice(answer),
@@ -198,31 +197,14 @@ def _words(ranked: Sequence[tuple[Line, RowSummary]]) -> tuple[str, str]:
             f"{time} a pass; {next_line['label']} takes {ratio(following.to_fastest)} times as long",
         )
     named = [name, *open_rows][: len(open_rows) + 1]
-    return f"No clear winner among {len(named)}", f"this run cannot tell {joined(named)} apart: about {time} a pass"
-
-
-def joined(names: Sequence[str]) -> str:
-    """Return names as a list in words."""
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last
-
-
-def _about(task: str) -> str:
-    try:
-        return find_task(task).summary
-    except UserError:
-        return ""  # a task of another version, or of another package
+    return f"No clear winner among {len(named)}", f"this run cannot tell {listed(named)} apart: about {time} a pass"
 
 
 def _advice(answer: Answer | None) -> str:
     if answer is None:
         return ""
-    (sentence,) = answer_sentences([answer])
-    return _capital(sentence.removeprefix(f"{answer.task}: "))
-
-
-def _capital(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]
+    sentence = answer_sentence(answer)
+    return f"{sentence[:1].upper()}{sentence[1:]}"
 
 
 def title(cards: Sequence[Card], versions: Sequence[str]) -> str:

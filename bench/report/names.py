@@ -1,0 +1,29 @@
+"""Names of rows and of tasks in sentences. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bench.errors import UserError
+from bench.records.schema import Row
+from bench.tasks.names import find_task
+
+
+def row_name(row: Row) -> str:
+    """Return backend and mode, and the device where it is not the CPU."""
+    where = "" if row.device == "cpu" else f" on the {row.device}"
+    return f"{row.backend} {row.mode}{where}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names, of which there is one at least, as a list in words: a, b and c."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def task_summary(task: str) -> str:
+    """Return what a task is; nothing for one that is not known here, as of another version or package."""
+    try:
+        return find_task(task).summary
+    except UserError:
+        return ""
