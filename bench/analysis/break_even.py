@@ -58,6 +58,8 @@ def warm_break_evens(processes: Processes, ranked: Collection[Row], starts: Star
 
     A row without such a start has nothing to keep, so it costs what it does otherwise.
     """
+    if not starts:
+        return {}
     cold = {row: each for row, each in _lines(processes).items() if row in ranked}
     lines = {row: _with_warm_starts(each, starts[row]) if row in starts else each for row, each in cold.items()}
     found = {}

@@ -23,8 +23,12 @@ def load(paths: str | Path | Iterable[str | Path]) -> pd.DataFrame:
 
     Times are in seconds; `passes_s` and `losses` hold tuples. Raises `bench.records.runfile.NotARunFile`.
     """
+    return process_frame(_read(paths))
+
+
+def _read(paths: str | Path | Iterable[str | Path]) -> tuple[Run, ...]:
     several = [paths] if isinstance(paths, str | Path) else paths
-    return process_frame(read_runs(map(Path, several)))
+    return read_runs(map(Path, several))
 
 
 def compare(
@@ -54,8 +58,7 @@ def ratios(paths: str | Path | Iterable[str | Path], *, baseline: str = "") -> p
     Without a baseline it is divided by that of the fastest row of its task. Rows that are not ranked have no ratio but
     a reason. Raises `bench.errors.BadChoice` if a run has no row of the baseline, and `NotARunFile`.
     """
-    several = [paths] if isinstance(paths, str | Path) else paths
-    rows = summarise(read_runs(map(Path, several)), baseline)
+    rows = summarise(_read(paths), baseline)
     return pd.DataFrame([ratio_columns(each, each.to_baseline if baseline else each.to_fastest) for each in rows])
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bench.analysis.changes import good_times
 from bench.analysis.comparison import Comparison, groups
 from bench.analysis.standing import standings_of
-from bench.analysis.turns import timed, wall_times
 from bench.records.runfile import Run
 from bench.records.schema import Row
 
@@ -26,8 +26,5 @@ class Pairs:
 
 def pairs_of(run: Run) -> tuple[Pairs, ...]:
     """Return all comparisons of each task and precision of a run that has a ranked row."""
-    standings = standings_of(run)
-    times = wall_times(timed(run.last_records.columns))
-    ranked = {row: rounds for row, rounds in times.items() if standings[row].ranked}
-    found = groups(ranked, run.header.goal.effect)
+    found = groups(good_times(run, standings_of(run)), run.header.goal.effect)
     return tuple(Pairs(each.fastest, {row: each.compared_with(row) for row in each.times}) for each in found)

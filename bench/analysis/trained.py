@@ -103,22 +103,21 @@ def chosen_rows(run: Run, tasks: Collection[str], backends: Collection[str]) -> 
 
 def trained(run: Run, rows: Sequence[Row]) -> list[Trained]:
     """Return what the first training of each of these rows came to. Raises `UserError` if none has ended well."""
-    columns = run.records.columns
-    firsts = {row: places[columns["ok"][places]][:1] for row, places in columns.by_row().items()}
-    known = [row for row in rows if len(firsts.get(row, ()))]
-    if not known:
+    of_rows = run.records.of_row(set(rows).__contains__)
+    firsts = of_rows.firsts(of_rows.columns["ok"])
+    if not firsts:
         raise UserError(f"{run.path}: no process of these rows has ended well, so there is nothing to draw")
-    records = run.records.read([int(firsts[row][0]) for row in known])
     standings, learned = standings_of(run), run.learned()
     return [
         Trained(
-            record=record,
+            record=firsts[row],
             standing=standings.get(row, NOT_RUN),
             lesson=run.lessons.get(row.task),
             learned=learned[row].learned if row in learned else None,
-            steps_per_epoch=_steps_per_epoch(run, record),
+            steps_per_epoch=_steps_per_epoch(run, firsts[row]),
         )
-        for row, record in zip(known, records, strict=True)
+        for row in rows
+        if row in firsts
     ]
 
 

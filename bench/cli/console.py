@@ -62,6 +62,16 @@ def write(path: Path, content: str | bytes) -> None:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
 
 
+def deliver(content: str | bytes, out: Path | None, style: str) -> None:
+    """Write content in a format to the file `out`, or print it. Raises `UserError` for what is no text to print."""
+    if out is not None:
+        write(out, content)
+    elif isinstance(content, bytes):
+        raise UserError(f"{style} is not text; name a file with --out")
+    else:
+        print_content(content)
+
+
 def refuse_inputs(out: Path, inputs: Iterable[Path]) -> None:
     """Raise `BadChoice` if the file to write is one that is read: its content would be lost."""
     for path in inputs:

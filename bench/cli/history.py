@@ -78,21 +78,12 @@ def history(
     if out is not None and out.suffix.lower() in PICTURES:
         _draw(machines, out)
     elif out is not None or style is not None:
-        _write(machines, style or default_format(out), out)
+        wanted: Format = style or default_format(out)
+        console.deliver(_render(machines, wanted), out, wanted)
     else:
         terminal.print_panels(console.output(), history_table.panels(machines))
         for sentence in history_table.sentences(machines):
             terminal.print_sentence(console.output(), sentence)
-
-
-def _write(machines: Sequence[MachineHistory], style: Format, out: Path | None) -> None:
-    content = _render(machines, style)
-    if out is not None:
-        console.write(out, content)
-    elif isinstance(content, bytes):
-        raise UserError(f"{style} is not text; name a file with --out")
-    else:
-        console.print_content(content)
 
 
 def _render(machines: Sequence[MachineHistory], style: Format) -> str | bytes:

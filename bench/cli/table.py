@@ -93,11 +93,11 @@ def table(
         case "csv" | "json" | "parquet":
             from bench.report.export import render
 
-            _write(render(_frame(read, options), style), options, style)
+            console.deliver(render(_frame(read, options), style), options.out, style)
         case _:
             from bench.report.export import render_document
 
-            _write(render_document(_document(read, options), style), options, style)
+            console.deliver(render_document(_document(read, options), style), options.out, style)
 
 
 def _style(options: TableOptions) -> Format:
@@ -107,16 +107,6 @@ def _style(options: TableOptions) -> Format:
     if options.style is None and options.out is None and sys.stdout.isatty():
         return "terminal"
     return options.style or default_format(options.out)
-
-
-def _write(content: str | bytes, options: TableOptions, style: Format) -> None:
-    """Write to the file that --out names, or print. Raises `UserError` for what is no text."""
-    if options.out is not None:
-        console.write(options.out, content)
-    elif isinstance(content, bytes):
-        raise UserError(f"{style} is not text; name a file with --out")
-    else:
-        console.print_content(content)
 
 
 def _choice(options: TableOptions) -> Choice:
@@ -193,7 +183,7 @@ def _track(read: tuple[Run, ...], options: TableOptions, style: ForTrackers) -> 
         numbers, failed = trackers.tracked(rows), trackers.failures(rows)
     for failure in failed:
         console.say(f"error: {shown(str(failure))}", file=sys.stderr)
-    _write(trackers.for_tracker(numbers, style), options, style)
+    console.deliver(trackers.for_tracker(numbers, style), options.out, style)
     code = exit_codes.of_tracked({failure.cause for failure in failed})
     if code:
         raise typer.Exit(code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backends.contract import Array, Trainer
-from bench.lessons.shown import class_numbers, class_probabilities, classes_of, rounded, shown_rows
+from bench.lessons.shown import class_numbers, class_probabilities, classes_of, rounded, shown_rows, sides
 from bench.records.schema import Learned, Snapshot
 from bench.tasks import Task
 from bench.tasks.datasets.base import Split
@@ -31,8 +31,7 @@ def confusion(outputs: Array, targets: Array) -> tuple[tuple[int, ...], ...]:
     if targets.dtype.kind == "i":
         given, classes = outputs.argmax(axis=1), outputs.shape[1]
     else:
-        middle = float(targets.min() + targets.max()) / 2
-        given, classes = (outputs[:, 0].astype(np.float64) > middle).astype(int), 2
+        given, classes = sides(outputs, targets), 2
     counts = np.zeros((classes, classes), int)
     np.add.at(counts, (right, given), 1)
     return tuple(map(tuple, counts.tolist()))

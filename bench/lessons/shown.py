@@ -62,12 +62,14 @@ def class_numbers(targets: Array) -> Array:
     """Return the class of each row, int [rows], of class numbers [rows] or of two targets [rows, 1]."""
     if targets.dtype.kind == "i":
         return targets
-    numbers: Array = (targets[:, 0] > _middle(targets)).astype(int)
-    return numbers
+    return sides(targets, targets)
 
 
-def _middle(targets: Array) -> float:
-    return float(targets.min() + targets.max()) / 2
+def sides(values: Array, targets: Array) -> Array:
+    """Return which side of the middle between two targets values [rows, 1] are on: 0 or 1, int [rows]."""
+    middle = float(targets.min() + targets.max()) / 2
+    found: Array = (values[:, 0].astype(np.float64) > middle).astype(int)
+    return found
 
 
 def class_probabilities(outputs: Array, targets: Array) -> Array:

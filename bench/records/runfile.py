@@ -69,11 +69,16 @@ class Records(OnDemand[Record]):
         numbers = [number for number, row in enumerate(self.columns.rows) if wanted(row)]
         return self.take(np.flatnonzero(np.isin(self.columns["row"], numbers)))
 
+    def firsts(self, having: Array) -> dict[Row, Record]:
+        """Return the first record of each row among those that have something: a truth value for each record."""
+        places = np.flatnonzero(having)
+        _, firsts = np.unique(self.columns["row"][places], return_index=True)
+        return {each.job.row: each for each in self.read(places[firsts].tolist())}
+
     def first_losses(self) -> dict[Row, Losses]:
         """Return, for each row, the losses of its first record that has any."""
-        having = np.flatnonzero(self.columns["losses"] > 0)
-        _, firsts = np.unique(self.columns["row"][having], return_index=True)
-        return {each.job.row: each.quality.losses for each in self.read(having[firsts].tolist()) if each.quality}
+        found = self.firsts(self.columns["losses"] > 0)
+        return {row: each.quality.losses for row, each in found.items() if each.quality}
 
 
 class Kept:
@@ -121,9 +126,7 @@ class Run:
 
     def learned(self) -> dict[Row, Record]:
         """Return, for each row, its first record that says what the model had learned."""
-        having = np.flatnonzero(self.records.columns["learned"])
-        _, firsts = np.unique(self.records.columns["row"][having], return_index=True)
-        return {each.job.row: each for each in self.records.read(having[firsts].tolist())}
+        return self.records.firsts(self.records.columns["learned"])
 
 
 def read_run(path: Path) -> Run:

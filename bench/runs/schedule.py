@@ -90,9 +90,9 @@ class Progress:
             return set(rows)
         return {row for row in rows if not self._has_told("inference", row)}
 
-    def starting_warm(self, rows: Iterable[Row]) -> list[Row]:
+    def starting_warm(self, task: str, rows: Iterable[Row]) -> set[Row]:
         """Return those of the rows of a round that start once more from a warm cache, if they compile anything."""
-        return [row for row in rows if row not in self.records(row.task).by_row()] if self.plan.warm_cache else []
+        return set(rows) - self.records(task).by_row().keys() if self.plan.warm_cache else set()
 
     def learning(self, rows: Iterable[Row]) -> list[Row]:
         """Return those of the rows of a round that tell what they have learned: each tells it once."""
@@ -158,7 +158,8 @@ def run_rounds(
         due = {task: rows for task in fitting if (rows := progress.due(task, executor, unranked()))}
         if not due:
             return
-        jobs = sum(len(rows) + 1 + len(progress.starting_warm(rows)) for rows in due.values())  # 1: its turns
+        # 1: the turns of the round
+        jobs = sum(len(rows) + 1 + len(progress.starting_warm(task, rows)) for task, rows in due.items())
         listener.stage(progress.label(due, executor.clock()), jobs, progress.left_s(due, executor.clock()))
         for task, rows in due.items():
             if progress.fits(task, executor.clock()):
@@ -177,7 +178,8 @@ def _round(
     cores_after, after = executor.core_times(), executor.calibrate()
     progress.took_s[task] = executor.clock() - begun_s
     progress.rounds[task] += 1
-    samples = [_warmed(sample, progress, executor, listener) for sample in samples]
+    starting = progress.starting_warm(task, rows)
+    samples = [_warmed(each, executor, listener) if each.record.job.row in starting else each for each in samples]
     for sample in samples:
         progress.so_far[task].add(sample.record)
     foreign, stolen = _others(cores_before, cores_after, wall_s)
@@ -224,12 +226,9 @@ def _live(
         return samples
 
 
-def _warmed(sample: Sample, progress: Progress, executor: Executor, listener: JobListener) -> Sample:
+def _warmed(sample: Sample, executor: Executor, listener: JobListener) -> Sample:
     """Return the first sample of a row with its start from a warm cache, if it has compiled anything."""
-    row = sample.record.job.row
-    if not progress.starting_warm([row]):
-        return sample
-    label = f"{row} warm"
+    label = f"{sample.record.job.row} warm"
     listener.begins(label)
     if not compiles(sample.record):
         listener.ended(label, "nothing to keep")

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bench.analysis.trained import Trained
-from bench.errors import UserError
-from bench.records.runfile import Run
 from bench.records.schema import Learned, Lesson, Row
 from bench.report.page.training import rounded
 from bench.report.pictures.learned import representatives
@@ -16,12 +14,12 @@ from bench.report.tables import METRICS
 DIGITS = 4
 
 
-def learned_of(run: Run, found: Sequence[Trained], places: Mapping[Row, int]) -> list[dict[str, Any]]:
+def learned_of(found: Sequence[Trained], places: Mapping[Row, int]) -> list[dict[str, Any]]:
     """Return, for each task of a run that has told it, what was learned; `places` number the rows of the page.
 
     Outputs and confusion are those of one row: the first that is right or, if none is, the first that has told it.
     """
-    shown = {each.row.task: each for each in _representatives(run) if each.row in places}
+    shown = {each.row.task: each for each in representatives(found) if each.row in places}
     return [
         {
             "row": places[each.row],
@@ -32,13 +30,6 @@ def learned_of(run: Run, found: Sequence[Trained], places: Mapping[Row, int]) ->
         for task, each in shown.items()
         if each.lesson is not None and each.learned is not None
     ]
-
-
-def _representatives(run: Run) -> list[Trained]:
-    try:
-        return representatives(run, run.header.rows)
-    except UserError:
-        return []
 
 
 def _lesson(lesson: Lesson, told: Learned) -> dict[str, Any]:

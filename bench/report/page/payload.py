@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
@@ -12,6 +11,7 @@ from bench.analysis.inference import InferenceSummary, inference_of
 from bench.analysis.pairs import pairs_of
 from bench.analysis.summary import RowSummary, summarise
 from bench.errors import UserError
+from bench.lessons.shown import rounded
 from bench.records.runfile import Run
 from bench.records.schema import Row
 from bench.records.version_rows import with_version_names
@@ -73,14 +73,14 @@ def _data(
     paths = [str(run.path) for run in runs]
     places = {path: _places(summaries, path) for path in paths}
     sweeps = [(run, sweep) for run in runs if (sweep := sweep_in(run)) is not None]
-    trainings = [(run, trained_in(run), places[str(run.path)]) for run in runs]
+    trainings = [(trained_in(run), places[str(run.path)]) for run in runs]
     return {
         "runs": [{"name": run.path.name, "created": run.header.created} for run in runs],
         "phases": PHASES,
         "rows": lines,
         "groups": groups_of(summaries, paths, {path: pairs_of(run) for path, run in zip(paths, runs, strict=True)}),
-        "curves": [each for _, found, own in trainings for each in curves_of(found, own)],
-        "learned": [each for run, found, own in trainings for each in learned_of(run, found, own)],
+        "curves": [each for found, own in trainings for each in curves_of(found, own)],
+        "learned": [each for found, own in trainings for each in learned_of(found, own)],
         "inference": [each for path in paths for each in inference_of_page(infer[path], places[path])],
         "sweeps": [panel for run, sweep in sweeps for panel in panels_of(run, sweep, places[str(run.path)])],
         "noise": [noise_of(run) for run in runs],
@@ -173,7 +173,7 @@ def harmless(value: Any) -> Any:
     if isinstance(value, str):
         return visible(value)
     if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+        return rounded(value, DIGITS)
     if isinstance(value, Mapping):
         return {harmless(name): harmless(each) for name, each in value.items()}
     if isinstance(value, tuple):

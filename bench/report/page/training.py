@@ -11,6 +11,7 @@ import numpy as np
 from backends.contract import Array
 from bench.analysis.trained import Trained, numbers, trained
 from bench.errors import UserError
+from bench.lessons.shown import rounded as rounded_number
 from bench.records.runfile import Run
 from bench.records.schema import Row
 
@@ -88,4 +89,4 @@ def in_parts(values: Array, size: int, number: Callable[[Array], Any]) -> list[f
 
 def rounded(values: Sequence[float], digits: int) -> list[float | None]:
     """Return numbers with so many digits; None for what is not finite."""
-    return [float(f"{value:.{digits}g}") if math.isfinite(value) else None for value in values]
+    return [rounded_number(value, digits) for value in values]

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.history import Line, MachineHistory, Moment, Panel
 from bench.report.history_table import about, changes, title, when
-from bench.report.pictures.style import BACKEND_COLORS, OTHER_COLOR, dashes_of, drawing, legend, panels, plain, tidy
+from bench.report.pictures.style import (
+    BACKEND_COLORS,
+    OTHER_COLOR,
+    dashes_of,
+    drawing,
+    legend,
+    panels,
+    plain,
+    tidy,
+    write,
+)
 from bench.report.plots import style_of
 
 if TYPE_CHECKING:
@@ -33,11 +43,7 @@ def draw(machines: Sequence[MachineHistory], path: Path) -> None:
             draw_panel(ax, machine.moments, panel)
             tidy(ax, title(number, panel))
             legend(ax)
-        told = "\n".join(map(plain, about(machines).split("\n")))
-        figure.supxlabel(told, fontsize=6, color="0.4", x=0.01, ha="left")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        date = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower())
-        figure.savefig(path, dpi=120, metadata=date)
+        write(figure, "\n".join(map(plain, about(machines).split("\n"))), path)
 
 
 def draw_panel(ax: Axes, moments: Sequence[Moment], panel: Panel) -> None:

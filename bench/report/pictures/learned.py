@@ -24,10 +24,16 @@ SHOWN_COLUMNS, SHOWN_LINES = 4, 3  # of images
 
 
 def learned(run: Run, rows: Sequence[Row]) -> Figure:
-    """Draw what was learned of each task: by the first row that is right or, if none is, the first that has told it."""
+    """Draw what was learned of each task: by the first row that is right or, if none is, the first that has told it.
+
+    Raises `UserError` if no row says what it learned.
+    """
     from matplotlib.figure import Figure
 
-    found = representatives(run, rows)
+    everyone = trained(run, rows)
+    found = representatives(everyone)
+    if not found:
+        raise UserError(_why_nothing(run, everyone))
     heights = [IMAGES_INCHES if each.lesson and each.lesson.images else PANEL_INCHES for each in found]
     figure = Figure(figsize=(2 * PANEL_INCHES, sum(heights)), layout="constrained", facecolor="white")
     parts = figure.subfigures(len(found), 1, squeeze=False, height_ratios=heights)[:, 0]
@@ -37,15 +43,13 @@ def learned(run: Run, rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def representatives(run: Run, rows: Sequence[Row]) -> list[Trained]:
-    """Return, for each task, the row whose outputs are drawn. Raises `UserError` if no row says what it learned."""
-    told = [each for each in trained(run, rows) if each.lesson and each.learned and _has_something(each.learned)]
-    if not told:
-        raise UserError(_why_nothing(run, trained(run, rows)))
+def representatives(found: Sequence[Trained]) -> list[Trained]:
+    """Return, for each task, the row whose outputs are drawn, in the order of the tasks; none if no row tells any."""
+    told = [each for each in found if each.lesson and each.learned and _has_something(each.learned)]
     best: dict[str, Trained] = {}
     for each in sorted(told, key=_preferred):
         best.setdefault(each.row.task, each)
-    order = list(dict.fromkeys(row.task for row in rows))
+    order = list(dict.fromkeys(each.row.task for each in found))
     return sorted(best.values(), key=lambda each: order.index(each.row.task))
 
 

@@ -146,7 +146,12 @@ def save(figure: Figure, run: Run, path: Path) -> None:
             f"{run.path} has so many rows that a picture would be {figure.get_figheight() / WIDTH_INCHES:.0f} times as "
             "high as it is wide; choose some with --task and --backend"
         )
-    figure.supxlabel(plain(about(run)), fontsize=6, color="0.4", x=0.01, ha="left")
+    write(figure, plain(about(run)), path)
+
+
+def write(figure: Figure, told: str, path: Path) -> None:
+    """Write a figure to a file by its ending, with what is told of it, harmless text, below it. Raises OSError."""
+    figure.supxlabel(told, fontsize=6, color="0.4", x=0.01, ha="left")
     date = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower())
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120, metadata=date)
