@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hmac
 import math
 import os
 import platform
@@ -18,6 +19,9 @@ from bench.machine.container import ROOT, cpu_quota_cores, memory_limits
 from bench.machine.kernel import text_in
 from bench.machine.usage import total_cpu_s
 from bench.records.schema import CoreTimes, Machine
+
+# Sets of vector instructions, by the names of the kernel, that speed up matrix products: of x86, then of ARM.
+INSTRUCTIONS = ("avx", "avx2", "fma", "avx512f", "avx512vnni", "avx512_bf16", "amx_tile", "asimd", "sve", "sve2", "sme")
 
 
 def usable_cores(others: Iterable[int] = ()) -> tuple[int, ...]:
@@ -99,13 +103,17 @@ def _queried_gpus(what: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in listing.stdout.splitlines())
 
 
-def this_machine() -> Machine:
+def this_machine(root: Path = ROOT) -> Machine:
     """Return the description of this machine for a run file."""
     import cpuinfo
 
+    processor = cpuinfo.get_cpu_info()
     return Machine(
+        id=machine_id(root),
         system=f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
-        cpu=cpuinfo.get_cpu_info().get("brand_raw", "unknown"),
+        cpu=processor.get("brand_raw", "unknown"),
+        instructions=tuple(name for name in INSTRUCTIONS if name in processor.get("flags", ())),
+        blas=blas(),
         cores=len(usable_cores()),
         quota_cores=quota_cores(),
         memory_bytes=memory_bytes(),
@@ -113,6 +121,28 @@ def this_machine() -> Machine:
         gpus=gpu_names(),
         load=round(psutil.getloadavg()[0], 2),
     )
+
+
+def machine_id(root: Path = ROOT) -> str:
+    """Return 12 hexadecimal digits that are the same in every run on this machine; empty where the system has no id.
+
+    They are a hash of the id of the installation, as machine-id(5) asks of programs that hand it on: nobody can find
+    the id from them, and no other program hands on the same digits.
+    """
+    own = text_in(root / "etc/machine-id")
+    return hmac.new(own.encode(), b"levelfield", "sha256").hexdigest()[:12] if own else ""
+
+
+def blas() -> str:
+    """Return what multiplies NumPy's matrices: library, version, and the kind of processor that it takes this one for.
+
+    Empty if it is a library that threadpoolctl does not know, such as Apple's Accelerate.
+    """
+    from threadpoolctl import threadpool_info
+
+    found = [each for each in threadpool_info() if each["user_api"] == "blas"]
+    parts = (found[0].get(name) for name in ("internal_api", "version", "architecture")) if found else ()
+    return " ".join(filter(None, parts))
 
 
 def _governor() -> str:

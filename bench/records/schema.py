@@ -316,6 +316,9 @@ class Machine(Strict, frozen=True, kw_only=True):
     governor: str
     gpus: tuple[str, ...]
     load: float  # runnable processes before the run, average of one minute
+    id: str = ""  # the same in every run on this machine, and tells nothing about it; empty if unknown
+    instructions: tuple[str, ...] = ()  # of its processor, those that matrix products may use; empty if unknown
+    blas: str = ""  # library of NumPy's matrix products, its version and the kind of processor it takes this one for
 
 
 class Goal(Strict, frozen=True, kw_only=True):
@@ -336,6 +339,8 @@ class Header(Strict, frozen=True, kw_only=True, tag="header"):
     versions: dict[str, str]
     commit: str
     environment: dict[str, str] = {}  # variables that configure frameworks or thread libraries
+    host: str = ""  # name of the machine in a run on a cluster; empty in others
+    instead_of: str = ""  # for people, which host had begun these rounds and was lost; empty if none
     threads: Number
     goal: Goal
     followed: bool = True  # whether the float64 parity check ran; if not, only timed runs were checked

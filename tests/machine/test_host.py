@@ -57,6 +57,31 @@ def test_what_cannot_be_found_out_is_unknown_and_never_empty() -> None:
     assert all((machine.system, machine.cpu, machine.governor))
 
 
+def test_the_id_of_a_machine_is_the_same_each_time_and_tells_nothing_of_the_installation(tmp_path: Path) -> None:
+    assert machine.machine_id(tmp_path) == ""
+    (tmp_path / "etc").mkdir()
+    found = []
+    for text in ("3d1219c7c4c5404a\n", "3d1219c7c4c5404a", "4d1219c7c4c5404a"):
+        (tmp_path / "etc" / "machine-id").write_text(text)
+        found.append(machine.machine_id(tmp_path))
+    assert found[0] == found[1] != found[2]
+    assert len(found[0]) == 12
+    assert found[0] not in "3d1219c7c4c5404a"
+
+
+def test_instructions_and_library_of_matrix_products_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cpuinfo.get_cpu_info", lambda: {"flags": ["avx2", "aes", "avx512f", "avx"]})
+    assert this_machine().instructions == ("avx", "avx2", "avx512f")
+    pools = [
+        {"user_api": "openmp", "internal_api": "libgomp", "version": None},
+        {"user_api": "blas", "internal_api": "openblas", "version": "0.3.31", "architecture": "Zen"},
+    ]
+    monkeypatch.setattr("threadpoolctl.threadpool_info", lambda: pools)
+    assert machine.blas() == "openblas 0.3.31 Zen"
+    monkeypatch.setattr("threadpoolctl.threadpool_info", lambda: pools[:1])
+    assert machine.blas() == ""
+
+
 def test_versions_are_those_of_what_is_installed() -> None:
     assert {"levelfield", "numpy"} <= set(versions())
     assert all(versions().values())
