@@ -26,7 +26,7 @@ from bench.records.blocks import Blocks, BlocksSoFar
 from bench.records.columns import Columns, ColumnsSoFar
 from bench.records.lists import OnDemand
 from bench.records.schema import LINES, Block, Header, Lesson, Line, ParityResult, Record, Row
-from bench.records.sense import Known, fault
+from bench.records.sense import Known, fault, fault_of_header
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 WHITE = b" \t\r"  # around a line: JSON allows it, and systems that end lines with CR and LF leave it
@@ -219,6 +219,8 @@ def _header(lines: _Lines) -> tuple[Header, msgspec.json.Decoder[Line]]:
     header = _parse(first, decoder, path)
     if not isinstance(header, Header):
         raise NotARunFile(f"{path} is not a run file: its first line is not a header")
+    if wrong := fault_of_header(header):
+        raise NotARunFile(f"{path}: line {first.number} is {shown(wrong)}")
     return header, decoder
 
 

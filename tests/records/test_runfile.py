@@ -568,6 +568,13 @@ def test_a_message_about_a_line_is_one_line_of_reasonable_length(path: Path) -> 
     assert len(str(caught.value)) < 600
 
 
+def test_a_header_that_names_a_row_twice_is_refused(path: Path) -> None:
+    twice = msgspec.structs.replace(HEADER, rows=(*HEADER.rows, HEADER.rows[0]))
+    path.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in (twice, RECORD)))
+    with pytest.raises(NotARunFile, match=f"line 1 is a header that names {HEADER.rows[0]} more than once"):
+        read_run(path)
+
+
 def test_the_published_schema_is_that_of_the_types() -> None:
     published = json.loads((ROOT / "bench" / "records" / "run-file.schema.json").read_text())
     assert published == json.loads(json.dumps(run_file_schema()))
