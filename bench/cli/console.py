@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 
-from bench.errors import BadChoice, UserError
+from bench.errors import BadChoice, UserError, printable
 from bench.events import RunListener
 from bench.records.runfile import Run, read_runs
 from bench.report import terminal
@@ -39,7 +39,7 @@ def progress(*, quiet: bool = False) -> AbstractContextManager[RunListener]:
 
 def print_error(message: str) -> None:
     """Print an error message on one line of the standard error stream."""
-    terminal.print_sentence(Console(stderr=True), f"error: {message}")
+    terminal.print_sentence(Console(stderr=True), f"error: {printable(message)}")
 
 
 def say(text: str, file: TextIO | None = None) -> None:
