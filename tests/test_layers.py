@@ -25,6 +25,7 @@ LAYERS = (
     "bench.parity",
     "bench.report",
     "bench.runs",
+    "bench.fleet",
     "bench.conformance",
     "bench.selftest",
     "bench.cli",
