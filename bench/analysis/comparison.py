@@ -56,6 +56,10 @@ class Group:
         """
         return max((self.estimates[row, other].mean for other in self.times if other != row), default=0.0)
 
+    def against(self, row: Row) -> dict[Row, Estimate]:
+        """Return the estimates of a row / each other one."""
+        return {other: self.estimates[row, other] for other in self.times if other != row}
+
     def compared_with_fastest(self) -> dict[Row, Comparison]:
         """Return the comparison of every other row with the fastest, as one family of tests.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +20,7 @@ from bench.analysis.comparison import Comparison, groups
 from bench.analysis.flags import Flag
 from bench.analysis.process import NUMBERS, Context
 from bench.analysis.standing import Standing, standings_of
-from bench.analysis.stats import Interval, estimate, interval
+from bench.analysis.stats import Estimate, Interval, estimate, interval
 from bench.analysis.turns import (
     NO_ROUNDS,
     Grid,
@@ -89,6 +89,7 @@ class RowSummary:
     baseline: str = ""  # as the user named it
     to_fastest: Versus | None = None  # None for a row that is not ranked
     to_baseline: Versus | None = None
+    estimates: Mapping[Row, Estimate] = field(default_factory=dict)  # of this row / each other one it is ranked with
     break_even: BreakEven | None = None  # None for the plain mode itself, or if one of the two is not ranked
     warm: WarmStart | None = None  # with the compiled code of an earlier process, in the first round that has one
     warm_break_even: BreakEven | None = None  # the same as `break_even` with such starts
@@ -178,7 +179,7 @@ def _rows_of(run: Run, baseline: str) -> list[RowSummary]:
         for each in rows
     ]
     by_row = {each.row: each for each in rows}
-    return [_compared(each, by_row, *versus.get(each.row, (None, None))) for each in rows]
+    return [_compared(each, by_row, versus.get(each.row)) for each in rows]
 
 
 def _warm_starts(context: Context) -> dict[Row, dict[int, WarmStart]]:
@@ -245,30 +246,37 @@ def _most(counts: Array) -> int | None:
     return None if most == UNKNOWN else most
 
 
-def _compared(
-    each: RowSummary, rows: Mapping[Row, RowSummary], to_fastest: Versus | None, to_baseline: Versus | None
-) -> RowSummary:
+@dataclass(frozen=True)
+class _Compared:
+    """The comparisons of a ranked row."""
+
+    to_fastest: Versus
+    to_baseline: Versus | None
+    estimates: Mapping[Row, Estimate]
+
+
+def _compared(each: RowSummary, rows: Mapping[Row, RowSummary], found: _Compared | None) -> RowSummary:
     """Return the summary with its comparisons, and its times as those of the fastest row times the ratio to it."""
-    if to_fastest is None:
+    if found is None:
         return each
+    to_fastest = found.to_fastest
     fastest = rows[to_fastest.other]
     change = to_fastest.ratio * fastest.pass_s / each.pass_s
     between = each.pass_interval
     return replace(
         each,
         to_fastest=to_fastest,
-        to_baseline=to_baseline,
+        to_baseline=found.to_baseline,
+        estimates=found.estimates,
         pass_s=to_fastest.ratio * fastest.pass_s,
         pass_interval=between and Interval(between.low * change, between.high * change),
         pass_cpu_s=to_fastest.cpu_ratio * fastest.pass_cpu_s,
     )
 
 
-def _all_versus(
-    times: Times, cpu_times: Times, effect: float, baseline: str
-) -> dict[Row, tuple[Versus, Versus | None]]:
-    """Return the comparison of each row with the fastest row of its group, and with the baseline."""
-    found: dict[Row, tuple[Versus, Versus | None]] = {}
+def _all_versus(times: Times, cpu_times: Times, effect: float, baseline: str) -> dict[Row, _Compared]:
+    """Return the comparisons of each row with the fastest row of its group, the baseline and all others."""
+    found: dict[Row, _Compared] = {}
     for group in groups(times, effect):
         compared, best = group.compared_with_fastest(), group.fastest
         chosen = find_row(baseline, group.times) if baseline else None
@@ -276,7 +284,7 @@ def _all_versus(
         for row in group.times:
             own = _versus(row, best, compared.get(row) or title(compared.values()), times, cpu_times)
             other = _versus(row, chosen, to_chosen.get(row) or "baseline", times, cpu_times) if chosen else None
-            found[row] = own, other
+            found[row] = _Compared(own, other, group.against(row))
     return found
 
 

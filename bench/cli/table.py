@@ -71,7 +71,9 @@ class TableOptions:
 
 
 def table(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run files.")], *, options: TableOptions
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run files, or folders of them.")],
+    *,
+    options: TableOptions,
 ) -> None:
     """Print the results of run files: what to use, then a table for each task.
 

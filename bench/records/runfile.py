@@ -330,11 +330,6 @@ def _is_whole(line: bytes) -> bool:
     return True
 
 
-def read_runs(paths: Iterable[Path]) -> tuple[Run, ...]:
-    """Read several run files. Raises `NotARunFile`."""
-    return tuple(read_run(path) for path in paths)
-
-
 class _AnyHeader(msgspec.Struct):
     """The part of a header that all schema versions have in common."""
 
