@@ -25,7 +25,7 @@ def load(paths: str | Path | Iterable[str | Path]) -> pd.DataFrame:
     """Return one line per process: its job, status, times, quality, and the parity of its row.
 
     A folder stands for the run files in it. Times are in seconds; `passes_s` and `losses` hold tuples. Raises
-    `bench.records.runfile.NotARunFile`.
+    `bench.records.lines.NotARunFile`.
     """
     return process_frame(_read(paths))
 
@@ -42,7 +42,7 @@ def compare(
 
     `effect` is the smallest change that matters, 0.05 for 5 %; by default the larger goal of the two runs. Raises
     `bench.records.provenance.NotComparable` for runs of different machines, versions or settings, unless these kinds
-    are named in `allow`, and `bench.records.runfile.NotARunFile`.
+    are named in `allow`, and `bench.records.lines.NotARunFile`.
     """
     before, after = (only(Path(path), read_runs([Path(path)]), ONE_EACH) for path in (then, now))
     if found := refused(differences(before.header, after.header), allow):

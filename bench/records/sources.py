@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bench.errors import shown
-from bench.records.runfile import NotARunFile, Run, read_run
+from bench.records.lines import NotARunFile
+from bench.records.runfile import Run, read_run
 
 ENDING = ".jsonl"
 SEVERAL_NAMED = 5  # files that an error names before it says how many others there are

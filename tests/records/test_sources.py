@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support import a_header, a_record, a_row, write_run
 
-from bench.records.runfile import NotARunFile
+from bench.records.lines import NotARunFile
 from bench.records.sources import only, read_runs, run_files
 
 
