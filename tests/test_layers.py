@@ -21,6 +21,7 @@ LAYERS = (
     "bench.lessons",
     "bench.machine",
     "bench.analysis",
+    "bench.merging",
     "bench.harness",
     "bench.parity",
     "bench.report",

@@ -15,6 +15,7 @@ from bench.errors import BadChoice, UserError, printable
 from bench.events import RunListener
 from bench.records.runfile import Run
 from bench.records.sources import only, read_runs, run_files
+from bench.records.store.layout import store_around, store_at
 from bench.report import terminal
 from bench.report.progress_bar import Quiet, TerminalProgress
 from bench.report.text import visible
@@ -75,7 +76,10 @@ def deliver(content: str | bytes, out: Path | None, style: str) -> None:
 
 def refuse_inputs(out: Path, inputs: Iterable[Path]) -> None:
     """Raise `BadChoice` if the file to write is one that is read: its content would be lost. Raises `UserError`."""
-    for path in run_files(inputs):
+    if store := store_around(out):
+        raise BadChoice(f"{out} is in the store {store.folder}, where only `bench merge` writes; name another file")
+    files = run_files(path for path in inputs if not store_at(path))
+    for path in files:
         if out.exists() and path.exists() and out.samefile(path):
             raise BadChoice(f"{out} is a run file that is read here, and would be overwritten; name another file")
 

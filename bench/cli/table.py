@@ -71,7 +71,7 @@ class TableOptions:
 
 
 def table(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run files, or folders of them.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run files, folders of them, or stores.")],
     *,
     options: TableOptions,
 ) -> None:

@@ -162,6 +162,7 @@ class Numbered:
     run: Run
     numbers: Array  # of the lines of its records, from 1 [records]
     left_out: frozenset[int]  # numbers of the lines that repeat a record
+    texts: Callable[[Iterable[int]], Iterator[bytes]]  # the lines of the records at these places
 
 
 def read_with_numbers(path: Path) -> Numbered:
@@ -172,8 +173,8 @@ def read_with_numbers(path: Path) -> Numbered:
     with _without_collector():
         for line in lines:
             body.add(line)
-    records, numbers, repeated = body.records()
-    others = body.others()
+    records, numbers, texts, repeated = body.records()
+    others = body.others.all()
     run = Run(
         path=path,
         header=header,
@@ -182,7 +183,7 @@ def read_with_numbers(path: Path) -> Numbered:
         remarks=(*(f"{path}: line {b} repeats line {a}; it is left out" for b, a in repeated), *lines.remarks),
         whole=lines.whole,
     )
-    return Numbered(run, numbers, frozenset(number for number, _ in repeated))
+    return Numbered(run, numbers, frozenset(number for number, _ in repeated), texts)
 
 
 @contextmanager
@@ -214,6 +215,29 @@ def header_of(first: Text | None, path: Path) -> tuple[Header, msgspec.json.Deco
     return header, decoder
 
 
+class OthersSoFar:
+    """Lines that are no records, to which others are added."""
+
+    def __init__(self) -> None:
+        self.blocks = BlocksSoFar()
+        self.parity_results: list[ParityResult] = []
+        self.lessons: dict[str, Lesson] = {}
+
+    def add(self, line: Block | ParityResult | Lesson) -> None:
+        """Add a line."""
+        match line:
+            case Block():
+                self.blocks.add(line)
+            case ParityResult():
+                self.parity_results.append(line)
+            case Lesson():
+                self.lessons[line.task] = line
+
+    def all(self) -> Others:
+        """Return all lines so far."""
+        return Others(self.blocks.all(), tuple(self.parity_results), self.lessons)
+
+
 class _Body:
     """The lines after the header, by kind."""
 
@@ -223,9 +247,7 @@ class _Body:
         self.known = Known.of(header)
         self.columns = ColumnsSoFar(header.rows)
         self.numbers, self.begins, self.hashes = array("q"), array("q"), array("q")  # of the lines of records
-        self.blocks = BlocksSoFar()
-        self.parity_results: list[ParityResult] = []
-        self.lessons: dict[str, Lesson] = {}
+        self.others = OthersSoFar()
 
     def add(self, text: Text) -> None:
         """Add a line. Raises `NotARunFile` if it makes no sense."""
@@ -238,19 +260,11 @@ class _Body:
                 self.numbers.append(text.number)
                 self.begins.append(text.begin)
                 self.hashes.append(hash(text.text))
-            case Block():
-                self.blocks.add(line)
-            case ParityResult():
-                self.parity_results.append(line)
-            case Lesson():
-                self.lessons[line.task] = line
+            case Block() | ParityResult() | Lesson():
+                self.others.add(line)
 
-    def others(self) -> Others:
-        """Return what is no record."""
-        return Others(self.blocks.all(), tuple(self.parity_results), self.lessons)
-
-    def records(self) -> tuple[Records, Array, list[tuple[int, int]]]:
-        """Return the records, the numbers of their lines, and those of each line left out and of the one it repeats."""
+    def records(self) -> tuple[Records, Array, Callable[[Iterable[int]], Iterator[bytes]], list[tuple[int, int]]]:
+        """Return the records, numbers of their lines, what reads these, and the numbers of lines that repeat others."""
         columns = self.columns.columns()
         places = np.array(self.begins, int), np.array(self.hashes, int)
         file = _RecordsOfFile(self.path, self.decoder, self.known.rows, *places)
@@ -260,7 +274,7 @@ class _Body:
         if same:
             kept = np.delete(np.arange(len(columns)), list(same))
             columns, file, numbers = columns.take(kept), file.take(kept), numbers[kept]
-        return file.with_losses(columns), numbers, repeated
+        return file.with_losses(columns), numbers, file.texts, repeated
 
 
 @dataclass(frozen=True)
