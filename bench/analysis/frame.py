@@ -26,13 +26,17 @@ from bench.analysis.summary import RowSummary, summarise
 from bench.analysis.sweep import Sweep
 from bench.records.machines import machine_names
 from bench.records.provenance import Kind, NotComparable, differences, refused
-from bench.records.runfile import Run, read_runs
+from bench.records.runfile import Run
+from bench.records.sources import only, read_runs
+
+ONE_EACH = "one run is compared with one other"
 
 
 def load(paths: str | Path | Iterable[str | Path]) -> pd.DataFrame:
-    """Return one line per process of these run files: its job, status, times, quality, and the parity of its row.
+    """Return one line per process: its job, status, times, quality, and the parity of its row.
 
-    Times are in seconds; `passes_s` and `losses` hold tuples. Raises `bench.records.runfile.NotARunFile`.
+    A folder stands for the run files in it. Times are in seconds; `passes_s` and `losses` hold tuples. Raises
+    `bench.records.lines.NotARunFile`.
     """
     return process_frame(_read(paths))
 
@@ -49,9 +53,9 @@ def compare(
 
     `effect` is the smallest change that matters, 0.05 for 5 %; by default the larger goal of the two runs. Raises
     `bench.records.provenance.NotComparable` for runs of different machines, versions or settings, unless these kinds
-    are named in `allow`, and `bench.records.runfile.NotARunFile`.
+    are named in `allow`, and `bench.records.lines.NotARunFile`.
     """
-    before, after = read_runs((Path(then), Path(now)))
+    before, after = (only(Path(path), read_runs([Path(path)]), ONE_EACH) for path in (then, now))
     if found := refused(differences(before.header, after.header), allow):
         kinds = ", ".join(repr(kind) for kind in dict.fromkeys(each.kind for each in found))
         raise NotComparable(f"{now} cannot be compared with {then}. {'; '.join(map(str, found))}. Allow with {kinds}")
@@ -64,10 +68,11 @@ def changes_frame(found: Iterable[Change]) -> pd.DataFrame:
 
 
 def ratios(paths: str | Path | Iterable[str | Path], *, baseline: str = "") -> pd.DataFrame:
-    """Return one line per row of run files: its time divided by that of the baseline, a backend or backend:mode.
+    """Return one line per row: its time divided by that of the baseline, a backend or backend:mode.
 
-    Without a baseline it is divided by that of the fastest row of its task. Rows that are not ranked have no ratio but
-    a reason. Raises `bench.errors.BadChoice` if a run has no row of the baseline, and `NotARunFile`.
+    Without a baseline it is divided by that of the fastest row of its task. A folder stands for the run files in it.
+    Rows that are not ranked have no ratio but a reason. Raises
+    `bench.errors.BadChoice` if a run has no row of the baseline, and `NotARunFile`.
     """
     rows = summarise(_read(paths), baseline)
     return pd.DataFrame([ratio_columns(each, each.to_baseline if baseline else each.to_fastest) for each in rows])

@@ -24,8 +24,8 @@ ALLOWABLE = ("machine", "versions", "settings")
 
 
 def compare(
-    then: Annotated[Path, typer.Argument(metavar="RUN_A", help="The earlier run file.")],
-    now: Annotated[Path, typer.Argument(metavar="RUN_B", help="The later run file.")],
+    then: Annotated[Path, typer.Argument(metavar="RUN_A", help="The earlier run file, or a folder with one.")],
+    now: Annotated[Path, typer.Argument(metavar="RUN_B", help="The later run file, or a folder with one.")],
     fail_on: Annotated[
         str | None,
         typer.Option(
@@ -52,7 +52,7 @@ def compare(
         require_name(kind, ALLOWABLE, "kind of difference")
     if junit is not None:
         console.refuse_inputs(junit, (then, now))
-    a, b = console.read((then, now))
+    a, b = (console.read_one(path, "one run is compared with one other") for path in (then, now))
     limit = None if fail_on is None else percent(fail_on, "--fail-on")
     differing = _allowed_differences(a, b, allow or ())
     effect = changes.effect_of(a, b) if limit is None else limit

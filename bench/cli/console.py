@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 
-from bench.errors import BadChoice, UserError
+from bench.errors import BadChoice, UserError, printable
 from bench.events import RunListener
-from bench.records.runfile import Run, read_runs
+from bench.records.runfile import Run
+from bench.records.sources import only, read_runs, run_files
+from bench.records.store.layout import store_around, store_at
 from bench.report import terminal
 from bench.report.progress_bar import Quiet, TerminalProgress
 from bench.report.text import visible
@@ -39,7 +41,7 @@ def progress(*, quiet: bool = False) -> AbstractContextManager[RunListener]:
 
 def print_error(message: str) -> None:
     """Print an error message on one line of the standard error stream."""
-    terminal.print_sentence(Console(stderr=True), f"error: {message}")
+    terminal.print_sentence(Console(stderr=True), f"error: {printable(message)}")
 
 
 def say(text: str, file: TextIO | None = None) -> None:
@@ -73,19 +75,27 @@ def deliver(content: str | bytes, out: Path | None, style: str) -> None:
 
 
 def refuse_inputs(out: Path, inputs: Iterable[Path]) -> None:
-    """Raise `BadChoice` if the file to write is one that is read: its content would be lost."""
-    for path in inputs:
+    """Raise `BadChoice` if the file to write is one that is read: its content would be lost. Raises `UserError`."""
+    if store := store_around(out):
+        raise BadChoice(f"{out} is in the store {store.folder}, where only `bench merge` writes; name another file")
+    files = run_files(path for path in inputs if not store_at(path))
+    for path in files:
         if out.exists() and path.exists() and out.samefile(path):
             raise BadChoice(f"{out} is a run file that is read here, and would be overwritten; name another file")
 
 
 def read(paths: Iterable[Path]) -> tuple[Run, ...]:
-    """Read run files; warn about lines that are left out. Raises `UserError`."""
+    """Read run files, and those in folders; warn about lines that are left out. Raises `UserError`."""
     runs = read_runs(paths)
     gc.freeze()  # what was read is kept, and has no cycles: the collector need not look through it again and again
     for remark in (remark for run in runs for remark in run.remarks):
         say(f"warning: {remark}", file=sys.stderr)
     return runs
+
+
+def read_one(path: Path, why: str) -> Run:
+    """Read a run file, or the only one in a folder, as `read` does; `why` says for people what takes no more."""
+    return only(path, read([path]), why)
 
 
 def show_results(runs: tuple[Run, ...], baseline: str, rank: Rank = "steady") -> bool:

@@ -15,7 +15,7 @@ Of = Literal["losses", "distance", "metric", "learned", "passes", "inference", "
 
 
 def plot(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run file.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run file, or a folder with one.")],
     of: Annotated[
         Of,
         typer.Option(
@@ -43,10 +43,12 @@ def plot(
     from bench.report.pictures.kinds import KINDS
     from bench.report.pictures.style import drawing, require_ending, save
 
-    path = out or run.with_name(f"{run.stem}-{of}.png")
-    require_ending(path)
+    if out is not None:
+        require_ending(out)
+    read = console.read_one(run, "a picture shows one")
+    beside = read.path if read.path.exists() else Path(read.path.name)  # a run of a store is no file
+    path = out or beside.with_name(f"{beside.stem}-{of}.png")
     console.refuse_inputs(path, [run])
-    (read,) = console.read([run])
     rows = chosen_rows(read, task or (), backend or ())
     with drawing():
         figure = KINDS[of].draw(read, rows)

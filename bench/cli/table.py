@@ -76,7 +76,9 @@ class TableOptions:
 
 
 def table(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run files.")], *, options: TableOptions
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run files, folders of them, or stores.")],
+    *,
+    options: TableOptions,
 ) -> None:
     """Print the results of run files: what to use, then a table for each task.
 

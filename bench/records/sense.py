@@ -7,6 +7,7 @@ its numbers would stand in a table like any others.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
@@ -29,6 +30,12 @@ class Known:
     def of(cls, header: Header) -> Self:
         """Collect it from a header, once for all lines."""
         return cls({row: row for row in header.rows}, frozenset(row.task for row in header.rows))
+
+
+def fault_of_header(header: Header) -> str:
+    """Return what is wrong with a header; empty if nothing is."""
+    twice = [row for row, count in Counter(header.rows).items() if count > 1]
+    return f"a header that names {twice[0]} more than once" if twice else ""
 
 
 def fault(line: Line, known: Known) -> str:

@@ -11,8 +11,7 @@ from bench.records.schema import WarmStart
 from bench.report.units import seconds
 
 ABOUT_BREAK_EVEN = (
-    "The number of passes from which on a mode costs less than the first mode of its framework, with set-up and a cold "
-    "first call."
+    "From which pass on a mode has cost less than the first mode of its framework, with set-up and a cold first call."
 )
 EXACT = 1e-6  # passes: what float64 loses of a whole number
 
@@ -49,9 +48,9 @@ def _started_warm(each: RowSummary, warm: WarmStart) -> str:
 def _passes(found: BreakEven) -> str:
     match found.verdict:
         case "at once":
-            return "1"
+            return "from pass 1 on"
         case "later":
             passes, low, high = (f"{math.ceil(each - EXACT):,}" for each in (found.passes, found.low, found.high))
-            return f"{passes} [{low}, {high}]"
+            return f"from pass {passes} [{low}, {high}] on"
         case verdict:
             return f"({verdict})"

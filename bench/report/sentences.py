@@ -8,15 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 from bench.analysis.comparison import Comparison
-from bench.analysis.noise import noise, usual_s
+from bench.analysis.noise import noise_of
 from bench.analysis.stats import ASSUMED_SD, MOST_ROUNDS
 from bench.analysis.summary import RowSummary, Versus
 from bench.records.runfile import Run
 from bench.records.schema import Goal, Header, Machine, Row
 from bench.report.tables import ratio
 from bench.report.units import percent
-
-SHOWN_NOISE = 3
 
 
 def untold_sentences(rows: Iterable[RowSummary]) -> list[str]:
@@ -119,13 +117,12 @@ def noise_sentences(runs: Iterable[Run]) -> list[str]:
     """Return, for each run, a sentence on the rounds in which something else used the machine."""
     sentences = []
     for run in runs:
-        told = noise(run.blocks, usual_s(run.blocks))
-        noisy = [place for place, sentence in enumerate(told) if sentence]
-        if noisy:
-            shown = [(run.blocks[place], told[place]) for place in noisy[:SHOWN_NOISE]]
-            examples = [f"{block.task} round {block.block + 1}: {sentence}" for block, sentence in shown]
-            more = [f"and {len(noisy) - SHOWN_NOISE} more"] if len(noisy) > SHOWN_NOISE else []
-            count = f"{len(noisy)} of {len(run.blocks)} rounds"
+        found = noise_of(run)
+        if found.disturbed:
+            examples = [f"{each.task} round {each.block + 1}: {each.sentence}" for each in found.examples]
+            left = found.disturbed - len(found.examples)
+            more = [f"and {left} more"] if left else []
+            count = f"{found.disturbed} of {found.rounds} rounds"
             sentences.append(f"noise in {count}, which are included in the results: {'; '.join(examples + more)}")
     return sentences
 

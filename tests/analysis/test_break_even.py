@@ -78,7 +78,7 @@ def test_compiled_code_that_was_kept_makes_a_mode_pay_earlier(tmp_path: Path) ->
     assert cold.passes == pytest.approx(50)
     assert warm.passes == pytest.approx(10)
     assert rows[PLAIN].warm_break_even is None
-    assert "torch compile-pass 10 [" in break_even_sentences(rows.values())[1]
+    assert "torch compile-pass from pass 10 [" in break_even_sentences(rows.values())[1]
 
 
 def test_a_plain_mode_with_a_warm_start_is_taken_at_its_warm_start(tmp_path: Path) -> None:
@@ -124,5 +124,5 @@ def test_only_ranked_rows_of_the_same_framework_are_compared(tmp_path: Path) -> 
 def test_one_sentence_a_task_says_it(tmp_path: Path) -> None:
     rows = summaries(tmp_path, {PLAIN: (0.1, 0.2), COMPILED: (5.1, 0.1), OTHER: (5.1, 0.3)}, noise=0.0)
     assert break_even_sentences(rows.values()) == [
-        "iris_mlp: torch compile-pass 50 [50, 50], torch compile (not in the long run)"
+        "iris_mlp: torch compile-pass from pass 50 [50, 50] on, torch compile (not in the long run)"
     ]

@@ -30,6 +30,14 @@ def test_table_prints_every_format_and_reads_several_runs(bench_here: Bench, tmp
     assert bench_here("table", "a.jsonl", "--format", "parquet").returncode == 2
 
 
+def test_an_error_is_one_line_although_names_of_a_file_have_several(bench_here: Bench, tmp_path: Path) -> None:
+    row = a_row("linear_fit", "two\nlines")
+    write_run(tmp_path / "a.jsonl", a_header(row), [a_record(row)])
+    result = bench_here("table", "a.jsonl", "--output-of", "jax")
+    assert result.returncode == 2
+    assert result.stderr == "error: no row is called 'jax'; the rows are: linear_fit two\\nlines loop cpu float32\n"
+
+
 def test_a_torn_last_line_is_reported_and_left_out(bench_here: Bench, tmp_path: Path) -> None:
     a_run(tmp_path / "a.jsonl")
     with (tmp_path / "a.jsonl").open("a") as file:

@@ -12,7 +12,8 @@ import pytest
 from support import ROOT, a_block, a_header, a_machine, a_parity_result, a_quality, a_record, a_row, a_timing, write_run
 
 from bench.errors import UserError
-from bench.records.runfile import BYTE_ORDER_MARK, NotARunFile, read_run, read_runs
+from bench.records.lines import BYTE_ORDER_MARK, NotARunFile
+from bench.records.runfile import read_run
 from bench.records.schema import (
     SCHEMA,
     Calibration,
@@ -133,11 +134,6 @@ def test_every_line_is_json_of_its_own_and_says_what_it_is(path: Path) -> None:
 
 def test_the_schema_stands_in_the_header(path: Path) -> None:
     assert json.loads(write(path).read_text())["schema"] == SCHEMA == 3
-
-
-def test_several_runs_are_read_in_their_order(tmp_path: Path) -> None:
-    paths = [write(tmp_path / name, RECORD) for name in ("b", "a")]
-    assert [run.path for run in read_runs(paths)] == paths
 
 
 def test_floats_keep_every_digit(path: Path) -> None:
@@ -400,13 +396,6 @@ def test_that_a_file_is_none_is_the_users_to_mend() -> None:
     assert issubclass(NotARunFile, UserError)
 
 
-def test_one_bad_file_among_several_is_named(tmp_path: Path) -> None:
-    good, bad = write(tmp_path / "good"), tmp_path / "bad"
-    bad.write_text("text\n")
-    with pytest.raises(NotARunFile, match=f"{bad} is not a run file"):
-        read_runs([good, bad])
-
-
 @pytest.mark.parametrize(
     "line", [b"damaged", b'{"type":"record"}', b'{"type":"chapter"}', RECORD_LINE[:50], b"\xff\xfe", b"null"]
 )
@@ -566,6 +555,13 @@ def test_a_message_about_a_line_is_one_line_of_reasonable_length(path: Path) -> 
         read_run(path)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 600
+
+
+def test_a_header_that_names_a_row_twice_is_refused(path: Path) -> None:
+    twice = msgspec.structs.replace(HEADER, rows=(*HEADER.rows, HEADER.rows[0]))
+    path.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in (twice, RECORD)))
+    with pytest.raises(NotARunFile, match=f"line 1 is a header that names {HEADER.rows[0]} more than once"):
+        read_run(path)
 
 
 def test_the_published_schema_is_that_of_the_types() -> None:

@@ -157,6 +157,12 @@ def test_no_time_counts_where_no_row_is_ranked_and_without_inference_there_is_no
         drawn(plain_run, "inference", tmp_path)
 
 
+def test_a_training_that_diverged_is_said_in_the_place_of_an_empty_picture(tmp_path: Path) -> None:
+    lines = [LESSONS[POINTS], a_record(a_row(POINTS), learned=Learned(outputs=((None,),) * 3))]
+    run = read_run(write_run(tmp_path / "diverged.jsonl", a_header(), lines))
+    assert "no output was finite: the training diverged" in drawn(run, "learned", tmp_path)
+
+
 def test_outputs_that_are_not_those_of_the_rows_that_are_shown_are_refused(tmp_path: Path) -> None:
     lines = [LESSONS[POINTS], a_record(a_row(POINTS), learned=Learned(outputs=((0.5,),)))]
     run = read_run(write_run(tmp_path / "cut.jsonl", a_header(), lines))

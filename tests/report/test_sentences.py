@@ -10,8 +10,9 @@ from made_up_runs import FAST, SLOW, WRONG, mixed_run, noisy, right, run_of, sum
 from support import a_block, a_header, a_machine, a_parity_result, a_record, a_row, write_run
 
 from bench.analysis.summary import summarise
-from bench.records.runfile import Run, read_run, read_runs
+from bench.records.runfile import Run, read_run
 from bench.records.schema import Goal, Record, Row, Turns
+from bench.records.sources import read_runs
 from bench.report.sentences import (
     about_untold,
     caption,

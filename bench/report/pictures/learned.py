@@ -92,6 +92,9 @@ def _draw(part: SubFigure, run: Run, each: Trained) -> None:
         _confusion(left.subplots(), lesson, told)
         _by_pass(right.subplots(), run, each)
         return
+    if not np.isfinite(_first_outputs(lesson, told)).any():
+        _say(part.subplots(), "no output was finite: the training diverged")
+        return
     axes = part.subplots(1, 2)
     if len(lesson.inputs) and len(lesson.inputs[0]) == 1:
         _curve(axes[0], lesson, told)
@@ -167,8 +170,12 @@ def _by_pass(ax: Axes, run: Run, each: Trained) -> None:
     if each.learned and each.learned.metric_by_pass:
         metric_curves(ax, run, [each])
         return
+    _say(ax, each.learned.cut if each.learned and each.learned.cut else "a single pass is the whole training")
+
+
+def _say(ax: Axes, reason: str) -> None:
+    """Write, in the place of a picture, why there is none."""
     ax.set_axis_off()
-    reason = each.learned.cut if each.learned and each.learned.cut else "a single pass is the whole training"
     ax.text(0, 0.9, plain(reason), transform=ax.transAxes, fontsize=8, color="0.4", wrap=True, va="top")
 
 
@@ -177,8 +184,7 @@ def _confusion(ax: Axes, lesson: Lesson, told: Learned) -> None:
     counts = np.array(told.confusion)
     ax.set_title("which class is taken for which", loc="left", fontsize=10, weight="bold")
     if not counts.size:
-        ax.set_axis_off()
-        ax.text(0, 0.9, "not every output was finite", transform=ax.transAxes, fontsize=8, color="0.4", va="top")
+        _say(ax, "not every output was finite")
         return
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
