@@ -7,6 +7,7 @@ one machine are averaged first, so that a machine counts once however often it w
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -17,7 +18,8 @@ import pandas as pd
 from backends.registry import BACKENDS
 from bench.analysis.baseline import find_row, require_baseline
 from bench.analysis.goes_with import GoesWith, facts_that_go_with, known_names
-from bench.analysis.log_ratios import LOG_RATIOS, joined, log_ratios
+from bench.analysis.kept import kept
+from bench.analysis.log_ratios import KEPT, LOG_RATIOS, LogRatios, columns, joined, log_ratios
 from bench.analysis.machine_facts import VERSION, Facts, facts_by_machine
 from bench.analysis.random_effects import FEWEST_MACHINES, LEAST_ERROR, RandomEffects, random_effects
 from bench.analysis.stats import Estimate, Interval, interval
@@ -89,12 +91,14 @@ class Across:
 
 def across_runs(runs: Iterable[Run], rows: Iterable[RowSummary], baseline: str = "") -> tuple[Across, ...]:
     """Return the same as `across`, from runs and the summaries of their rows."""
-    headers = {str(run.path): run.header for run in runs}
-    by_run: dict[str, list[RowSummary]] = {path: [] for path in headers}
+    runs, by_run = list(runs), defaultdict(list)
     for each in rows:
         by_run[each.run].append(each)
-    lines = pd.DataFrame(joined(log_ratios(headers[path], own) for path, own in by_run.items()))
-    return across(lines, facts_by_machine(headers.values()), baseline)
+    ratios = (
+        columns(str(run.path), run.header, kept(run, KEPT, LogRatios) or log_ratios(by_run[str(run.path)]))
+        for run in runs
+    )
+    return across(pd.DataFrame(joined(ratios)), facts_by_machine(run.header for run in runs), baseline)
 
 
 def across(table: pd.DataFrame, facts: Mapping[str, Facts], baseline: str = "") -> tuple[Across, ...]:

@@ -171,8 +171,11 @@ def _kept_rows(run: Run, baseline: str) -> list[RowSummary]:
 
 
 def without_rest(each: RowSummary) -> RowSummary:
-    """Return a summary to be kept: its records have only what a table needs of them, which is a hundredth."""
-    return replace(each, first=_slim(each.first), failure=each.failure and _slim(each.failure))
+    """Return a summary to be kept: its records have only what a table needs of them, which is a hundredth.
+
+    Its estimates are kept in fewer numbers by `bench.analysis.log_ratios`.
+    """
+    return replace(each, first=_slim(each.first), failure=each.failure and _slim(each.failure), estimates={})
 
 
 def _slim(record: Record) -> Record:
