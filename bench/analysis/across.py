@@ -94,11 +94,9 @@ def across_runs(runs: Iterable[Run], rows: Iterable[RowSummary], baseline: str =
     runs, by_run = list(runs), defaultdict(list)
     for each in rows:
         by_run[each.run].append(each)
-    ratios = (
-        columns(str(run.path), run.header, kept(run, KEPT, LogRatios) or log_ratios(by_run[str(run.path)]))
-        for run in runs
-    )
-    return across(pd.DataFrame(joined(ratios)), facts_by_machine(run.header for run in runs), baseline)
+    of_runs = [(run, kept(run, KEPT, LogRatios) or log_ratios(by_run[str(run.path)])) for run in runs]
+    lines = joined(columns(str(run.path), run.header, found) for run, found in of_runs)
+    return across(pd.DataFrame(lines), facts_by_machine(run.header for run in runs), baseline)
 
 
 def across(table: pd.DataFrame, facts: Mapping[str, Facts], baseline: str = "") -> tuple[Across, ...]:

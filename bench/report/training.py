@@ -15,7 +15,7 @@ from bench.report import sentences
 from bench.report.break_even_sentences import ABOUT_BREAK_EVEN, break_even_sentences
 from bench.report.choosing import Choice, Table, chosen, columns_of, left_out
 from bench.report.document import Document, Panel, Section, sections_of
-from bench.report.machines_table import about_machines, behind, panels_of_rows, untold
+from bench.report.machines_table import FURTHER, about_machines, behind, panels_of_rows, untold
 from bench.report.names import row_name, task_summary
 from bench.report.summary_lines import summary_lines
 from bench.report.tables import SPARE, USUAL, training_table
@@ -62,7 +62,7 @@ def _about(runs: Sequence[Run], found: Sequence[Across]) -> Iterator[str]:
     """Yield what holds for a result of several machines; nothing for one."""
     for sentence in about_machines(runs):
         yield sentence
-        yield from untold(runs, found)
+        yield from untold(runs, found) or [FURTHER]
 
 
 def _panels(rows: Sequence[RowSummary], kept: Table, choice: Choice, machines: Mapping[str, str]) -> Iterable[Panel]:
