@@ -72,6 +72,29 @@ class RunListener(Listener, Protocol):
         """Called with all rows of a task before its first round and after each, while nothing is timed."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class HostSoFar:
+    """What a host of a cluster does at the moment."""
+
+    host: str
+    unit: str = ""  # of work; empty if it has none
+    stage: str = ""
+    job: str = ""
+    done: int = 0  # jobs of the stage
+    total: int = 0
+    left_s: float | None = None  # at most, if known
+
+
+class FleetListener(Protocol):
+    """Receives the progress of a run on a cluster."""
+
+    def say(self, line: str) -> None:
+        """Called with what has happened, in a sentence."""
+
+    def hosts(self, found: Sequence[HostSoFar], whole: int, units: int) -> None:
+        """Called again and again with what every host does, and how many of all units are whole."""
+
+
 class SilentListener:
     """Ignores the progress of jobs."""
 

@@ -26,6 +26,7 @@ LAYERS = (
     "bench.parity",
     "bench.report",
     "bench.runs",
+    "bench.fleet",
     "bench.conformance",
     "bench.selftest",
     "bench.cli",

@@ -116,7 +116,7 @@ def ab(
             finished = carry_out(begun, listener)
         changes: tuple[Change, ...] = ()
         if finished.interrupted:
-            print(INTERRUPTS.told("interrupted"))
+            print(INTERRUPTS.told(finished.why or "interrupted"))
             code = exit_codes.ExitCode.INTERRUPTED
         else:
             changes, code = _tell(finished.run, plan, limit, options)

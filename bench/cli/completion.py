@@ -21,7 +21,7 @@ from bench.tasks.settings import settings
 Complete = Callable[[typer.Context, str], list[str]]
 RESULTS = "results/"  # where run files are, unless the user says otherwise
 ENDING = ".jsonl"
-TAKE_ALL = ("run", "parity", "faults", "alarms")  # commands to which `all` is a task
+TAKE_ALL = ("run", "plan", "parity", "faults", "alarms")  # commands to which `all` is a task
 
 
 def tasks(context: typer.Context, incomplete: str) -> list[str]:

@@ -120,9 +120,22 @@ TimeLimit = Annotated[
 ]
 
 
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="ADDRESS|local:N",
+        help="Measure on the hosts of the Dask cluster at this address, or on N workers started here for trying.",
+    ),
+]
+EveryHost = Annotated[
+    bool, typer.Option("--every-host", help="With --cluster: measure all on every host, to compare machines.")
+]
+
+
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """The options that `bench run` and `bench sweep` share, with the user's values."""
+class WhatToRun:
+    """What is measured and how: the options that `bench run`, `bench sweep` and `bench plan` share."""
 
     backend: Backends = None
     mode: Modes = None
@@ -140,11 +153,18 @@ class RunOptions:
     settings: Settings = None
     data_dir: DataDir = None
     time_limit: TimeLimit = TIME_LIMIT_S
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(WhatToRun):
+    """The options that `bench run` and `bench sweep` share, with the user's values."""
+
     resume: Resume = None
     quiet: QuietOption = False
     json: JsonOption = False
 
 
+ALLOWED_ON_A_CLUSTER = ("cluster", "baseline", "rank", "quiet", "json")
 ALLOWED_BESIDE_RESUME = ("threads", "data_dir", "time_limit", "minutes", "baseline", "rank", "quiet", "json")
 
 
@@ -193,10 +213,12 @@ def is_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def refuse_choices_beside_resume(context: typer.Context) -> None:
+def refuse_choices_beside_resume(
+    context: typer.Context, allowed_names: tuple[str, ...] = ALLOWED_BESIDE_RESUME
+) -> None:
     """Raise `BadChoice` if the user gave options with --resume that would change the run."""
     parameters = {str(each.name): each for each in context.command.params if each.name in context.params}
-    allowed = {name: parameters[name].opts[0] for name in ALLOWED_BESIDE_RESUME if name in parameters}
+    allowed = {name: parameters[name].opts[0] for name in allowed_names if name in parameters}
     refused = [
         parameter.opts[0] if parameter.param_type_name == "option" else str(parameter.metavar)
         for name, parameter in parameters.items()

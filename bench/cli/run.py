@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
@@ -12,14 +11,16 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from bench.analysis.baseline import require_baseline
-from bench.cli import console, telling
+from bench.cli import console, fleet, telling
+from bench.cli.chosen import chosen_rows, plan_for
 from bench.cli.interrupts import INTERRUPTS
 from bench.cli.options import (
     Baseline,
+    Cluster,
+    EveryHost,
     Ranks,
     RunOptions,
     Tasks,
-    changed_settings,
     is_given,
     refuse_choices_beside_resume,
 )
@@ -27,9 +28,7 @@ from bench.errors import BadChoice, UserError
 from bench.harness.setup import make_setup
 from bench.machine.host import gpu_names
 from bench.records.runfile import Run, read_run
-from bench.records.schema import Goal, Row
-from bench.runs.plan import Plan, percent, random_seed
-from bench.runs.selection import Choice, choose_rows
+from bench.records.schema import Row
 from bench.runs.session import BegunRun, FinishedRun, begin, carry_out, default_path, resume
 from bench.tasks import TASKS
 from bench.tasks.names import TaskRef, grid
@@ -42,8 +41,11 @@ def run(
     options: RunOptions,
     baseline: Baseline = "",
     rank: Ranks = "steady",
+    cluster: Cluster = None,
+    every_host: EveryHost = False,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Run file to write; default: results/run-TIME.jsonl.")
+        Path | None,
+        typer.Option("--out", help="Run file to write, or folder with --cluster; default: results/run-TIME.jsonl."),
     ] = None,
 ) -> None:
     """Check and time tasks on every backend and mode.
@@ -51,15 +53,22 @@ def run(
     Samples are taken in rounds, side by side, and written to a run file. Default: the headline tasks, marked * by
     bench list.
     """
+    if cluster is not None:
+        job = fleet.ClusterRun(cluster, options, baseline, rank, every_host=every_host)
+        fleet.run_on_cluster(context, job, tasks or (), out)
+        return
+    if every_host:
+        raise BadChoice("--every-host is for the hosts of a cluster; name one with --cluster")
     path = options.resume or out or default_path("run")
     with telling.apart(wanted=options.json) as output, INTERRUPTS.keeping(partial(_kept, "run", path)):
         if options.resume is not None:
             refuse_choices_beside_resume(context)
+            fleet.refuse_folder(path)
             earlier = read_run(path)
             require_baseline(baseline, earlier.header.rows)
             begun = _resume(context, options, earlier)
         else:
-            rows = _rows(options, tasks or ())
+            rows = chosen_rows(options, tasks or (), has_gpu=bool(gpu_names()))
             require_baseline(baseline, rows)
             begun = _begin(options, rows, path)
         finished = _carry_out(begun, options)
@@ -102,7 +111,8 @@ def sweep(
         elif task is None:
             raise BadChoice(f"bench sweep needs a task; choose from {', '.join(sorted(TASKS))}")
         else:
-            begun = _begin(options, _rows(options, grid(task, vary or ())), path)
+            rows = chosen_rows(options, grid(task, vary or ()), has_gpu=bool(gpu_names()))
+            begun = _begin(options, rows, path)
         finished = _carry_out(begun, options)
         all_fair, files = console.show_scaling(finished.run, quiet=options.quiet or options.json)
         if options.json:
@@ -110,38 +120,9 @@ def sweep(
         _end(finished, all_fair=all_fair)
 
 
-def _rows(options: RunOptions, tasks: Iterable[str]) -> tuple[Row, ...]:
-    choice = Choice(
-        tasks=tuple(tasks),
-        backends=tuple(options.backend or ()),
-        modes=tuple(options.mode or ()),
-        device=options.device,
-        precision=options.precision,
-        settings=changed_settings(options.settings, options.epochs),
-        quick=options.quick,
-    )
-    return choose_rows(choice, has_gpu=bool(gpu_names()))
-
-
 def _begin(options: RunOptions, rows: tuple[Row, ...], path: Path) -> BegunRun:
-    goal = Goal(
-        workers=1 if options.quick else options.workers,
-        effect=percent(options.detect, "--detect"),
-        time_s=options.minutes * 60,
-    )
     setup = make_setup(options.threads, options.time_limit, options.data_dir)
-    plan = Plan(
-        rows=rows,
-        threads=setup.threads,
-        settings=changed_settings(options.settings, options.epochs),
-        goal=goal,
-        seed=random_seed() if options.schedule_seed is None else options.schedule_seed,
-        inference=not options.no_inference,
-        learned=True,
-        warm_cache=options.warm_cache,
-        followed=not options.quick,
-    )
-    return begin(path, plan, setup, shlex.join(["bench", *sys.argv[1:]]))
+    return begin(path, plan_for(options, rows, setup.threads), setup, shlex.join(["bench", *sys.argv[1:]]))
 
 
 def _resume(context: typer.Context, options: RunOptions, earlier: Run) -> BegunRun:
@@ -150,6 +131,8 @@ def _resume(context: typer.Context, options: RunOptions, earlier: Run) -> BegunR
 
 
 def _carry_out(begun: BegunRun, options: RunOptions) -> FinishedRun:
+    if begun.remark:
+        console.say(f"warning: {begun.remark}", file=sys.stderr)
     with console.progress(quiet=options.quiet) as listener:
         return carry_out(begun, listener)
 

@@ -40,7 +40,7 @@ def code_of(finished: FinishedRun, *, all_fair: bool) -> ExitCode:
 
 def end_of(finished: FinishedRun) -> str:
     """Return the last sentence on a run: where it is and, if it was interrupted, how to go on."""
-    return INTERRUPTS.told("interrupted") if finished.interrupted else f"run file: {finished.run.path}"
+    return INTERRUPTS.told(finished.why or "interrupted") if finished.interrupted else f"run file: {finished.run.path}"
 
 
 def show_answers(runs: tuple[Run, ...]) -> bool:
@@ -64,6 +64,29 @@ def print_outcome(finished: FinishedRun, baseline: str, files: Mapping[str, str]
     rows = summarise((run,), baseline) if len(run.records) else ()
     code = code_of(finished, all_fair=all(row.fair for row in rows))
     print(outcome(str(run.path), code, rows, answers(run, rows), files), file=output)
+    return code
+
+
+def code_of_all(runs: Sequence[Run], *, all_fair: bool, whole: bool) -> ExitCode:
+    """Return the exit code of a run on a cluster: the worst of its run files; a unit that is missing is a failure."""
+    codes = [code_of(FinishedRun(run=run, interrupted=False), all_fair=all_fair) for run in runs]
+    return exit_codes.worst([*codes, ExitCode.OK if whole else ExitCode.FAILED])
+
+
+def print_outcomes(folder: Path, runs: Sequence[Run], unfinished: Mapping[str, str], output: TextIO) -> ExitCode:
+    """Print what became of a run on a cluster as one JSON object; return its exit code."""
+    from bench.analysis.answer import answers
+    from bench.analysis.summary import summarise
+    from bench.report.outcome import outcome, outcome_of_fleet
+
+    told, codes = [], []
+    for run in runs:
+        rows = summarise((run,)) if len(run.records) else ()
+        code = code_of_all((run,), all_fair=all(row.fair for row in rows), whole=True)
+        told.append(outcome(str(run.path), code, rows, answers(run, rows), {}))
+        codes.append(code)
+    code = exit_codes.worst([*codes, ExitCode.FAILED if unfinished else ExitCode.OK])
+    print(outcome_of_fleet(str(folder), code, told, unfinished), file=output)
     return code
 
 

@@ -31,6 +31,17 @@ def outcome(
     return json.dumps(content, indent=1)
 
 
+def outcome_of_fleet(folder: str, exit_code: int, runs: Iterable[str], unfinished: Mapping[str, str]) -> str:
+    """Return the object of a run on a cluster: `runs` are the objects of its run files, by `outcome`."""
+    content = {
+        "folder": folder,
+        "exit_code": exit_code,
+        "unfinished": unfinished,
+        "runs": [json.loads(each) for each in runs],
+    }
+    return json.dumps(content, indent=1)
+
+
 def outcome_of_changes(run_file: str, exit_code: int, changes: Iterable[Change]) -> str:
     """Return the object of a comparison; `changes` has the columns of `bench.compare`."""
     rows = json.loads(render(changes_frame(changes), "json"))

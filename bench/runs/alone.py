@@ -26,6 +26,10 @@ WAITING = 128  # refused runs that the holder is asked about by later ones
 CREDENTIALS = struct.Struct("3i")  # pid, uid and gid of a peer, as getsockopt(2) gives them
 
 
+class AnotherRun(UserError):
+    """Raised while another run measures on this machine; the message says which."""
+
+
 def lock_name(environment: Mapping[str, str]) -> str:
     """Return the name that a run holds while it measures."""
     return environment.get(LOCK) or "levelfield"
@@ -33,7 +37,7 @@ def lock_name(environment: Mapping[str, str]) -> str:
 
 @contextmanager
 def alone(name: str | None = None) -> Iterator[None]:
-    """Keep other runs on this machine from starting. Raises `UserError` if one is under way.
+    """Keep other runs on this machine from starting. Raises `AnotherRun` if one is under way.
 
     `name` is for tests. Where the system gives no such lock, nothing is locked.
     """
@@ -47,7 +51,7 @@ def alone(name: str | None = None) -> Iterator[None]:
             lock.listen(WAITING)  # from now on others can ask who holds it
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise UserError(
+                raise AnotherRun(
                     f"another run is under way on this machine ({_holder(address)}); two at once would disturb each "
                     f"other: wait until it has ended, or stop it. If they use other cores, set {LOCK} to another name"
                 ) from error
@@ -55,7 +59,7 @@ def alone(name: str | None = None) -> Iterator[None]:
 
 
 def require_alone(name: str | None = None) -> None:
-    """Raise `UserError` if another run is under way: before there is a run file."""
+    """Raise `AnotherRun` if another run is under way: before there is a run file."""
     with alone(name):
         pass
 

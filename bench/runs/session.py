@@ -22,6 +22,7 @@ from bench.records.provenance import NotComparable, as_text, commit, differences
 from bench.records.runfile import Run, read_run
 from bench.records.schema import Header, ParityResult, Record, Row
 from bench.records.writing import RunFile
+from bench.runs.allocation import ending_in_time, seconds_left, within
 from bench.runs.alone import alone, require_alone
 from bench.runs.plan import Plan, resolved
 from bench.runs.runner import run_plan
@@ -43,14 +44,16 @@ class BegunRun:
     earlier: Sequence[Record] = ()
     verdicts: Mapping[Row, ParityResult] = field(default_factory=dict)  # of a run that is resumed
     told: frozenset[str] = frozenset()  # tasks whose lessons a run that is resumed has written
+    remark: str = ""  # for people: what differs from what was asked for
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedRun:
-    """What the run file holds at the end, and whether the user interrupted the run."""
+    """What the run file holds at the end, and whether the run was interrupted: by the user, unless it says `why`."""
 
     run: Run
     interrupted: bool
+    why: str = ""
 
 
 def default_path(kind: Literal["run", "sweep", "ab"]) -> Path:
@@ -60,17 +63,22 @@ def default_path(kind: Literal["run", "sweep", "ab"]) -> Path:
     return next(path for name in names if not (path := Path("results") / f"{name}.jsonl").exists())
 
 
-def begin(path: Path, plan: Plan, setup: WorkerSetup, command: str) -> BegunRun:
+def begin(
+    path: Path, plan: Plan, setup: WorkerSetup, command: str, *, host: str = "", instead_of: str = ""
+) -> BegunRun:
     """Begin a new run; `command` is what the user typed.
 
-    Raises `TooLarge` where a task does not fit into memory, before there is a file, and `UserError` where a task wants
-    more threads than the run has cores, or the file cannot be written or exists already.
+    In a run on a cluster, `host` is the name of this machine there, and `instead_of` the host that had begun it and was
+    lost. Raises `TooLarge` where a task does not fit into memory, before there is a file, and `UserError` where a task
+    wants more threads than the run has cores, the job of a scheduler ends too soon, or the file cannot be written or
+    exists already.
     """
     if path.suffix.lower() in OTHER_ENDINGS:
         raise UserError(f"a run file is JSON Lines, so its name cannot end in {path.suffix}; name it {path.stem}.jsonl")
     require_alone()
     require_threads_for(plan.rows, setup)
     require_memory_for(plan.rows, plan.settings, setup)
+    plan, remark = within(plan, seconds_left(os.environ))
     header = Header(
         created=utc_now(),
         command=as_text(command),
@@ -78,6 +86,8 @@ def begin(path: Path, plan: Plan, setup: WorkerSetup, command: str) -> BegunRun:
         versions=versions(),
         commit=commit(),
         environment=environment_of_workers(),
+        host=as_text(host),
+        instead_of=as_text(instead_of),
         threads=plan.threads,
         goal=plan.goal,
         followed=plan.followed,
@@ -90,17 +100,17 @@ def begin(path: Path, plan: Plan, setup: WorkerSetup, command: str) -> BegunRun:
         rows=plan.rows,
     )
     try:
-        return BegunRun(plan=plan, setup=setup, run_file=RunFile.create(path, header))
+        return BegunRun(plan=plan, setup=setup, run_file=RunFile.create(path, header), remark=remark)
     except OSError as error:
         if isinstance(error, FileExistsError) and error.filename == str(path):
             raise UserError(f"{path} exists already; name another file, or continue it with --resume {path}") from error
         raise UserError(f"cannot write {path}: {error.strerror}") from error
 
 
-def environment_of_workers() -> dict[str, str]:
+def environment_of_workers(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the environment variables that set a framework, those that entries of other packages name among them."""
     own = [name for entry in BACKENDS.values() for name in entry.variables]
-    return {name: as_text(value) for name, value in settings_of_frameworks(os.environ, own).items()}
+    return {name: as_text(value) for name, value in settings_of_frameworks(environment, own).items()}
 
 
 def resume(
@@ -112,7 +122,7 @@ def resume(
     `UserError` for another number of threads or a file that cannot be written.
     """
     require_alone()
-    plan = plan_of(earlier.header, time_s)
+    plan, remark = within(plan_of(earlier.header, time_s), seconds_left(os.environ))
     _require_same_provenance(earlier)
     if threads not in (None, plan.threads):
         raise UserError(
@@ -131,22 +141,23 @@ def resume(
         earlier=earlier.last_records,
         verdicts=earlier.parity,
         told=frozenset(earlier.lessons),
+        remark=remark,
     )
 
 
 def carry_out(begun: BegunRun, listener: RunListener) -> FinishedRun:
     """Check and time the rows of a run; return the content of its file. An interrupt ends it early.
 
-    Raises `UserError` if another run has begun meanwhile.
+    So does the end of the job of a scheduler. Raises `AnotherRun` if another run has begun meanwhile.
     """
-    interrupted = False
+    interrupted, why = False, ""
     good = [record for record in begun.earlier if record.status == "ok"]
-    with alone(), begun.run_file:
+    with alone(), begun.run_file, ending_in_time(seconds_left(os.environ)):
         try:
             run_plan(begun.plan, begun.setup, listener, begun.run_file.append, good, begun.verdicts, begun.told)
-        except KeyboardInterrupt:
-            interrupted = True
-    return FinishedRun(run=read_run(begun.run_file.path), interrupted=interrupted)
+        except KeyboardInterrupt as interrupt:
+            interrupted, why = True, str(interrupt)
+    return FinishedRun(run=read_run(begun.run_file.path), interrupted=interrupted, why=why)
 
 
 def plan_of(header: Header, time_s: float | None) -> Plan:

@@ -48,7 +48,7 @@ def test_run_and_sweep_have_all_shared_options_with_the_same_help() -> None:
         assert (run[name].opts, run[name].help, run[name].default) == (
             sweep[name].opts, sweep[name].help, sweep[name].default
         )  # fmt: skip
-    assert run.keys() - sweep.keys() == {"tasks", "baseline", "rank"}
+    assert run.keys() - sweep.keys() == {"tasks", "baseline", "rank", "cluster", "every_host"}
     assert sweep.keys() - run.keys() == {"task", "vary"}
 
 

@@ -1,0 +1,152 @@
+"""`bench run --cluster` and `bench plan`: the same run on many hosts, by Dask or by a list of command lines."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import sys
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import typer
+from rich.console import Console
+
+from bench.analysis.baseline import require_baseline
+from bench.cli import console, telling
+from bench.cli.chosen import chosen_rows, plan_for
+from bench.cli.exit_codes import ExitCode
+from bench.cli.interrupts import INTERRUPTS
+from bench.cli.options import ALLOWED_ON_A_CLUSTER, RunOptions, refuse_choices_beside_resume
+from bench.errors import BadChoice, UserError
+from bench.report.fleet_progress import QuietFleet, TerminalFleet
+from bench.runs.session import default_path
+
+if TYPE_CHECKING:
+    from bench.analysis.summary import Rank
+    from bench.fleet.checked import Checked
+    from bench.fleet.fleet import Fleet
+    from bench.fleet.folder import Folder
+    from bench.fleet.units import FleetPlan
+
+FIRST_HOST_S = 60.0  # for which the first host is waited
+
+
+@dataclass(frozen=True)
+class ClusterRun:
+    """A run on a cluster, as the user asked for it."""
+
+    address: str
+    options: RunOptions
+    baseline: str
+    rank: Rank
+    every_host: bool
+
+
+def run_on_cluster(context: typer.Context, job: ClusterRun, tasks: Iterable[str], out: Path | None) -> None:
+    """Measure on the hosts of a cluster, into a folder; show the results and end with the exit code of the run."""
+    from bench.fleet.checked import first_check
+    from bench.fleet.dask_hosts import connected
+    from bench.fleet.facts import facts_of_this_host
+    from bench.fleet.fleet import Fleet
+
+    folder = _folder(context, job, tuple(tasks), out)
+    with (
+        telling.apart(wanted=job.options.json) as output,
+        INTERRUPTS.keeping(partial(_kept, folder.path, job.address)),
+        connected(job.address) as hosts,
+        _progress(quiet=job.options.quiet) as listener,
+    ):
+        checked = first_check(hosts, facts_of_this_host(), listener, FIRST_HOST_S)
+        plan = _plan(job, tuple(tasks), folder, checked)
+        with folder.locked():
+            fleet = Fleet(plan, folder, hosts, checked, listener)
+            fleet.carry_out()
+    raise typer.Exit(_show(job, fleet, output))
+
+
+def _folder(context: typer.Context, job: ClusterRun, tasks: tuple[str, ...], out: Path | None) -> Folder:
+    """Return the folder of the run. Raises `UserError` for choices that make no sense, before anything is connected."""
+    from bench.fleet.dask_hosts import local_workers
+    from bench.fleet.folder import Folder
+
+    local_workers(job.address)
+    if job.options.resume is not None:
+        refuse_choices_beside_resume(context, ALLOWED_ON_A_CLUSTER)
+        folder = Folder(job.options.resume)
+        require_baseline(job.baseline, [row for unit in folder.plan().units for row in unit.rows])
+        return folder
+    rows = chosen_rows(job.options, tasks, has_gpu=True)
+    require_baseline(job.baseline, rows)
+    plan_for(job.options, rows, 1)
+    folder = Folder(out or default_path("run").with_suffix(""))
+    folder.require_new()
+    return folder
+
+
+def _plan(job: ClusterRun, tasks: tuple[str, ...], folder: Folder, checked: Checked) -> FleetPlan:
+    """Return the plan of a run that is continued, or make a new one, for the hosts that are there."""
+    from bench.fleet.units import FleetPlan, manner_of, units_of
+
+    options = job.options
+    if options.resume is not None:
+        return folder.plan()
+    has_gpu = any(facts.gpus for facts in checked.accepted.values())
+    if options.device == "gpu" and not has_gpu:
+        raise BadChoice("no host of the cluster has an NVIDIA GPU (nvidia-smi names none); choose --device cpu or auto")
+    rows = chosen_rows(options, tasks, has_gpu=has_gpu)
+    plan = plan_for(options, rows, options.threads or 1)
+    machines = tuple(dict.fromkeys(facts.machine for facts in checked.accepted.values())) if job.every_host else ("",)
+    data_dir = "" if options.data_dir is None else str(options.data_dir.absolute())
+    command = shlex.join(["bench", *sys.argv[1:]])
+    manner = manner_of(plan, command, options.threads, options.time_limit, data_dir)
+    fleet_plan = FleetPlan(run=secrets.token_hex(8), manner=manner, units=units_of(rows, plan.goal, machines))
+    folder.create(fleet_plan)
+    return fleet_plan
+
+
+def _progress(*, quiet: bool) -> AbstractContextManager[QuietFleet | TerminalFleet]:
+    return QuietFleet() if quiet else TerminalFleet(Console(stderr=True))
+
+
+def _kept(folder: Path, address: str) -> str:
+    """Return, for people, what an interrupted run has left and how to go on."""
+    if not folder.exists():
+        return "nothing was measured yet"
+    return f"what has come is kept. Continue with: bench run --cluster {address} --resume {folder}"
+
+
+def _show(job: ClusterRun, fleet: Fleet, output: TextIO) -> ExitCode:
+    """Show the results of all units that are whole, and what became of the others; return the exit code."""
+    paths, unfinished = fleet.paths(), fleet.unfinished()
+    runs = console.read(paths)
+    if job.options.json:
+        return telling.print_outcomes(
+            fleet.folder.path, runs, {each.unit.name: each.reason for each in unfinished}, output
+        )
+    show = (
+        telling.show_answers
+        if job.options.quiet
+        else partial(console.show_results, baseline=job.baseline, rank=job.rank)
+    )
+    all_fair = not runs or show(runs)
+    for place in unfinished:
+        console.say(f"{place.unit.name} is not measured: {place.reason or 'it waits for a host'}")
+    console.say(_end(fleet, job, len(paths)))
+    return telling.code_of_all(runs, all_fair=all_fair, whole=not unfinished)
+
+
+def _end(fleet: Fleet, job: ClusterRun, whole: int) -> str:
+    told = f"run files: {fleet.folder.path} ({whole} of {len(fleet.places)} units)"
+    if whole == len(fleet.places):
+        return told
+    return f"{told}. Continue with: bench run --cluster {job.address} --resume {fleet.folder.path}"
+
+
+def refuse_folder(path: Path) -> None:
+    """Raise `UserError` for the folder of a run on a cluster, which no ordinary run continues."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; a run on a cluster is continued with --cluster ADDRESS --resume {path}")

@@ -1,0 +1,121 @@
+"""What a host says of itself, and why its times would not be comparable with those of the other hosts.
+
+Nothing runs before each host has been asked: code, Python, versions and settings must be those of the client.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import platform
+import secrets
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from bench.errors import shown
+from bench.machine.host import gpu_names, machine_id, usable_cores
+from bench.records.provenance import as_text, commit, versions
+from bench.records.schema import Count, Strict
+from bench.runs.allocation import seconds_left
+from bench.runs.session import environment_of_workers
+
+HOST = "BENCH_HOST"  # the name of this machine; for pods of Kubernetes, that of the node
+SLURM_NODE = "SLURMD_NODENAME"
+PACKAGES = ("bench", "backends")
+PROCESS = secrets.token_hex(8)  # of the process that this module is in: one that is started again has another
+
+
+class Facts(Strict, frozen=True, kw_only=True):
+    """What a host says of itself."""
+
+    host: str
+    id: str  # of its machine; empty if unknown
+    process: str
+    code: str  # digest of the sources
+    commit: str
+    python: str
+    versions: dict[str, str]
+    environment: dict[str, str]
+    gpus: tuple[str, ...]
+    cores: Count
+    left_s: float | None = None  # until the job of a scheduler ends; None if it has no end
+    running: tuple[str, ...] = ()  # keys of units that it has
+
+    @property
+    def machine(self) -> str:
+        """What tells its machine from others: one unit at a time is measured there."""
+        return f"{self.host} {self.id}".strip()
+
+
+def facts_of_this_host(running: tuple[str, ...] = ()) -> Facts:
+    """Return what this process says of its machine."""
+    return Facts(
+        host=host_name(os.environ),
+        id=machine_id(),
+        process=PROCESS,
+        code=code_digest(),
+        commit=commit(),
+        python=f"{platform.python_implementation()} {platform.python_version()}",
+        versions=versions(),
+        environment=environment_of_workers(without_engine(os.environ, of_engine())),
+        gpus=gpu_names(),
+        cores=len(usable_cores()),
+        left_s=seconds_left(os.environ),
+        running=running,
+    )
+
+
+def host_name(environment: Mapping[str, str]) -> str:
+    """Return the name of this machine in a cluster: what BENCH_HOST says, or Slurm, or the system."""
+    named = (environment.get(HOST), environment.get(SLURM_NODE), platform.node(), "unknown")
+    return as_text(next(filter(None, named)))
+
+
+@functools.cache
+def code_digest() -> str:
+    """Return a digest of all sources of this suite, the same wherever they are installed: 12 hexadecimal digits."""
+    digest = hashlib.sha256()
+    root = Path(__file__).resolve().parents[2]
+    for path in sorted(path for package in PACKAGES for path in (root / package).rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def unlike(here: Facts, there: Facts) -> list[str]:
+    """Return, for people, what of a host differs from the client so that it is left out; empty if nothing does."""
+    found = []
+    if here.code != there.code:
+        found.append(f"code: {here.code} (commit {here.commit}) here, {there.code} (commit {there.commit}) there")
+    if here.python != there.python:
+        found.append(f"Python: {here.python} here, {there.python} there")
+    found += _unlike("", here.versions, there.versions)
+    found += _unlike("variable ", here.environment, there.environment)
+    return [shown(each) for each in found]
+
+
+def _unlike(prefix: str, here: Mapping[str, str], there: Mapping[str, str]) -> Iterator[str]:
+    for name in dict.fromkeys((*here, *there)):
+        pair = here.get(name, "none"), there.get(name, "none")
+        if pair[0] != pair[1]:
+            yield f"{prefix}{name}: {pair[0]} here, {pair[1]} there"
+
+
+def without_engine(environment: Mapping[str, str], set_by_engine: Mapping[str, object]) -> dict[str, str]:
+    """Return the environment without the variables that Dask has set to the values of its configuration.
+
+    Its nanny sets numbers of threads and a limit of the allocator for every worker, which would change what is timed. A
+    variable that the user has set keeps its value there, unless that is the same.
+    """
+    added = {name: str(value) for name, value in set_by_engine.items()}
+    return {name: value for name, value in environment.items() if added.get(name) != value}
+
+
+def of_engine() -> dict[str, object]:
+    """Return the variables that Dask's nanny sets, by its configuration; none where this is no process of Dask."""
+    if "distributed" not in sys.modules:
+        return {}
+    import dask
+
+    return {"PYTHONHASHSEED": "6640", **dask.config.get("distributed.nanny.pre-spawn-environ", {})}
