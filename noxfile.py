@@ -114,6 +114,13 @@ def simulation(session: nox.Session) -> None:
 
 
 @nox.session
+def machines(session: nox.Session) -> None:
+    """Simulate machines with known ratios, and what is said of how they differ; save the tables in results/."""
+    session.install("--editable", ".[report]", CONSTRAINTS)
+    session.run("python", "tests/analysis/machines_simulation.py")
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Try a million damaged files, settings and command lines; save the table in results/."""
     session.install("--editable", ".[report,test]", CONSTRAINTS)

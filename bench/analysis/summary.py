@@ -36,6 +36,7 @@ from bench.analysis.turns import (
     wall_times,
 )
 from bench.records.columns import DEVICE_MEMORY, UNKNOWN, Columns
+from bench.records.machines import machine_key
 from bench.records.runfile import Run
 from bench.records.schema import ParityResult, Record, Row, WarmStart
 
@@ -70,6 +71,7 @@ class RowSummary:
     """Summary of a row of a run. Numbers are NaN if no process was successful."""
 
     run: str  # path of the run file
+    machine: str  # its key
     row: Row
     standing: Standing
     parity: ParityResult | None
@@ -136,18 +138,28 @@ class RowSummary:
 def summarise(runs: Iterable[Run], baseline: str = "", rank: Rank = "steady") -> tuple[RowSummary, ...]:
     """Return a summary of every row that has a record, task by task: ranked rows first, fastest first.
 
+    Those of a machine stand together, in the order in which the runs first name it.
+
     `rank` says whether the fastest has the shortest steady pass, or takes the least time in total for one training.
     Rows are compared with the fastest of their task and precision, and with the row that `baseline` names (a backend or
     backend:mode). Rows that are not ranked are not compared. Raises `BadChoice` if a run has no row of the baseline.
     """
     rows = [row for run in runs for row in _kept_rows(run, baseline) or _rows_of(run, baseline)]
     tasks = list(dict.fromkeys(each.row.task for each in rows))
+    machines = list(dict.fromkeys(each.machine for each in rows))
 
     def place(each: RowSummary) -> tuple[Any, ...]:
         ratio = each.to_fastest.ratio if each.to_fastest else math.nan
         times_s = (each.medians["one_training_s"],) if rank == "total" else (ratio, each.pass_s)
         unranked = math.isnan(ratio)
-        return each.run, tasks.index(each.row.task), each.row.precision, unranked, *map(_nan_last, times_s)
+        return (
+            machines.index(each.machine),
+            each.run,
+            tasks.index(each.row.task),
+            each.row.precision,
+            unranked,
+            *map(_nan_last, times_s),
+        )
 
     return tuple(sorted(rows, key=place))
 
@@ -159,8 +171,11 @@ def _kept_rows(run: Run, baseline: str) -> list[RowSummary]:
 
 
 def without_rest(each: RowSummary) -> RowSummary:
-    """Return a summary to be kept: its records have only what a table needs of them, which is a hundredth."""
-    return replace(each, first=_slim(each.first), failure=each.failure and _slim(each.failure))
+    """Return a summary to be kept: its records have only what a table needs of them, which is a hundredth.
+
+    Its estimates are kept in fewer numbers by `bench.analysis.log_ratios`.
+    """
+    return replace(each, first=_slim(each.first), failure=each.failure and _slim(each.failure), estimates={})
 
 
 def _slim(record: Record) -> Record:
@@ -234,6 +249,7 @@ def _summary(
     rounds = columns["block"][good]
     return RowSummary(
         run=str(context.run.path),
+        machine=machine_key(context.run.header),
         row=row,
         standing=standing,
         parity=context.parity.get(row),

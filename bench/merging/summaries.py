@@ -9,7 +9,7 @@ from typing import Any
 from bench.analysis.answer import answers
 from bench.analysis.columns import summary_columns
 from bench.analysis.kept import VERSION, encoded, version
-from bench.analysis.log_ratios import log_ratios
+from bench.analysis.log_ratios import KEPT, columns, log_ratios
 from bench.analysis.noise import noise_of
 from bench.analysis.summary import RowSummary, summarise, without_rest
 from bench.records.machines import machine_key
@@ -64,13 +64,15 @@ class Summaries:
 def summaries_of(run: Run) -> Summaries:
     """Return the summaries of a run under the name that is its path."""
     rows = summarise((run,))
+    ratios = log_ratios(rows)
     kept = {
         VERSION: version().encode(),
         "rows": encoded([without_rest(each) for each in rows]),
         "answers": encoded(answers(run, rows)),
         "noise": encoded(noise_of(run)),
+        KEPT: encoded(ratios),
     }
-    return Summaries(kept, _row_lines(run, rows), log_ratios(run.header, rows))
+    return Summaries(kept, _row_lines(run, rows), columns(str(run.path), run.header, ratios))
 
 
 def _row_lines(run: Run, rows: Sequence[RowSummary]) -> list[dict[str, Any]]:
@@ -78,11 +80,11 @@ def _row_lines(run: Run, rows: Sequence[RowSummary]) -> list[dict[str, Any]]:
     lines = []
     for each in rows:
         standing = each.standing
-        columns = summary_columns(each) | {
+        named = summary_columns(each) | {
             "machine": machine,
             "ranked": standing.ranked,
             "cause": standing.cause or "",
             "reason": "" if standing.ranked else standing.why_not,
         }
-        lines.append({name: columns[name] for name in ROW_COLUMNS})
+        lines.append({name: named[name] for name in ROW_COLUMNS})
     return lines

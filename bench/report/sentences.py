@@ -19,7 +19,7 @@ from bench.report.units import percent
 
 def untold_sentences(rows: Iterable[RowSummary]) -> list[str]:
     """Return, for each task, which difference the run can detect, how many rows had one round, and what is open."""
-    return [sentence for task, each in by_task(rows) if (sentence := _untold(task, each))]
+    return [sentence for title, each in titled_by_task(rows) if (sentence := _untold(title, each))]
 
 
 def about_untold(rows: Iterable[RowSummary]) -> str:
@@ -40,6 +40,13 @@ def by_task(rows: Iterable[RowSummary]) -> list[tuple[str, list[RowSummary]]]:
     for each in rows:
         tasks.setdefault((each.run, task_name(each.row)), []).append(each)
     return [(task, each) for (_, task), each in tasks.items()]
+
+
+def titled_by_task(rows: Iterable[RowSummary]) -> list[tuple[str, list[RowSummary]]]:
+    """Return the same under a title: the name of the task and, if there are several runs, that of the run."""
+    found = by_task(rows)
+    several = len({each[0].run for _, each in found}) > 1
+    return [(f"{task} ({each[0].run})" if several else task, each) for task, each in found]
 
 
 def task_name(row: Row) -> str:
@@ -85,7 +92,7 @@ def _open(each: RowSummary, versus: Versus, found: Comparison) -> str:
 
 def response_sentences(rows: Iterable[RowSummary]) -> list[str]:
     """Return, for each task, which rows have another ratio to the fastest while the machine is slow."""
-    return [sentence for task, each in by_task(rows) for sentence in _responses(task, each)]
+    return [sentence for title, each in titled_by_task(rows) for sentence in _responses(title, each)]
 
 
 def _responses(task: str, rows: Sequence[RowSummary]) -> list[str]:
