@@ -152,6 +152,13 @@ def scale(session: nox.Session) -> None:
 
 
 @nox.session
+def stores(session: nox.Session) -> None:
+    """Merge run files of up to a million records and summarise the stores; save what that takes in results/."""
+    session.install("--editable", ".[report,store]", "duckdb", CONSTRAINTS)
+    session.run("python", "tests/large_stores.py", *session.posargs)
+
+
+@nox.session
 def trackers(session: nox.Session) -> None:
     """Let github-action-benchmark and pytest-benchmark read our files by their own code; needs git, node and npm.
 

@@ -29,6 +29,7 @@ PAGES = (
     "docs/ci.md",
     "docs/pandas.md",
     "docs/lessons.md",
+    "docs/store.md",
 )
 MAX_WORDS = 900
 

@@ -45,7 +45,7 @@ def merging(folder: Path) -> Iterator[Merging]:
     require_arrow()
     store = store_at(folder) or _begin(folder)
     with store.marker.open("rb") as marker:
-        lock(marker.fileno(), folder)
+        lock(marker.fileno(), folder, "merge")
         catalog = Catalog(store)
         remove_leftovers(folder, frozenset(each.name for each in catalog.known.values()))
         found = Merging(store, catalog)
