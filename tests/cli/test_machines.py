@@ -114,7 +114,7 @@ def test_facts_that_go_with_a_ratio_are_told_as_description(bench_here: Bench, t
     text = bench_here("table", ".", "--machines").stdout
     assert re.search(
         r"torch eager: machines by BLAS of NumPy and avx512f: openblas 0.3.30 Haswell \(6\): 2\.\d\d, "
-        r"openblas 0.3.30 SkylakeX \(6\): 2\.\d\d|3\.\d\d \(p = 0\.0\d+, corrected for \d facts and 2 rows\)",
+        r"openblas 0.3.30 SkylakeX \(6\): [23]\.\d\d \(p = 0\.0\d+, corrected for \d facts and 2 rows\)",
         text,
     )
     assert "describes these machines and need not be its cause" in text
@@ -125,7 +125,7 @@ def test_names_of_machines_do_no_harm(bench_here: Bench, four: list[str], tmp_pa
     for style in ("terminal", "markdown", "html", "latex"):
         text = bench_here("table", *four, "harm.jsonl", "--format", style).stdout
         assert "\x1b" not in text
-        if style != "terminal":
+        if style in ("markdown", "html"):
             assert "<b>" not in text
         if style == "latex":
             assert r"\input" not in re.sub(r"^%.*$", "", text, flags=re.MULTILINE)
