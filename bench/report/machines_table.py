@@ -26,7 +26,7 @@ BEHIND = "Behind the tables of all machines"
 FURTHER = "How their ratios differ from machine to machine is told below these tables, and alone with --machines."
 ABOUT = "the mean over machines with its 95 % interval, and where a new machine will be with 95 % probability"
 MOST_NAMED = 4  # machines that a sentence names; of more there is the number
-USUAL = ("backend", "mode", "device", "× on average", "new machine", "lowest", "highest", "machines")
+USUAL = ("backend", "mode", "device", "× on average", "new machine", "machines", "lowest", "highest")
 COLUMNS = ("task", "other", "backend", "mode", "device", "precision", *USUAL[3:])
 NUMBERS = {
     "× on average": "ratio",
@@ -128,9 +128,9 @@ def _cells(each: RowAcross, names: Mapping[str, str]) -> dict[str, str]:
         "precision": each.row.precision,
         "× on average": bracketed(overall.ratio, overall.interval) if overall else "",
         "new machine": f"{multiple(overall.prediction.low)} to {multiple(overall.prediction.high)}" if overall else "",
+        "machines": str(len(each.on)),
         "lowest": _at(lowest, names),
         "highest": _at(highest, names),
-        "machines": str(len(each.on)),
     }
 
 

@@ -21,7 +21,10 @@ def machines_of_page(found: Sequence[Across], runs: Sequence[Run], rows: Sequenc
     `rows` are all rows of the page, which have their colours together.
     """
     names, looks = machine_names(run.header for run in runs), styles(rows)
-    return [{"rows": [_row(each, names, looks) for each in question.rows]} for question in found]
+    return [
+        {"other": label(question.other), "rows": [_row(each, names, looks) for each in question.rows]}
+        for question in found
+    ]
 
 
 def _row(each: RowAcross, names: Mapping[str, str], looks: Mapping[Any, Any]) -> dict[str, Any]:

@@ -55,7 +55,7 @@
     const ticks = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
     const xaxis = {
       type: "log",
-      title: { text: "times as long as the row that all are divided by, logarithmic" },
+      title: { text: `times as long as ${page.plain(page.data.across[index].other)}` },
       tickvals: ticks,
       ticktext: ticks.map((each) => `${each}×`),
       range: page.logRange(known, 1.15),
