@@ -36,7 +36,8 @@ def test_what_disturbed_a_run_is_told_by_round_with_the_count(tmp_path: Path) ->
     paths = [write_run(tmp_path / name, a_header(), lines) for name, lines in (("a", [*slower, stolen]), ("b", slower))]
     assert noise_sentences(read_runs(paths)) == [
         f"{paths[0]}: noise in 2 of 5 rounds, which are included in the results: linear_fit round 1: the calibration "
-        "loop took 1.50 times its usual time; line_fit round 3: the hypervisor gave 0.5 cores to other virtual machines",
+        "loop took 1.50 times its usual time; "
+        "line_fit round 3: the hypervisor gave 0.5 cores to other virtual machines",
         f"{paths[1]}: noise in 1 of 4 rounds, which are included in the results: linear_fit round 1: the calibration "
         "loop took 1.50 times its usual time",
     ]
