@@ -114,8 +114,11 @@ def _name(row: Row) -> str:
 
 
 def noise_sentences(runs: Iterable[Run]) -> list[str]:
-    """Return, for each run, a sentence on the rounds in which something else used the machine."""
-    sentences = []
+    """Return, for each run, a sentence on the rounds in which something else used the machine.
+
+    It begins with the path of the run file if there are several.
+    """
+    runs, sentences = tuple(runs), []
     for run in runs:
         found = noise_of(run)
         if found.disturbed:
@@ -123,7 +126,10 @@ def noise_sentences(runs: Iterable[Run]) -> list[str]:
             left = found.disturbed - len(found.examples)
             more = [f"and {left} more"] if left else []
             count = f"{found.disturbed} of {found.rounds} rounds"
-            sentences.append(f"noise in {count}, which are included in the results: {'; '.join(examples + more)}")
+            where = f"{run.path}: " if len(runs) > 1 else ""
+            sentences.append(
+                f"{where}noise in {count}, which are included in the results: {'; '.join(examples + more)}"
+            )
     return sentences
 
 

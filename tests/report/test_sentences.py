@@ -35,10 +35,11 @@ def test_what_disturbed_a_run_is_told_by_round_with_the_count(tmp_path: Path) ->
     stolen = a_block("line_fit", 2, stolen_cores=0.5)
     paths = [write_run(tmp_path / name, a_header(), lines) for name, lines in (("a", [*slower, stolen]), ("b", slower))]
     assert noise_sentences(read_runs(paths)) == [
-        "noise in 2 of 5 rounds, which are included in the results: linear_fit round 1: the calibration loop took 1.50 "
-        "times its usual time; line_fit round 3: the hypervisor gave 0.5 cores to other virtual machines",
-        "noise in 1 of 4 rounds, which are included in the results: linear_fit round 1: the calibration loop took 1.50 "
-        "times its usual time",
+        f"{paths[0]}: noise in 2 of 5 rounds, which are included in the results: linear_fit round 1: the calibration "
+        "loop took 1.50 times its usual time; "
+        "line_fit round 3: the hypervisor gave 0.5 cores to other virtual machines",
+        f"{paths[1]}: noise in 1 of 4 rounds, which are included in the results: linear_fit round 1: the calibration "
+        "loop took 1.50 times its usual time",
     ]
 
 
