@@ -18,7 +18,7 @@ import numpy as np
 from scipy import special
 
 from backends.contract import Array
-from bench.analysis.goes_with import LEVEL, facts_that_go_with
+from bench.analysis.goes_with import LEVEL, divisions_by, facts_that_go_with
 from bench.analysis.machine_facts import Facts
 from bench.analysis.random_effects import RandomEffects, random_effects
 from bench.analysis.stats import Estimate, Interval, estimate
@@ -171,7 +171,7 @@ def facts_found(machines: int, effect: float, runs: int) -> tuple[float, float]:
         facts = facts_of(rng, machines)
         first = np.array([each["two 0"] == "1" for each in facts])
         log_ratios: Array = rng.normal(math.log(RATIO), 0.05, machines) + first * math.log1p(effect)
-        told = [each for each in facts_that_go_with(log_ratios, facts, list(facts[0]), 1) if each.p <= LEVEL]
+        told = [each for each in facts_that_go_with(log_ratios, divisions_by(facts, facts[0]), 1) if each.p <= LEVEL]
         any_told.append(bool(told))
         first_told.append(any("two 0" in each.names for each in told))
     return float(np.mean(any_told)), float(np.mean(first_told))
