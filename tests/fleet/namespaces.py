@@ -17,7 +17,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-QUICK = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "5s"}  # after which a connection that is cut is noticed
+QUICK = {
+    "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "12s"
+}  # after which a cut connection is noticed; Dask takes no less than 11
 
 
 def ip(*words: str) -> None:
