@@ -114,6 +114,13 @@ def simulation(session: nox.Session) -> None:
 
 
 @nox.session
+def machines(session: nox.Session) -> None:
+    """Simulate machines with known ratios, and what is said of how they differ; save the tables in results/."""
+    session.install("--editable", ".[report]", CONSTRAINTS)
+    session.run("python", "tests/analysis/machines_simulation.py")
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Try a million damaged files, settings and command lines; save the table in results/."""
     session.install("--editable", ".[report,test]", CONSTRAINTS)
@@ -142,6 +149,13 @@ def scale(session: nox.Session) -> None:
     """Read run files of up to 100,000 records; save what that takes in results/."""
     session.install("--editable", ".", CONSTRAINTS)
     session.run("python", "tests/large_runs.py", *session.posargs)
+
+
+@nox.session
+def stores(session: nox.Session) -> None:
+    """Merge run files of up to a million records and summarise the stores; save what that takes in results/."""
+    session.install("--editable", ".[report,store]", "duckdb", CONSTRAINTS)
+    session.run("python", "tests/large_stores.py", *session.posargs)
 
 
 @nox.session

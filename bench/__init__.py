@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from bench.records.provenance import Kind
 
-__all__ = ["compare", "load", "ratios"]
+__all__ = ["compare", "load", "machines", "ratios"]
 
 # What they need is imported in the functions: pandas takes half a second, and the command line does not need it.
 
@@ -28,6 +28,13 @@ def ratios(paths: str | Path | Iterable[str | Path], *, baseline: str = "") -> p
     from bench.analysis import frame
 
     return frame.ratios(paths, baseline=baseline)
+
+
+def machines(paths: str | Path | Iterable[str | Path], *, baseline: str = "", each: bool = False) -> pd.DataFrame:
+    """Return how each row's ratio differs from machine to machine; see `bench.analysis.frame.machines`."""
+    from bench.analysis import frame
+
+    return frame.machines(paths, baseline=baseline, each=each)
 
 
 def compare(

@@ -21,6 +21,7 @@ LAYERS = (
     "bench.lessons",
     "bench.machine",
     "bench.analysis",
+    "bench.merging",
     "bench.harness",
     "bench.parity",
     "bench.report",
@@ -123,7 +124,7 @@ def loaded_by(statement: str) -> set[str]:
     return set(result.stdout.split())
 
 
-HEAVY = FRAMEWORKS | {"scipy", "pandas"}
+HEAVY = FRAMEWORKS | {"scipy", "pandas", "pyarrow"}
 LIGHT = (
     *("bench", "bench.cli", "bench.runs.runner", "bench.runs.session", "bench.records.runfile"),
     *("bench.harness.child", "bench.harness.time_job", "bench.parity.jobs"),

@@ -30,6 +30,7 @@ PAGES = (
     "docs/cluster.md",
     "docs/pandas.md",
     "docs/lessons.md",
+    "docs/store.md",
 )
 MAX_WORDS = 900
 

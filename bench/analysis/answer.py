@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.analysis.comparison import Comparison, Group, groups
+from bench.analysis.kept import kept
 from bench.analysis.process import one_training_s, passes_of
 from bench.analysis.summary import RowSummary
 from bench.analysis.turns import SHORTEST_S, Grid, logarithms
@@ -49,6 +50,9 @@ def answers(run: Run, rows: Iterable[RowSummary]) -> tuple[Answer, ...]:
     A row without a whole training, as in a file that somebody has edited, is no answer.
     """
     summaries = {each.row: each for each in rows if each.standing.ranked and each.run == str(run.path)}
+    if (found := kept(run, "answers", tuple[Answer, ...])) is not None:
+        tasks = {row.task for row in summaries}
+        return tuple(each for each in found if each.task in tasks)
     records = run.last_records.of_row(summaries.__contains__).columns
     good = records.take(np.flatnonzero(records["ok"] & (passes_of(records) > 0)))
     once = groups(_log_totals(good), run.header.goal.effect)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from bench.analysis.break_even import BreakEven
 from bench.analysis.changes import Change
 from bench.analysis.inference import process_inference
+from bench.analysis.machine_facts import Facts
 from bench.analysis.process import Context
 from bench.analysis.summary import RowSummary, Versus
 from bench.analysis.sweep import Point
-from bench.records.schema import ParityResult, Record, WarmStart
+from bench.records.machines import machine_key
+from bench.records.schema import ParityResult, Record, Row, WarmStart
+
+if TYPE_CHECKING:
+    from bench.analysis.across import Across, OnMachine, RowAcross
 
 
 def process_columns(context: Context) -> dict[str, list[Any]]:
@@ -34,6 +39,7 @@ def _of_job(context: Context, record: Record) -> dict[str, Any]:
     flags = context.flags.get(job.row, ())
     return {
         "run": str(context.run.path),
+        "machine": machine_key(context.run.header),
         **msgspec.structs.asdict(job.row),
         "settings": msgspec.json.encode(job.settings).decode(),
         "threads": job.threads,
@@ -82,6 +88,7 @@ def summary_columns(each: RowSummary) -> dict[str, Any]:
     interval, quality = each.pass_interval, _quality(each.first)
     return {
         "run": each.run,
+        "machine": each.machine,
         **msgspec.structs.asdict(each.row),
         "status": each.failure.status if each.failure else "ok",
         "processes": each.processes,
@@ -161,6 +168,7 @@ def ratio_columns(each: RowSummary, versus: Versus | None) -> dict[str, Any]:
     """Return the line of a row compared with one other row, `other`; None if it is not compared."""
     return {
         "run": each.run,
+        "machine": each.machine,
         **msgspec.structs.asdict(each.row),
         "other": f"{versus.other.backend} {versus.other.mode}" if versus else "",
         **_versus("", versus),
@@ -184,6 +192,57 @@ def change_columns(each: Change) -> dict[str, Any]:
         "detectable": each.detectable,
         "reason": each.reason,
     }
+
+
+def machines_columns(of: Across, each: RowAcross) -> dict[str, Any]:
+    """Return the line of a row over machines: its ratio to the other row on average and on a new machine, and reach.
+
+    Intervals and the spread, the standard deviation of the logarithm of the ratio between machines, are NaN for fewer
+    than three machines.
+    """
+    overall, (lowest, highest) = each.overall, each.reach
+    return {
+        **of.question._asdict(),
+        **_ids(each.row),
+        "other": f"{of.other.backend} {of.other.mode}",
+        "machines": len(each.on),
+        "ratio": overall.ratio if overall else math.nan,
+        "ratio_low": overall.interval.low if overall else math.nan,
+        "ratio_high": overall.interval.high if overall else math.nan,
+        "new_low": overall.prediction.low if overall else math.nan,
+        "new_high": overall.prediction.high if overall else math.nan,
+        "spread": overall.spread if overall else math.nan,
+        "spread_low": overall.spread_interval.low if overall else math.nan,
+        "spread_high": overall.spread_interval.high if overall else math.nan,
+        "lowest": lowest.ratio,
+        "lowest_machine": lowest.machine,
+        "highest": highest.ratio,
+        "highest_machine": highest.machine,
+        "goes_with": "; ".join(name for fact in each.facts if fact.told for name in fact.names),
+    }
+
+
+def machine_columns(of: Across, each: RowAcross, on: OnMachine, name: str, facts: Facts) -> dict[str, Any]:
+    """Return the line of a row on one machine: its ratio to the other row over all runs there, and the machine."""
+    return {
+        **of.question._asdict(),
+        **_ids(each.row),
+        "other": f"{of.other.backend} {of.other.mode}",
+        "machine": on.machine,
+        "name": name,
+        "runs": on.runs,
+        "rounds": on.found.rounds,
+        "ratio": on.ratio,
+        "ratio_low": on.interval.low if on.interval else math.nan,
+        "ratio_high": on.interval.high if on.interval else math.nan,
+        "log_ratio": on.found.mean,
+        "standard_error": on.found.error,
+        "facts": dict(facts),
+    }
+
+
+def _ids(row: Row) -> dict[str, str]:
+    return {"backend": row.backend, "mode": row.mode, "device": row.device}
 
 
 def point_columns(point: Point, keys: Iterable[str]) -> dict[str, Any]:

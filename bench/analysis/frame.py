@@ -8,12 +8,23 @@ from typing import Any
 
 import pandas as pd
 
+from bench.analysis.across import Across, across_runs
 from bench.analysis.changes import Change, changes, effect_of
-from bench.analysis.columns import change_columns, point_columns, process_columns, ratio_columns, summary_columns
+from bench.analysis.columns import (
+    change_columns,
+    machine_columns,
+    machines_columns,
+    point_columns,
+    process_columns,
+    ratio_columns,
+    summary_columns,
+)
 from bench.analysis.inference import InferenceSummary, inference_columns
+from bench.analysis.machine_facts import facts_by_machine
 from bench.analysis.process import Context
 from bench.analysis.summary import RowSummary, summarise
 from bench.analysis.sweep import Sweep
+from bench.records.machines import machine_names
 from bench.records.provenance import Kind, NotComparable, differences, refused
 from bench.records.runfile import Run
 from bench.records.sources import only, read_runs
@@ -25,7 +36,7 @@ def load(paths: str | Path | Iterable[str | Path]) -> pd.DataFrame:
     """Return one line per process: its job, status, times, quality, and the parity of its row.
 
     A folder stands for the run files in it. Times are in seconds; `passes_s` and `losses` hold tuples. Raises
-    `bench.records.runfile.NotARunFile`.
+    `bench.records.lines.NotARunFile`.
     """
     return process_frame(_read(paths))
 
@@ -42,7 +53,7 @@ def compare(
 
     `effect` is the smallest change that matters, 0.05 for 5 %; by default the larger goal of the two runs. Raises
     `bench.records.provenance.NotComparable` for runs of different machines, versions or settings, unless these kinds
-    are named in `allow`, and `bench.records.runfile.NotARunFile`.
+    are named in `allow`, and `bench.records.lines.NotARunFile`.
     """
     before, after = (only(Path(path), read_runs([Path(path)]), ONE_EACH) for path in (then, now))
     if found := refused(differences(before.header, after.header), allow):
@@ -65,6 +76,31 @@ def ratios(paths: str | Path | Iterable[str | Path], *, baseline: str = "") -> p
     """
     rows = summarise(_read(paths), baseline)
     return pd.DataFrame([ratio_columns(each, each.to_baseline if baseline else each.to_fastest) for each in rows])
+
+
+def machines(paths: str | Path | Iterable[str | Path], *, baseline: str = "", each: bool = False) -> pd.DataFrame:
+    """Return one line per row of run files of several machines: how its ratio to a baseline differs between them.
+
+    The baseline is a backend or backend:mode; without one it is NumPy's row or, where a task has none, the row that
+    most machines have ranked. `each` gives a line per row and machine instead, with what is known of the machine.
+    Raises `bench.errors.BadChoice` if no run has a row of the baseline, and `NotARunFile`.
+    """
+    runs = _read(paths)
+    found = across_runs(runs, summarise(runs), baseline)
+    return each_machine_frame(found, runs) if each else machines_frame(found)
+
+
+def machines_frame(found: Iterable[Across]) -> pd.DataFrame:
+    """Return one line per row of each question, in the order given."""
+    return pd.DataFrame([machines_columns(of, row) for of in found for row in of.rows])
+
+
+def each_machine_frame(found: Iterable[Across], runs: Iterable[Run]) -> pd.DataFrame:
+    """Return one line per row and machine, in the order given."""
+    headers = [run.header for run in runs]
+    names, facts = machine_names(headers), facts_by_machine(headers)
+    lines = ((of, row, on) for of in found for row in of.rows for on in row.on)
+    return pd.DataFrame([machine_columns(of, row, on, names[on.machine], facts[on.machine]) for of, row, on in lines])
 
 
 def process_frame(runs: Iterable[Run]) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from typing import Any
 from bench.analysis.baseline import find_row, require_baseline
 from bench.analysis.stats import Interval
 from bench.analysis.summary import RowSummary, summarise
+from bench.records.machines import machine_key
 from bench.records.provenance import Difference, differences
 from bench.records.runfile import Run
 from bench.records.schema import Header, Row
@@ -78,12 +79,16 @@ def history(runs: Iterable[Run], baseline: str, wanted: Wanted = lambda _: True)
     require_baseline(baseline, [row for run in ordered for row in run.header.rows])
     machines: list[list[Run]] = []
     for run in ordered:
-        same = next((each for each in machines if not _another_machine(each[0].header, run.header)), None)
+        same = next((each for each in machines if _same_machine(each[0].header, run.header)), None)
         if same is None:
             machines.append([run])
         else:
             same.append(run)
     return tuple(_of_machine(each, machines[0][0].header, baseline, wanted) for each in machines)
+
+
+def _same_machine(then: Header, now: Header) -> bool:
+    return machine_key(then) == machine_key(now) and not _another_machine(then, now)
 
 
 def _another_machine(then: Header, now: Header) -> tuple[Difference, ...]:

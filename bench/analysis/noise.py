@@ -3,18 +3,52 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from backends.contract import Array
+from bench.analysis.kept import kept
 from bench.analysis.turns import medians, middle
 from bench.machine.calibration import jitters
 from bench.records.blocks import Blocks
+from bench.records.runfile import Run
 
 SLOWER = 1.1  # than the median over all rounds
 CHANGED = 1.1  # from the beginning of a round to its end
 UNSTEADY = 0.5  # excess of the 90th percentile of the loops over their median
 FOREIGN_CORES = 0.2  # kept busy by other processes or virtual machines
+EXAMPLES = 3  # of disturbed rounds
+
+
+@dataclass(frozen=True)
+class Disturbed:
+    """A round that something disturbed."""
+
+    task: str
+    block: int
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How many rounds of a run were disturbed, and the first of them."""
+
+    rounds: int
+    disturbed: int
+    examples: tuple[Disturbed, ...]
+
+
+def noise_of(run: Run) -> Noise:
+    """Return what disturbed the rounds of a run."""
+    return kept(run, "noise", Noise) or _noise_of(run.blocks)
+
+
+def _noise_of(blocks: Blocks) -> Noise:
+    told = noise(blocks, usual_s(blocks))
+    noisy = [place for place, sentence in enumerate(told) if sentence]
+    examples = tuple(Disturbed(blocks[at].task, blocks[at].block, told[at]) for at in noisy[:EXAMPLES])
+    return Noise(len(blocks), len(noisy), examples)
 
 
 def loops_s(blocks: Blocks) -> Array:

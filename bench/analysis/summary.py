@@ -12,13 +12,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
+from msgspec import structs
 
 from backends.contract import Array
 from bench.analysis.baseline import find_row, require_baseline
 from bench.analysis.break_even import BreakEven, break_evens, warm_break_evens
 from bench.analysis.comparison import Comparison, groups
 from bench.analysis.flags import Flag
-from bench.analysis.process import NUMBERS, Context
+from bench.analysis.kept import kept
+from bench.analysis.process import NUMBERS, Context, passes_of
 from bench.analysis.standing import Standing, standings_of
 from bench.analysis.stats import Estimate, Interval, estimate, interval
 from bench.analysis.turns import (
@@ -33,7 +35,8 @@ from bench.analysis.turns import (
     response,
     wall_times,
 )
-from bench.records.columns import DEVICE_MEMORY, UNKNOWN
+from bench.records.columns import DEVICE_MEMORY, UNKNOWN, Columns
+from bench.records.machines import machine_key
 from bench.records.runfile import Run
 from bench.records.schema import ParityResult, Record, Row, WarmStart
 
@@ -68,6 +71,7 @@ class RowSummary:
     """Summary of a row of a run. Numbers are NaN if no process was successful."""
 
     run: str  # path of the run file
+    machine: str  # its key
     row: Row
     standing: Standing
     parity: ParityResult | None
@@ -86,6 +90,7 @@ class RowSummary:
     medians: Mapping[str, float]  # over processes, by `MEDIANS`
     peak_memory_bytes: int | None  # maximum over processes
     peak_device_memory_bytes: int | None
+    passes: int | None  # of one training; None if no process was timed
     baseline: str = ""  # as the user named it
     to_fastest: Versus | None = None  # None for a row that is not ranked
     to_baseline: Versus | None = None
@@ -133,20 +138,50 @@ class RowSummary:
 def summarise(runs: Iterable[Run], baseline: str = "", rank: Rank = "steady") -> tuple[RowSummary, ...]:
     """Return a summary of every row that has a record, task by task: ranked rows first, fastest first.
 
+    Those of a machine stand together, in the order in which the runs first name it.
+
     `rank` says whether the fastest has the shortest steady pass, or takes the least time in total for one training.
     Rows are compared with the fastest of their task and precision, and with the row that `baseline` names (a backend or
     backend:mode). Rows that are not ranked are not compared. Raises `BadChoice` if a run has no row of the baseline.
     """
-    rows = [row for run in runs for row in _rows_of(run, baseline)]
+    rows = [row for run in runs for row in _kept_rows(run, baseline) or _rows_of(run, baseline)]
     tasks = list(dict.fromkeys(each.row.task for each in rows))
+    machines = list(dict.fromkeys(each.machine for each in rows))
 
     def place(each: RowSummary) -> tuple[Any, ...]:
         ratio = each.to_fastest.ratio if each.to_fastest else math.nan
         times_s = (each.medians["one_training_s"],) if rank == "total" else (ratio, each.pass_s)
         unranked = math.isnan(ratio)
-        return each.run, tasks.index(each.row.task), each.row.precision, unranked, *map(_nan_last, times_s)
+        return (
+            machines.index(each.machine),
+            each.run,
+            tasks.index(each.row.task),
+            each.row.precision,
+            unranked,
+            *map(_nan_last, times_s),
+        )
 
     return tuple(sorted(rows, key=place))
+
+
+def _kept_rows(run: Run, baseline: str) -> list[RowSummary]:
+    """Return the summaries that were made when the run was put into a store; none if a baseline asks for others."""
+    found = None if baseline else kept(run, "rows", tuple[RowSummary, ...])
+    return [replace(each, run=str(run.path)) for each in found or ()]
+
+
+def without_rest(each: RowSummary) -> RowSummary:
+    """Return a summary to be kept: its records have only what a table needs of them, which is a hundredth.
+
+    Its estimates are kept in fewer numbers by `bench.analysis.log_ratios`.
+    """
+    return replace(each, first=_slim(each.first), failure=each.failure and _slim(each.failure), estimates={})
+
+
+def _slim(record: Record) -> Record:
+    quality = record.quality and structs.replace(record.quality, losses=())
+    names = ("job", "status", "reason", "started", "resources")
+    return Record(**{name: getattr(record, name) for name in names}, quality=quality)
 
 
 def _nan_last(number: float) -> tuple[bool, float]:
@@ -214,6 +249,7 @@ def _summary(
     rounds = columns["block"][good]
     return RowSummary(
         run=str(context.run.path),
+        machine=machine_key(context.run.header),
         row=row,
         standing=standing,
         parity=context.parity.get(row),
@@ -232,7 +268,14 @@ def _summary(
         medians={name: _median(numbers[name][timed]) for name in MEDIANS},
         peak_memory_bytes=_most(columns["peak_memory_bytes"][timed]),
         peak_device_memory_bytes=_most(columns[DEVICE_MEMORY][timed]),
+        passes=_passes(columns, timed),
     )
+
+
+def _passes(columns: Columns, timed: Array) -> int | None:
+    """Return the number of passes of one training, by the first process that was timed and kept its losses."""
+    known = passes_of(columns)[timed]
+    return int(known[known > 0][0]) if known.any() else None
 
 
 def _median(values: Array) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 
+from bench.analysis.kept import is_kept
 from bench.errors import BadChoice, UserError, printable
 from bench.events import RunListener
 from bench.records.runfile import Run
 from bench.records.sources import only, read_runs, run_files
+from bench.records.store.layout import store_around, store_at
 from bench.report import terminal
 from bench.report.progress_bar import Quiet, TerminalProgress
 from bench.report.text import visible
@@ -75,7 +78,10 @@ def deliver(content: str | bytes, out: Path | None, style: str) -> None:
 
 def refuse_inputs(out: Path, inputs: Iterable[Path]) -> None:
     """Raise `BadChoice` if the file to write is one that is read: its content would be lost. Raises `UserError`."""
-    for path in run_files(inputs):
+    if store := store_around(out):
+        raise BadChoice(f"{out} is in the store {store.folder}, where only `bench merge` writes; name another file")
+    files = run_files(path for path in inputs if not store_at(path))
+    for path in files:
         if out.exists() and path.exists() and out.samefile(path):
             raise BadChoice(f"{out} is a run file that is read here, and would be overwritten; name another file")
 
@@ -86,7 +92,19 @@ def read(paths: Iterable[Path]) -> tuple[Run, ...]:
     gc.freeze()  # what was read is kept, and has no cycles: the collector need not look through it again and again
     for remark in (remark for run in runs for remark in run.remarks):
         say(f"warning: {remark}", file=sys.stderr)
+    for sentence in _outdated(runs):
+        say(f"note: {sentence}", file=sys.stderr)
     return runs
+
+
+def _outdated(runs: Iterable[Run]) -> list[str]:
+    """Return, for each store, a sentence on runs whose summaries another version has made."""
+    stores = Counter(run.path.parent for run in runs if run.records.kept and not is_kept(run))
+    return [
+        f"{count} run{'s' * (count > 1)} of {store} came from another version of levelfield, so tables of them are "
+        f"computed anew; bench merge -o {store} keeps them"
+        for store, count in stores.items()
+    ]
 
 
 def read_one(path: Path, why: str) -> Run:

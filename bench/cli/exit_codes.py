@@ -49,6 +49,11 @@ def of_run(statuses: Iterable[str], results: Iterable[ParityResult], *, interrup
     return ExitCode.NOT_COMPARABLE if code is ExitCode.OK and not all_fair else code
 
 
+def of_merge(kinds: Iterable[str]) -> ExitCode:
+    """Return the code of merging run files, from what became of each: a failure if one was refused."""
+    return ExitCode.FAILED if "refused" in kinds else ExitCode.OK
+
+
 def of_comparison(kinds: Collection[str], *, slower: bool, undecided: bool, strict: bool) -> ExitCode:
     """Return the code of a comparison of two runs, from the kinds of changes that were found.
 

@@ -53,7 +53,7 @@ class HistoryOptions:
 
 
 def history(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run files, or folders of them, in any order.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run files, folders of them, or stores.")],
     *,
     options: HistoryOptions,
 ) -> None:

@@ -46,7 +46,8 @@ def plot(
     if out is not None:
         require_ending(out)
     read = console.read_one(run, "a picture shows one")
-    path = out or read.path.with_name(f"{read.path.stem}-{of}.png")
+    beside = read.path if read.path.exists() else Path(read.path.name)  # a run of a store is no file
+    path = out or beside.with_name(f"{beside.stem}-{of}.png")
     console.refuse_inputs(path, [run])
     rows = chosen_rows(read, task or (), backend or ())
     with drawing():

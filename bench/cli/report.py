@@ -13,7 +13,7 @@ DEFAULT = Path("report.html")
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run files, or folders of them.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run files, folders of them, or stores.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="HTML file to write.")] = DEFAULT,
 ) -> None:
     """Write a page with the results of run files: tables that sort and filter, charts, verdicts, samples.

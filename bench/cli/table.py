@@ -14,6 +14,7 @@ import typer
 from bench.cli import console, exit_codes
 from bench.cli.options import Baseline, Ranks
 from bench.errors import BadChoice, UserError, quoted, shown
+from bench.records.machines import by_machine
 from bench.records.runfile import Records, Run
 from bench.records.schema import Record
 from bench.records.version_rows import with_version_names
@@ -44,6 +45,10 @@ class TableOptions:
     inference: Annotated[
         bool, typer.Option("--inference", help="Latency and throughput of the trained models instead of training.")
     ] = False
+    machines: Annotated[
+        bool,
+        typer.Option("--machines", help="How ratios differ from machine to machine instead of the tables of each."),
+    ] = False
     columns: Annotated[str, typer.Option("--columns", metavar="A,B,...|all", help=f"Columns to show, {NAMES}.")] = ""
     order: Annotated[
         str,
@@ -71,7 +76,7 @@ class TableOptions:
 
 
 def table(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run files, or folders of them.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run files, folders of them, or stores.")],
     *,
     options: TableOptions,
 ) -> None:
@@ -86,7 +91,7 @@ def table(
     style = _style(options)
     if options.out is not None:
         console.refuse_inputs(options.out, runs)
-    read = console.read(runs)
+    read = by_machine(console.read(runs))
     match style:
         case "terminal":
             terminal.print_document(console.output(), _document(read, options))
@@ -119,14 +124,19 @@ def _choice(options: TableOptions) -> Choice:
 
 def _document(read: tuple[Run, ...], options: TableOptions) -> Document:
     """Return the result in words."""
+    from bench.analysis.across import across_runs
     from bench.analysis.frame import process_frame
+    from bench.analysis.summary import summarise
     from bench.report.inference_table import inference_document
+    from bench.report.machines_table import machines_document
     from bench.report.samples_table import samples_document
     from bench.report.training import training_result
 
     runs, choice = tuple(map(with_version_names, read)), _choice(options)
     if options.inference:
         return inference_document(runs, _inference(runs), choice)
+    if options.machines:
+        return machines_document(runs, across_runs(runs, summarise(runs), options.baseline), choice)
     if options.samples:
         return samples_document(runs, process_frame(runs), choice)
     return training_result(read, options.baseline, options.rank, choice)
@@ -134,13 +144,16 @@ def _document(read: tuple[Run, ...], options: TableOptions) -> Document:
 
 def _frame(read: tuple[Run, ...], options: TableOptions) -> pd.DataFrame:
     """Return the result in numbers."""
-    from bench.analysis.frame import inference_frame, process_frame, summary_frame
+    from bench.analysis.across import across_runs
+    from bench.analysis.frame import inference_frame, machines_frame, process_frame, summary_frame
     from bench.analysis.summary import summarise
     from bench.report.choosing import Table, chosen, columns_of
 
     runs, choice = tuple(map(with_version_names, read)), _choice(options)
     if options.inference:
         frame = inference_frame(_inference(runs))
+    elif options.machines:
+        frame = machines_frame(across_runs(runs, summarise(runs), options.baseline))
     elif options.samples:
         frame = process_frame(runs)
     else:
@@ -170,7 +183,7 @@ def _track(read: tuple[Run, ...], options: TableOptions, style: ForTrackers) -> 
     from bench.report.choosing import chosen
     from bench.report.tables import training_table
 
-    if options.samples or options.columns or options.order:
+    if options.samples or options.machines or options.columns or options.order:
         raise BadChoice(
             f"{style} has a fixed form; of the options on what is shown, only --inference and --where fit it"
         )

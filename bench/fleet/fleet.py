@@ -18,7 +18,7 @@ from bench.fleet.folder import Folder
 from bench.fleet.hosts import Asked, Hosts, Unreachable
 from bench.fleet.news import News, Outcome
 from bench.fleet.units import FleetPlan, Order, another_run, key_of
-from bench.records.runfile import NotARunFile
+from bench.records.lines import NotARunFile
 
 POLL_S = 2.0  # between two rounds of questions; a host takes milliseconds to answer
 WAIT_S = 600.0  # for hosts that a unit needs and that are not there; schedulers take a while to start them

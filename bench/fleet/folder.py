@@ -15,7 +15,8 @@ from pathlib import Path
 
 from bench.errors import UserError
 from bench.fleet.units import FleetPlan, Unit, encoded, plan_from
-from bench.records.runfile import NotARunFile, Run, read_run
+from bench.records.lines import NotARunFile
+from bench.records.runfile import Run, read_run
 from bench.records.schema import Header
 from bench.records.writing import lock
 

@@ -39,15 +39,15 @@ def link_precompiled_headers(scratch: Path, temporary: Path) -> None:
     It compiles them once per boot, for every model and process of a user (`default_cache_dir` in
     torch/_inductor/runtime/cache_dir_utils.py). Without the link, every worker would do it again.
     """
-    headers = Path(_pytorch_folder(), "precompiled_headers")
+    headers = Path(pytorch_folder(), "precompiled_headers")
     with contextlib.suppress(OSError):  # the temporary folder cannot be written: then workers compile them
         (temporary / headers).mkdir(parents=True, exist_ok=True, mode=0o700)
         (scratch / headers.parent).mkdir(mode=0o700)
         (scratch / headers).symlink_to(temporary / headers)
 
 
-def _pytorch_folder() -> str:
-    """Return the name of PyTorch's folder of this user, as it makes it."""
+def pytorch_folder() -> str:
+    """Return the name of the folder in which PyTorch keeps what it compiles for this user, in the temporary folder."""
     try:
         return f"torchinductor_{getpass.getuser()}"
     except (ImportError, KeyError, OSError):  # the user has no entry in the list of users

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
+from bench.records.runfile import Run
 from bench.records.schema import Header
 
 
@@ -43,3 +44,17 @@ def _name(header: Header) -> str:
     machine = header.machine
     cores = f"{machine.cores} core{'s' * (machine.cores != 1)}"
     return header.host or ", ".join((machine.cpu, cores, *machine.gpus))
+
+
+def by_machine(runs: Iterable[Run]) -> tuple[Run, ...]:
+    """Return runs with those of each machine together, in the order in which the machines come first."""
+    runs = tuple(runs)
+    order = [*machine_names(run.header for run in runs)]
+    return tuple(sorted(runs, key=lambda run: order.index(machine_key(run.header))))
+
+
+def names_of_runs(runs: Iterable[Run]) -> dict[str, str]:
+    """Return, by the path of each run, the name of its machine; empty texts if all runs are of one machine."""
+    runs = tuple(runs)
+    names = machine_names(run.header for run in runs)
+    return {str(run.path): names[machine_key(run.header)] if len(names) > 1 else "" for run in runs}

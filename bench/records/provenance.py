@@ -92,6 +92,9 @@ def differences(then: Header, now: Header) -> tuple[Difference, ...]:
         "GPUs": (then.machine.gpus, now.machine.gpus),
         "threads of a worker": (then.threads, now.threads),
     }
+    # Of an earlier version, or where the system has none, there is no id; two that are known must be the same.
+    told = {"machine id": (then.machine.id, now.machine.id), "host": (then.host, now.host)}
+    machine |= {name: pair for name, pair in told.items() if all(pair)}
     found = [Difference("machine", name, *pair) for name, pair in machine.items() if pair[0] != pair[1]]
     found += _of_mappings("machine", "variable ", then.environment, now.environment)
     found += _of_mappings("versions", "", then.versions, now.versions)

@@ -14,29 +14,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from msgspec.structs import force_setattr
 
 from backends.contract import Array
-from bench.errors import UserError, shown
+from bench.errors import shown
 from bench.records.blocks import Blocks, BlocksSoFar
 from bench.records.columns import Columns, ColumnsSoFar
+from bench.records.lines import BYTE_ORDER_MARK, UNREADABLE, Lines, NotARunFile, Text, stripped
 from bench.records.lists import OnDemand
 from bench.records.schema import LINES, Block, Header, Lesson, Line, ParityResult, Record, Row
 from bench.records.sense import Known, fault, fault_of_header
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-WHITE = b" \t\r"  # around a line: JSON allows it, and systems that end lines with CR and LF leave it
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what msgspec raises for a bad line
-AT_ONCE_BYTES = 2**18  # that are read from a file
 Losses = tuple[float | None, ...]
-
-
-class NotARunFile(UserError):
-    """Raised for a file that is not a run file; the message says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +37,8 @@ class Records(OnDemand[Record]):
 
     columns: Columns
     reader: Callable[[Sequence[int]], Iterator[Record]]  # what `read` calls
+    # What was computed of exactly these records when they were put into a store, as `bench.analysis.kept` reads it.
+    kept: Mapping[str, bytes] = field(default_factory=dict)
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> Records:
@@ -101,17 +95,39 @@ class Kept:
 
 
 @dataclass(frozen=True)
+class Others:
+    """What a run file holds beside the header and the records."""
+
+    blocks: Blocks
+    parity_results: tuple[ParityResult, ...]  # in file order
+    lessons: Mapping[str, Lesson]  # by task: the last one of each
+
+
+@dataclass(frozen=True)
 class Run:
     """The content of a run file."""
 
     path: Path
     header: Header
     records: Records
-    blocks: Blocks
-    parity_results: tuple[ParityResult, ...]  # in file order
-    lessons: Mapping[str, Lesson] = field(default_factory=dict)  # by task: the last one of each
+    others: Callable[[], Others]  # which a store reads where they are asked for
     remarks: tuple[str, ...] = ()  # for people: lines that are left out
     whole: int = 0  # bytes of the file up to the end of its last whole line
+
+    @property
+    def blocks(self) -> Blocks:
+        """The state of the machine in each round."""
+        return self.others().blocks
+
+    @property
+    def parity_results(self) -> tuple[ParityResult, ...]:
+        """All parity results, in file order."""
+        return self.others().parity_results
+
+    @property
+    def lessons(self) -> Mapping[str, Lesson]:
+        """The last lesson of each task."""
+        return self.others().lessons
 
     @cached_property
     def last_records(self) -> Records:
@@ -136,23 +152,38 @@ def read_run(path: Path) -> Run:
     a sample that stands there twice are left out, and a remark says so. What is asked of the records later raises
     `NotARunFile` where another program has changed the file meanwhile.
     """
-    lines = _Lines(path)
-    header, decoder = _header(lines)
+    return read_with_numbers(path).run
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A run, and where its records stand in the file."""
+
+    run: Run
+    numbers: Array  # of the lines of its records, from 1 [records]
+    left_out: frozenset[int]  # numbers of the lines that repeat a record
+    texts: Callable[[Iterable[int]], Iterator[bytes]]  # the lines of the records at these places
+
+
+def read_with_numbers(path: Path) -> Numbered:
+    """Read a run file as `read_run` does, and keep the numbers of the lines of records."""
+    lines = Lines(path)
+    header, decoder = header_of(next(lines, None), path)
     body = _Body(header, decoder, path)
     with _without_collector():
         for line in lines:
             body.add(line)
-    records, remarks = body.records()
-    return Run(
+    records, numbers, texts, repeated = body.records()
+    others = body.others.all()
+    run = Run(
         path=path,
         header=header,
         records=records,
-        blocks=body.blocks.all(),
-        parity_results=tuple(body.parity_results),
-        lessons=body.lessons,
-        remarks=(*remarks, *lines.remarks),
+        others=lambda: others,
+        remarks=(*(f"{path}: line {b} repeats line {a}; it is left out" for b, a in repeated), *lines.remarks),
         whole=lines.whole,
     )
+    return Numbered(run, numbers, frozenset(number for number, _ in repeated), texts)
 
 
 @contextmanager
@@ -167,51 +198,11 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-class _Text(NamedTuple):
-    """A line without the white space around it."""
+def header_of(first: Text | None, path: Path) -> tuple[Header, msgspec.json.Decoder[Line]]:
+    """Return the header from the first line, and what decodes the lines that follow it, which have its schema's types.
 
-    number: int
-    begin: int  # of the whole line, in bytes
-    text: bytes
-
-
-class _Lines(Iterator[_Text]):
-    """The whole lines of a file, without blank ones; only one of them is in memory."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.whole = 0  # bytes up to the end of the last whole line so far
-        self.remarks: list[str] = []
-        self.found = self._read()
-
-    def __next__(self) -> _Text:
-        return next(self.found)
-
-    def _read(self) -> Iterator[_Text]:
-        try:
-            with self.path.open("rb", buffering=AT_ONCE_BYTES) as file:
-                for number, line in enumerate(file, start=1):
-                    if line[-1:] != b"\n" and line.strip() and not _is_whole(line):
-                        self.remarks.append(
-                            f"{self.path}: line {number} was cut off while it was written; it is left out"
-                        )
-                        return
-                    begin = self.whole
-                    self.whole += len(line)
-                    if text := _stripped(line):
-                        yield _Text(number, begin, text)
-        except OSError as error:
-            raise NotARunFile(f"cannot read {self.path}: {error.strerror}") from error
-
-
-def _stripped(line: bytes) -> bytes:
-    return line.removesuffix(b"\n").strip(WHITE)
-
-
-def _header(lines: _Lines) -> tuple[Header, msgspec.json.Decoder[Line]]:
-    """Return the header, and what decodes the lines that follow it, which have the types of its schema."""
-    path = lines.path
-    first = next(lines, None)
+    Raises `NotARunFile`.
+    """
     if first is None:
         raise NotARunFile(f"{path} is not a run file: it has no complete line")
     first = first._replace(text=first.text.removeprefix(BYTE_ORDER_MARK))
@@ -224,6 +215,29 @@ def _header(lines: _Lines) -> tuple[Header, msgspec.json.Decoder[Line]]:
     return header, decoder
 
 
+class OthersSoFar:
+    """Lines that are no records, to which others are added."""
+
+    def __init__(self) -> None:
+        self.blocks = BlocksSoFar()
+        self.parity_results: list[ParityResult] = []
+        self.lessons: dict[str, Lesson] = {}
+
+    def add(self, line: Block | ParityResult | Lesson) -> None:
+        """Add a line."""
+        match line:
+            case Block():
+                self.blocks.add(line)
+            case ParityResult():
+                self.parity_results.append(line)
+            case Lesson():
+                self.lessons[line.task] = line
+
+    def all(self) -> Others:
+        """Return all lines so far."""
+        return Others(self.blocks.all(), tuple(self.parity_results), self.lessons)
+
+
 class _Body:
     """The lines after the header, by kind."""
 
@@ -233,11 +247,9 @@ class _Body:
         self.known = Known.of(header)
         self.columns = ColumnsSoFar(header.rows)
         self.numbers, self.begins, self.hashes = array("q"), array("q"), array("q")  # of the lines of records
-        self.blocks = BlocksSoFar()
-        self.parity_results: list[ParityResult] = []
-        self.lessons: dict[str, Lesson] = {}
+        self.others = OthersSoFar()
 
-    def add(self, text: _Text) -> None:
+    def add(self, text: Text) -> None:
         """Add a line. Raises `NotARunFile` if it makes no sense."""
         line = _parse(text, self.decoder, self.path)
         if wrong := fault(line, self.known):
@@ -248,25 +260,21 @@ class _Body:
                 self.numbers.append(text.number)
                 self.begins.append(text.begin)
                 self.hashes.append(hash(text.text))
-            case Block():
-                self.blocks.add(line)
-            case ParityResult():
-                self.parity_results.append(line)
-            case Lesson():
-                self.lessons[line.task] = line
+            case Block() | ParityResult() | Lesson():
+                self.others.add(line)
 
-    def records(self) -> tuple[Records, list[str]]:
-        """Return the records, and remarks on those that are left out."""
+    def records(self) -> tuple[Records, Array, Callable[[Iterable[int]], Iterator[bytes]], list[tuple[int, int]]]:
+        """Return the records, numbers of their lines, what reads these, and the numbers of lines that repeat others."""
         columns = self.columns.columns()
         places = np.array(self.begins, int), np.array(self.hashes, int)
         file = _RecordsOfFile(self.path, self.decoder, self.known.rows, *places)
         same = file.repeated(columns["ok"])  # its times cannot come twice
-        number = self.numbers
-        remarks = [f"{self.path}: line {number[b]} repeats line {number[a]}; it is left out" for b, a in same.items()]
+        numbers = np.array(self.numbers, int)
+        repeated = [(int(numbers[later]), int(numbers[first])) for later, first in same.items()]
         if same:
             kept = np.delete(np.arange(len(columns)), list(same))
-            columns, file = columns.take(kept), file.take(kept)
-        return file.with_losses(columns), remarks
+            columns, file, numbers = columns.take(kept), file.take(kept), numbers[kept]
+        return file.with_losses(columns), numbers, file.texts, repeated
 
 
 @dataclass(frozen=True)
@@ -288,7 +296,7 @@ class _RecordsOfFile:
             with self.path.open("rb") as file:
                 for place in places:
                     file.seek(self.begins[place])
-                    text = _stripped(file.readline())
+                    text = stripped(file.readline())
                     if hash(text) != self.hashes[place]:
                         raise NotARunFile(f"{self.path} was changed by another program while it was read; try again")
                     yield text
@@ -311,23 +319,26 @@ class _RecordsOfFile:
         return Records(columns.with_array("losses", losses), lambda places: self._read(places, first))
 
     def _read(self, places: Iterable[int], first: Mapping[Row, Losses]) -> Iterator[Record]:
-        """Yield records; those without losses get the first ones of their row."""
-        for text in self.texts(places):
-            record = self.decoder.decode(text)
-            assert isinstance(record, Record)  # noqa: S101 - it was one when the file was read first
-            force_setattr(record.job, "row", self.rows[record.job.row])  # one object for all records
-            if record.quality is not None and not record.quality.losses:
-                force_setattr(record.quality, "losses", first.get(record.job.row, ()))
-            yield record
+        return decoded(self.texts(places), self.decoder, self.rows, first)
 
 
-def _is_whole(line: bytes) -> bool:
-    """Return whether the last line, which has no line break, is complete: an editor may have left the break out."""
-    try:
-        msgspec.json.decode(line.removeprefix(BYTE_ORDER_MARK))
-    except UNREADABLE:
-        return False
-    return True
+def decoded(
+    texts: Iterable[bytes],
+    decoder: msgspec.json.Decoder[Line],
+    rows: Mapping[Row, Row],
+    first: Mapping[Row, Losses],
+) -> Iterator[Record]:
+    """Yield the records of these lines; those without losses get the first ones of their row.
+
+    `rows` has one object of each row, from the row to itself.
+    """
+    for text in texts:
+        record = decoder.decode(text)
+        assert isinstance(record, Record)  # noqa: S101 - it was one when the file was read first
+        force_setattr(record.job, "row", rows[record.job.row])  # one object for all records
+        if record.quality is not None and not record.quality.losses:
+            force_setattr(record.quality, "losses", first.get(record.job.row, ()))
+        yield record
 
 
 class _AnyHeader(msgspec.Struct):
@@ -336,7 +347,7 @@ class _AnyHeader(msgspec.Struct):
     schema: int
 
 
-def _decoder_of(header: _Text, path: Path) -> msgspec.json.Decoder[Line]:
+def _decoder_of(header: Text, path: Path) -> msgspec.json.Decoder[Line]:
     """Return what decodes the lines of a file with this header, by its schema."""
     try:
         schema = msgspec.json.decode(header.text, type=_AnyHeader).schema
@@ -348,7 +359,7 @@ def _decoder_of(header: _Text, path: Path) -> msgspec.json.Decoder[Line]:
     return msgspec.json.Decoder(LINES[schema])
 
 
-def _parse(line: _Text, decoder: msgspec.json.Decoder[Line], path: Path) -> Line:
+def _parse(line: Text, decoder: msgspec.json.Decoder[Line], path: Path) -> Line:
     try:
         return decoder.decode(line.text)
     except UNREADABLE as error:

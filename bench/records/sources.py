@@ -1,4 +1,4 @@
-"""What a user names as runs: run files, and folders, each of which stands for the run files in it."""
+"""What a user names as runs: run files, folders, each of which stands for the run files in it, and stores."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bench.errors import shown
-from bench.records.runfile import NotARunFile, Run, read_run
+from bench.records.lines import NotARunFile
+from bench.records.runfile import Run, read_run
+from bench.records.store.layout import store_at
+from bench.records.store.reading import stored_run, stored_runs
 
 ENDING = ".jsonl"
 SEVERAL_NAMED = 5  # files that an error names before it says how many others there are
@@ -33,8 +36,16 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def read_runs(paths: Iterable[Path]) -> tuple[Run, ...]:
-    """Read the run files that paths stand for. Raises `NotARunFile`."""
-    return tuple(read_run(path) for path in run_files(paths))
+    """Read the runs that paths stand for: run files, folders, stores and single runs of them. Raises `NotARunFile`."""
+    return tuple(run for path in paths for run in _runs_at(path))
+
+
+def _runs_at(path: Path) -> Iterable[Run]:
+    if store := store_at(path):
+        return stored_runs(store)
+    if not path.exists() and (store := store_at(path.parent)):
+        return [stored_run(store, path.name)]
+    return map(read_run, run_files([path]))
 
 
 def only(path: Path, runs: Iterable[Run], why: str) -> Run:
@@ -44,7 +55,7 @@ def only(path: Path, runs: Iterable[Run], why: str) -> Run:
     """
     first, *others = runs
     if others:
-        names = [shown(each.path.name) for each in (first, *others)]
+        names = [shown(str(each.path)) for each in (first, *others)]
         more = f" and {len(names) - SEVERAL_NAMED} more" if len(names) > SEVERAL_NAMED else ""
         raise NotARunFile(
             f"{path} has {len(names)} runs, and {why}; name one of them: {', '.join(names[:SEVERAL_NAMED])}{more}"

@@ -8,7 +8,7 @@ from itertools import takewhile
 
 from msgspec import structs
 
-from bench.records.runfile import Records, Run
+from bench.records.runfile import Others, Records, Run
 from bench.records.schema import Record, Row
 
 OLD, NEW = "old", "new"
@@ -84,8 +84,13 @@ def with_version_names(run: Run) -> Run:
         run,
         header=structs.replace(run.header, rows=tuple(_renamed(row, names) for row in run.header.rows)),
         records=_renamed_records(run.records, names),
-        parity_results=tuple(structs.replace(each, row=_renamed(each.row, names)) for each in run.parity_results),
+        others=lambda: _renamed_others(run.others(), names),
     )
+
+
+def _renamed_others(others: Others, names: Mapping[str, str]) -> Others:
+    results = tuple(structs.replace(each, row=_renamed(each.row, names)) for each in others.parity_results)
+    return replace(others, parity_results=results)
 
 
 def _renamed(row: Row, names: Mapping[str, str]) -> Row:

@@ -149,14 +149,14 @@ class RunFile:
             os.close(self.file)
 
 
-def lock(file: int, path: Path) -> None:
-    """Lock an open file until it is closed. Raises `UserError` if another process has done so."""
+def lock(file: int, path: Path, who: str = "run") -> None:
+    """Lock an open file until it is closed. Raises `UserError` if another process has done so: `who` says for what."""
     import fcntl  # which Windows, where run files are only read, has not
 
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise UserError(f"another run is writing {path}; wait until it has ended, or stop it") from error
+        raise UserError(f"another {who} is writing {path}; wait until it has ended, or stop it") from error
     except OSError:  # a file system without locks
         return
 

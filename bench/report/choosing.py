@@ -94,6 +94,14 @@ def columns_of(table: Table, choice: Choice, usual: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
+def left_out(shown: int, count: int, choice: Choice) -> list[str]:
+    """Return a sentence on the rows that a choice leaves out, if there are any."""
+    if shown == count:
+        return []
+    where = " and ".join(map(str, choice.where))
+    return [f"{shown} of {count} rows are shown ({where}); ratios and verdicts are those among all rows of a task"]
+
+
 def _kept(table: Table, where: Sequence[Condition]) -> Table:
     """Return the rows that have, in each column, one of the values that are wanted and none that is not."""
     for condition in where:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -14,6 +17,7 @@ class Line:
 
     about: str  # the task
     text: str
+    group: str = ""  # what the lines with it have in common, such as a machine; empty for nothing
 
     def __str__(self) -> str:
         return f"{self.about}: {self.text}"
@@ -28,6 +32,7 @@ class Panel:
     about: str = ""  # a line below the title
     notes: tuple[str, ...] = ()  # on single rows
     spare: tuple[str, ...] = ()  # columns that a narrow terminal leaves out, the first of it first
+    group: str = ""  # as of a line
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class Section:
     title: str
     sentences: tuple[str, ...]
     about: str = ""  # what holds for all of them
+    group: str = ""  # as of a line
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,16 @@ class Document:
         return replace(self, sections=(*sections, *self.sections))
 
 
-def sections_of(*sections: tuple[str, Iterable[str], str]) -> tuple[Section, ...]:
+def sections_of(*sections: tuple[str, Iterable[str], str], group: str = "") -> tuple[Section, ...]:
     """Return sections, each of a title, sentences and what holds for all of them; without those that say nothing."""
-    made = (Section(title, tuple(sentences), about) for title, sentences, about in sections)
+    made = (Section(title, tuple(sentences), about, group) for title, sentences, about in sections)
     return tuple(section for section in made if section.sentences)
+
+
+P = TypeVar("P", Line, Panel, Section)
+
+
+def grouped(parts: Iterable[P]) -> Iterator[tuple[str, list[P]]]:
+    """Yield lines, panels or sections that stand together and have a group in common, behind its name."""
+    for name, members in itertools.groupby(parts, key=lambda each: each.group):
+        yield name, list(members)

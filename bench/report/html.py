@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.report.document import Document
+from bench.report.document import Document, grouped
 from bench.report.layout import NUMERIC
 from bench.report.text import visible
 
@@ -32,6 +32,7 @@ def _environment() -> Environment:
     made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.filters["visible"] = lambda text: visible(str(text))
     made.filters["kind"] = _kind
+    made.filters["grouped"] = grouped
     return made
 
 

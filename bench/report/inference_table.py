@@ -5,19 +5,22 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from bench.analysis.inference import Cost, InferenceSummary, inference_columns, inference_of
+from bench.records.machines import names_of_runs
 from bench.records.runfile import Run
-from bench.report.choosing import Choice, Table, chosen, columns_of
+from bench.report.choosing import Choice, Table, chosen, columns_of, left_out
 from bench.report.document import Document, Line, Panel, Section, sections_of
+from bench.report.machines_table import about_machines, behind
 from bench.report.names import listed, row_name
 from bench.report.sentences import task_name
 from bench.report.tables import ratio
-from bench.report.training import left_out, machine_sections, titled
+from bench.report.training import machine_sections, titled
 from bench.report.units import seconds
 
 NOT_TOLD = ("inconclusive", "equivalent", "too few rounds")
@@ -43,16 +46,18 @@ def inference_document(runs: Sequence[Run], rows: Sequence[InferenceSummary], ch
     kept = chosen(table, choice)
     tasks = set(kept.cells["task"])
     whole = [each for each in rows if task_name(each.row) in tasks]
-    unranked = [sentence for group in _groups(whole) for sentence in _unranked(group)]
+    groups, machines = [*_groups(whole)], names_of_runs(runs)
+    unranked = [sentence for group in groups for sentence in _unranked(group)]
     return Document(
         title=f"inference, {titled(runs, len(tasks))}",
-        summary=tuple(line for group in _groups(whole) for line in _summary(group)),
-        remarks=tuple(left_out(len(kept.cells), len(table.cells), choice)),
-        panels=tuple(_panels(table, kept, choice)),
+        summary=tuple(replace(line, group=machines[group[0].run]) for group in groups for line in _summary(group)),
+        remarks=(*left_out(len(kept.cells), len(table.cells), choice), *about_machines(runs)),
+        panels=tuple(_panels(table, kept, choice, machines)),
         sections=sections_of(
-            (RESTS_ON, [_rests_on(group) for group in _groups(whole) if _is_ranked(group)], ""),
+            (RESTS_ON, [_rests_on(group) for group in groups if _is_ranked(group)], ""),
             (NOT_RANKED, unranked, ""),
             *machine_sections(runs),
+            group=behind(runs),
         ),
     )
 
@@ -79,7 +84,7 @@ def inference_table(rows: Iterable[InferenceSummary]) -> Table:
     return Table(cells, pd.DataFrame([numbers for _, numbers in lines]), NUMBERS)
 
 
-def _panels(table: Table, kept: Table, choice: Choice) -> Iterator[Panel]:
+def _panels(table: Table, kept: Table, choice: Choice, machines: Mapping[str, str]) -> Iterator[Panel]:
     """Yield the tables of each task and kind of requests, each with the columns that say something."""
     several = table.numbers["run"].nunique() > 1
     titles = (
@@ -88,7 +93,8 @@ def _panels(table: Table, kept: Table, choice: Choice) -> Iterator[Panel]:
     for title, index in titles.groupby(titles, sort=False).groups.items():
         part = kept.take([place for place, line in enumerate(kept.cells.index) if line in set(index)])
         if len(part.cells):
-            yield Panel(str(title), part.cells[columns_of(part, choice, USUAL)])
+            group = machines[part.numbers["run"].iloc[0]]
+            yield Panel(str(title), part.cells[columns_of(part, choice, USUAL)], group=group)
 
 
 def _groups(rows: Iterable[InferenceSummary]) -> Iterator[list[InferenceSummary]]:

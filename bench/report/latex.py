@@ -15,10 +15,11 @@ def as_latex(document: Document) -> str:
     Columns that a narrow terminal leaves out are left out here too, unless they were chosen. What is behind the tables
     stands in comments.
     """
-    said = {line.about: line.text for line in document.summary}
+    said = {(line.group, line.about): line.text for line in document.summary}
     parts = [r"% In the preamble: \usepackage{booktabs}"]
     for panel in document.panels:
-        texts = [f"{panel.title}: {said[panel.title]}" if panel.title in said else panel.title, *panel.notes]
+        named = [panel.group, panel.title, said.get((panel.group, panel.title), "")]
+        texts = [": ".join(filter(None, named)), *panel.notes]
         parts.append("\n".join(_table(panel, ". ".join(texts))))
     behind = [f"{section.title}: {each}" for section in document.sections for each in section.sentences]
     parts += map(_comment, (*document.remarks, *behind))

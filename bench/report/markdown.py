@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from bench.report.document import Document, Panel, Section
+from bench.report.document import Document, Panel, Section, grouped
 from bench.report.layout import NUMERIC
 from bench.report.text import in_markdown
 
@@ -14,21 +14,29 @@ from bench.report.text import in_markdown
 def as_markdown(document: Document) -> str:
     """Return a result with its summary first, then a table under a heading for each task, then what is behind it."""
     parts = [*_summary(document)]
-    for panel in document.panels:
-        parts += [f"### {in_markdown(panel.title)}", *_panel(panel)]
-    for section in document.sections:
-        parts += [f"### {in_markdown(section.title)}", *_section(section)]
+    for group, panels in grouped(document.panels):
+        parts += [f"## {in_markdown(group)}"] if group else []
+        for panel in panels:
+            parts += [f"### {in_markdown(panel.title)}", *_panel(panel)]
+    for group, sections in grouped(document.sections):
+        parts += [f"## {in_markdown(group)}"] if group else []
+        for section in sections:
+            parts += [f"### {in_markdown(section.title)}", *_section(section)]
     return "\n\n".join(parts) + "\n"
 
 
 def as_github_summary(document: Document) -> str:
     """Return a result for a job's summary page: the summary is seen at once, the details open at a click."""
     parts = [f"## {in_markdown(document.title)}", *_summary(document)]
-    for panel in document.panels:
-        count = f"{len(panel.table)} row{'' if len(panel.table) == 1 else 's'}"
-        parts += _folded(f"<b>{in_markdown(panel.title)}</b>: {count}", _panel(panel))
-    for section in document.sections:
-        parts += _folded(f"<b>{in_markdown(section.title)}</b>", _section(section))
+    for group, panels in grouped(document.panels):
+        parts += [f"### {in_markdown(group)}"] if group else []
+        for panel in panels:
+            count = f"{len(panel.table)} row{'' if len(panel.table) == 1 else 's'}"
+            parts += _folded(f"<b>{in_markdown(panel.title)}</b>: {count}", _panel(panel))
+    for group, sections in grouped(document.sections):
+        parts += [f"### {in_markdown(group)}"] if group else []
+        for section in sections:
+            parts += _folded(f"<b>{in_markdown(section.title)}</b>", _section(section))
     return "\n\n".join(parts) + "\n"
 
 
@@ -40,8 +48,10 @@ def _folded(title: str, parts: Iterable[str]) -> Iterator[str]:
 
 
 def _summary(document: Document) -> Iterator[str]:
-    if document.summary:
-        yield "\n".join(f"- **{in_markdown(line.about)}**: {in_markdown(line.text)}" for line in document.summary)
+    for group, lines in grouped(document.summary):
+        if group:
+            yield f"**{in_markdown(group)}**"
+        yield "\n".join(f"- **{in_markdown(line.about)}**: {in_markdown(line.text)}" for line in lines)
     yield from map(in_markdown, document.remarks)
 
 

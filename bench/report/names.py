@@ -21,6 +21,11 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number of things, such as 1 row or 2 rows."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def task_summary(task: str) -> str:
     """Return what a task is; nothing for one that is not known here, as of another version or package."""
     try:

@@ -10,6 +10,7 @@ import pandas as pd
 from bench.records.runfile import Run
 from bench.report.choosing import Choice, Table, chosen, columns_of
 from bench.report.document import Document, Panel, sections_of
+from bench.report.machines_table import about_machines
 from bench.report.training import machine_sections, titled
 
 
@@ -21,7 +22,7 @@ def samples_document(runs: Sequence[Run], frame: pd.DataFrame, choice: Choice) -
     return Document(
         title=titled(runs, frame["task"].nunique() if len(frame) else 0),
         summary=(),
-        remarks=(count,),
+        remarks=(count, *about_machines(runs)),
         panels=(Panel("Samples", cells),) if len(cells) else (),
         sections=sections_of(*machine_sections(runs)),
     )

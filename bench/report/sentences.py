@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 from bench.analysis.comparison import Comparison
-from bench.analysis.noise import noise, usual_s
+from bench.analysis.noise import noise_of
 from bench.analysis.stats import ASSUMED_SD, MOST_ROUNDS
 from bench.analysis.summary import RowSummary, Versus
 from bench.records.runfile import Run
@@ -16,12 +16,10 @@ from bench.records.schema import Goal, Header, Machine, Row
 from bench.report.tables import ratio
 from bench.report.units import percent
 
-SHOWN_NOISE = 3
-
 
 def untold_sentences(rows: Iterable[RowSummary]) -> list[str]:
     """Return, for each task, which difference the run can detect, how many rows had one round, and what is open."""
-    return [sentence for task, each in by_task(rows) if (sentence := _untold(task, each))]
+    return [sentence for title, each in titled_by_task(rows) if (sentence := _untold(title, each))]
 
 
 def about_untold(rows: Iterable[RowSummary]) -> str:
@@ -42,6 +40,13 @@ def by_task(rows: Iterable[RowSummary]) -> list[tuple[str, list[RowSummary]]]:
     for each in rows:
         tasks.setdefault((each.run, task_name(each.row)), []).append(each)
     return [(task, each) for (_, task), each in tasks.items()]
+
+
+def titled_by_task(rows: Iterable[RowSummary]) -> list[tuple[str, list[RowSummary]]]:
+    """Return the same under a title: the name of the task and, if there are several runs, that of the run."""
+    found = by_task(rows)
+    several = len({each[0].run for _, each in found}) > 1
+    return [(f"{task} ({each[0].run})" if several else task, each) for task, each in found]
 
 
 def task_name(row: Row) -> str:
@@ -87,7 +92,7 @@ def _open(each: RowSummary, versus: Versus, found: Comparison) -> str:
 
 def response_sentences(rows: Iterable[RowSummary]) -> list[str]:
     """Return, for each task, which rows have another ratio to the fastest while the machine is slow."""
-    return [sentence for task, each in by_task(rows) for sentence in _responses(task, each)]
+    return [sentence for title, each in titled_by_task(rows) for sentence in _responses(title, each)]
 
 
 def _responses(task: str, rows: Sequence[RowSummary]) -> list[str]:
@@ -109,17 +114,22 @@ def _name(row: Row) -> str:
 
 
 def noise_sentences(runs: Iterable[Run]) -> list[str]:
-    """Return, for each run, a sentence on the rounds in which something else used the machine."""
-    sentences = []
+    """Return, for each run, a sentence on the rounds in which something else used the machine.
+
+    It begins with the path of the run file if there are several.
+    """
+    runs, sentences = tuple(runs), []
     for run in runs:
-        told = noise(run.blocks, usual_s(run.blocks))
-        noisy = [place for place, sentence in enumerate(told) if sentence]
-        if noisy:
-            shown = [(run.blocks[place], told[place]) for place in noisy[:SHOWN_NOISE]]
-            examples = [f"{block.task} round {block.block + 1}: {sentence}" for block, sentence in shown]
-            more = [f"and {len(noisy) - SHOWN_NOISE} more"] if len(noisy) > SHOWN_NOISE else []
-            count = f"{len(noisy)} of {len(run.blocks)} rounds"
-            sentences.append(f"noise in {count}, which are included in the results: {'; '.join(examples + more)}")
+        found = noise_of(run)
+        if found.disturbed:
+            examples = [f"{each.task} round {each.block + 1}: {each.sentence}" for each in found.examples]
+            left = found.disturbed - len(found.examples)
+            more = [f"and {left} more"] if left else []
+            count = f"{found.disturbed} of {found.rounds} rounds"
+            where = f"{run.path}: " if len(runs) > 1 else ""
+            sentences.append(
+                f"{where}noise in {count}, which are included in the results: {'; '.join(examples + more)}"
+            )
     return sentences
 
 

@@ -6,27 +6,28 @@ from collections.abc import Iterable, Sequence
 
 from bench.analysis.answer import Answer, Use, answers
 from bench.analysis.summary import RowSummary, Versus
+from bench.records.machines import names_of_runs
 from bench.records.runfile import Run
 from bench.records.schema import Row
 from bench.report.document import Line
 from bench.report.names import listed, row_name
-from bench.report.sentences import by_task, task_name
+from bench.report.sentences import task_name, titled_by_task
 from bench.report.tables import ratio
 from bench.report.units import percent, seconds
 
 SILENT = ("unsupported", "absent", "not run")  # causes of which a summary says nothing: nobody expects a number
 
 
-def summary_lines(runs: Iterable[Run], rows: Iterable[RowSummary]) -> list[Line]:
+def summary_lines(runs: Sequence[Run], rows: Iterable[RowSummary]) -> list[Line]:
     """Return a line for each task of each run, in the order of the rows, which are all rows of these tasks."""
     rows = list(rows)
     found = {(str(run.path), task_name(each.once.row)): each for run in runs for each in answers(run, rows)}
-    several = len({each.run for each in rows}) > 1
+    machines = names_of_runs(runs)
     lines = []
-    for task, group in by_task(rows):
-        answer = found.get((group[0].run, task))
+    for title, group in titled_by_task(rows):
+        answer = found.get((group[0].run, task_name(group[0].row)))
         parts = [_fastest(answer, group), *([_once(answer)] if answer else []), *_unranked(group)]
-        lines.append(Line(f"{task} ({group[0].run})" if several else task, ". ".join(parts)))
+        lines.append(Line(title, ". ".join(parts), machines[group[0].run]))
     return lines
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from backends.registry import BACKENDS, Entry
 from bench.records.schema import ParityResult
+from bench.report.document import grouped
 from bench.report.layout import GAP, NUMERIC, print_table
 from bench.report.text import visible
 from bench.tasks import HEADLINE, TASKS
@@ -58,23 +59,39 @@ def fitting(panel: Panel, width: int) -> pd.DataFrame:
 
 def print_document(console: Console, document: Document) -> None:
     """Print a result: what it comes to, a table for each task, then sentences under headings."""
-    for line in document.summary:
-        _print_item(console, Text.assemble((visible(line.about), "bold"), f": {visible(line.text)}"))
+    for group, lines in grouped(document.summary):
+        _print_group(console, group)
+        for line in lines:
+            _print_item(console, Text.assemble((visible(line.about), "bold"), f": {visible(line.text)}"))
     for remark in document.remarks:
         _print_item(console, Text(visible(remark)))
     console.print()
-    for panel in document.panels:
-        about = f": {panel.about}" if panel.about else ""
-        print_title(console, f"{panel.title}{about}")
-        print_lines(console, [dict(line) for _, line in fitting(panel, console.width).iterrows()])
-        for note in panel.notes:
-            _print_item(console, Text(visible(note), style="dim"))
-        console.print()
-    for section in document.sections:
-        print_title(console, section.title)
-        for sentence in filter(None, (section.about, *section.sentences)):
-            _print_item(console, Text(visible(sentence)))
-        console.print()
+    for group, panels in grouped(document.panels):
+        _print_group(console, group)
+        for panel in panels:
+            _print_panel(console, panel)
+    for group, sections in grouped(document.sections):
+        _print_group(console, group)
+        for section in sections:
+            print_title(console, section.title)
+            for sentence in filter(None, (section.about, *section.sentences)):
+                _print_item(console, Text(visible(sentence)))
+            console.print()
+
+
+def _print_group(console: Console, name: str) -> None:
+    """Print what the following has in common, if anything."""
+    if name:
+        console.print(Text(visible(name), style="bold underline"), highlight=False, overflow="fold")
+
+
+def _print_panel(console: Console, panel: Panel) -> None:
+    about = f": {panel.about}" if panel.about else ""
+    print_title(console, f"{panel.title}{about}")
+    print_lines(console, [dict(line) for _, line in fitting(panel, console.width).iterrows()])
+    for note in panel.notes:
+        _print_item(console, Text(visible(note), style="dim"))
+    console.print()
 
 
 def _print_item(console: Console, text: Text) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pandas as pd
 
+from bench.analysis.across import Across, across_runs
 from bench.analysis.summary import Rank, RowSummary, summarise
+from bench.records.machines import names_of_runs
 from bench.records.runfile import Run
 from bench.records.version_rows import with_version_names
 from bench.report import sentences
 from bench.report.break_even_sentences import ABOUT_BREAK_EVEN, break_even_sentences
-from bench.report.choosing import Choice, Table, chosen, columns_of
+from bench.report.choosing import Choice, Table, chosen, columns_of, left_out
 from bench.report.document import Document, Panel, Section, sections_of
+from bench.report.machines_table import about_machines, behind, panels_of_rows, untold
 from bench.report.names import row_name, task_summary
 from bench.report.summary_lines import summary_lines
 from bench.report.tables import SPARE, USUAL, training_table
@@ -32,25 +35,21 @@ def training_document(
 
     What is said of a task is said of all its rows, even if a choice leaves out some of them. Raises `BadChoice`.
     """
-    table = training_table(rows)
+    table, machines = training_table(rows), names_of_runs(runs)
+    found = across_runs(runs, rows, rows[0].baseline) if about_machines(runs) and rows else ()
     kept = chosen(table, choice)
     tasks = {(each.run, each.row.task) for each in (rows[place] for place in kept.cells.index)}
     whole = [each for each in rows if (each.run, each.row.task) in tasks]
     return Document(
         title=titled(runs, len({each.row.task for each in whole})),
         summary=tuple(summary_lines(runs, whole)),
-        remarks=(*versions, *left_out(len(kept.cells), len(rows), choice)),
-        panels=tuple(_panels(rows, kept, choice)),
+        remarks=(*versions, *left_out(len(kept.cells), len(rows), choice), *_about(runs, found)),
+        panels=(
+            *_panels(rows, kept, choice, machines),
+            *panels_of_rows(found, runs, {rows[place].row for place in kept.cells.index}),
+        ),
         sections=_sections(runs, whole),
     )
-
-
-def left_out(shown: int, count: int, choice: Choice) -> list[str]:
-    """Return a sentence on the rows that a choice leaves out, if there are any."""
-    if shown == count:
-        return []
-    where = " and ".join(map(str, choice.where))
-    return [f"{shown} of {count} rows are shown ({where}); ratios and verdicts are those among all rows of a task"]
 
 
 def titled(runs: Iterable[Run], tasks: int) -> str:
@@ -59,7 +58,14 @@ def titled(runs: Iterable[Run], tasks: int) -> str:
     return f"{tasks} task{'' if tasks == 1 else 's'} on {'; '.join(cpus)}"
 
 
-def _panels(rows: Sequence[RowSummary], kept: Table, choice: Choice) -> Iterable[Panel]:
+def _about(runs: Sequence[Run], found: Sequence[Across]) -> Iterator[str]:
+    """Yield what holds for a result of several machines; nothing for one."""
+    for sentence in about_machines(runs):
+        yield sentence
+        yield from untold(runs, found)
+
+
+def _panels(rows: Sequence[RowSummary], kept: Table, choice: Choice, machines: Mapping[str, str]) -> Iterable[Panel]:
     """Yield a table for each task of each run, in the order of all rows."""
     several = len({each.run for each in rows}) > 1
     usual = [name for name in USUAL if name not in _untold_columns(rows)]
@@ -76,6 +82,7 @@ def _panels(rows: Sequence[RowSummary], kept: Table, choice: Choice) -> Iterable
                 table=part.cells[columns],
                 notes=() if "note" in columns else tuple(_notes(part.cells["note"], rows)),
                 spare=() if choice.columns else SPARE,
+                group=machines[run],
             )
 
 
@@ -103,6 +110,7 @@ def _sections(runs: Sequence[Run], rows: Sequence[RowSummary]) -> tuple[Section,
         ("What was learned", sentences.parameter_sentences(rows), ""),
         ("What failed", sentences.long_reasons(rows), ""),
         *machine_sections(runs),
+        group=behind(runs),
     )
 
 

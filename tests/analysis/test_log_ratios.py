@@ -8,11 +8,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from made_up_runs import FAST, GONE, SLOW, WRONG, mixed_run, noisy, right
+from msgspec.msgpack import decode
 from msgspec.structs import replace
 from scipy.stats import t
 from support import a_header, a_row, write_run
 
-from bench.analysis.log_ratios import LOG_RATIOS, joined, log_ratios
+from bench.analysis.kept import encoded
+from bench.analysis.log_ratios import LOG_RATIOS, LogRatios, columns, joined, log_ratios
 from bench.analysis.stats import ASSUMED_SD, LEVEL
 from bench.analysis.summary import summarise
 from bench.records.machines import machine_key
@@ -22,7 +24,7 @@ A, B, C = (a_row("iris_mlp", name, "x") for name in "abc")
 
 
 def frame_of(run: Run, baseline: str = "") -> pd.DataFrame:
-    return pd.DataFrame(log_ratios(run.header, summarise([run], baseline)))
+    return pd.DataFrame(columns(str(run.path), run.header, log_ratios(summarise([run], baseline))))
 
 
 def three_rows(folder: Path, rounds: int = 8, **header: object) -> Run:
@@ -33,7 +35,7 @@ def three_rows(folder: Path, rounds: int = 8, **header: object) -> Run:
 def test_each_pair_of_rows_stands_there_once_whatever_the_order_of_the_rows(tmp_path: Path) -> None:
     run = three_rows(tmp_path)
     for rows in (summarise([run]), summarise([run])[::-1]):
-        frame = pd.DataFrame(log_ratios(run.header, rows))
+        frame = pd.DataFrame(columns("", run.header, log_ratios(rows)))
         assert list(zip(frame["backend"], frame["other_backend"], strict=True)) == [("a", "b"), ("a", "c"), ("b", "c")]
 
 
@@ -70,8 +72,8 @@ def test_what_is_compared_stands_in_each_line(tmp_path: Path) -> None:
 def test_settings_in_another_order_are_the_same_settings(tmp_path: Path) -> None:
     run = three_rows(tmp_path, tasks={"iris_mlp": {"epochs": 50, "seed": 0}})
     turned = replace(run.header, tasks={"iris_mlp": {"seed": 0, "epochs": 50}})
-    rows = summarise([run])
-    assert log_ratios(run.header, rows)["settings"] == log_ratios(turned, rows)["settings"]
+    found = log_ratios(summarise([run]))
+    assert columns("", run.header, found)["settings"] == columns("", turned, found)["settings"]
 
 
 def test_the_threads_of_a_point_of_a_sweep_are_its_own(tmp_path: Path) -> None:
@@ -86,6 +88,11 @@ def test_a_single_round_has_the_error_that_is_assumed(tmp_path: Path) -> None:
 
 def test_runs_are_joined_line_by_line_and_no_run_gives_empty_columns(tmp_path: Path) -> None:
     run = three_rows(tmp_path)
-    one = log_ratios(run.header, summarise([run]))
+    one = columns("", run.header, log_ratios(summarise([run])))
     assert len(joined([one, one])["run"]) == 6
     assert joined([]) == {name: [] for name in LOG_RATIOS}
+
+
+def test_a_store_reads_the_same_ratios_as_it_has_written(tmp_path: Path) -> None:
+    found = log_ratios(summarise([mixed_run(tmp_path)]))
+    assert decode(encoded(found), type=LogRatios) == found

@@ -64,7 +64,10 @@ def test_a_folder_with_one_run_can_be_compared_and_drawn(folder: Path, bench_her
     ("arguments", "told"),
     [
         (("compare", "one", "runs"), "runs has 2 runs, and one run is compared with one other; name one of them: "),
-        (("plot", "runs", "--of", "passes"), "runs has 2 runs, and a picture shows one; name one of them: a.jsonl"),
+        (
+            ("plot", "runs", "--of", "passes"),
+            "runs has 2 runs, and a picture shows one; name one of them: runs/a.jsonl",
+        ),
         (("table", "empty"), "no run file is in the folder empty"),
         (("table", "runs", "-o", "runs/a.jsonl", "--format", "csv"), "runs/a.jsonl is a run file that is read here"),
         (("report", "runs", "-o", "runs"), "cannot write runs: Is a directory"),

@@ -26,7 +26,8 @@ from bench.cli.app import app, exit_code
 from bench.cli.streams import PLAINLY, plainly
 from bench.conformance.examine import BackendFinding
 from bench.machine.doctor import MachineFinding
-from bench.records.runfile import NotARunFile, read_run
+from bench.records.lines import NotARunFile
+from bench.records.runfile import read_run
 from bench.records.schema import ParityResult, Row
 from bench.runs.session import BegunRun, FinishedRun
 from bench.selftest.alarms import Trial

@@ -16,7 +16,8 @@ from support import a_parity_result
 from target import fuzz
 
 from bench.records.blocks import Blocks
-from bench.records.runfile import NotARunFile, Records, Run, read_run
+from bench.records.lines import NotARunFile
+from bench.records.runfile import Records, Run, read_run
 from bench.records.schema import Record
 from bench.records.writing import RunFile
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import psutil
 
+from bench.harness.scratch import pytorch_folder
+
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 MARK = "INJECTED_PLACE"
@@ -88,8 +90,8 @@ class Place:
         return tuple(f"left running: {process.name()}" for process in left)
 
     def left_lying(self) -> tuple[str, ...]:
-        """Return the temporary folders that are there."""
-        return tuple(f"left: {path.name}" for path in self.temporary.iterdir())
+        """Return what lies in the temporary folder, but for the folder in which PyTorch keeps headers on purpose."""
+        return tuple(f"left: {path.name}" for path in self.temporary.iterdir() if path.name != pytorch_folder())
 
 
 class Command:

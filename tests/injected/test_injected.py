@@ -15,6 +15,7 @@ from injected.place import MARK, Place
 from injected.table import line, outcomes
 from support import a_header, a_record, a_row, write_run
 
+from bench.harness.scratch import pytorch_folder
 from bench.records.runfile import read_run
 
 ROW = a_row("linear_fit")
@@ -66,6 +67,7 @@ def test_a_process_that_is_left_is_seen_and_ended(tmp_path: Path, monkeypatch: p
     assert place.left_running() == ()
     assert place.left_lying() == ()
     (place.temporary / "something").mkdir()
+    (place.temporary / pytorch_folder()).mkdir()
     assert place.left_lying() == ("left: something",)
 
 

@@ -16,8 +16,9 @@ from support import ROOT, a_block, a_header, a_parity_result, a_record, a_row, w
 from bench.records import columns
 from bench.records.blocks import Blocks
 from bench.records.columns import COUNTS, LISTS, PERHAPS_TIMES, TIMES, TURNS, UNKNOWN, Columns
+from bench.records.lines import NotARunFile
 from bench.records.lists import AT_ONCE, Growing, Lists, alike
-from bench.records.runfile import Kept, NotARunFile, Records, Run, read_run
+from bench.records.runfile import Kept, Records, Run, read_run
 from bench.records.schema import Record
 from bench.runs.runner import unranked
 

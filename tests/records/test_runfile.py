@@ -12,7 +12,8 @@ import pytest
 from support import ROOT, a_block, a_header, a_machine, a_parity_result, a_quality, a_record, a_row, a_timing, write_run
 
 from bench.errors import UserError
-from bench.records.runfile import BYTE_ORDER_MARK, NotARunFile, read_run
+from bench.records.lines import BYTE_ORDER_MARK, NotARunFile
+from bench.records.runfile import read_run
 from bench.records.schema import (
     SCHEMA,
     Calibration,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support import a_header, a_record, a_row, write_run
 
-from bench.records.runfile import NotARunFile
+from bench.records.lines import NotARunFile
 from bench.records.sources import only, read_runs, run_files
 
 
@@ -53,5 +53,5 @@ def test_only_one_run_is_asked_for_and_several_are_named(tmp_path: Path) -> None
         only(tmp_path, read_runs([tmp_path]), "a picture shows one")
     assert str(caught.value) == (
         f"{tmp_path} has 7 runs, and a picture shows one; name one of them: "
-        "a.jsonl, b.jsonl, c.jsonl, d.jsonl, e.jsonl and 2 more"
+        f"{', '.join(str(tmp_path / f'{name}.jsonl') for name in 'abcde')} and 2 more"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -75,8 +74,9 @@ def _numbers(each: RowSummary) -> dict[str, Any]:
 
 def _fixed_s(each: RowSummary) -> float | None:
     """Return what a training takes apart from its passes: start, import, data, set-up, first call and evaluation."""
-    passes = _passes(each)
-    return None if passes is None else max(0.0, each.medians["one_training_s"] - passes * each.pass_s)
+    if each.passes is None:
+        return None
+    return max(0.0, each.medians["one_training_s"] - each.passes * each.pass_s)
 
 
 def _between(found: Comparison | None) -> list[float] | None:
@@ -125,17 +125,11 @@ def groups_of(
             "precision": precision,
             "rows": places,
             "effect": summaries[places[0]].effect,
-            "passes": _passes(summaries[places[0]]),
+            "passes": summaries[places[0]].passes,
             **_matrix(compared.get((run, task, precision)), {summaries[place].row: place for place in places}),
         }
         for (run, task, precision), places in members.items()
     ]
-
-
-def _passes(each: RowSummary) -> int | None:
-    """Return the number of passes of one training, from the number of losses."""
-    quality, steps = each.first.quality, each.medians["steps_per_pass"]
-    return round(len(quality.losses) / steps) if quality and quality.losses and not math.isnan(steps) else None
 
 
 def _matrix(found: Pairs | None, places: Mapping[Row, int]) -> dict[str, Any]:
