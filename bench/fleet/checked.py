@@ -58,8 +58,12 @@ class Checked:
             self.left_out[address] = f"{name}: {'; '.join(differing)}"
             self.listener.say(f"left out: {self.left_out[address]}")
             return
+        twin = any(each.machine == facts.machine for each in self.accepted.values())
         self.accepted[address] = facts
         hosts.accept(address)
+        if twin:
+            self.listener.say(f"another worker on {name} takes part: workers of one machine take turns")
+            return
         has = ", ".join((f"{facts.cores} core{'s' * (facts.cores != 1)}", *facts.gpus))
         self.listener.say(f"{name} takes part: {has}")
 
