@@ -107,6 +107,13 @@ def test_errors_of_any_size_give_finite_numbers_in_order(errors: np.ndarray) -> 
     assert 0 < outer.low <= inner.low <= inner.high <= outer.high < math.inf
 
 
+def test_equal_ratios_without_any_error_have_no_spread() -> None:
+    with np.errstate(all="raise"):
+        result = found(np.zeros(3), 0.0)
+    assert (result.ratio, result.spread) == (1.0, 0.0)
+    assert result.prediction.high == pytest.approx(1.0, abs=1e-4)
+
+
 def test_two_machines_are_too_few() -> None:
     with pytest.raises(ValueError, match="2 machines"):
         found(drawn(FEWEST_MACHINES - 1, 0.1), 0.01)

@@ -7,8 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
-from made_up_machines import QUICK, WIDE, a_computer, a_run_on, lab
+from made_up_machines import BASE, QUICK, WIDE, a_computer, a_run_on, lab
+from made_up_pages import answering
+from made_up_runs import noisy, right
 from run_files import Bench
+from support import a_header, write_run
+
+from bench.records.schema import Record
 
 HARM = "<b>|x|](http://a.b)\x1b[31m\\input{x}"
 
@@ -80,6 +85,18 @@ def test_how_ratios_differ_is_shown_alone_and_for_programs(bench_here: Bench, fo
     assert (jax["backend"], jax["other"], jax["machines"]) == ("jax", "numpy loop", 4)
     assert jax["new_low"] < jax["ratio_low"] < jax["ratio"] < jax["ratio_high"] < jax["new_high"]
     assert torch["lowest"] < 2.2 < 2.8 < torch["highest"]
+
+
+def test_inference_stands_by_machine_too(bench_here: Bench, tmp_path: Path) -> None:
+    for number in range(2):
+        lines = right({BASE: noisy(0.1, 6, 0.01), QUICK: noisy(0.05, 6, 0.01)})
+        header = a_header(BASE, QUICK, machine=a_computer(number), inference=True)
+        asked = (answering(line) if isinstance(line, Record) else line for line in lines)
+        write_run(tmp_path / f"{number}.jsonl", header, asked)
+    text = bench_here("table", "0.jsonl", "1.jsonl", "--inference").stdout
+    assert headings(text) == ["processor 0, 2 cores", "processor 1, 4 cores", "Behind the tables of all machines"]
+    assert "**processor 1, 4 cores**" in text
+    assert "never across machines" in text
 
 
 def test_columns_rows_and_order_can_be_chosen(bench_here: Bench, four: list[str]) -> None:
