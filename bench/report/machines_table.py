@@ -165,7 +165,7 @@ def _notes(each: Across, names: Mapping[str, str]) -> Iterator[str]:
         yield (
             f"{_rows(few)}: {FEWEST_MACHINES} machines at least are needed for a mean and a prediction"
             if len(few) < len(each.rows)
-            else f"two machines say too little about how machines differ; {FEWEST_MACHINES} at least are needed"
+            else f"Two machines say too little about how machines differ; {FEWEST_MACHINES} at least are needed"
         )
     alike = [row for row in each.rows if row.overall and row.overall.spread_interval.low == 0]
     if alike:
@@ -173,7 +173,7 @@ def _notes(each: Across, names: Mapping[str, str]) -> Iterator[str]:
     alone = {on.machine for row in each.rows for on in row.on if on.found.rounds == 1}
     if alone:
         assumed = f"their errors assume that processes of a row differ by {percent(ASSUMED_SD)}"
-        yield f"one round alone was measured on {_named(alone, names)}: {assumed}"
+        yield f"One round alone was measured on {_named(alone, names)}: {assumed}"
     for row, why in ((each.other, each.not_ranked), *((row.row, row.not_ranked) for row in each.rows)):
         for reason in dict.fromkeys(why.values()):
             machines = [machine for machine, found in why.items() if found == reason]
@@ -197,16 +197,16 @@ def _facts(each: Across) -> Iterator[str]:
     looked_at = max(len(row.facts) for row in each.rows)
     if not looked_at:
         if len(each.machines) < FEWEST:
-            yield f"which facts of the machines go with the differences can be asked of {FEWEST} machines or more"
+            yield f"Which facts of the machines go with the differences can be asked of {FEWEST} machines or more"
         return
     told = [(row, fact) for row in each.rows for fact in row.facts if fact.told]
     count = f"{counted(looked_at, 'fact')} and {counted(len(each.rows), 'row')}"
     for row, fact in told:
         yield f"{row_name(row.row)}: {fact_in_words(fact)} (p = {fact.p:.2g}, corrected for {count})"
     if told:
-        yield "what goes with a ratio describes these machines and need not be its cause: nothing else was held equal"
+        yield "What goes with a ratio describes these machines and need not be its cause: nothing else was held equal"
     else:
-        yield f"no fact of the machines goes with the differences beyond chance, of {count} looked at"
+        yield f"No fact of the machines goes with the differences beyond chance, of {count} looked at"
 
 
 def fact_in_words(fact: GoesWith) -> str:

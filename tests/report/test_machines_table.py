@@ -64,8 +64,8 @@ def test_machines_with_a_single_round_are_named(tmp_path: Path) -> None:
     runs = lab(tmp_path, 3)
     kept = [record for record in runs[0].records if record.job.block == 0]
     one = Run(**{**vars(runs[0]), "records": Records.of(kept)})
-    assert "one round alone was measured on processor 0, 2 cores: their errors assume" in notes([one, *runs[1:]])
-    assert "one round" not in notes(runs)
+    assert "One round alone was measured on processor 0, 2 cores: their errors assume" in notes([one, *runs[1:]])
+    assert "One round" not in notes(runs)
 
 
 def test_facts_are_told_as_description() -> None:
