@@ -279,7 +279,7 @@ def _summary(
 
 def _passes(columns: Columns, timed: Array) -> int | None:
     """Return the number of passes of one training, by the first process that was timed and kept its losses."""
-    known = passes_of(columns)[timed]
+    known = passes_of(columns.take(timed))
     return int(known[known > 0][0]) if known.any() else None
 
 
