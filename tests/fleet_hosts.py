@@ -127,7 +127,7 @@ class FakeHosts:
         self.doers = {f"tcp://{number}": doer for number, doer in enumerate(doers)}
         self.told: dict[str, str] = {}  # hosts that cannot be asked
         self.cache: dict[str, Facts] = {}
-        self.looks = 0
+        self.looks = -1000  # the first one of a run, after the check of hosts, is 1
         self.script: dict[int, Any] = {}
         self.ended: list[str] = []
         self.accepted: list[str] = []

@@ -73,7 +73,7 @@ def page_of(path: str, text: str) -> Page:
 
 def commands(page: Page) -> list[list[str]]:
     """Return every command line of a page, split into words."""
-    parts = [part for line in [*page.spans, *page.lines] for part in re.sub(r"\s+#.*", "", line).split(" && ")]
+    parts = [part for line in [*page.spans, *page.lines] for part in re.sub(r"\s+(#|> ).*", "", line).split(" && ")]
     split = [shlex.split(part.removesuffix(" ...")) for part in parts if part.split(" ")[0] in PROGRAMS]
     return [words for words in split if len(words) > 1]
 

@@ -124,11 +124,12 @@ def loaded_by(statement: str) -> set[str]:
     return set(result.stdout.split())
 
 
-HEAVY = FRAMEWORKS | {"scipy", "pandas", "pyarrow"}
+HEAVY = FRAMEWORKS | {"scipy", "pandas", "dask", "distributed", "pyarrow"}
 LIGHT = (
     *("bench", "bench.cli", "bench.runs.runner", "bench.runs.session", "bench.records.runfile"),
     *("bench.harness.child", "bench.harness.time_job", "bench.parity.jobs"),
     *("bench.machine.doctor", "bench.machine.probe", "bench.selftest", "bench.selftest.backend"),
+    *("bench.fleet.at_host", "bench.fleet.at_unit", "bench.fleet.dask_hosts", "bench.fleet.fleet"),
     *("bench.bench_training", "bench.conftest", "bench.conformance.suite", "bench.conformance.checks"),
 )
 

@@ -27,6 +27,7 @@ PAGES = (
     "backends/README.md",
     "results/README.md",
     "docs/ci.md",
+    "docs/cluster.md",
     "docs/pandas.md",
     "docs/lessons.md",
     "docs/store.md",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bench.analysis.across import Across, OnMachine, RowAcross
 from bench.analysis.break_even import BreakEven
 from bench.analysis.changes import Change
 from bench.analysis.inference import process_inference
@@ -18,6 +17,9 @@ from bench.analysis.summary import RowSummary, Versus
 from bench.analysis.sweep import Point
 from bench.records.machines import machine_key
 from bench.records.schema import ParityResult, Record, Row, WarmStart
+
+if TYPE_CHECKING:
+    from bench.analysis.across import Across, OnMachine, RowAcross
 
 
 def process_columns(context: Context) -> dict[str, list[Any]]:

@@ -40,11 +40,14 @@ class Telling:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.doing = Doing()
+        self.lock = threading.Lock()  # parity has several jobs at a time
 
-    def tell(self, **changes: object) -> None:
-        """Write what has changed."""
-        self.doing = msgspec.structs.replace(self.doing, **changes)
-        put(self.path, encoded(self.doing))
+    def tell(self, *, ended: int = 0, **changes: object) -> None:
+        """Write what has changed, and that so many jobs more have ended."""
+        with self.lock:
+            changed = msgspec.structs.replace(self.doing, **changes)
+            self.doing = msgspec.structs.replace(changed, done=changed.done + ended)
+            put(self.path, encoded(self.doing))
 
     def stage(self, label: str, total: int, left_s: float | None = None) -> None:
         """Tell that a stage begins."""
@@ -56,7 +59,7 @@ class Telling:
 
     def ended(self, label: str, outcome: str) -> None:
         """Tell that a job has ended."""
-        self.tell(job="", done=self.doing.done + 1)
+        self.tell(ended=1, job="")
 
     def rows(self, found: Sequence[RowSoFar]) -> None:
         """Leave it to the lines of the run file."""

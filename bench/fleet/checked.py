@@ -12,6 +12,8 @@ from bench.fleet.facts import Facts, unlike
 from bench.fleet.hosts import Hosts
 
 LOOK_S = 0.2  # between two looks for the first hosts
+SETTLED_S = 3.0  # without a new host, after which a run begins; others can come later
+LEFT_OUT_S = 15.0  # the same, where all hosts so far differ from the client
 
 
 class Clock(Protocol):
@@ -56,8 +58,12 @@ class Checked:
             self.left_out[address] = f"{name}: {'; '.join(differing)}"
             self.listener.say(f"left out: {self.left_out[address]}")
             return
+        twin = any(each.machine == facts.machine for each in self.accepted.values())
         self.accepted[address] = facts
         hosts.accept(address)
+        if twin:
+            self.listener.say(f"another worker on {name} takes part: workers of one machine take turns")
+            return
         has = ", ".join((f"{facts.cores} core{'s' * (facts.cores != 1)}", *facts.gpus))
         self.listener.say(f"{name} takes part: {has}")
 
@@ -73,14 +79,21 @@ class Checked:
 
 
 def first_check(hosts: Hosts, here: Facts, listener: FleetListener, wait_s: float, clock: Clock = time) -> Checked:
-    """Wait for the first hosts, and compare all that are there with the client. Raises `NoHost` if none is accepted."""
+    """Wait for the first hosts, and compare all that come with the client. Raises `NoHost` if none is accepted.
+
+    Hosts that come soon after each other are waited for: what is planned may depend on them.
+    """
     checked = Checked(here, listener)
-    until_s = clock.monotonic() + wait_s
-    while not (checked.accepted or checked.left_out):
+    begun_s = changed_s = clock.monotonic()
+    before: set[str] = set()
+    while True:
         checked.look(hosts)
-        if clock.monotonic() >= until_s:
+        there, now_s = {*checked.accepted, *checked.left_out}, clock.monotonic()
+        if there != before:
+            before, changed_s = there, now_s
+        quiet_s = SETTLED_S if checked.accepted else LEFT_OUT_S
+        if (there and now_s - changed_s >= quiet_s) or now_s - begun_s >= wait_s:
             break
-        if not (checked.accepted or checked.left_out):
-            clock.sleep(LOOK_S)
+        clock.sleep(LOOK_S)
     checked.require()
     return checked

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -185,13 +186,32 @@ def connected(address: str) -> Iterator[DaskHosts]:
             )
             stack.callback(_quietly, cluster.close)
             address = cluster.scheduler_address
-        try:
-            client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
-        except (*BROKEN, ValueError) as error:
-            reason = shown(str(error) or type(error).__name__)
-            raise UserError(f"there is no Dask scheduler at {address}: {reason}") from error
+        client = _client(lambda: distributed.Client(address, timeout=CONNECT_S, set_as_default=False), address)
         stack.callback(_quietly, client.close)
         yield DaskHosts(client)
+
+
+def _client(connect: Callable[[], Any], address: str) -> Any:
+    """Return a client of Dask. Raises `UserError` if there is none in time, also where Dask itself would wait for ever.
+
+    It does so for a program that takes the connection and then closes it.
+    """
+    found: list[Any] = []
+
+    def attempt() -> None:
+        try:
+            found.append(connect())
+        except (*BROKEN, ValueError) as error:
+            found.append(error)
+
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(CONNECT_S + 5)
+    client = found[0] if found else TimeoutError("it takes the connection, but does not answer as a scheduler")
+    if isinstance(client, Exception):
+        reason = shown(str(client) or type(client).__name__)
+        raise UserError(f"there is no Dask scheduler at {address}: {reason}") from client
+    return client
 
 
 def _quietly(close: Callable[[], object]) -> None:

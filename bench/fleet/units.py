@@ -155,10 +155,19 @@ def plan_from(text: bytes, where: object) -> FleetPlan:
     if plan.version != VERSION:
         raise UserError(f"{where} has version {plan.version}; this levelfield reads version {VERSION}")
     names = [unit.name for unit in plan.units]
-    bad = [name for name in names if OTHERS.search(name) or name.startswith(".") or not name]
-    if bad or len(set(names)) < len(names) or not all(unit.rows for unit in plan.units):
-        raise UserError(f"{where} is not the plan of a run on a cluster: units need rows, and a plain name each")
+    if len(set(names)) < len(names) or not all(map(_makes_sense, plan.units)):
+        raise UserError(
+            f"{where} is not the plan of a run on a cluster: each unit needs rows of one task on one kind of device, "
+            f"and a plain name of its own"
+        )
     return plan
+
+
+def _makes_sense(unit: Unit) -> bool:
+    """Return whether a unit has a name that can be that of a file, and rows that are measured side by side."""
+    plain = bool(unit.name) and not unit.name.startswith(".") and not OTHERS.search(unit.name)
+    kinds = {(row.task, row.device) for row in unit.rows}
+    return plain and len(unit.name) < 4 * LONGEST and len(kinds) == 1 and len(set(unit.rows)) == len(unit.rows)
 
 
 def another_run(header: Header, order: Order, host: str) -> str:

@@ -12,6 +12,7 @@ from bench.analysis.across import Across, OnMachine, Question, RowAcross
 from bench.analysis.frame import machines_frame
 from bench.analysis.goes_with import FEWEST, GoesWith
 from bench.analysis.random_effects import FEWEST_MACHINES
+from bench.analysis.stats import ASSUMED_SD
 from bench.errors import shown
 from bench.records.machines import machine_names
 from bench.records.runfile import Run
@@ -19,13 +20,14 @@ from bench.records.schema import Row
 from bench.report.choosing import Choice, Table, chosen, columns_of, left_out
 from bench.report.document import Document, Panel
 from bench.report.names import counted, listed, row_name
-from bench.report.units import bracketed, multiple
+from bench.report.units import bracketed, multiple, percent
 
 GROUP = "From machine to machine"
 BEHIND = "Behind the tables of all machines"
+FURTHER = "How their ratios differ from machine to machine is told below these tables, and alone with --machines."
 ABOUT = "the mean over machines with its 95 % interval, and where a new machine will be with 95 % probability"
 MOST_NAMED = 4  # machines that a sentence names; of more there is the number
-USUAL = ("backend", "mode", "device", "× on average", "new machine", "lowest", "highest", "machines")
+USUAL = ("backend", "mode", "device", "× on average", "new machine", "machines", "lowest", "highest")
 COLUMNS = ("task", "other", "backend", "mode", "device", "precision", *USUAL[3:])
 NUMBERS = {
     "× on average": "ratio",
@@ -46,10 +48,7 @@ def about_machines(runs: Sequence[Run]) -> list[str]:
     count = count_machines(runs)
     if count < 2:
         return []
-    return [
-        f"These runs are of {count} machines. Rows are ranked within a machine and never across machines; how their "
-        f"ratios differ from machine to machine is told apart (alone: --machines)"
-    ]
+    return [f"These runs are of {count} machines. Rows are ranked within a machine, and never across machines."]
 
 
 def behind(runs: Sequence[Run]) -> str:
@@ -90,7 +89,8 @@ def machine_panels(found: Sequence[Across], runs: Sequence[Run], kept: Table, ch
             devices = {each.other.device, *(row.row.device for row in each.rows)}
             usual = [name for name in USUAL if name != "device" or len(devices) > 1]
             cells = part.cells[columns_of(part, choice, usual)]
-            yield Panel(title(each, found), cells, ABOUT, tuple(_notes(each, names)))
+            about = ABOUT if any(row.overall for row in each.rows) else ""
+            yield Panel(title(each, found), cells, about, tuple(_notes(each, names)))
 
 
 def untold(runs: Sequence[Run], found: Sequence[Across]) -> list[str]:
@@ -129,9 +129,9 @@ def _cells(each: RowAcross, names: Mapping[str, str]) -> dict[str, str]:
         "precision": each.row.precision,
         "× on average": bracketed(overall.ratio, overall.interval) if overall else "",
         "new machine": f"{multiple(overall.prediction.low)} to {multiple(overall.prediction.high)}" if overall else "",
+        "machines": str(len(each.on)),
         "lowest": _at(lowest, names),
         "highest": _at(highest, names),
-        "machines": str(len(each.on)),
     }
 
 
@@ -143,13 +143,13 @@ def title(each: Across, among: Iterable[Across]) -> str:
     """Return what a question is about: the task, what sets it apart from others of that task, and the other row."""
     alike = [other.question for other in among if other.question.task == each.question.task]
     apart = ", ".join(_apart(each.question, alike))
-    return f"{each.question.task}{f' with {apart}' if apart else ''}: time of a pass / that of {row_name(each.other)}"
+    return f"{each.question.task}{f' with {apart}' if apart else ''}, time of a pass / that of {row_name(each.other)}"
 
 
 def _apart(own: Question, alike: Sequence[Question]) -> Iterator[str]:
     """Yield what sets a question apart from others of its task."""
     if len({other.threads for other in alike}) > 1:
-        yield f"{own.threads} thread{'' if own.threads == 1 else 's'}"
+        yield counted(own.threads, "thread")
     if len({other.precision for other in alike}) > 1:
         yield own.precision
     every = [json.loads(other.settings) for other in alike]
@@ -170,10 +170,22 @@ def _notes(each: Across, names: Mapping[str, str]) -> Iterator[str]:
     alike = [row for row in each.rows if row.overall and row.overall.spread_interval.low == 0]
     if alike:
         yield f"{_rows(alike)}: the errors of the runs explain how the machines differ; they may be alike"
-    for row in each.rows:
-        for machine, reason in row.not_ranked.items():
-            yield f"{row_name(row.row)} is not ranked in a run on {names[machine]}: {reason}"
+    alone = {on.machine for row in each.rows for on in row.on if on.found.rounds == 1}
+    if alone:
+        assumed = f"their errors assume that processes of a row differ by {percent(ASSUMED_SD)}"
+        yield f"one round alone was measured on {_named(alone, names)}: {assumed}"
+    for row, why in ((each.other, each.not_ranked), *((row.row, row.not_ranked) for row in each.rows)):
+        for reason in dict.fromkeys(why.values()):
+            machines = [machine for machine, found in why.items() if found == reason]
+            yield f"{row_name(row)} is not ranked in a run on {_named(machines, names)}: {reason}"
     yield from _facts(each)
+
+
+def _named(machines: Collection[str], names: Mapping[str, str]) -> str:
+    """Return machines by name; of many, some of them and the number of the others."""
+    first = [name for machine, name in names.items() if machine in machines][:MOST_NAMED]
+    more = len(machines) - len(first)
+    return "; ".join([*first, f"{more} more"] if more else first)  # names have commas
 
 
 def _rows(rows: Iterable[RowAcross]) -> str:

@@ -8,15 +8,15 @@ import pandas as pd
 
 from bench.analysis.across import Across, across_runs
 from bench.analysis.summary import Rank, RowSummary, summarise
-from bench.records.machines import names_of_runs
+from bench.records.machines import machine_names, names_of_runs
 from bench.records.runfile import Run
 from bench.records.version_rows import with_version_names
 from bench.report import sentences
 from bench.report.break_even_sentences import ABOUT_BREAK_EVEN, break_even_sentences
 from bench.report.choosing import Choice, Table, chosen, columns_of, left_out
 from bench.report.document import Document, Panel, Section, sections_of
-from bench.report.machines_table import about_machines, behind, panels_of_rows, untold
-from bench.report.names import row_name, task_summary
+from bench.report.machines_table import FURTHER, about_machines, behind, panels_of_rows, untold
+from bench.report.names import counted, row_name, task_summary, titles
 from bench.report.summary_lines import summary_lines
 from bench.report.tables import SPARE, USUAL, training_table
 from bench.report.version_sentences import version_sentences
@@ -54,20 +54,20 @@ def training_document(
 
 def titled(runs: Iterable[Run], tasks: int) -> str:
     """Return what a result is about: how many tasks, where."""
-    cpus = dict.fromkeys(f"{run.header.machine.cpu}, {run.header.machine.cores} cores" for run in runs)
-    return f"{tasks} task{'' if tasks == 1 else 's'} on {'; '.join(cpus)}"
+    names = list(machine_names(run.header for run in runs).values())
+    return f"{counted(tasks, 'task')} on {names[0] if len(names) == 1 else counted(len(names), 'machine')}"
 
 
 def _about(runs: Sequence[Run], found: Sequence[Across]) -> Iterator[str]:
     """Yield what holds for a result of several machines; nothing for one."""
     for sentence in about_machines(runs):
         yield sentence
-        yield from untold(runs, found)
+        yield from untold(runs, found) or [FURTHER]
 
 
 def _panels(rows: Sequence[RowSummary], kept: Table, choice: Choice, machines: Mapping[str, str]) -> Iterable[Panel]:
     """Yield a table for each task of each run, in the order of all rows."""
-    several = len({each.run for each in rows}) > 1
+    named = titles(((each.run, each.row.task) for each in rows), machines)
     usual = [name for name in USUAL if name not in _untold_columns(rows)]
     groups: dict[tuple[str, str], list[int]] = {(each.run, each.row.task): [] for each in rows}
     for place, index in enumerate(kept.cells.index):
@@ -77,7 +77,7 @@ def _panels(rows: Sequence[RowSummary], kept: Table, choice: Choice, machines: M
             part = kept.take(places)
             columns = columns_of(part, choice, usual)
             yield Panel(
-                title=f"{task} ({run})" if several else task,
+                title=named[run, task],
                 about=task_summary(task),
                 table=part.cells[columns],
                 notes=() if "note" in columns else tuple(_notes(part.cells["note"], rows)),
@@ -115,7 +115,14 @@ def _sections(runs: Sequence[Run], rows: Sequence[RowSummary]) -> tuple[Section,
 
 
 def machine_sections(runs: Sequence[Run]) -> list[tuple[str, Iterable[str], str]]:
-    """Return, for each run, what it was made with."""
-    several = len(runs) > 1
-    return [(f"The machine ({run.path})" if several else "The machine", sentences.machine_sentences(run.header), "")
-            for run in runs]  # fmt: skip
+    """Return what the runs were made with: a section for each machine and what is installed there."""
+    alike: dict[tuple[str, ...], list[Run]] = {}
+    for run in runs:
+        alike.setdefault(tuple(sentences.machine_sentences(run.header)[:-1]), []).append(run)
+    found: list[tuple[str, Iterable[str], str]] = []
+    for facts, members in alike.items():
+        of_which = f" ({', '.join(str(run.path) for run in members)})" if len(alike) > 1 else ""
+        measured = [sentences.machine_sentences(run.header)[-1] for run in members]
+        named = [f"{run.path}: {each}" for run, each in zip(members, measured, strict=True)]
+        found.append((f"The machine{of_which}", (*facts, *(named if len(members) > 1 else measured)), ""))
+    return found

@@ -26,7 +26,7 @@ def test_table_prints_every_format_and_reads_several_runs(bench_here: Bench, tmp
     lines = json.loads(bench_here("table", "a.jsonl", "--format", "json").stdout)
     assert lines[0]["pass_s"] > 0
     assert bench_here("table", "a.jsonl", "-o", "t.csv").returncode == 0
-    assert (tmp_path / "t.csv").read_text().startswith("run,task,backend")
+    assert (tmp_path / "t.csv").read_text().startswith("run,machine,task,backend")
     assert bench_here("table", "a.jsonl", "--format", "parquet").returncode == 2
 
 
@@ -91,7 +91,7 @@ def test_a_table_is_not_written_under_an_ending_that_it_has_no_format_for(bench_
     a_run(tmp_path / "a.jsonl")
     assert "no table can be written as .xlsx" in bench_here("table", "a.jsonl", "-o", "t.xlsx").stderr
     assert bench_here("table", "a.jsonl", "-o", "T.CSV").returncode == 0
-    assert (tmp_path / "T.CSV").read_text().startswith("run,task,backend")
+    assert (tmp_path / "T.CSV").read_text().startswith("run,machine,task,backend")
     assert not (tmp_path / "t.xlsx").exists()
 
 

@@ -34,6 +34,7 @@ class Scene:
     def begin(self) -> Fleet:
         """Check the hosts, and read or write the plan."""
         checked = first_check(self.hosts, HERE, self.heard, 60.0, self.clock)
+        self.hosts.looks = 1
         if (self.folder.path / "plan.json").exists():
             self.plan = self.folder.plan()
         else:
@@ -194,7 +195,7 @@ def test_without_hosts_the_run_waits_and_then_ends_with_what_it_has(tmp_path: Pa
     fleet = scene.run()
     assert fleet.paths()
     assert fleet.unfinished()[0].reason == "there is no host"
-    assert WAIT_S < scene.clock.now_s < WAIT_S + 60
+    assert WAIT_S < scene.clock.now_s < WAIT_S + 90
 
 
 def test_hosts_that_come_later_take_part_when_they_were_checked(tmp_path: Path, doer: Any) -> None:
@@ -239,6 +240,13 @@ def test_with_no_host_left_nothing_runs(tmp_path: Path, doer: Any) -> None:
     assert not (tmp_path / "run").exists()
     with pytest.raises(NoHost, match="the cluster has no workers"):
         Scene(tmp_path / "run").run()
+
+
+def test_hosts_that_come_soon_after_the_first_are_there_when_a_run_is_planned(tmp_path: Path, doer: Any) -> None:
+    scene = Scene(tmp_path / "run", doer("odd", code="0ther"))
+    scene.hosts.script = {-995: lambda: scene.hosts.doers.update({"tcp://7": doer("a")})}
+    scene.hosts.script[-985] = lambda: scene.hosts.doers.update({"tcp://8": doer("b")})
+    assert {each.host for each in scene.begin().accepted.values()} == {"a", "b"}
 
 
 def test_one_unit_at_a_time_on_a_machine_whatever_the_number_of_its_workers(tmp_path: Path, doer: Any) -> None:

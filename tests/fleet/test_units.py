@@ -64,10 +64,14 @@ def test_a_plan_is_read_back_from_its_folder(tmp_path: Path) -> None:
         (lambda plan: plan | {"version": 2}, "has version 2; this levelfield reads version 1"),
         (
             lambda plan: plan | {"units": [plan["units"][0] | {"name": "../x"}]},
-            "units need rows, and a plain name each",
+            "each unit needs rows of one task",
         ),
-        (lambda plan: plan | {"units": plan["units"][:1] * 2}, "units need rows, and a plain name each"),
-        (lambda plan: plan | {"units": [plan["units"][0] | {"rows": []}]}, "units need rows, and a plain name each"),
+        (lambda plan: plan | {"units": plan["units"][:1] * 2}, "each unit needs rows of one task"),
+        (lambda plan: plan | {"units": [plan["units"][0] | {"rows": []}]}, "each unit needs rows of one task"),
+        (
+            lambda plan: plan | {"units": [plan["units"][0] | {"rows": [each["rows"][0] for each in plan["units"]]}]},
+            "each unit needs rows of one task",
+        ),
         (lambda plan: plan | {"more": 1}, "is not the plan of a run on a cluster"),
         (lambda plan: [], "is not the plan of a run on a cluster"),
     ],

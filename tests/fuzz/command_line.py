@@ -25,6 +25,7 @@ from typer.main import get_command
 from bench.cli.app import app, exit_code
 from bench.cli.streams import PLAINLY, plainly
 from bench.conformance.examine import BackendFinding
+from bench.errors import UserError
 from bench.machine.doctor import MachineFinding
 from bench.records.lines import NotARunFile
 from bench.records.runfile import read_run
@@ -74,6 +75,12 @@ def _no_process(*rest: object, **others: object) -> None:
     raise AssertionError("a process was started")
 
 
+@contextmanager
+def _connected(address: str) -> Iterator[Any]:
+    raise UserError(f"there is no scheduler at {address}")
+    yield
+
+
 ROW = a_row("linear_fit")
 FAKES: dict[str, Any] = {
     "bench.cli.run.carry_out": _carry_out,
@@ -84,7 +91,8 @@ FAKES: dict[str, Any] = {
     "bench.runs.session.versions": dict,
     "bench.runs.session.commit": lambda: "unknown",
     "bench.runs.session.settings_of_frameworks": lambda *_: {},
-    **{f"bench.cli.{name}.gpu_names": tuple for name in ("run", "ab", "parity", "machine", "selftest")},
+    **{f"bench.cli.{name}.gpu_names": tuple for name in ("run", "plan", "ab", "parity", "machine", "selftest")},
+    "bench.fleet.dask_hosts.connected": _connected,
     "bench.cli.parity.check_parity": _check_parity,
     "bench.conformance.examine.examination": _examination,
     "bench.cli.machine.fetch": _fetch,

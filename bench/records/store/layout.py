@@ -13,6 +13,7 @@ of a run change nothing before.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import re
@@ -90,6 +91,8 @@ def store_at(path: Path) -> Store | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # nothing can be there
+            return None
         raise NotARunFile(f"cannot read {marker}: {error.strerror}") from error
     try:
         known = json.loads(content)["format"]

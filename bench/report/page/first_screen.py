@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.analysis.answer import Answer
 from bench.analysis.summary import RowSummary, Versus
 from bench.report.answer_sentence import answer_sentence
-from bench.report.names import listed, task_summary
+from bench.report.names import counted, listed, task_summary
 from bench.report.tables import ratio
 from bench.report.units import seconds
 
@@ -75,13 +75,14 @@ class Bar:
 
 @dataclass(frozen=True)
 class NotRanked:
-    """A row that does not count, and why."""
+    """A row that does not count, and why; the same in several runs is told once."""
 
     task: str
     name: str
     cause: str
     why: str
     alarming: bool
+    runs: int = 1  # in which it is so
 
 
 @dataclass(frozen=True)
@@ -207,11 +208,15 @@ def _advice(answer: Answer | None) -> str:
     return f"{sentence[:1].upper()}{sentence[1:]}"
 
 
-def title(cards: Sequence[Card], versions: Sequence[str]) -> str:
+def title(cards: Sequence[Card], versions: Sequence[str], machines: int) -> str:
     """Return the headline of the page: which backend is surely the fastest in how many tasks.
 
-    Of a run of two versions, whose sentences `versions` has, it is what changed.
+    Of a run of two versions, whose sentences `versions` has, it is what changed. Of several machines, across which
+    nothing is ranked or counted up, it is how many there are.
     """
+    if machines > 1:
+        tasks = len({(card.task, card.precision) for card in cards})
+        return f"{counted(tasks, 'task')} on {counted(machines, 'machine')}"
     if len(versions) == 1:
         return versions[0].split(": ")[1]
     if len(cards) == 1:
@@ -225,11 +230,11 @@ def title(cards: Sequence[Card], versions: Sequence[str]) -> str:
     return f"{', '.join(said)}{f'; {open_tasks} without a clear winner' if open_tasks else ''}"
 
 
-def overview(cards: Sequence[Card], summaries: Sequence[RowSummary]) -> str:
+def overview(cards: Sequence[Card], summaries: Sequence[RowSummary], machines: int) -> str:
     """Return one sentence on all tasks: how many rows count, and in how many tasks the fastest is sure."""
     ranked = [each for each in summaries if each.standing.ranked]
     clear = Counter(each.to_fastest.verdict == "fastest" for each in ranked if each.to_fastest)[True]
-    tasks = f"{len(cards)} {'task' if len(cards) == 1 else 'tasks'}"
+    tasks = counted(len(cards), "task") if machines == 1 else f"{len(cards)} tables, each of one machine"
     rows = f"{len(ranked)} {'row is' if len(ranked) == 1 else 'rows are'} right, timed fairly and ranked"
     sure = "all" if clear == len(cards) else clear or "none"
     return f"{rows}, in {tasks}; which row is the fastest is sure in {sure} of them."
@@ -248,4 +253,6 @@ def not_ranked(summaries: Sequence[RowSummary], lines: Sequence[Line]) -> tuple[
         for each, line in zip(summaries, lines, strict=True)
         if not each.standing.ranked
     ]
-    return tuple(sorted(found, key=lambda each: not each.alarming))
+    return tuple(
+        replace(each, runs=runs) for each, runs in sorted(Counter(found).items(), key=lambda pair: not pair[0].alarming)
+    )
