@@ -116,8 +116,8 @@ def simulation(session: nox.Session) -> None:
 @nox.session
 def machines(session: nox.Session) -> None:
     """Simulate machines with known ratios, and what is said of how they differ; save the tables in results/."""
-    session.install("--editable", ".[report]", CONSTRAINTS)
-    session.run("python", "tests/analysis/machines_simulation.py")
+    session.install("--editable", ".[report,test]", CONSTRAINTS)
+    session.run("python", "tests/analysis/machines_simulation.py", env={"PYTHONPATH": "tests"})
 
 
 @nox.session

@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from made_up_histories import BAD, GOOD, a_day
+from made_up_machines import lab, paths_of
 from support import ROOT, a_machine
 
 import bench
@@ -47,23 +48,28 @@ def faults(function: str, frame: pd.DataFrame, text: str) -> list[str]:
     return found
 
 
-def frames() -> dict[str, pd.DataFrame]:
+def frames(folder: Path) -> dict[str, pd.DataFrame]:
+    machines = paths_of(lab(folder, 3))
     path = ROOT / "results" / "reference.jsonl"
     return {
         "bench.load": bench.load(path),
         "bench.ratios": bench.ratios(path),
+        "bench.machines": bench.machines(machines),
+        "bench.machines with each=True": bench.machines(machines, each=True),
         "bench.compare": bench.compare(path, path),
     }
 
 
-def test_every_column_is_documented_and_none_too_many() -> None:
+def test_every_column_is_documented_and_none_too_many(tmp_path: Path) -> None:
     text = DOCUMENT.read_text()
-    assert {name: faults(name, frame, text) for name, frame in frames().items()} == {
+    assert {name: faults(name, frame, text) for name, frame in frames(tmp_path).items()} == {
         "bench.load": [],
         "bench.ratios": [],
+        "bench.machines": [],
+        "bench.machines with each=True": [],
         "bench.compare": [],
     }
-    assert set(bench.__all__) == {"load", "ratios", "compare"}
+    assert set(bench.__all__) == {"load", "ratios", "machines", "compare"}
 
 
 @pytest.mark.parametrize(
@@ -140,6 +146,23 @@ def test_runs_of_two_machines_are_not_compared_unless_that_is_allowed(tmp_path: 
     with pytest.raises(NotComparable, match=r"cores: 2 then, 64 now\. Allow with 'machine'"):
         bench.compare(then, now)
     assert len(bench.compare(then, now, allow=["machine"])) == 3
+
+
+def test_machines_are_told_together_and_each(tmp_path: Path) -> None:
+    runs = lab(tmp_path, 5)
+    paths = [str(run.path) for run in runs]
+    together, each = bench.machines(paths), bench.machines(tmp_path, baseline="numpy:loop", each=True)
+    jax, torch = (line_of(together, name) for name in ("jax", "torch"))
+    assert jax["new_low"] < jax["ratio_low"] < 0.5 < jax["ratio_high"] < jax["new_high"]
+    assert torch["spread"] > 0.1 > jax["spread"]
+    assert len(each) == 2 * len(runs)
+    own = each[each["backend"] == "jax"]
+    assert (own["ratio"].min(), own["ratio"].max()) == (jax["lowest"], jax["highest"])
+    facts = pd.json_normalize(own["facts"])
+    assert list(facts["avx512f"]) == ["with", "with", "without", "without", "with"]
+    assert bench.machines(paths[:1]).empty
+    with pytest.raises(BadChoice, match="no row of baseline 'keras'"):
+        bench.machines(paths, baseline="keras")
 
 
 # The notebook

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ import pandas as pd
 
 from backends.registry import BACKENDS
 from bench.analysis.baseline import find_row, require_baseline
-from bench.analysis.goes_with import GoesWith, facts_that_go_with, known_names
+from bench.analysis.goes_with import Division, GoesWith, divisions_by, facts_that_go_with, known_names
 from bench.analysis.kept import kept
 from bench.analysis.log_ratios import KEPT, LOG_RATIOS, LogRatios, columns, joined, log_ratios
 from bench.analysis.machine_facts import VERSION, Facts, facts_by_machine
@@ -94,11 +95,26 @@ def across_runs(runs: Iterable[Run], rows: Iterable[RowSummary], baseline: str =
     runs, by_run = list(runs), defaultdict(list)
     for each in rows:
         by_run[each.run].append(each)
-    ratios = (
-        columns(str(run.path), run.header, kept(run, KEPT, LogRatios) or log_ratios(by_run[str(run.path)]))
-        for run in runs
+    of_runs = [(run, kept(run, KEPT, LogRatios) or log_ratios(by_run[str(run.path)])) for run in runs]
+    needed = [(run, to_baseline(found, baseline or USUAL_BASELINE)) for run, found in of_runs]
+    lines = joined(columns(str(run.path), run.header, found) for run, found in needed)
+    return across(pd.DataFrame(lines), facts_by_machine(run.header for run in runs), baseline)
+
+
+def to_baseline(found: LogRatios, baseline: str) -> LogRatios:
+    """Return the ratios of a run without the pairs that no summary needs: of many rows, that is nearly all.
+
+    Where a task has a ranked row of the baseline, only the ratios to that row are needed.
+    """
+    ranked = [found.rows[place] for place in dict.fromkeys((*found.row, *found.other))]
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in sorted(ranked):
+        groups.setdefault((row.task, row.precision), []).append(row)
+    chosen = {group: find_row(baseline, rows) for group, rows in groups.items()}
+    pairs = ((found.rows[row], found.rows[other]) for row, other in zip(found.row, found.other, strict=True))
+    return found.only(
+        [at for at, pair in enumerate(pairs) if (to := chosen[pair[0].task, pair[0].precision]) is None or to in pair]
     )
-    return across(pd.DataFrame(joined(ratios)), facts_by_machine(run.header for run in runs), baseline)
 
 
 def across(table: pd.DataFrame, facts: Mapping[str, Facts], baseline: str = "") -> tuple[Across, ...]:
@@ -151,7 +167,12 @@ def _question(question: Question, other: Row, lines: pd.DataFrame, facts: Mappin
     if len({each.machine for several in on.values() for each in several}) < 2:
         return None
     why = _reasons(question, lines)
-    rows = [_across(row, several, why.get(row, {}), facts, other, len(on)) for row, several in sorted(on.items())]
+    divided = cache(lambda machines, names: divisions_by([facts[machine] for machine in machines], names))
+    names = known_names(facts)
+    rows = [
+        _across(row, several, why.get(row, {}), divided(_machines(several), tuple(_names(names, row, other))), len(on))
+        for row, several in sorted(on.items())
+    ]
     order = list(dict.fromkeys(lines["machine"]))
     compared = {each.machine for row in rows for each in row.on}
     looked_at = max((len(row.facts) for row in rows), default=0)
@@ -192,8 +213,9 @@ def pooled(lines: pd.DataFrame) -> pd.DataFrame:
 
 def _by_row(question: Question, found: pd.DataFrame) -> dict[Row, list[OnMachine]]:
     on: dict[Row, list[OnMachine]] = {}
-    columns = [*ROW, "machine", "log_ratio", "standard_error", "freedom", "rounds", "runs"]
-    for *ids, machine, mean, error, freedom, rounds, runs in found[columns].itertuples(index=False, name=None):
+    names = [*ROW, "machine", "log_ratio", "standard_error", "freedom", "rounds", "runs"]
+    lines = zip(*(found[name].tolist() for name in names), strict=True)
+    for *ids, machine, mean, error, freedom, rounds, runs in lines:
         row = _row(question.task, question.precision, *ids)
         on.setdefault(row, []).append(OnMachine(machine, Estimate(mean, error**2, 1, freedom, rounds), runs))
     return on
@@ -208,15 +230,17 @@ def _reasons(question: Question, lines: pd.DataFrame) -> dict[Row, dict[str, str
     return why
 
 
+def _machines(on: Iterable[OnMachine]) -> tuple[str, ...]:
+    return tuple(each.machine for each in on)
+
+
 def _across(
-    row: Row, on: Sequence[OnMachine], why: Mapping[str, str], facts: Mapping[str, Facts], other: Row, rows: int
+    row: Row, on: Sequence[OnMachine], why: Mapping[str, str], divisions: Sequence[Division], rows: int
 ) -> RowAcross:
     log_ratios = np.array([each.found.mean for each in on])
     errors, freedom = (np.array([getattr(each.found, name) for each in on]) for name in ("error", "freedom"))
     overall = random_effects(log_ratios, errors, freedom) if len(on) >= FEWEST_MACHINES else None
-    own = [facts[each.machine] for each in on]
-    names = list(_names(known_names(facts), row, other))
-    return RowAcross(row, tuple(on), why, overall, facts_that_go_with(log_ratios, own, names, rows))
+    return RowAcross(row, tuple(on), why, overall, facts_that_go_with(log_ratios, divisions, rows))
 
 
 def _names(known: Iterable[str], row: Row, other: Row) -> Iterable[str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -55,53 +55,53 @@ class GoesWith:
         return self.p <= LEVEL
 
 
-def facts_that_go_with(
-    log_ratios: Array, facts: Sequence[Facts], names: Sequence[str], rows: int
-) -> tuple[GoesWith, ...]:
-    """Return every fact that divides the machines, with the ratios by its values, the smallest p-value first.
+@dataclass(frozen=True)
+class Division:
+    """A way in which facts divide the machines."""
 
-    `log_ratios` [machines] and `facts` are those of the same machines; `names` are the facts to look at, and `rows` is
-    for how many rows that is done. Returns nothing for fewer machines than `FEWEST`, or equal ratios.
+    columns: Array  # orthonormal, without their mean [machines, columns]
+    values: tuple[Value, ...]  # of each machine
+    names: list[str]  # of the facts that divide them so
+
+
+def facts_that_go_with(log_ratios: Array, divisions: Sequence[Division], rows: int) -> tuple[GoesWith, ...]:
+    """Return what the ratio is by each fact that divides the machines, the smallest p-value first.
+
+    `log_ratios` [machines] are those of the machines that are divided; `rows` is for how many rows that is done.
+    Returns nothing for fewer machines than `FEWEST`, or equal ratios.
     """
     count = len(log_ratios)
-    if count < FEWEST or not np.ptp(log_ratios):
+    if count < FEWEST or not divisions or not np.ptp(log_ratios):
         return ()
-    divisions = _divisions(facts, names)
-    if not divisions:
-        return ()
-    chances = _chances(log_ratios[_deals(count)], [columns for columns, _, _ in divisions.values()])
+    away = log_ratios - log_ratios.mean()
+    chances = _chances(away[_deals(count)], [each.columns for each in divisions])
     smallest = chances.min(axis=1)
     corrected = [float(np.mean(smallest * TIED <= own)) for own in chances[0]]
-    found = [
-        _told(log_ratios, columns, values, tuple(named), min(1.0, p * rows))
-        for (columns, values, named), p in zip(divisions.values(), corrected, strict=True)
-    ]
+    found = [_told(log_ratios, each, min(1.0, p * rows)) for each, p in zip(divisions, corrected, strict=True)]
     return tuple(sorted(found, key=lambda each: each.p))
 
 
-Division = tuple[Array, list[Value], list[str]]  # orthonormal columns, the value of each machine, names of the facts
+def divisions_by(facts: Sequence[Facts], names: Iterable[str]) -> tuple[Division, ...]:
+    """Return the ways in which facts with these names divide machines, which have the facts.
 
-
-def _divisions(facts: Sequence[Facts], names: Sequence[str]) -> dict[tuple[int, ...] | str, Division]:
-    """Return the ways in which facts divide the machines, without those that put nearly each into a part of its own."""
+    Those that put nearly each machine into a part of its own are left out, and those that put all into one.
+    """
     found: dict[tuple[int, ...] | str, Division] = {}
     for name in names:
-        values = [each[name] for each in facts]
-        distinct = sorted(set(values), key=str)
+        values = tuple(each[name] for each in facts)
+        order = list(dict.fromkeys(values))
         numbers = [value for value in values if isinstance(value, float)]
-        if len(distinct) < 2:
-            continue
-        if len(distinct) > 2 and len(numbers) == len(values):
-            found[name] = _columns(np.log2(numbers)[:, None]), values, [name]
-        elif len(distinct) <= len(values) // 2:
-            order = list(dict.fromkeys(values))
-            codes = tuple(order.index(value) for value in values)
+        if len(order) > 2 and len(numbers) == len(values):
+            found[name] = Division(_columns(np.log2(numbers)[:, None]), values, [name])
+        elif 2 <= len(order) <= len(values) // 2:
+            places = {value: place for place, value in enumerate(order)}
+            codes = tuple(places[value] for value in values)
             if codes in found:
-                found[codes][2].append(name)
+                found[codes].names.append(name)
             else:
                 members = np.equal.outer(codes, np.arange(1, len(order))).astype(float)
-                found[codes] = _columns(members), values, [name]
-    return found
+                found[codes] = Division(_columns(members), values, [name])
+    return tuple(found.values())
 
 
 def _columns(design: Array) -> Array:
@@ -122,21 +122,22 @@ def _deals(count: int) -> Array:
 def _chances(dealt: Array, designs: Sequence[Array]) -> Array:
     """Return the p-values of the analysis of variance of each deal by each fact [deals, facts].
 
-    They are a measure of how well a fact goes with a deal, the same for facts of two values and of many.
+    They are a measure of how well a fact goes with a deal, the same for facts of two values and of many. `dealt` are
+    differences from the mean [deals, machines].
     """
-    away = dealt - dealt.mean(axis=1, keepdims=True)
-    squares = (away**2).sum(axis=1, keepdims=True)
+    squares = (dealt[0] ** 2).sum()
     parts = np.array([each.shape[1] for each in designs])
-    explained = np.add.reduceat((away @ np.hstack(designs)) ** 2, np.cumsum(parts) - parts, axis=1)
+    explained = np.add.reduceat((dealt @ np.hstack(designs)) ** 2, np.cumsum(parts) - parts, axis=1)
     left = dealt.shape[1] - 1 - parts
     rest = np.maximum(squares - explained, squares * np.finfo(float).eps)
     found: Array = special.fdtrc(parts, left, explained / parts / (rest / left))
     return found
 
 
-def _told(log_ratios: Array, columns: Array, values: Sequence[Value], names: tuple[str, ...], p: float) -> GoesWith:
+def _told(log_ratios: Array, division: Division, p: float) -> GoesWith:
+    names, values = tuple(division.names), division.values
     distinct = sorted(set(values), key=lambda value: (isinstance(value, str), value))
-    if columns.shape[1] == 1 and len(distinct) > 2:
+    if division.columns.shape[1] == 1 and len(distinct) > 2:
         doublings = np.log2(np.array(values, dtype=float))
         away = doublings - doublings.mean()
         return GoesWith(names, (), math.exp(float(away @ log_ratios / (away @ away))), p)

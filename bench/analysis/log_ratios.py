@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -58,6 +58,18 @@ class LogRatios:
     freedom: list[float]
     rounds: list[int]
     not_ranked: dict[int, tuple[str, str]]  # cause and reason, by the place of the row
+
+    def only(self, places: Sequence[int]) -> LogRatios:
+        """Return the same with only the pairs at these places."""
+        return replace(
+            self,
+            row=[self.row[place] for place in places],
+            other=[self.other[place] for place in places],
+            log_ratio=[self.log_ratio[place] for place in places],
+            standard_error=[self.standard_error[place] for place in places],
+            freedom=[self.freedom[place] for place in places],
+            rounds=[self.rounds[place] for place in places],
+        )
 
 
 def log_ratios(rows: Iterable[RowSummary]) -> LogRatios:

@@ -44,7 +44,7 @@ def _of_hardware(header: Header) -> dict[str, Value]:
     quota = machine.quota_cores
     return {
         "processor": machine.cpu,
-        "cores": float(machine.cores),
+        "cores": float(max(1, machine.cores)),
         "CPU quota": NONE if quota is None else f"{quota:g} cores",
         "memory (GiB)": float(round(machine.memory_bytes / 2**30)) or 1.0,
         "BLAS of NumPy": machine.blas or UNKNOWN,

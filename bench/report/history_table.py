@@ -13,6 +13,7 @@ from bench.analysis.history import Panel as RowsOfTask
 from bench.records.provenance import Difference
 from bench.records.schema import Row
 from bench.report.document import Document, Panel, sections_of
+from bench.report.names import counted
 from bench.report.units import bracketed
 
 MARK = " *"  # of a run before which versions changed
@@ -114,8 +115,11 @@ def about(machines: Iterable[MachineHistory]) -> str:
 
 
 def _about(number: int, each: MachineHistory) -> str:
-    machine, count = each.moments[0].header.machine, len(each.moments)
-    return f"machine {number}: {machine.cpu}, {machine.cores} cores, {machine.system}; {count} run{'s' * (count != 1)}"
+    header, count = each.moments[0].header, len(each.moments)
+    machine = header.machine
+    host = f"{header.host}, " if header.host else ""
+    hardware = f"{host}{machine.cpu}, {counted(machine.cores, 'core')}, {machine.system}"
+    return f"machine {number}: {hardware}; {counted(count, 'run')}"
 
 
 def sentences(machines: Sequence[MachineHistory]) -> list[str]:

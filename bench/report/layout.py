@@ -15,7 +15,7 @@ NUMERIC = frozenset(  # columns of numbers, by name, which are aligned to the ri
     {
         *("then", "now", "now / then", "pass", "95 %", "× fastest", "× baseline", "CPU", "× CPU", "first call"),
         *("one training", "import", "rows/s", "GFLOP/s", "of bound", "cores", "memory", "device memory", "rounds"),
-        *("time", "p95", "p99", "× best"),
+        *("time", "p95", "p99", "× best", "× on average", "machines"),
     }
 )
 WORDS = re.compile(r"\S+")

@@ -23,9 +23,10 @@ from bench.report.units import bracketed, multiple
 
 GROUP = "From machine to machine"
 BEHIND = "Behind the tables of all machines"
+FURTHER = "How their ratios differ from machine to machine is told below these tables, and alone with --machines."
 ABOUT = "the mean over machines with its 95 % interval, and where a new machine will be with 95 % probability"
 MOST_NAMED = 4  # machines that a sentence names; of more there is the number
-USUAL = ("backend", "mode", "device", "× on average", "new machine", "lowest", "highest", "machines")
+USUAL = ("backend", "mode", "device", "× on average", "new machine", "machines", "lowest", "highest")
 COLUMNS = ("task", "other", "backend", "mode", "device", "precision", *USUAL[3:])
 NUMBERS = {
     "× on average": "ratio",
@@ -46,10 +47,7 @@ def about_machines(runs: Sequence[Run]) -> list[str]:
     count = count_machines(runs)
     if count < 2:
         return []
-    return [
-        f"These runs are of {count} machines. Rows are ranked within a machine and never across machines; how their "
-        f"ratios differ from machine to machine is told apart (alone: --machines)"
-    ]
+    return [f"These runs are of {count} machines. Rows are ranked within a machine, and never across machines."]
 
 
 def behind(runs: Sequence[Run]) -> str:
@@ -90,7 +88,8 @@ def machine_panels(found: Sequence[Across], runs: Sequence[Run], kept: Table, ch
             devices = {each.other.device, *(row.row.device for row in each.rows)}
             usual = [name for name in USUAL if name != "device" or len(devices) > 1]
             cells = part.cells[columns_of(part, choice, usual)]
-            yield Panel(title(each, found), cells, ABOUT, tuple(_notes(each, names)))
+            about = ABOUT if any(row.overall for row in each.rows) else ""
+            yield Panel(title(each, found), cells, about, tuple(_notes(each, names)))
 
 
 def untold(runs: Sequence[Run], found: Sequence[Across]) -> list[str]:
@@ -129,9 +128,9 @@ def _cells(each: RowAcross, names: Mapping[str, str]) -> dict[str, str]:
         "precision": each.row.precision,
         "× on average": bracketed(overall.ratio, overall.interval) if overall else "",
         "new machine": f"{multiple(overall.prediction.low)} to {multiple(overall.prediction.high)}" if overall else "",
+        "machines": str(len(each.on)),
         "lowest": _at(lowest, names),
         "highest": _at(highest, names),
-        "machines": str(len(each.on)),
     }
 
 
@@ -143,7 +142,7 @@ def title(each: Across, among: Iterable[Across]) -> str:
     """Return what a question is about: the task, what sets it apart from others of that task, and the other row."""
     alike = [other.question for other in among if other.question.task == each.question.task]
     apart = ", ".join(_apart(each.question, alike))
-    return f"{each.question.task}{f' with {apart}' if apart else ''}: time of a pass / that of {row_name(each.other)}"
+    return f"{each.question.task}{f' with {apart}' if apart else ''}, time of a pass / that of {row_name(each.other)}"
 
 
 def _apart(own: Question, alike: Sequence[Question]) -> Iterator[str]:

@@ -8,15 +8,15 @@ import pandas as pd
 
 from bench.analysis.across import Across, across_runs
 from bench.analysis.summary import Rank, RowSummary, summarise
-from bench.records.machines import names_of_runs
+from bench.records.machines import machine_names, names_of_runs
 from bench.records.runfile import Run
 from bench.records.version_rows import with_version_names
 from bench.report import sentences
 from bench.report.break_even_sentences import ABOUT_BREAK_EVEN, break_even_sentences
 from bench.report.choosing import Choice, Table, chosen, columns_of, left_out
 from bench.report.document import Document, Panel, Section, sections_of
-from bench.report.machines_table import about_machines, behind, panels_of_rows, untold
-from bench.report.names import row_name, task_summary
+from bench.report.machines_table import FURTHER, about_machines, behind, panels_of_rows, untold
+from bench.report.names import counted, row_name, task_summary
 from bench.report.summary_lines import summary_lines
 from bench.report.tables import SPARE, USUAL, training_table
 from bench.report.version_sentences import version_sentences
@@ -54,15 +54,15 @@ def training_document(
 
 def titled(runs: Iterable[Run], tasks: int) -> str:
     """Return what a result is about: how many tasks, where."""
-    cpus = dict.fromkeys(f"{run.header.machine.cpu}, {run.header.machine.cores} cores" for run in runs)
-    return f"{tasks} task{'' if tasks == 1 else 's'} on {'; '.join(cpus)}"
+    names = list(machine_names(run.header for run in runs).values())
+    return f"{counted(tasks, 'task')} on {names[0] if len(names) == 1 else counted(len(names), 'machine')}"
 
 
 def _about(runs: Sequence[Run], found: Sequence[Across]) -> Iterator[str]:
     """Yield what holds for a result of several machines; nothing for one."""
     for sentence in about_machines(runs):
         yield sentence
-        yield from untold(runs, found)
+        yield from untold(runs, found) or [FURTHER]
 
 
 def _panels(rows: Sequence[RowSummary], kept: Table, choice: Choice, machines: Mapping[str, str]) -> Iterable[Panel]:

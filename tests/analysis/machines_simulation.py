@@ -1,24 +1,28 @@
 """How often summaries over machines are right about machines with known ratios: this writes results/machines.md.
 
-`python tests/analysis/machines_simulation.py`. A machine has a ratio of its own, drawn around a known mean; its run has
-some rounds, whose ratios scatter around that of the machine. What a run says of it is computed as for any run. Every
-draw is seeded, so that the same code gives the same tables.
+A machine has a ratio of its own, drawn around a known mean; its run has some rounds, whose ratios scatter around that
+of the machine. What a run says of it is computed as for any run. Every draw is seeded, so that the same code gives the
+same tables: `nox -s machines`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from statistics import median
 
 import numpy as np
+from machine_models import MACHINES as MODELS
+from machine_models import as_times, live
 from scipy import special
+from support import a_row
 
 from backends.contract import Array
-from bench.analysis.goes_with import LEVEL, facts_that_go_with
+from bench.analysis.comparison import Group
+from bench.analysis.goes_with import LEVEL, divisions_by, facts_that_go_with
 from bench.analysis.machine_facts import Facts
 from bench.analysis.random_effects import RandomEffects, random_effects
 from bench.analysis.stats import Estimate, Interval, estimate
@@ -30,6 +34,7 @@ MACHINES = (3, 5, 10, 30)
 SPREADS = (0.0, 0.5, 1.0, 2.0, 10.0)  # between machines, in standard errors of a usual run of such machines
 FROM = 2.0  # the spread from which on the intervals contain the truth in 93 to 97 %
 RUNS = 2000
+ROUNDS, TURNS = 8, 20  # of a whole run
 SEED = 16
 PROCESSES = 0.02  # by which the processes of a row differ on a usual machine, standard deviation
 # What rounds do: how many a run has, and how much noisier than usual a machine is; drawn for each machine.
@@ -139,8 +144,56 @@ def coverage_table(kind: Kind, runs: int) -> str:
     return listed(lines, f"In %, of {runs} draws; standard error of a share of 95 %: {percent(error(0.95, runs))}")
 
 
-def percent(share: float) -> str:
-    return f"{100 * share:.1f}"
+@cache
+def whole_runs(draws: int) -> tuple[tuple[Estimate, ...], ...]:
+    """Return what runs say of two equal rows of three, by kind of machine [kinds][draws]: turn by turn, as a run does.
+
+    Times of another ratio would give the same estimates, moved by its logarithm.
+    """
+    rows = [a_row("iris_mlp", name) for name in ("a", "b", "c")]
+    found = []
+    for number, machine in enumerate(MODELS.values()):
+        times = live(machine, np.random.default_rng([SEED, number]), draws, len(rows), ROUNDS, TURNS)
+        found.append(tuple(Group(as_times(run, rows), 0.05).estimates[rows[1], rows[0]] for run in times))
+    return tuple(found)
+
+
+def whole_runs_outcome(kinds: Sequence[int], spread: float, draws: int) -> tuple[float, float]:
+    """Return how often the mean and a new machine are within their intervals, with a machine of each of these kinds."""
+    rng = np.random.default_rng([SEED, len(kinds), round(1000 * spread)])
+    runs, told = [whole_runs(draws)[kind] for kind in kinds], []
+    for draw in range(draws):
+        *truths, new = rng.normal(math.log(RATIO), spread, len(kinds) + 1)
+        several = [found[draw] for found in runs]
+        log_ratios, errors, freedom = (
+            np.array([getattr(each, name) for each in several]) for name in ("mean", "error", "freedom")
+        )
+        found = random_effects(log_ratios + np.array(truths), errors, freedom)
+        told.append((_within(RATIO, found.interval), _within(math.exp(new), found.prediction)))
+    mean, new = np.mean(told, axis=0).tolist()
+    return mean, new
+
+
+def whole_runs_table(draws: int) -> str:
+    """Return how often intervals contain the truth where every machine is noisy in a way of its own."""
+    every = range(len(MODELS))
+    lines = []
+    for kinds in (every[::3], every):
+        for spread in (0.01, 0.05, 0.2):
+            mean, new = whole_runs_outcome(kinds, spread, draws)
+            lines.append(
+                {
+                    "machines": str(len(kinds)),
+                    "spread": f"{percent(spread, 0)} %",
+                    "mean": percent(mean),
+                    "new machine": percent(new),
+                }
+            )
+    return listed(lines, f"In %, of {draws} draws; standard error of a share of 95 %: {percent(error(0.95, draws))}")
+
+
+def percent(share: float, digits: int = 1) -> str:
+    return f"{100 * share:.{digits}f}"
 
 
 def error(share: float, runs: int) -> float:
@@ -171,7 +224,7 @@ def facts_found(machines: int, effect: float, runs: int) -> tuple[float, float]:
         facts = facts_of(rng, machines)
         first = np.array([each["two 0"] == "1" for each in facts])
         log_ratios: Array = rng.normal(math.log(RATIO), 0.05, machines) + first * math.log1p(effect)
-        told = [each for each in facts_that_go_with(log_ratios, facts, list(facts[0]), 1) if each.p <= LEVEL]
+        told = [each for each in facts_that_go_with(log_ratios, divisions_by(facts, facts[0]), 1) if each.p <= LEVEL]
         any_told.append(bool(told))
         first_told.append(any("two 0" in each.names for each in told))
     return float(np.mean(any_told)), float(np.mean(first_told))
@@ -210,6 +263,7 @@ def page(runs: int = RUNS) -> str:
     ]
     for name, kind in KINDS.items():
         parts += ["", f"### Machines {name}", "", coverage_table(kind, runs)]
+    parts += ["## Whole runs, turn by turn", "", *ABOUT_WHOLE_RUNS, "", whole_runs_table(runs)]
     parts += ["## Facts that go with the differences", "", facts_table(runs // 4)]
     return "\n".join(parts)
 
@@ -228,6 +282,12 @@ ABOUT = (
     "is the mean itself; one that does not, as the usual one, contains it in fewer than 90 % where machines do differ.",
     "The interval of the mean could be exact where all errors are equal and known, as the usual one would be; where",
     "they are estimated from a few rounds, that one contains the truth in 90 to 94 %, and ours was made for these.",
+)
+
+ABOUT_WHOLE_RUNS = (
+    f"Each machine is one of those of [simulation.md](simulation.md), and has a run of three rows in {ROUNDS} rounds",
+    f"of {TURNS} turns, from which the ratio, its error and the degrees of freedom follow as in every run. The spread",
+    "is the standard deviation of the logarithm of the ratio between machines.",
 )
 
 if __name__ == "__main__":

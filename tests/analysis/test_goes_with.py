@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.analysis.goes_with import DEALS, FEWEST, GoesWith, facts_that_go_with
+from bench.analysis.goes_with import DEALS, FEWEST, GoesWith, divisions_by, facts_that_go_with
 from bench.analysis.machine_facts import Facts
 
 ALONG = np.array([0.0, 0.02, 0.01, 0.03, 0.4, 0.42, 0.41, 0.43, 0.02, 0.41, 0.0, 0.4])
@@ -18,7 +18,7 @@ KIND = ["old" if each < 0.2 else "new" for each in ALONG]
 
 def found(log_ratios: np.ndarray, rows: int = 1, **facts: list[object]) -> tuple[GoesWith, ...]:
     machines: list[Facts] = [dict(zip(facts, values, strict=True)) for values in zip(*facts.values(), strict=True)]
-    return facts_that_go_with(log_ratios, machines, list(facts), rows)
+    return facts_that_go_with(log_ratios, divisions_by(machines, facts), rows)
 
 
 def test_the_ratio_is_told_by_the_values_of_a_fact() -> None:

@@ -112,6 +112,14 @@ def test_two_machines_are_too_few() -> None:
         found(drawn(FEWEST_MACHINES - 1, 0.1), 0.01)
 
 
+@pytest.mark.slow
+def test_runs_turn_by_turn_on_unlike_machines_give_intervals_that_contain_the_truth() -> None:
+    mean, new = simulation.whole_runs_outcome(range(0, len(simulation.MODELS), 2), spread=0.05, draws=150)
+    noise = 3 * simulation.error(0.95, 150)
+    assert 0.95 - noise <= mean <= min(1.0, 0.95 + noise)
+    assert 0.95 - noise <= new <= min(1.0, 0.95 + noise)
+
+
 RUNS = 300
 DOUBTFUL = 3.5 * simulation.error(0.95, RUNS)
 
@@ -142,6 +150,12 @@ def test_the_kept_page_says_what_it_is_kept_for(table: str) -> None:
         most = max(float(line["mean"]), float(line["new machine"]))
         assert least >= 93
         assert float(line["spread / error"]) < simulation.FROM or most <= 97
+
+
+def test_the_kept_page_has_whole_runs_whose_intervals_contain_the_truth_in_93_to_97_percent() -> None:
+    lines = _cells(simulation.PAGE.read_text().partition("## Whole runs")[2].partition("\n\nIn %")[0])
+    assert len(lines) == 6
+    assert all(93 <= float(line[name]) <= 97 for line in lines for name in ("mean", "new machine"))
 
 
 def _cells(text: str) -> list[dict[str, str]]:

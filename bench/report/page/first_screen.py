@@ -11,7 +11,7 @@ from typing import Any
 from bench.analysis.answer import Answer
 from bench.analysis.summary import RowSummary, Versus
 from bench.report.answer_sentence import answer_sentence
-from bench.report.names import listed, task_summary
+from bench.report.names import counted, listed, task_summary
 from bench.report.tables import ratio
 from bench.report.units import seconds
 
@@ -207,11 +207,15 @@ def _advice(answer: Answer | None) -> str:
     return f"{sentence[:1].upper()}{sentence[1:]}"
 
 
-def title(cards: Sequence[Card], versions: Sequence[str]) -> str:
+def title(cards: Sequence[Card], versions: Sequence[str], machines: int) -> str:
     """Return the headline of the page: which backend is surely the fastest in how many tasks.
 
-    Of a run of two versions, whose sentences `versions` has, it is what changed.
+    Of a run of two versions, whose sentences `versions` has, it is what changed. Of several machines, across which
+    nothing is ranked or counted up, it is how many there are.
     """
+    if machines > 1:
+        tasks = len({(card.task, card.precision) for card in cards})
+        return f"{counted(tasks, 'task')} on {counted(machines, 'machine')}"
     if len(versions) == 1:
         return versions[0].split(": ")[1]
     if len(cards) == 1:
@@ -225,11 +229,11 @@ def title(cards: Sequence[Card], versions: Sequence[str]) -> str:
     return f"{', '.join(said)}{f'; {open_tasks} without a clear winner' if open_tasks else ''}"
 
 
-def overview(cards: Sequence[Card], summaries: Sequence[RowSummary]) -> str:
+def overview(cards: Sequence[Card], summaries: Sequence[RowSummary], machines: int) -> str:
     """Return one sentence on all tasks: how many rows count, and in how many tasks the fastest is sure."""
     ranked = [each for each in summaries if each.standing.ranked]
     clear = Counter(each.to_fastest.verdict == "fastest" for each in ranked if each.to_fastest)[True]
-    tasks = f"{len(cards)} {'task' if len(cards) == 1 else 'tasks'}"
+    tasks = counted(len(cards), "task") if machines == 1 else f"{len(cards)} tables, each of one machine"
     rows = f"{len(ranked)} {'row is' if len(ranked) == 1 else 'rows are'} right, timed fairly and ranked"
     sure = "all" if clear == len(cards) else clear or "none"
     return f"{rows}, in {tasks}; which row is the fastest is sure in {sure} of them."

@@ -6,23 +6,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
+from bench.analysis.across import Across, across_runs
 from bench.analysis.answer import Answer, answers
 from bench.analysis.inference import InferenceSummary, inference_of
 from bench.analysis.pairs import pairs_of
 from bench.analysis.summary import RowSummary, summarise
 from bench.errors import UserError
 from bench.lessons.shown import rounded
+from bench.records.machines import by_machine, names_of_runs
 from bench.records.runfile import Run
 from bench.records.schema import Row
 from bench.records.version_rows import with_version_names
 from bench.report import inference_table, sentences
 from bench.report.break_even_sentences import ABOUT_BREAK_EVEN, break_even_sentences
 from bench.report.choosing import Choice
+from bench.report.machines_table import count_machines, untold
 from bench.report.page import details, first_screen
 from bench.report.page.code import code_of
 from bench.report.page.inference import inference_of_page
 from bench.report.page.learned import learned_of
 from bench.report.page.machine import noise_of, schedule_of
+from bench.report.page.machines import machine_words, machines_of_page
 from bench.report.page.rows import PHASES, groups_of, rows_of
 from bench.report.page.samples import samples_of
 from bench.report.page.sweeps import panels_of, sweep_in, sweep_words
@@ -48,7 +52,7 @@ class Content:
 
 def content_of(read: Sequence[Run]) -> Content:
     """Return the content of the page of runs as they were read. Raises `NothingToShow`."""
-    runs = [*map(with_version_names, read)]
+    runs = [*map(with_version_names, by_machine(read))]
     summaries = summarise(runs)
     if not summaries:
         raise NothingToShow(
@@ -57,10 +61,13 @@ def content_of(read: Sequence[Run]) -> Content:
     paths = [str(run.path) for run in runs]
     lines = rows_of(summaries, paths)
     infer = {path: inference_of([run]) for path, run in zip(paths, runs, strict=True)}
-    data = _data(runs, summaries, lines, infer)
-    words = _words(runs, summaries, lines, [each for found in infer.values() for each in found])
-    versions = version_sentences(read)
-    words |= {"versions": versions, "title": first_screen.title(words["cards"], versions)}
+    found = across_runs(runs, summaries)
+    data = _data(runs, summaries, lines, infer, found)
+    words = _words(runs, summaries, lines, [each for several in infer.values() for each in several])
+    versions, machines = version_sentences(read), count_machines(runs)
+    title = first_screen.title(words["cards"], versions, machines)
+    words |= {"versions": versions, "title": title, "machines": machines}
+    words |= {"across": machine_words(found, runs), "untold": untold(runs, found)}
     return Content(harmless(data), harmless(words))
 
 
@@ -69,13 +76,17 @@ def _data(
     summaries: Sequence[RowSummary],
     lines: list[dict[str, Any]],
     infer: Mapping[str, Sequence[InferenceSummary]],
+    found: Sequence[Across],
 ) -> dict[str, Any]:
-    paths = [str(run.path) for run in runs]
+    paths, machines = [str(run.path) for run in runs], names_of_runs(runs)
     places = {path: _places(summaries, path) for path in paths}
     sweeps = [(run, sweep) for run in runs if (sweep := sweep_in(run)) is not None]
     trainings = [(trained_in(run), places[str(run.path)]) for run in runs]
     return {
-        "runs": [{"name": run.path.name, "created": run.header.created} for run in runs],
+        "runs": [
+            {"name": run.path.name, "created": run.header.created, "machine": machines[str(run.path)]} for run in runs
+        ],
+        "across": machines_of_page(found, runs, [each.row for each in summaries]),
         "phases": PHASES,
         "rows": lines,
         "groups": groups_of(summaries, paths, {path: pairs_of(run) for path, run in zip(paths, runs, strict=True)}),
@@ -101,12 +112,13 @@ def _words(
 ) -> dict[str, Any]:
     cards = first_screen.cards_of(summaries, lines, _answers(runs, summaries))
     not_ranked = first_screen.not_ranked(summaries, lines)
+    machines = names_of_runs(runs)
     sweeps = [sweep_words(run, sweep) for run in runs if (sweep := sweep_in(run)) is not None]
     return {
-        "runs": [_about(run) for run in runs],
+        "runs": [_about(run) | {"group": machines[str(run.path)]} for run in runs],
         "learned": any(len(run.lessons) for run in runs),
         "code": code_of(each.row for each in summaries),
-        "overview": first_screen.overview(cards, summaries),
+        "overview": first_screen.overview(cards, summaries, count_machines(runs)),
         "cards": cards,
         "most_cards": MOST_CARDS,
         "mixed": len({each.row.precision for each in summaries}) > 1,

@@ -19,7 +19,7 @@ from bench.report.page.payload import content_of
 FOLDER = resources.files("bench.report.page")
 # In the order in which they run: each puts its part into the global `page`.
 SCRIPTS = (
-    *("format", "state", "theme", "filters", "baseline", "columns", "table", "details", "charts"),
+    *("format", "state", "theme", "filters", "baseline", "columns", "table", "details", "charts", "across"),
     *("start", "losses", "learned", "scaling", "inference", "resources", "machine", "samples", "printing", "main"),
 )
 STYLES = ("base", "first_screen", "table", "sections", "media")

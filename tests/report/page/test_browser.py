@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from made_up_pages import failing_run, good_run, harmful_run, learned_run
+from made_up_machines import QUICK, a_computer, a_run_on, lab
+from made_up_pages import HARM, failing_run, good_run, harmful_run, learned_run
 from made_up_sweeps import BATCHES, a_sweep, point
 
 from bench.records.runfile import Run
@@ -429,3 +430,32 @@ def test_print_has_all_charts_and_no_buttons(good: Opened) -> None:
     page.evaluate("window.dispatchEvent(new Event('afterprint'))")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     assert page.evaluate("document.querySelector('main').offsetWidth") == width
+
+
+# Several machines
+
+
+def test_a_filter_of_machines_leaves_their_tables_and_changes_nothing_between_machines(
+    browser: Browser, tmp_path: Path
+) -> None:
+    path = tmp_path / "report.html"
+    runs = [*lab(tmp_path, 3), a_run_on(tmp_path / "harm.jsonl", a_computer(7, cpu=HARM), {QUICK: 0.5})]
+    path.write_text(page_of(runs))
+    found = Opened(browser, path)
+    page = found.show("at=across")
+    heads = page.locator("#rows tr.machine").all_inner_texts()
+    assert len(heads) == 4
+    assert HARM.replace("\u202e", "\\u202e").replace("\x1b", "\\x1b") in heads[3]
+    page.wait_for_selector("#across .chart[data-drawn=yes] .plot .scatterlayer")
+    dots = page.locator("#across .plot .point").count()
+    assert dots == 4 + 3 + 2  # jax on four machines, torch on three, and a mean of each
+    choose(page, "machine", heads[0])
+    assert page.locator("#rows tr.machine").all_inner_texts() == heads[:1]
+    assert "3 of 11 rows are shown" in page.locator("#status").inner_text()
+    assert page.locator("#across .plot .point").count() == dots
+    choose(page, "backend", "jax")
+    page.wait_for_function("document.querySelectorAll('#across .plot .point').length === 5")
+    assert "machine=" in found.fragment
+    assert page.evaluate("window.harmed") is None
+    assert (found.errors, found.foreign()) == ([], [])
+    found.context.close()

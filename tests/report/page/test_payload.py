@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_up_machines import QUICK, a_computer, a_run_on, lab
 from made_up_pages import (
     CRASHED,
     HARM,
@@ -330,3 +331,43 @@ def test_the_page_names_no_address_that_it_would_load(tmp_path: Path) -> None:
     assert "src=" not in page
     assert "@import" not in page
     assert "url(" not in page
+
+
+# Several machines
+
+
+def test_machines_are_grouped_and_their_ratios_stand_apart(tmp_path: Path) -> None:
+    runs = lab(tmp_path, 4)
+    content = content_of([*runs[1:], runs[0]])
+    machines = [each["machine"] for each in content.data["runs"]]
+    assert len(set(machines)) == 4
+    assert [row["run"] for row in content.data["rows"]] == sorted(row["run"] for row in content.data["rows"])
+    (question,) = content.data["across"]
+    jax, torch = question["rows"]
+    assert [one["machine"] for one in jax["on"]] == machines
+    assert jax["new"][0] < jax["between"][0] < jax["ratio"] < jax["between"][1] < jax["new"][1]
+    assert (jax["label"], torch["label"]) == ("jax scan", "torch eager")
+    assert content.words["across"][0]["table"]["columns"][-2:] == ["lowest", "highest"]
+
+
+def test_no_headline_counts_up_who_is_fastest_on_several_machines(tmp_path: Path) -> None:
+    words = content_of(lab(tmp_path, 3)).words
+    assert words["title"] == "1 task on 3 machines"
+    assert "in 3 tables, each of one machine" in words["overview"]
+    assert "fastest in" not in words["title"]
+    (tmp_path / "one").mkdir()
+    assert content_of(lab(tmp_path / "one", 1)).words["title"] == "jax scan is fastest"
+
+
+def test_one_machine_has_no_part_on_machines(tmp_path: Path) -> None:
+    content = content_of([good_run(tmp_path / "a.jsonl")])
+    assert content.data["across"] == []
+    assert content.data["runs"][0]["machine"] == ""
+    assert 'id="across"' not in page_of([good_run(tmp_path / "b.jsonl")])
+
+
+def test_machines_that_share_no_question_are_said_to_tell_nothing(tmp_path: Path) -> None:
+    runs = [
+        a_run_on(tmp_path / f"{place}.jsonl", a_computer(place), {QUICK: 0.5}, threads=place + 1) for place in (0, 1)
+    ]
+    assert "same settings and number of threads" in page_of(runs)

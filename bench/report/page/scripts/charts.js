@@ -2,7 +2,7 @@
 // What all charts share: when they are drawn, their colours, and the task that they show.
 (function (page) {
   const makers = {}; // by kind: (index, group) -> { traces, layout, height }, a sentence why there is nothing, or null
-  const WATCHED = ["theme", "focus", "task", "backend", "mode", "device", "run", "q", "goal"];
+  const WATCHED = ["theme", "focus", "task", "backend", "mode", "device", "machine", "run", "q", "goal"];
 
   // A chart of a kind; `task` says whether it shows one task at a time.
   page.chart = (kind, maker) => (makers[kind] = maker);

@@ -1,22 +1,34 @@
 "use strict";
 // Which rows are shown. A filter never changes a number: a score is about all rows of a task, and a sentence says so.
 (function (page) {
-  const FACETS = ["task", "backend", "mode", "device", "run"];
+  const FACETS = ["task", "backend", "mode", "device", "machine", "run"];
 
-  const valueOf = (row, facet) => (facet === "run" ? page.data.runs[row.run].name : row[facet]);
+  const valueOf = function (row, facet) {
+    if (facet === "run") return page.data.runs[row.run].name;
+    return facet === "machine" ? page.data.runs[row.run].machine : row[facet];
+  };
 
   function words(row) {
     return [row.task, row.label, row.precision, row.cause || "", row.verdict || ""].join(" ").toLowerCase();
   }
 
-  page.passes = function (row) {
-    for (const facet of FACETS) {
+  page.passes = (row) => passesBy(row, FACETS);
+
+  // The same for what is about all machines and runs together.
+  page.passesWithoutPlace = (row) =>
+    passesBy(
+      row,
+      FACETS.filter((facet) => !["machine", "run"].includes(facet)),
+    );
+
+  function passesBy(row, facets) {
+    for (const facet of facets) {
       const wanted = page.view[facet];
       if (wanted.length && !wanted.includes(valueOf(row, facet))) return false;
     }
     const asked = page.view.q.toLowerCase().split(/\s+/).filter(Boolean);
     return asked.every((word) => words(row).includes(word));
-  };
+  }
 
   page.filtered = () => FACETS.some((facet) => page.view[facet].length) || page.view.q !== "";
   page.shown = () => page.data.rows.filter(page.passes);
@@ -59,7 +71,7 @@
     const search = page.element("input", { type: "search", placeholder: "Search rows", "aria-label": "Search rows" });
     search.addEventListener("input", () => page.change({ q: search.value }));
     const all = page.element("button", { type: "button" }, "Show all");
-    all.addEventListener("click", () => page.change({ task: [], backend: [], mode: [], device: [], run: [], q: "" }));
+    all.addEventListener("click", () => page.change({ task: [], backend: [], mode: [], device: [], machine: [], run: [], q: "" }));
     place.append(...menus, search, all);
     page.follow(function () {
       all.hidden = !page.filtered();

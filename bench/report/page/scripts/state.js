@@ -1,7 +1,7 @@
 "use strict";
 // The view: what is sorted, filtered, chosen and open. It stands in the fragment of the address, so it can be sent.
 (function (page) {
-  const LISTS = ["task", "backend", "mode", "device", "run", "open", "shut"]; // several values
+  const LISTS = ["task", "backend", "mode", "device", "machine", "run", "open", "shut"]; // several values
   const TEXTS = ["q", "sort", "base", "focus", "theme", "at", "columns", "goal"]; // one value
 
   function read() {

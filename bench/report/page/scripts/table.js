@@ -128,23 +128,34 @@
     );
   }
 
+  // The name of a machine, before the first of its groups that is shown; nothing if there is only one machine.
+  function machineHead(group, before, columns) {
+    const machine = page.data.runs[group.run].machine;
+    if (!machine || (before && page.data.runs[before.run].machine === machine)) return null;
+    const name = page.element("th", { scope: "colgroup", colspan: columns.length }, machine);
+    return page.element("tbody", {}, page.element("tr", { class: "machine" }, name));
+  }
+
   function draw() {
     const columns = columnsNow();
     const place = document.getElementById("rows");
     place.tHead.replaceChildren(head(columns));
     const sorted = table.getRowModel().rows.map((each) => each.original);
-    const bodies = page.data.groups.map(function (group, number) {
+    let before = null;
+    const bodies = page.data.groups.flatMap(function (group, number) {
       const members = sorted.filter((row) => row.group === number);
       members.sort((a, b) => (a.cause !== null) - (b.cause !== null)); // what does not count comes last
-      if (!members.length) return null;
+      if (!members.length) return [];
+      const machine = machineHead(group, before, columns);
+      before = group;
       const body = page.element("tbody", {}, groupHead(group, columns));
       for (const row of members) {
         body.append(line(row, columns));
         if (open.has(row.place)) body.append(page.detailLine(row, columns.length));
       }
-      return body;
+      return machine ? [machine, body] : [body];
     });
-    place.replaceChildren(place.tHead, ...bodies.filter(Boolean));
+    place.replaceChildren(place.tHead, ...bodies);
     const status = document.getElementById("status");
     const words = [page.filterWords(), page.baselineWords()].filter(Boolean).join(" ");
     status.textContent = words;
@@ -158,7 +169,7 @@
     document.getElementById("filters").append(more);
     page.follow(function (changed) {
       more.setAttribute("aria-pressed", String(page.view.columns === "all"));
-      const own = ["task", "backend", "mode", "device", "run", "q", "sort", "base", "columns"];
+      const own = ["task", "backend", "mode", "device", "machine", "run", "q", "sort", "base", "columns"];
       if (!own.some((name) => changed.has(name))) return;
       table.setSorting(sorting());
       table.setColumnFilters(
