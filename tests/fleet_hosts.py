@@ -11,11 +11,16 @@ from typing import Any
 
 from support import a_block, a_header, a_machine, a_parity_result, a_record, a_row, write_run
 
+from bench.fleet.checked import first_check
 from bench.fleet.facts import Facts
+from bench.fleet.fleet import Fleet
+from bench.fleet.folder import Folder
 from bench.fleet.hosts import Asked, Unreachable
 from bench.fleet.news import Doing, News, Outcome
-from bench.fleet.units import FleetPlan, Manner, Order, units_of
+from bench.fleet.units import ANY, FleetPlan, Manner, Order, units_of
+from bench.records.runfile import read_run
 from bench.records.schema import Goal, Header, Row
+from bench.records.sources import run_files
 
 ROWS = (
     a_row("linear_fit"),
@@ -28,7 +33,7 @@ GOAL = Goal(workers=None, effect=0.05, time_s=600.0)
 LINES_AT_ONCE = 2
 
 
-def a_plan(rows: tuple[Row, ...] = ROWS, machines: tuple[str, ...] = ("",)) -> FleetPlan:
+def a_plan(rows: tuple[Row, ...] = ROWS, machines: Mapping[str, bool] = ANY) -> FleetPlan:
     """Return the plan of a run on a cluster."""
     manner = Manner(
         command="bench run --cluster x",
@@ -41,7 +46,7 @@ def a_plan(rows: tuple[Row, ...] = ROWS, machines: tuple[str, ...] = ("",)) -> F
         followed=True,
         time_limit_s=60.0,
     )
-    return FleetPlan(run="r", manner=manner, units=units_of(rows, GOAL, machines))
+    return FleetPlan(run="r", begun_with=facts("client"), manner=manner, units=units_of(rows, GOAL, machines))
 
 
 def facts(host: str, **changes: Any) -> Facts:
@@ -192,3 +197,54 @@ class Heard:
 
     def hosts(self, found: Any, whole: int, units: int) -> None:
         self.shown.append((found, whole, units))
+
+
+HERE = facts("client")
+
+
+class Scene:
+    """A run with some hosts, in a folder."""
+
+    def __init__(self, folder: Path, *doers: Doer, plan: FleetPlan | None = None) -> None:
+        self.hosts, self.heard, self.clock = FakeHosts(*doers), Heard(), Passing()
+        self.folder = Folder(folder)
+        self.plan = plan or a_plan()
+
+    def begin(self) -> Fleet:
+        """Check the hosts, and read or write the plan."""
+        checked = first_check(self.hosts, HERE, self.heard, 60.0, self.clock)
+        self.hosts.looks = 1
+        if (self.folder.path / "plan.json").exists():
+            self.plan = self.folder.plan()
+        else:
+            self.folder.create(self.plan)
+        return Fleet(self.plan, self.folder, self.hosts, checked, self.heard, self.clock)
+
+    def run(self) -> Fleet:
+        """Carry all out."""
+        fleet = self.begin()
+        fleet.carry_out()
+        return fleet
+
+    def said(self, words: str) -> bool:
+        """Return whether a line that was told has these words."""
+        return any(words in line for line in self.heard.lines)
+
+    def headers(self) -> list[Any]:
+        """Return the headers of the run files that a command finds in the folder."""
+        return [read_run(path).header for path in run_files([self.folder.path])]
+
+    def records(self) -> list[Any]:
+        """Return row, round and host of each record in the folder."""
+        runs = [read_run(path) for path in run_files([self.folder.path])]
+        return [(each.job.row, each.job.block, run.header.host) for run in runs for each in run.records]
+
+
+def assert_complete(scene: Scene) -> None:
+    """Every row of the plan has its two rounds, once, and the rows of a task are from one host."""
+    records = scene.records()
+    assert sorted((row, block) for row, block, _ in records) == sorted((row, block) for row in ROWS for block in (0, 1))
+    hosts: dict[str, set[str]] = {}
+    for row, _, host in records:
+        hosts.setdefault(row.task, set()).add(host)
+    assert all(len(names) == 1 for names in hosts.values())

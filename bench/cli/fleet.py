@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import typer
 from rich.console import Console
@@ -22,6 +22,7 @@ from bench.cli.exit_codes import ExitCode
 from bench.cli.interrupts import INTERRUPTS
 from bench.cli.options import ALLOWED_ON_A_CLUSTER, RunOptions, refuse_choices_beside_resume
 from bench.errors import BadChoice, UserError
+from bench.records.provenance import NotComparable
 from bench.report.fleet_progress import QuietFleet, TerminalFleet
 from bench.runs.session import default_path
 
@@ -46,7 +47,14 @@ class ClusterRun:
     every_host: bool
 
 
-def run_on_cluster(context: typer.Context, job: ClusterRun, tasks: Iterable[str], out: Path | None) -> None:
+def cluster_run(address: str | None, options: RunOptions, baseline: str, rank: Rank, *, every_host: bool) -> ClusterRun:
+    """Return what the user asked for. Raises `BadChoice` without an address."""
+    if address is None:
+        raise BadChoice("--every-host is for the hosts of a cluster; name one with --cluster")
+    return ClusterRun(address, options, baseline, rank, every_host)
+
+
+def run_on_cluster(context: typer.Context, job: ClusterRun, tasks: Iterable[str], out: Path | None) -> NoReturn:
     """Measure on the hosts of a cluster, into a folder; show the results and end with the exit code of the run."""
     from bench.fleet.checked import first_check
     from bench.fleet.dask_hosts import connected
@@ -64,7 +72,10 @@ def run_on_cluster(context: typer.Context, job: ClusterRun, tasks: Iterable[str]
         plan = _plan(job, tuple(tasks), folder, checked)
         with folder.locked():
             fleet = Fleet(plan, folder, hosts, checked, listener)
-            fleet.carry_out()
+            try:
+                fleet.carry_out()
+            except UserError as error:  # the cluster is gone, or the disk is full
+                raise UserError(f"{error}; {_kept(folder.path, job.address)}") from error
     raise typer.Exit(_show(job, fleet, output))
 
 
@@ -89,23 +100,30 @@ def _folder(context: typer.Context, job: ClusterRun, tasks: tuple[str, ...], out
 
 def _plan(job: ClusterRun, tasks: tuple[str, ...], folder: Folder, checked: Checked) -> FleetPlan:
     """Return the plan of a run that is continued, or make a new one, for the hosts that are there."""
-    from bench.fleet.units import FleetPlan, manner_of, units_of
+    from bench.fleet.facts import unlike
+    from bench.fleet.units import ANY, FleetPlan, manner_of, units_of
 
     options = job.options
     if options.resume is not None:
-        return folder.plan()
-    has_gpu = any(facts.gpus for facts in checked.accepted.values())
+        begun = folder.plan()
+        if differing := unlike(begun.begun_with, checked.here, ("then", "now")):
+            raise NotComparable(
+                f"{folder.path} was begun under other conditions: {'; '.join(differing)}; begin a new run"
+            )
+        return begun
+    machines = {facts.machine: bool(facts.gpus) for facts in checked.accepted.values()}
+    has_gpu = any(machines.values())
     if options.device == "gpu" and not has_gpu:
         raise BadChoice("no host of the cluster has an NVIDIA GPU (nvidia-smi names none); choose --device cpu or auto")
     rows = chosen_rows(options, tasks, has_gpu=has_gpu)
     plan = plan_for(options, rows, options.threads or 1)
-    machines = tuple(dict.fromkeys(facts.machine for facts in checked.accepted.values())) if job.every_host else ("",)
     data_dir = "" if options.data_dir is None else str(options.data_dir.absolute())
     command = shlex.join(["bench", *sys.argv[1:]])
     manner = manner_of(plan, command, options.threads, options.time_limit, data_dir)
-    fleet_plan = FleetPlan(run=secrets.token_hex(8), manner=manner, units=units_of(rows, plan.goal, machines))
-    folder.create(fleet_plan)
-    return fleet_plan
+    units = units_of(rows, plan.goal, machines if job.every_host else ANY)
+    made = FleetPlan(run=secrets.token_hex(8), begun_with=checked.here, manner=manner, units=units)
+    folder.create(made)
+    return made
 
 
 def _progress(*, quiet: bool) -> AbstractContextManager[QuietFleet | TerminalFleet]:

@@ -108,7 +108,9 @@ WarmCache = Annotated[
         "processes.",
     ),
 ]
-Resume = Annotated[Path | None, typer.Option("--resume", help="Continue the run in this run file.")]
+Resume = Annotated[
+    Path | None, typer.Option("--resume", help="Continue the run in this run file, or in this folder with --cluster.")
+]
 TimeLimit = Annotated[
     float,
     typer.Option(

@@ -53,12 +53,9 @@ def run(
     Samples are taken in rounds, side by side, and written to a run file. Default: the headline tasks, marked * by
     bench list.
     """
-    if cluster is not None:
-        job = fleet.ClusterRun(cluster, options, baseline, rank, every_host=every_host)
+    if cluster is not None or every_host:
+        job = fleet.cluster_run(cluster, options, baseline, rank, every_host=every_host)
         fleet.run_on_cluster(context, job, tasks or (), out)
-        return
-    if every_host:
-        raise BadChoice("--every-host is for the hosts of a cluster; name one with --cluster")
     path = options.resume or out or default_path("run")
     with telling.apart(wanted=options.json) as output, INTERRUPTS.keeping(partial(_kept, "run", path)):
         if options.resume is not None:

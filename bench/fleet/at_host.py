@@ -27,7 +27,7 @@ from bench.scratch import scratch_folder
 SILENCE_S = 300.0  # after which a unit ends that no client has asked for: the client is gone, or cannot be reached
 ENDING_S = 60.0  # that a unit may take to end in order
 TOLD_BYTES = 2**22  # of a run file at once
-LOOK_S = 0.2
+LOOK_S = 0.5
 
 
 @dataclass

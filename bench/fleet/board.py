@@ -32,6 +32,7 @@ class Place:
     address: str = ""  # of the host that measures it; empty if none does
     host: str = ""  # its name, or that of the last one
     machine: str = ""  # of the run file so far; empty if there is none
+    have_bytes: int = 0  # of the run file so far, when it is measured
     instead_of: str = ""  # the host that was lost before
     lost: int = 0  # hosts in a row
     going_on: bool = False  # whether its host goes on with an earlier run file

@@ -11,7 +11,7 @@ import os
 import platform
 import secrets
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from bench.errors import shown
@@ -83,23 +83,27 @@ def code_digest() -> str:
     return digest.hexdigest()[:12]
 
 
-def unlike(here: Facts, there: Facts) -> list[str]:
-    """Return, for people, what of a host differs from the client so that it is left out; empty if nothing does."""
-    found = []
-    if here.code != there.code:
-        found.append(f"code: {here.code} (commit {here.commit}) here, {there.code} (commit {there.commit}) there")
-    if here.python != there.python:
-        found.append(f"Python: {here.python} here, {there.python} there")
-    found += _unlike("", here.versions, there.versions)
-    found += _unlike("variable ", here.environment, there.environment)
-    return [shown(each) for each in found]
+def unlike(one: Facts, other: Facts, words: tuple[str, str] = ("here", "there")) -> list[str]:
+    """Return, for people, what differs so that times are not comparable; empty if nothing does.
+
+    `words` say where, or when, each of the two is.
+    """
+    pairs = {"code": (_code(one), _code(other)), "Python": (one.python, other.python)}
+    pairs |= _pairs("", one.versions, other.versions)
+    pairs |= _pairs("variable ", one.environment, other.environment)
+    found = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    if one.code == other.code:
+        found.pop("code", None)  # which an installed package has without its commit
+    return [shown(f"{name}: {a} {words[0]}, {b} {words[1]}") for name, (a, b) in found.items()]
 
 
-def _unlike(prefix: str, here: Mapping[str, str], there: Mapping[str, str]) -> Iterator[str]:
-    for name in dict.fromkeys((*here, *there)):
-        pair = here.get(name, "none"), there.get(name, "none")
-        if pair[0] != pair[1]:
-            yield f"{prefix}{name}: {pair[0]} here, {pair[1]} there"
+def _code(facts: Facts) -> str:
+    return f"{facts.code} (commit {facts.commit})"
+
+
+def _pairs(prefix: str, one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    names = dict.fromkeys((*one, *other))
+    return {f"{prefix}{name}": (one.get(name, "none"), other.get(name, "none")) for name in names}
 
 
 def without_engine(environment: Mapping[str, str], set_by_engine: Mapping[str, object]) -> dict[str, str]:

@@ -107,6 +107,7 @@ class Fleet:
             asked = Asked(key, len(content))
             if place.state == "waiting" and self.hosts.has(address, asked, hashlib.sha256(content).hexdigest()):
                 place.machine = facts.machine
+                place.have_bytes = len(content)
                 board.begins(place, address, facts)
                 self.listener.say(f"{place.unit.name} still runs on {facts.host}")
             else:
@@ -115,7 +116,7 @@ class Fleet:
     def _hear(self) -> None:
         """Write the new lines of all units that are measured, and see which have ended."""
         running = {place.address: place for place in self._running()}
-        asked = {a: Asked(self._key(place), self.folder.size(place.unit)) for a, place in running.items()}
+        asked = {address: Asked(self._key(place), place.have_bytes) for address, place in running.items()}
         for address, news in self.hosts.news(asked).items() if asked else ():
             self._take(running[address], news)
 
@@ -127,6 +128,7 @@ class Fleet:
             return
         if news.lines:
             self.folder.append(place.unit, news.lines)
+            place.have_bytes += len(news.lines.encode())
         if news.doing.remark and news.doing.remark != place.doing.remark:
             self.listener.say(f"{place.unit.name} on {facts.host}: {news.doing.remark}")
         place.doing = news.doing
@@ -175,6 +177,7 @@ class Fleet:
         going_on = board.begins(place, address, self.accepted[address])
         if not going_on:
             self._set_aside(place)
+        place.have_bytes = self.folder.size(place.unit)
         self.hosts.begin(address, self._order(place))
         how = "goes on" if going_on else "begins"
         self.listener.say(f"{place.unit.name} {how} on {place.host}")

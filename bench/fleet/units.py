@@ -7,17 +7,20 @@ is JSON, and the seed of all orders is drawn before: a unit has the same schedul
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import msgspec
 
 from backends.contract import Device
 from bench.errors import UserError, shown
+from bench.fleet.facts import Facts
 from bench.records.schema import Count, Goal, Header, Number, Row, Seconds, Settings, Strict
 from bench.runs.plan import Plan
 
 VERSION = 1  # of the plan in a folder
 OTHERS = re.compile(r"[^A-Za-z0-9._=,+-]+")  # what does not belong in the name of a file
+ANY: Mapping[str, bool] = MappingProxyType({"": True})  # machine, which may have a GPU
 LONGEST = 80  # characters of a task's name in that of a file
 
 
@@ -60,6 +63,7 @@ class FleetPlan(Strict, frozen=True, kw_only=True):
 
     version: int = VERSION
     run: str  # drawn: tells the units of this run from those of others on the same hosts
+    begun_with: Facts  # what the client said of itself: code, versions and settings of all hosts
     manner: Manner
     units: tuple[Unit, ...]
 
@@ -115,16 +119,22 @@ def manner_of(plan: Plan, command: str, threads: int | None, time_limit_s: float
     )
 
 
-def units_of(rows: Iterable[Row], goal: Goal, machines: Sequence[str] = ("",)) -> tuple[Unit, ...]:
+def units_of(rows: Iterable[Row], goal: Goal, machines: Mapping[str, bool] = ANY) -> tuple[Unit, ...]:
     """Return the units of a run: of each task and kind of device one or, with `machines`, one for each of these.
 
-    The units that a host has share the time limit of the run, as the tasks of an ordinary run do.
+    The value of a machine says whether it has a GPU. The units that a host has share the time limit of the run, as the
+    tasks of an ordinary run do.
     """
     groups: dict[tuple[str, Device], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.task, row.device), []).append(row)
     goal = msgspec.structs.replace(goal, time_s=goal.time_s / max(1, len(groups)))
-    found = [(group, machine) for machine in machines for group in groups.values()]
+    found = [
+        (group, machine)
+        for machine, has_gpu in machines.items()
+        for (_, device), group in groups.items()
+        if has_gpu or device != "gpu"
+    ]
     width = len(str(len(found)))
     return tuple(
         Unit(name=_name(number, width, group[0], machine), rows=tuple(group), goal=goal, machine=machine)

@@ -79,15 +79,24 @@ def begin(
     require_threads_for(plan.rows, setup)
     require_memory_for(plan.rows, plan.settings, setup)
     plan, remark = within(plan, seconds_left(os.environ))
-    header = Header(
+    header = msgspec.structs.replace(header_of(plan, command), host=as_text(host), instead_of=as_text(instead_of))
+    try:
+        return BegunRun(plan=plan, setup=setup, run_file=RunFile.create(path, header), remark=remark)
+    except OSError as error:
+        if isinstance(error, FileExistsError) and error.filename == str(path):
+            raise UserError(f"{path} exists already; name another file, or continue it with --resume {path}") from error
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
+
+
+def header_of(plan: Plan, command: str) -> Header:
+    """Return the header of a run on this machine that begins now."""
+    return Header(
         created=utc_now(),
         command=as_text(command),
         machine=this_machine(),
         versions=versions(),
         commit=commit(),
         environment=environment_of_workers(),
-        host=as_text(host),
-        instead_of=as_text(instead_of),
         threads=plan.threads,
         goal=plan.goal,
         followed=plan.followed,
@@ -99,12 +108,6 @@ def begin(
         tasks=resolved(plan.rows, plan.settings),
         rows=plan.rows,
     )
-    try:
-        return BegunRun(plan=plan, setup=setup, run_file=RunFile.create(path, header), remark=remark)
-    except OSError as error:
-        if isinstance(error, FileExistsError) and error.filename == str(path):
-            raise UserError(f"{path} exists already; name another file, or continue it with --resume {path}") from error
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
 
 
 def environment_of_workers(environment: Mapping[str, str] = os.environ) -> dict[str, str]:

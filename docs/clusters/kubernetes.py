@@ -13,6 +13,7 @@ from typing import Any
 from dask_kubernetes.operator import make_cluster_spec
 
 NAME = "levelfield"
+QUIET = {"DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False", "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "2s"}
 CORES, MEMORY = "8", "16Gi"  # of a worker: whole cores, requested and granted, so that nobody shares them
 
 
@@ -24,7 +25,7 @@ def cluster(image: str, nodes: int) -> dict[str, Any]:
         image=image,
         n_workers=nodes,
         resources=resources,
-        env={"DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False"},
+        env=QUIET,
         worker_command=["dask", "worker", "--nthreads", "1"],
     )
     pod = found["spec"]["worker"]["spec"]

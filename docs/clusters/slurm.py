@@ -10,6 +10,8 @@ from typing import Any
 
 from dask_jobqueue import SLURMCluster
 
+QUIET = {"DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False", "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "2s"}
+
 
 def cluster(**changes: Any) -> SLURMCluster:
     """Return a cluster without workers; what is written here is for nodes of 32 cores in a partition `compute`."""
@@ -22,7 +24,7 @@ def cluster(**changes: Any) -> SLURMCluster:
         "job_cpu": 32,  # all of a node
         "job_mem": "0",
         "job_extra_directives": ["--exclusive"],  # nobody else measures or computes there
-        "job_script_prologue": ["export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False"],
+        "job_script_prologue": [f"export {name}={value}" for name, value in QUIET.items()],
         "worker_extra_args": ["--no-dashboard"],
         "scheduler_options": {"dashboard_address": ":0"},
     }

@@ -28,7 +28,7 @@ from bench.analysis.changes import (
 from bench.analysis.standing import standings_of
 from bench.analysis.stats import MOST_ROUNDS, Estimate, estimate_apart, interval
 from bench.records.blocks import Blocks
-from bench.records.runfile import Records, Run
+from bench.records.runfile import Others, Records, Run
 from bench.records.schema import Block, Calibration, Goal, ParityResult, Record, Row
 
 ROW, OTHER, THIRD = (a_row("linear_fit", "torch", mode) for mode in ("eager", "compile", "jit"))
@@ -57,16 +57,20 @@ def a_run(
     } | dict(records or {})
     tasks = dict.fromkeys(row.task for row in own)
     loops_s = {task: loop_s if isinstance(loop_s, float) else loop_s[task] for task in tasks}
-    return Run(
-        path=Path("run.jsonl"),
-        header=a_header(*(own if header_rows is None else header_rows)),
-        records=Records.of(record for each in own.values() for record in each),
+    others = Others(
         blocks=Blocks.of(
             calibrated_block(task, block, loops_s[task] * math.exp(rng.normal(0, 0.003)), calibrated)
             for task in tasks
             for block in range(blocks)
         ),
         parity_results=tuple(({row: a_parity_result(row) for row in own} | dict(parity_results or {})).values()),
+        lessons={},
+    )
+    return Run(
+        path=Path("run.jsonl"),
+        header=a_header(*(own if header_rows is None else header_rows)),
+        records=Records.of(record for each in own.values() for record in each),
+        others=lambda: others,
     )
 
 
@@ -211,7 +215,7 @@ def test_the_loop_of_a_round_is_the_mean_of_both_calibrations_or_the_only_one() 
         (None, None),
     ]
     blocks = tuple(a_block("iris_mlp", i, before=before, after=after) for i, (before, after) in enumerate(loops))
-    found = log_loops(replace(run, blocks=Blocks.of(blocks)))
+    found = log_loops(replace(run, others=lambda: replace(run.others(), blocks=Blocks.of(blocks))))
     assert {key: math.exp(loop) for key, loop in found.items()} == pytest.approx(
         {("iris_mlp", 0): 2e-3, ("iris_mlp", 1): 1e-3, ("iris_mlp", 2): 4e-3}
     )

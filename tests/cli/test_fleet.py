@@ -88,6 +88,29 @@ def test_a_folder_that_is_there_is_not_touched(bench_here: Bench, hosts: FakeHos
     assert before == {path: path.read_bytes() for path in Path("lab").iterdir()}
 
 
+def test_a_run_is_not_continued_with_other_versions(bench_here: Bench, hosts: FakeHosts) -> None:
+    bench_here(*RUN)
+    plan = Path("lab/plan.json")
+    plan.write_text(plan.read_text().replace('"python":"CPython 3', '"python":"CPython 2'))
+    result = bench_here("run", "--cluster", "tcp://x:1", "--resume", "lab")
+    assert result.returncode == 5
+    assert "error: lab was begun under other conditions: Python: CPython 2" in result.stderr
+    assert "now; begin a new run" in result.stderr
+
+
+def test_a_cluster_that_is_lost_ends_with_a_way_on(
+    bench_here: Bench, hosts: FakeHosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet, "UNREACHABLE_S", 0.0)
+    hosts.script = {-996: lambda: setattr(hosts, "lost_connection", True)}
+    result = bench_here(*RUN)
+    assert result.returncode == 2
+    assert result.stderr.endswith(
+        "error: the cluster cannot be reached: gone; what has come is kept. "
+        "Continue with: bench run --cluster tcp://x:1 --resume lab\n"
+    )
+
+
 def test_a_gpu_that_no_host_has_and_hosts_that_all_differ(bench_here: Bench, hosts: FakeHosts) -> None:
     result = bench_here(*RUN, "--device", "gpu")
     assert result.returncode == 2

@@ -6,76 +6,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fleet_hosts import GOAL, LINES_AT_ONCE, ROWS, Doer, FakeHosts, Heard, Passing, a_plan, facts, header_of
+from fleet_hosts import (
+    GOAL,
+    HERE,
+    LINES_AT_ONCE,
+    ROWS,
+    FakeHosts,
+    Heard,
+    Scene,
+    a_plan,
+    assert_complete,
+    facts,
+    header_of,
+)
 from msgspec.structs import replace
 from support import a_row
 
 from bench.errors import UserError
-from bench.fleet.checked import Checked, NoHost, first_check
-from bench.fleet.fleet import POLL_S, UNREACHABLE_S, WAIT_S, Fleet
+from bench.fleet.checked import Checked, NoHost
+from bench.fleet.fleet import POLL_S, UNREACHABLE_S, WAIT_S
 from bench.fleet.folder import Folder
 from bench.fleet.hosts import Unreachable
 from bench.fleet.news import Outcome
-from bench.fleet.units import FleetPlan, Order
-from bench.records.runfile import read_run
-from bench.records.sources import run_files
-
-HERE = facts("client")
-
-
-class Scene:
-    """A run with some hosts, in a folder."""
-
-    def __init__(self, folder: Path, *doers: Doer, plan: FleetPlan | None = None) -> None:
-        self.hosts, self.heard, self.clock = FakeHosts(*doers), Heard(), Passing()
-        self.folder = Folder(folder)
-        self.plan = plan or a_plan()
-
-    def begin(self) -> Fleet:
-        """Check the hosts, and read or write the plan."""
-        checked = first_check(self.hosts, HERE, self.heard, 60.0, self.clock)
-        self.hosts.looks = 1
-        if (self.folder.path / "plan.json").exists():
-            self.plan = self.folder.plan()
-        else:
-            self.folder.create(self.plan)
-        return Fleet(self.plan, self.folder, self.hosts, checked, self.heard, self.clock)
-
-    def run(self) -> Fleet:
-        """Carry all out."""
-        fleet = self.begin()
-        fleet.carry_out()
-        return fleet
-
-    def said(self, words: str) -> bool:
-        """Return whether a line that was told has these words."""
-        return any(words in line for line in self.heard.lines)
-
-    def headers(self) -> list[Any]:
-        """Return the headers of the run files that a command finds in the folder."""
-        return [read_run(path).header for path in run_files([self.folder.path])]
-
-    def records(self) -> list[Any]:
-        """Return row, round and host of each record in the folder."""
-        runs = [read_run(path) for path in run_files([self.folder.path])]
-        return [(each.job.row, each.job.block, run.header.host) for run in runs for each in run.records]
-
-
-@pytest.fixture
-def doer(tmp_path: Path) -> Any:
-    folder = tmp_path / "hosts"
-    folder.mkdir()
-    return lambda host, **changes: Doer(facts(host, **changes), folder)
-
-
-def assert_complete(scene: Scene) -> None:
-    """Every row of the plan has its two rounds, once, and the rows of a task are from one host."""
-    records = scene.records()
-    assert sorted((row, block) for row, block, _ in records) == sorted((row, block) for row in ROWS for block in (0, 1))
-    hosts: dict[str, set[str]] = {}
-    for row, _, host in records:
-        hosts.setdefault(row.task, set()).add(host)
-    assert all(len(names) == 1 for names in hosts.values())
+from bench.fleet.units import Order
 
 
 def test_every_unit_is_measured_once_and_hosts_share_them(tmp_path: Path, doer: Any) -> None:
@@ -276,7 +229,7 @@ def test_without_a_gpu_units_for_gpus_say_so(tmp_path: Path, doer: Any) -> None:
 
 
 def test_every_host_measures_all_and_shares_no_unit(tmp_path: Path, doer: Any) -> None:
-    scene = Scene(tmp_path / "run", doer("a"), doer("b"), plan=a_plan(machines=("a id-a", "b id-b")))
+    scene = Scene(tmp_path / "run", doer("a"), doer("b"), plan=a_plan(machines={"a id-a": False, "b id-b": True}))
     fleet = scene.run()
     assert [path.name for path in fleet.paths()] == [
         f"{number:02}-{task}-{host}.jsonl"
@@ -286,92 +239,6 @@ def test_every_host_measures_all_and_shares_no_unit(tmp_path: Path, doer: Any) -
     ]
     assert sorted(scene.records()) == sorted((row, block, host) for row in ROWS for block in (0, 1) for host in "ab")
     assert {unit.goal.time_s for unit in scene.plan.units} == {GOAL.time_s / 3}
-
-
-def test_units_that_are_whole_are_not_measured_again(tmp_path: Path, doer: Any) -> None:
-    first = Scene(tmp_path / "run", doer("a"))
-    first.run()
-    content = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
-    idle = doer("a")
-    again = Scene(tmp_path / "run", idle)
-    assert not again.run().unfinished()
-    assert idle.orders == []
-    assert content == {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
-
-
-def cut_off(tmp_path: Path, doer: Any, lines: int) -> bytes:
-    """Leave a folder as a client leaves it that is killed while host a measures the first unit; return what it has."""
-    scene = Scene(tmp_path / "run", doer("a"))
-    scene.begin()
-    order = Order(run="r", manner=scene.plan.manner, unit=scene.plan.units[0])
-    writer = doer("a")
-    writer.begin(order)
-    begun = b"".join(writer.content.splitlines(keepends=True)[:lines])
-    (tmp_path / "run" / "01-linear_fit.jsonl.part").write_bytes(begun + b'{"type":"rec')  # the last write was cut off
-    return begun
-
-
-def test_an_unfinished_unit_goes_on_on_its_machine_from_the_lines_that_are_here(tmp_path: Path, doer: Any) -> None:
-    begun = cut_off(tmp_path, doer, 4)
-    other, same = doer("b"), doer("a", process="a new process")
-    scene = Scene(tmp_path / "run", other, same)
-    scene.run()
-    assert_complete(scene)
-    assert same.orders[0].unit.task == "linear_fit"
-    assert same.orders[0].begun.encode() == begun
-    assert (tmp_path / "run" / "01-linear_fit.jsonl").read_bytes().startswith(begun)
-    assert scene.said("01-linear_fit goes on on a")
-    assert not list((tmp_path / "run").glob("*.lost"))
-
-
-def test_it_begins_anew_elsewhere_where_its_machine_is_not_there(tmp_path: Path, doer: Any) -> None:
-    begun = cut_off(tmp_path, doer, 4)
-    scene = Scene(tmp_path / "run", doer("b"))
-    scene.run()
-    assert_complete(scene)
-    assert (scene.headers()[0].host, scene.headers()[0].instead_of) == ("b", "a")
-    assert (tmp_path / "run" / "01-linear_fit.jsonl.lost").read_bytes() == begun
-
-
-def test_a_machine_that_does_not_go_on_with_a_run_file_begins_anew(tmp_path: Path, doer: Any) -> None:
-    cut_off(tmp_path, doer, 4)
-    same = doer("a")
-    begin = same.begin
-
-    def changed(order: Order) -> None:
-        begin(order)
-        why = "it was begun under other conditions"
-        same.answer = Outcome(ended="refused", reason=why) if order.begun else Outcome(ended="whole")
-
-    same.begin = changed
-    scene = Scene(tmp_path / "run", same)
-    assert not scene.run().unfinished()
-    assert_complete(scene)
-    assert (tmp_path / "run" / "01-linear_fit.jsonl.lost").exists()
-
-
-def test_a_unit_that_still_runs_is_taken_over_from_a_client_that_is_gone(tmp_path: Path, doer: Any) -> None:
-    begun = cut_off(tmp_path, doer, 4)
-    scene = Scene(tmp_path / "run", doer("a", running=("r/01-linear_fit", "other/01-linear_fit")))
-    host = scene.hosts.doers["tcp://0"]
-    host.begin(Order(run="r", manner=scene.plan.manner, unit=scene.plan.units[0]))
-    assert host.content.startswith(begun)
-    scene.run()
-    assert_complete(scene)
-    assert len(host.orders) == 3  # the first was given by the client that is gone
-    assert scene.said("01-linear_fit still runs on a")
-    assert "other/01-linear_fit" not in scene.hosts.ended  # of another run
-
-
-def test_a_unit_that_runs_with_other_lines_than_those_here_is_ended(tmp_path: Path, doer: Any) -> None:
-    cut_off(tmp_path, doer, 4)
-    scene = Scene(tmp_path / "run", doer("b", running=("r/01-linear_fit",)))
-    host = scene.hosts.doers["tcp://0"]
-    host.begin(Order(run="r", manner=scene.plan.manner, unit=scene.plan.units[0]))
-    scene.run()
-    assert_complete(scene)
-    assert scene.hosts.ended[0] == "r/01-linear_fit"
-    assert not scene.said("still runs")
 
 
 def forged(text: str) -> str:
@@ -388,26 +255,6 @@ def test_what_a_host_sends_must_be_the_run_that_was_ordered(tmp_path: Path, doer
     assert {host for _, _, host in scene.records()} == {"b"}
     assert scene.said("what it sent is not the unit")
     assert list((tmp_path / "run").glob("*.lost"))
-
-
-def test_an_interrupt_takes_the_last_lines_and_the_run_can_go_on(tmp_path: Path, doer: Any) -> None:
-    only = doer("a")
-    only.only_lines = 5
-    scene = Scene(tmp_path / "run", only)
-
-    def interrupt() -> None:
-        raise KeyboardInterrupt
-
-    scene.hosts.script = {4: interrupt}
-    with pytest.raises(KeyboardInterrupt):
-        scene.run()
-    assert only.stopped
-    part = tmp_path / "run" / "01-linear_fit.jsonl.part"
-    assert part.read_bytes().count(b"\n") > LINES_AT_ONCE
-    again = Scene(tmp_path / "run", doer("a"))
-    assert not again.run().unfinished()
-    assert_complete(again)
-    assert again.said("01-linear_fit goes on on a")
 
 
 def test_a_lost_connection_is_waited_for_and_then_ends_the_client(tmp_path: Path, doer: Any) -> None:

@@ -27,11 +27,17 @@ def test_a_unit_has_all_rows_of_a_task_on_one_kind_of_device_and_a_share_of_the_
 
 def test_names_of_units_are_names_of_files_and_none_comes_twice() -> None:
     rows = [a_row(f"mnist_mlp:model.hidden={'64x' * 60}{number}") for number in range(120)]
-    names = [unit.name for unit in units_of([*rows, a_row("a/../b c:x=1")], GOAL, ("n/1 id", "n 2 id"))]
+    names = [unit.name for unit in units_of([*rows, a_row("a/../b c:x=1")], GOAL, {"n/1 id": True, "n 2 id": False})]
     assert len(set(names)) == len(names) == 242
     assert all(len(name) < 200 and "/" not in name and " " not in name for name in names)
     assert names == sorted(names)
     assert names[-1] == "242-a_.._b_c_x=1-n"
+
+
+def test_every_host_has_units_for_its_devices_only() -> None:
+    rows = (a_row("linear_fit"), a_row("linear_fit", "torch", "eager", device="gpu"))
+    units = units_of(rows, GOAL, {"a": True, "b": False})
+    assert [unit.name for unit in units] == ["01-linear_fit-a", "02-linear_fit-gpu-a", "03-linear_fit-b"]
 
 
 def test_an_order_travels_as_text_and_gives_the_same_schedule_anywhere() -> None:

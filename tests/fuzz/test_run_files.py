@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -76,11 +77,16 @@ def test_the_files_to_begin_with_are_whole() -> None:
 TOLD = [
     ("header", lambda run: replace(run, header=msgspec.structs.replace(run.header, threads=3))),
     ("record", lambda run: replace(run, records=Records.of(run.records[1:]))),
-    ("verdict", lambda run: replace(run, parity_results=run.parity_results[::-1])),
-    ("block", lambda run: replace(run, blocks=Blocks.of([*run.blocks, run.blocks[0]]))),
+    ("verdict", lambda run: with_others(run, parity_results=run.parity_results[::-1])),
+    ("block", lambda run: with_others(run, blocks=Blocks.of([*run.blocks, run.blocks[0]]))),
     ("remark", lambda run: replace(run, remarks=("line 2 repeats line 1; it is left out",))),
     ("losses", lambda run: replace(run, records=Records.of(map(without_losses, run.records)))),
 ]
+
+
+def with_others(run: Run, **changes: Any) -> Run:
+    others = replace(run.others(), **changes)
+    return replace(run, others=lambda: others)
 
 
 def without_losses(record: Record) -> Record:
