@@ -37,7 +37,7 @@ from bench.analysis.turns import (
 )
 from bench.records.columns import DEVICE_MEMORY, UNKNOWN, Columns
 from bench.records.machines import machine_key
-from bench.records.runfile import Run
+from bench.records.runfile import Run, without_collector
 from bench.records.schema import ParityResult, Record, Row, WarmStart
 
 MEDIANS = (
@@ -144,7 +144,8 @@ def summarise(runs: Iterable[Run], baseline: str = "", rank: Rank = "steady") ->
     Rows are compared with the fastest of their task and precision, and with the row that `baseline` names (a backend or
     backend:mode). Rows that are not ranked are not compared. Raises `BadChoice` if a run has no row of the baseline.
     """
-    rows = [row for run in runs for row in _kept_rows(run, baseline) or _rows_of(run, baseline)]
+    with without_collector():  # of what a large store has kept, it takes longer than reading
+        rows = [row for run in runs for row in _kept_rows(run, baseline) or _rows_of(run, baseline)]
     tasks = list(dict.fromkeys(each.row.task for each in rows))
     machines = list(dict.fromkeys(each.machine for each in rows))
 

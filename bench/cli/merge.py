@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli import console, exit_codes
+from bench.cli.interrupts import INTERRUPTS
 from bench.errors import BadChoice
 from bench.records.sources import run_files
 from bench.records.store.layout import Store, store_at
@@ -34,7 +36,7 @@ def merge(
     from bench.merging.merge import merging
 
     named = [each for path in runs or () for each in _named(path, out)]
-    with merging(out) as store:
+    with INTERRUPTS.keeping(partial(_kept, out)), merging(out) as store:
         found = [_told(store.add(each) if isinstance(each, Path) else store.add_stored(*each)) for each in named]
         again = store.summarise_again()
     console.say(_summary(found, again, out))
@@ -48,6 +50,10 @@ def _named(path: Path, out: Path) -> list[Path] | list[tuple[Store, str]]:
     if out.exists() and path.samefile(out):
         raise BadChoice(f"{path} is the store itself; name what shall be merged into it")
     return [(store, run.path.name) for run in stored_runs(store)]
+
+
+def _kept(out: Path) -> str:
+    return f"the runs that were merged are in {out}; the same command adds the others"
 
 
 def _told(merged: Merged) -> Merged:

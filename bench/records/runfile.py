@@ -170,7 +170,7 @@ def read_with_numbers(path: Path) -> Numbered:
     lines = Lines(path)
     header, decoder = header_of(next(lines, None), path)
     body = _Body(header, decoder, path)
-    with _without_collector():
+    with without_collector():
         for line in lines:
             body.add(line)
     records, numbers, texts, repeated = body.records()
@@ -187,7 +187,7 @@ def read_with_numbers(path: Path) -> Numbered:
 
 
 @contextmanager
-def _without_collector() -> Iterator[None]:
+def without_collector() -> Iterator[None]:
     """Keep the collector of cycles from looking through what is read, again and again: it has none."""
     enabled = gc.isenabled()
     gc.disable()

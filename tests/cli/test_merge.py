@@ -13,6 +13,8 @@ from stores import runs_of
 from support import ROOT
 
 import bench
+from bench.cli.interrupts import INTERRUPTS
+from bench.merging.merge import Merged, Merging
 
 NAMES = ("reference", "warm", "growth-mnist")
 
@@ -106,6 +108,29 @@ def test_a_refused_file_is_named_with_its_line_and_the_others_are_merged(bench_h
     assert result.stderr.count("\n") == 1
     assert result.stdout == "store: lab (2 new, 1 refused; 16 records added)\n"
     assert len(runs_of(tmp_path / "lab")) == 2
+
+
+def test_an_interrupt_keeps_what_was_merged_and_says_how_to_go_on(
+    bench_here: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runs").mkdir()
+    for number, name in enumerate("ab"):
+        a_run(tmp_path / "runs" / f"{name}.jsonl", created=f"2026-01-0{number + 1}T00:00:00Z")
+    add = Merging.add
+
+    def interrupted(self: Merging, path: Path) -> Merged:
+        if path.stem == "b":
+            raise KeyboardInterrupt
+        return add(self, path)
+
+    monkeypatch.setattr(Merging, "add", interrupted)
+    monkeypatch.setattr(INTERRUPTS, "count", 0)
+    result = bench_here("merge", "runs", "-o", "lab")
+    assert result.returncode == 130
+    assert "the runs that were merged are in lab; the same command adds the others" in result.stdout
+    assert [run.path.name[:2] for run in runs_of(tmp_path / "lab")] == ["a-"]
+    monkeypatch.setattr(Merging, "add", add)
+    assert bench_here("merge", "runs", "-o", "lab").stdout.startswith("store: lab (1 new, 1 there already; ")
 
 
 @pytest.mark.parametrize(
