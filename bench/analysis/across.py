@@ -86,8 +86,8 @@ class Across:
     question: Question
     other: Row
     machines: tuple[str, ...]  # that have ranked the other row with one of the rows
+    not_ranked: Mapping[str, str]  # machines with a run in which the other row is not ranked, and why
     rows: tuple[RowAcross, ...]
-    facts: int  # how many facts divide the machines, at most
 
 
 def across_runs(runs: Iterable[Run], rows: Iterable[RowSummary], baseline: str = "") -> tuple[Across, ...]:
@@ -175,8 +175,7 @@ def _question(question: Question, other: Row, lines: pd.DataFrame, facts: Mappin
     ]
     order = list(dict.fromkeys(lines["machine"]))
     compared = {each.machine for row in rows for each in row.on}
-    looked_at = max((len(row.facts) for row in rows), default=0)
-    return Across(question, other, tuple(name for name in order if name in compared), tuple(rows), looked_at)
+    return Across(question, other, tuple(name for name in order if name in compared), why.get(other, {}), tuple(rows))
 
 
 def divided_by(lines: pd.DataFrame, other: Row) -> pd.DataFrame:

@@ -89,7 +89,7 @@ class _Fit:
         for _ in range(STEPS):
             q, slope = self._q(found)
             # Newton's method on 1 / Q, which is a straight line if all errors are equal
-            found = np.maximum(0.0, found + (q - wanted) / slope * q / wanted)
+            found = np.maximum(0.0, found + q / slope * (q - wanted) / wanted)
             if np.all((np.abs(q - wanted) <= NEAR * wanted) | ((found == 0) & (q <= wanted))):
                 break
         return found

@@ -164,10 +164,14 @@ def summarise(runs: Iterable[Run], baseline: str = "", rank: Rank = "steady") ->
     return tuple(sorted(rows, key=place))
 
 
-def _kept_rows(run: Run, baseline: str) -> list[RowSummary]:
+def _kept_rows(run: Run, baseline: str) -> tuple[RowSummary, ...]:
     """Return the summaries that were made when the run was put into a store; none if a baseline asks for others."""
     found = None if baseline else kept(run, "rows", tuple[RowSummary, ...])
-    return [replace(each, run=str(run.path)) for each in found or ()]
+    for each in found or ():
+        object.__setattr__(
+            each, "run", str(run.path)
+        )  # which nobody else has yet; a copy would take as long as reading
+    return found or ()
 
 
 def without_rest(each: RowSummary) -> RowSummary:
@@ -180,8 +184,9 @@ def without_rest(each: RowSummary) -> RowSummary:
 
 def _slim(record: Record) -> Record:
     quality = record.quality and structs.replace(record.quality, losses=())
-    names = ("job", "status", "reason", "started", "resources")
-    return Record(**{name: getattr(record, name) for name in names}, quality=quality)
+    resources = record.resources and structs.replace(record.resources, used=None, left=())
+    names = ("job", "status", "reason", "started")
+    return Record(**{name: getattr(record, name) for name in names}, quality=quality, resources=resources)
 
 
 def _nan_last(number: float) -> tuple[bool, float]:
@@ -274,7 +279,7 @@ def _summary(
 
 def _passes(columns: Columns, timed: Array) -> int | None:
     """Return the number of passes of one training, by the first process that was timed and kept its losses."""
-    known = passes_of(columns)[timed]
+    known = passes_of(columns.take(timed))
     return int(known[known > 0][0]) if known.any() else None
 
 

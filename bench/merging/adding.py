@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Container, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,10 @@ from bench.merging.sameness import DigestSoFar
 from bench.merging.summaries import summaries_of
 from bench.records.lines import BYTE_ORDER_MARK, Lines
 from bench.records.machines import machine_key
-from bench.records.runfile import Numbered, Run, header_of, read_with_numbers
+from bench.records.runfile import Numbered, header_of, read_with_numbers
 from bench.records.schema import Header
 from bench.records.store.layout import Store
-from bench.records.store.reading import line_of_run, stored_run
+from bench.records.store.reading import lines_of_runs, run_of
 from bench.records.store.tables import write_lines, write_records
 
 LONGEST_NAME = 60  # characters of a name, beside the id
@@ -134,8 +135,10 @@ def _write_others(store: Store, read: Numbered, machine: str, name: str) -> tupl
     return header.text.removeprefix(BYTE_ORDER_MARK), count, found.digest, found.count
 
 
-def summarised_again(store: Store, known: Known) -> Addition:
-    """Return a run of a store with summaries that are made anew from its records."""
-    run: Run = stored_run(store, known.name)
-    fresh = replace(run, path=Path(known.name), records=replace(run.records, kept={}))
-    return Addition(line_of_run(store, known.name), summaries_of(fresh))
+def summarised_again(store: Store, segment: Path, names: Container[str]) -> Iterator[Addition]:
+    """Yield the runs with these names in a file of the table `runs`, with summaries made anew from their records."""
+    for line in lines_of_runs(segment):
+        if line["run"] in names:
+            run = run_of(store, line)
+            fresh = replace(run, path=Path(line["run"]), records=replace(run.records, kept={}))
+            yield Addition(line, summaries_of(fresh))

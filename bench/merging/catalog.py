@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from backends.contract import Array
-from bench.analysis.kept import VERSION
 from bench.analysis.log_ratios import LOG_RATIOS
 from bench.merging.files import replacing
 from bench.merging.summaries import ROW_COLUMNS, Summaries
@@ -23,7 +22,7 @@ from bench.records.store.layout import TABLES, Store, reading
 RUNS_IN_A_FILE = 256
 TEXTS = ("run", "id", "machine", "file", "host", "instead_of", "created", "commit", "command", "system", "cpu", "blas")
 COUNTS = ("number", "threads", "cores", "memory_bytes", "lines", "others", "records")
-_KNOWN = ("run", "id", "lines", "records", "digest", "number", "fingerprints", "kept")
+_KNOWN = ("run", "id", "lines", "records", "digest", "number", "fingerprints", "version")
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,8 @@ class Catalog:
         self.owners = np.concatenate(owners or [np.empty(0, int)])[order]
 
     def _know(self, line: Mapping[str, Any], segment: int) -> None:
-        version = dict(line["kept"]).get(VERSION, b"").decode()
-        told = {name: line[name] for name in ("id", "lines", "records", "digest", "number")}
-        self.known[line["id"]] = Known(name=line["run"], **told, segment=segment, version=version)
+        told = {name: line[name] for name in ("id", "lines", "records", "digest", "number", "version")}
+        self.known[line["id"]] = Known(name=line["run"], **told, segment=segment)
 
     def owner(self, prints: Array, own: str) -> tuple[int, str] | None:
         """Return the place of the first record that another run than `own` has, and that run; None if none has any."""
@@ -106,7 +104,7 @@ class Catalog:
             for table, lines in zip(TABLES, _tables(several), strict=True):
                 _write(self.store.segment(table, segment), names, lines)
             for each in several:
-                self._know(each.line | {"kept": each.summaries.kept}, segment)
+                self._know(each.line | {"version": each.summaries.version}, segment)
 
     def _by_segment(self, additions: Sequence[Addition]) -> dict[int, list[Addition]]:
         """Return the runs by the file that they belong to, with their numbers."""
@@ -127,7 +125,9 @@ def _tables(additions: Iterable[Addition]) -> tuple[Any, Any, Any]:
 
     rows = [row for each in additions for row in each.summaries.rows]
     ratios = [pa.table(each.summaries.ratios, schema=_schema(LOG_RATIOS)) for each in additions]
-    runs = [each.line | {"kept": list(each.summaries.kept.items())} for each in additions]
+    runs = [
+        each.line | {"kept": list(each.summaries.kept.items()), "version": each.summaries.version} for each in additions
+    ]
     return (
         pa.Table.from_pylist(rows, schema=_schema(ROW_COLUMNS)),
         pa.concat_tables(ratios, promote_options="permissive"),
@@ -179,6 +179,7 @@ def _runs_schema() -> Any:
             ("versions", pa.map_(pa.string(), pa.string())),
             ("tasks", pa.list_(pa.struct([("task", pa.string()), ("records", pa.int64())]))),
             ("digest", pa.string()),
+            ("version", pa.string()),
             ("header", pa.binary()),
             ("resources", pa.binary()),
             ("fingerprints", pa.binary()),

@@ -129,12 +129,11 @@ class Merging:
     def summarise_again(self) -> int:
         """Make the summaries anew that another version of the analysis has made; return of how many runs."""
         self.commit()
-        old = [each for each in self.catalog.known.values() if each.version != version()]
-        for each in old:
-            self.pending[each.id] = summarised_again(self.store, each)
-            if len(self.pending) >= COMMIT_RUNS:
-                self.commit()
-        self.commit()
+        old = {each.name for each in self.catalog.known.values() if each.version != version()}
+        for segment in self.store.segments("runs") if old else ():
+            for addition in summarised_again(self.store, segment, old):
+                self.pending[addition.id] = addition
+            self.commit()
         return len(old)
 
     def commit(self) -> None:

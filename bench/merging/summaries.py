@@ -60,6 +60,11 @@ class Summaries:
     rows: list[dict[str, Any]]  # columns `ROW_COLUMNS` of each row
     ratios: dict[str, list[Any]]  # columns `LOG_RATIOS`
 
+    @property
+    def version(self) -> str:
+        """The version of the analysis that made them."""
+        return self.kept[VERSION].decode()
+
 
 def summaries_of(run: Run) -> Summaries:
     """Return the summaries of a run under the name that is its path."""

@@ -12,6 +12,7 @@ from bench.analysis.across import Across, OnMachine, Question, RowAcross
 from bench.analysis.frame import machines_frame
 from bench.analysis.goes_with import FEWEST, GoesWith
 from bench.analysis.random_effects import FEWEST_MACHINES
+from bench.analysis.stats import ASSUMED_SD
 from bench.errors import shown
 from bench.records.machines import machine_names
 from bench.records.runfile import Run
@@ -19,7 +20,7 @@ from bench.records.schema import Row
 from bench.report.choosing import Choice, Table, chosen, columns_of, left_out
 from bench.report.document import Document, Panel
 from bench.report.names import counted, listed, row_name
-from bench.report.units import bracketed, multiple
+from bench.report.units import bracketed, multiple, percent
 
 GROUP = "From machine to machine"
 BEHIND = "Behind the tables of all machines"
@@ -148,7 +149,7 @@ def title(each: Across, among: Iterable[Across]) -> str:
 def _apart(own: Question, alike: Sequence[Question]) -> Iterator[str]:
     """Yield what sets a question apart from others of its task."""
     if len({other.threads for other in alike}) > 1:
-        yield f"{own.threads} thread{'' if own.threads == 1 else 's'}"
+        yield counted(own.threads, "thread")
     if len({other.precision for other in alike}) > 1:
         yield own.precision
     every = [json.loads(other.settings) for other in alike]
@@ -164,15 +165,27 @@ def _notes(each: Across, names: Mapping[str, str]) -> Iterator[str]:
         yield (
             f"{_rows(few)}: {FEWEST_MACHINES} machines at least are needed for a mean and a prediction"
             if len(few) < len(each.rows)
-            else f"two machines say too little about how machines differ; {FEWEST_MACHINES} at least are needed"
+            else f"Two machines say too little about how machines differ; {FEWEST_MACHINES} at least are needed"
         )
     alike = [row for row in each.rows if row.overall and row.overall.spread_interval.low == 0]
     if alike:
         yield f"{_rows(alike)}: the errors of the runs explain how the machines differ; they may be alike"
-    for row in each.rows:
-        for machine, reason in row.not_ranked.items():
-            yield f"{row_name(row.row)} is not ranked in a run on {names[machine]}: {reason}"
+    alone = {on.machine for row in each.rows for on in row.on if on.found.rounds == 1}
+    if alone:
+        assumed = f"their errors assume that processes of a row differ by {percent(ASSUMED_SD)}"
+        yield f"One round alone was measured on {_named(alone, names)}: {assumed}"
+    for row, why in ((each.other, each.not_ranked), *((row.row, row.not_ranked) for row in each.rows)):
+        for reason in dict.fromkeys(why.values()):
+            machines = [machine for machine, found in why.items() if found == reason]
+            yield f"{row_name(row)} is not ranked in a run on {_named(machines, names)}: {reason}"
     yield from _facts(each)
+
+
+def _named(machines: Collection[str], names: Mapping[str, str]) -> str:
+    """Return machines by name; of many, some of them and the number of the others."""
+    first = [name for machine, name in names.items() if machine in machines][:MOST_NAMED]
+    more = len(machines) - len(first)
+    return "; ".join([*first, f"{more} more"] if more else first)  # names have commas
 
 
 def _rows(rows: Iterable[RowAcross]) -> str:
@@ -184,16 +197,16 @@ def _facts(each: Across) -> Iterator[str]:
     looked_at = max(len(row.facts) for row in each.rows)
     if not looked_at:
         if len(each.machines) < FEWEST:
-            yield f"which facts of the machines go with the differences can be asked of {FEWEST} machines or more"
+            yield f"Which facts of the machines go with the differences can be asked of {FEWEST} machines or more"
         return
     told = [(row, fact) for row in each.rows for fact in row.facts if fact.told]
     count = f"{counted(looked_at, 'fact')} and {counted(len(each.rows), 'row')}"
     for row, fact in told:
         yield f"{row_name(row.row)}: {fact_in_words(fact)} (p = {fact.p:.2g}, corrected for {count})"
     if told:
-        yield "what goes with a ratio describes these machines and need not be its cause: nothing else was held equal"
+        yield "What goes with a ratio describes these machines and need not be its cause: nothing else was held equal"
     else:
-        yield f"no fact of the machines goes with the differences beyond chance, of {count} looked at"
+        yield f"No fact of the machines goes with the differences beyond chance, of {count} looked at"
 
 
 def fact_in_words(fact: GoesWith) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from bench.errors import UserError
 from bench.records.schema import Row
@@ -32,3 +34,16 @@ def task_summary(task: str) -> str:
         return find_task(task).summary
     except UserError:
         return ""
+
+
+def titles(
+    places: Iterable[tuple[str, str]], machines: Mapping[str, str] = MappingProxyType({})
+) -> dict[tuple[str, str], str]:
+    """Return a title for each run and task: the task and, where several runs have that task, the run.
+
+    `machines` has the name of each run's machine, if titles stand below that of their machine: then only other runs of
+    the same machine count.
+    """
+    places = list(dict.fromkeys(places))
+    counts = Counter((machines.get(run, ""), task) for run, task in places)
+    return {(run, task): f"{task} ({run})" if counts[machines.get(run, ""), task] > 1 else task for run, task in places}

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
+from types import MappingProxyType
 
 from bench.analysis.comparison import Comparison
 from bench.analysis.noise import noise_of
@@ -13,6 +14,7 @@ from bench.analysis.stats import ASSUMED_SD, MOST_ROUNDS
 from bench.analysis.summary import RowSummary, Versus
 from bench.records.runfile import Run
 from bench.records.schema import Goal, Header, Machine, Row
+from bench.report.names import titles
 from bench.report.tables import ratio
 from bench.report.units import percent
 
@@ -42,11 +44,13 @@ def by_task(rows: Iterable[RowSummary]) -> list[tuple[str, list[RowSummary]]]:
     return [(task, each) for (_, task), each in tasks.items()]
 
 
-def titled_by_task(rows: Iterable[RowSummary]) -> list[tuple[str, list[RowSummary]]]:
-    """Return the same under a title: the name of the task and, if there are several runs, that of the run."""
+def titled_by_task(
+    rows: Iterable[RowSummary], machines: Mapping[str, str] = MappingProxyType({})
+) -> list[tuple[str, list[RowSummary]]]:
+    """Return the same under a title, which names the run where several have the task; `machines` is as in `titles`."""
     found = by_task(rows)
-    several = len({each[0].run for _, each in found}) > 1
-    return [(f"{task} ({each[0].run})" if several else task, each) for task, each in found]
+    titled = titles(((each[0].run, task) for task, each in found), machines)
+    return [(titled[each[0].run, task], each) for task, each in found]
 
 
 def task_name(row: Row) -> str:
@@ -158,7 +162,8 @@ def caption(header: Header) -> str:
 
 def where(machine: Machine, threads: int, versions: Mapping[str, str], commit: str, created: str) -> str:
     """Return a description of a machine and what is installed there, without a full stop."""
-    return f"{created}: {_machine(machine)}; {threads} threads per process; {_installed(versions, commit)}"
+    load = f"load {machine.load} before the run"
+    return f"{created}: {_machine(machine)}; {load}; {threads} threads per process; {_installed(versions, commit)}"
 
 
 def machine_sentences(header: Header) -> list[str]:
@@ -167,7 +172,7 @@ def machine_sentences(header: Header) -> list[str]:
     return [
         _machine(header.machine),
         _installed(header.versions, header.commit),
-        f"measured {header.created} with {threads}, {_how(header)}",
+        f"measured {header.created} after a load of {header.machine.load}, with {threads}, {_how(header)}",
     ]
 
 
@@ -175,8 +180,7 @@ def _machine(machine: Machine) -> str:
     quota = "" if machine.quota_cores is None else f" with a CPU quota of {machine.quota_cores:g}"
     return (
         f"{machine.cpu}, {machine.cores} cores{quota}, {machine.memory_bytes / 2**30:.0f} GiB, "
-        f"{', '.join(machine.gpus) or 'no GPU'}, governor {machine.governor}, load {machine.load} before the run; "
-        f"{machine.system}"
+        f"{', '.join(machine.gpus) or 'no GPU'}, governor {machine.governor}; {machine.system}"
     )
 
 

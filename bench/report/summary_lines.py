@@ -24,7 +24,7 @@ def summary_lines(runs: Sequence[Run], rows: Iterable[RowSummary]) -> list[Line]
     found = {(str(run.path), task_name(each.once.row)): each for run in runs for each in answers(run, rows)}
     machines = names_of_runs(runs)
     lines = []
-    for title, group in titled_by_task(rows):
+    for title, group in titled_by_task(rows, machines):
         answer = found.get((group[0].run, task_name(group[0].row)))
         parts = [_fastest(answer, group), *([_once(answer)] if answer else []), *_unranked(group)]
         lines.append(Line(title, ". ".join(parts), machines[group[0].run]))

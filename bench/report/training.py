@@ -16,7 +16,7 @@ from bench.report.break_even_sentences import ABOUT_BREAK_EVEN, break_even_sente
 from bench.report.choosing import Choice, Table, chosen, columns_of, left_out
 from bench.report.document import Document, Panel, Section, sections_of
 from bench.report.machines_table import FURTHER, about_machines, behind, panels_of_rows, untold
-from bench.report.names import counted, row_name, task_summary
+from bench.report.names import counted, row_name, task_summary, titles
 from bench.report.summary_lines import summary_lines
 from bench.report.tables import SPARE, USUAL, training_table
 from bench.report.version_sentences import version_sentences
@@ -67,7 +67,7 @@ def _about(runs: Sequence[Run], found: Sequence[Across]) -> Iterator[str]:
 
 def _panels(rows: Sequence[RowSummary], kept: Table, choice: Choice, machines: Mapping[str, str]) -> Iterable[Panel]:
     """Yield a table for each task of each run, in the order of all rows."""
-    several = len({each.run for each in rows}) > 1
+    named = titles(((each.run, each.row.task) for each in rows), machines)
     usual = [name for name in USUAL if name not in _untold_columns(rows)]
     groups: dict[tuple[str, str], list[int]] = {(each.run, each.row.task): [] for each in rows}
     for place, index in enumerate(kept.cells.index):
@@ -77,7 +77,7 @@ def _panels(rows: Sequence[RowSummary], kept: Table, choice: Choice, machines: M
             part = kept.take(places)
             columns = columns_of(part, choice, usual)
             yield Panel(
-                title=f"{task} ({run})" if several else task,
+                title=named[run, task],
                 about=task_summary(task),
                 table=part.cells[columns],
                 notes=() if "note" in columns else tuple(_notes(part.cells["note"], rows)),
@@ -115,7 +115,14 @@ def _sections(runs: Sequence[Run], rows: Sequence[RowSummary]) -> tuple[Section,
 
 
 def machine_sections(runs: Sequence[Run]) -> list[tuple[str, Iterable[str], str]]:
-    """Return, for each run, what it was made with."""
-    several = len(runs) > 1
-    return [(f"The machine ({run.path})" if several else "The machine", sentences.machine_sentences(run.header), "")
-            for run in runs]  # fmt: skip
+    """Return what the runs were made with: a section for each machine and what is installed there."""
+    alike: dict[tuple[str, ...], list[Run]] = {}
+    for run in runs:
+        alike.setdefault(tuple(sentences.machine_sentences(run.header)[:-1]), []).append(run)
+    found: list[tuple[str, Iterable[str], str]] = []
+    for facts, members in alike.items():
+        of_which = f" ({', '.join(str(run.path) for run in members)})" if len(alike) > 1 else ""
+        measured = [sentences.machine_sentences(run.header)[-1] for run in members]
+        named = [f"{run.path}: {each}" for run, each in zip(members, measured, strict=True)]
+        found.append((f"The machine{of_which}", (*facts, *(named if len(members) > 1 else measured)), ""))
+    return found

@@ -107,12 +107,18 @@ def test_errors_of_any_size_give_finite_numbers_in_order(errors: np.ndarray) -> 
     assert 0 < outer.low <= inner.low <= inner.high <= outer.high < math.inf
 
 
+def test_equal_ratios_without_any_error_have_no_spread() -> None:
+    with np.errstate(all="raise"):
+        result = found(np.zeros(3), 0.0)
+    assert (result.ratio, result.spread) == (1.0, 0.0)
+    assert result.prediction.high == pytest.approx(1.0, abs=1e-4)
+
+
 def test_two_machines_are_too_few() -> None:
     with pytest.raises(ValueError, match="2 machines"):
         found(drawn(FEWEST_MACHINES - 1, 0.1), 0.01)
 
 
-@pytest.mark.slow
 def test_runs_turn_by_turn_on_unlike_machines_give_intervals_that_contain_the_truth() -> None:
     mean, new = simulation.whole_runs_outcome(range(0, len(simulation.MODELS), 2), spread=0.05, draws=150)
     noise = 3 * simulation.error(0.95, 150)
@@ -124,7 +130,6 @@ RUNS = 300
 DOUBTFUL = 3.5 * simulation.error(0.95, RUNS)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", simulation.KINDS.values(), ids=["alike", "unlike"])
 @pytest.mark.parametrize(("machines", "spread"), [(3, 2.0), (8, 1.0), (30, 10.0)])
 def test_intervals_contain_the_truth_as_often_as_they_say(kind: simulation.Kind, machines: int, spread: float) -> None:
@@ -133,7 +138,6 @@ def test_intervals_contain_the_truth_as_often_as_they_say(kind: simulation.Kind,
         assert 0.93 - DOUBTFUL / 2 <= share <= 0.97 + DOUBTFUL / 2
 
 
-@pytest.mark.slow
 def test_that_test_would_notice_a_spread_that_is_taken_as_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """The usual formulas fail it: so few machines say too little about how they differ."""
     outcome = simulation.outcome_of(simulation.Case(simulation.KINDS["alike: 10 rounds each"], 5, 1.0), RUNS)

@@ -7,8 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
-from made_up_machines import QUICK, WIDE, a_computer, a_run_on, lab
+from made_up_machines import BASE, QUICK, WIDE, a_computer, a_run_on, lab
+from made_up_pages import answering
+from made_up_runs import noisy, right
 from run_files import Bench
+from support import a_header, write_run
+
+from bench.records.schema import Record
 
 HARM = "<b>|x|](http://a.b)\x1b[31m\\input{x}"
 
@@ -31,7 +36,7 @@ def test_tables_stand_by_machine_and_the_runs_of_one_stand_together(bench_here: 
     machines = ["processor 0, 2 cores", "processor 1, 4 cores", "processor 2, 2 cores", "processor 0, 4 cores"]
     assert headings(result.stdout) == [*machines, "From machine to machine", "Behind the tables of all machines"]
     tables = headings(result.stdout, "###")
-    assert tables[:3] == ["iris_mlp (host-0.jsonl)", "iris_mlp (later.jsonl)", "iris_mlp (host-1.jsonl)"]
+    assert tables[:3] == ["iris_mlp (host-0.jsonl)", "iris_mlp (later.jsonl)", "iris_mlp"]
     assert "These runs are of 4 machines. Rows are ranked within a machine, and never across machines." in result.stdout
     part = result.stdout.partition("## From machine to machine")[2].partition("## Behind")[0]
     assert "### iris_mlp, time of a pass / that of numpy loop" in part
@@ -52,7 +57,7 @@ def test_one_machine_looks_as_ever(bench_here: Bench, four: list[str]) -> None:
     [
         ("github-summary", "### processor 1, 4 cores"),
         ("html", '<h2 class="group">processor 1, 4 cores</h2>'),
-        ("latex", r"\caption{processor 1, 4 cores: iris\_mlp (host-1.jsonl): jax scan is the fastest"),
+        ("latex", r"\caption{processor 1, 4 cores: iris\_mlp: jax scan is the fastest"),
         ("terminal", "processor 1, 4 cores\n"),
     ],
 )
@@ -82,6 +87,18 @@ def test_how_ratios_differ_is_shown_alone_and_for_programs(bench_here: Bench, fo
     assert torch["lowest"] < 2.2 < 2.8 < torch["highest"]
 
 
+def test_inference_stands_by_machine_too(bench_here: Bench, tmp_path: Path) -> None:
+    for number in range(2):
+        lines = right({BASE: noisy(0.1, 6, 0.01), QUICK: noisy(0.05, 6, 0.01)})
+        header = a_header(BASE, QUICK, machine=a_computer(number), inference=True)
+        asked = (answering(line) if isinstance(line, Record) else line for line in lines)
+        write_run(tmp_path / f"{number}.jsonl", header, asked)
+    text = bench_here("table", "0.jsonl", "1.jsonl", "--inference").stdout
+    assert headings(text) == ["processor 0, 2 cores", "processor 1, 4 cores", "Behind the tables of all machines"]
+    assert "**processor 1, 4 cores**" in text
+    assert "never across machines" in text
+
+
 def test_columns_rows_and_order_can_be_chosen(bench_here: Bench, four: list[str]) -> None:
     options = ("--columns", "backend,highest", "--sort", "-highest", "--where", "backend!=numpy")
     text = bench_here("table", *four, "--machines", "--baseline", "jax", *options).stdout
@@ -98,7 +115,7 @@ def test_what_cannot_be_told_is_said(bench_here: Bench, four: list[str], tmp_pat
     both = bench_here("table", four[0], "one.jsonl").stdout
     assert "with the same settings and number of threads (--threads)" in both
     two = bench_here("table", *four[:2]).stdout
-    assert "two machines say too little about how machines differ; 3 at least are needed" in two
+    assert "Two machines say too little about how machines differ; 3 at least are needed" in two
 
 
 def test_a_row_that_is_wrong_on_a_machine_is_named_there(bench_here: Bench, four: list[str], tmp_path: Path) -> None:

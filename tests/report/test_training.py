@@ -147,6 +147,22 @@ def test_a_task_that_is_not_known_here_has_a_table(tmp_path: Path) -> None:
     assert (panel.title, panel.about) == ("a_task_of_another_version", "")
 
 
+def test_runs_on_one_machine_share_the_section_on_it(tmp_path: Path) -> None:
+    row = a_row("linear_fit")
+    runs = [
+        read_run(write_run(tmp_path / f"{name}.jsonl", a_header(row, **changes), [a_record(row), a_parity_result(row)]))
+        for name, changes in (("a", {}), ("b", {"schedule_seed": 7}), ("c", {"commit": "another"}))
+    ]
+    (shared,) = (each for each in training_result(runs[:2], "", "steady", Choice()).sections if "machine" in each.title)
+    assert shared.title == "The machine"
+    assert [str(runs[place].path) in shared.sentences[2 + place] for place in range(2)] == [True, True]
+    sections = [each for each in training_result(runs, "", "steady", Choice()).sections if "machine" in each.title]
+    assert [each.title for each in sections] == [
+        f"The machine ({runs[0].path}, {runs[1].path})",
+        f"The machine ({runs[2].path})",
+    ]
+
+
 # Two versions
 
 

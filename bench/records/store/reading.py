@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from operator import itemgetter
@@ -21,13 +21,14 @@ from bench.records.schema import Header, Line, Record, Resources, Row
 from bench.records.store.layout import KEY, NAME, Damaged, Store, reading, require_arrow
 from bench.records.store.tables import LINE, NUMBER, Part, Parts
 
+AT_ONCE = 32  # runs of which all lines are in memory
 READ = ("run", "machine", "header", "resources", "tasks", "others", "kept")  # columns of a line for a run
 Decoder = msgspec.json.Decoder[Line]
 
 
 def stored_runs(store: Store) -> list[Run]:
     """Return all runs of a store, in the order in which they were merged. Raises `NotARunFile` if it has none."""
-    found = [_run(store, each) for segment in _segments(store) for each in _lines_of(segment, READ)]
+    found = [run_of(store, each) for segment in _segments(store) for each in lines_of_runs(segment, READ)]
     if not found:
         raise NotARunFile(f"no run is in the store {store.folder}")
     return found
@@ -35,7 +36,7 @@ def stored_runs(store: Store) -> list[Run]:
 
 def stored_run(store: Store, name: str) -> Run:
     """Return the run of this name. Raises `NotARunFile` if there is none."""
-    return _run(store, line_of_run(store, name))
+    return run_of(store, line_of_run(store, name))
 
 
 def stored_lines(store: Store, name: str) -> Iterator[bytes]:
@@ -50,10 +51,8 @@ def stored_lines(store: Store, name: str) -> Iterator[bytes]:
 
 def line_of_run(store: Store, name: str) -> dict[str, Any]:
     """Return the line of the table `runs` of the run of this name. Raises `NotARunFile` if there is none."""
-    import pyarrow.compute as pc
-
     for segment in _segments(store):
-        for each in _lines_of(segment, None, pc.field("run") == name):
+        for each in lines_of_runs(segment, None, name):
             return each
     raise NotARunFile(f"the store {store.folder} has no run {quoted(name)}; `bench table {store.folder}` names all")
 
@@ -63,17 +62,23 @@ def _segments(store: Store) -> list[Path]:
     return store.segments("runs")
 
 
-def _lines_of(segment: Path, columns: Iterable[str] | None, wanted: Any = None) -> list[dict[str, Any]]:
-    """Return the lines of a table that are wanted, by the filter of pyarrow, with these columns or else all."""
+def lines_of_runs(
+    segment: Path, columns: Sequence[str] | None = None, name: str | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a file of the table `runs`, with these columns or else all; if a run is named, only its."""
     import pyarrow.parquet as pq
 
     with reading(segment):
-        table = pq.read_table(segment, columns=columns and list(columns), filters=wanted)
-        found: list[dict[str, Any]] = table.to_pylist()
-        return found
+        for batch in pq.ParquetFile(segment).iter_batches(
+            AT_ONCE, columns=columns and list(columns), use_threads=False
+        ):
+            names = batch.column("run").to_pylist()
+            places = range(len(names)) if name is None else [at for at, each in enumerate(names) if each == name]
+            yield from (batch.slice(at, 1).to_pylist()[0] for at in places)
 
 
-def _run(store: Store, line: Mapping[str, Any]) -> Run:
+def run_of(store: Store, line: Mapping[str, Any]) -> Run:
+    """Return a run by its line in the table `runs`. Raises `Damaged`."""
     path = store.folder / str(line["run"])
     with reading(path):
         if not (NAME.fullmatch(line["run"]) and KEY.fullmatch(line["machine"])):

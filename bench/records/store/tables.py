@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -234,39 +234,52 @@ class Parts:
         wanted = self.order[np.fromiter(places, int, len(places))]
         which = np.searchsorted(self.ends, wanted, side="right")
         within = wanted - np.concatenate([[0], self.ends])[which]
-        opened: dict[int, _LinesOfPart] = {}
+        files = {part: _file_of(self.parts[part].path) for part in np.unique(which).tolist()}
         for part, row in zip(which.tolist(), within.tolist(), strict=True):
-            if part not in opened:
-                opened[part] = _LinesOfPart(self.parts[part].path)
-            yield opened[part].line(row)
+            yield _line(files[part], row)
 
 
 KINDS = {name: bool if name in TRUTHS else float if name in FLOATS else int for name in ARRAYS}
 
 
-class _LinesOfPart:
-    """The lines of a file of records, of which one row group is in memory."""
+@dataclass(frozen=True)
+class _File:
+    """A file of records at a moment: what is remembered of it does not hold for a file that has taken its place."""
 
-    def __init__(self, path: Path) -> None:
-        import pyarrow.parquet as pq
+    path: Path
+    changed_ns: int
+    size_bytes: int
 
-        self.path = path
-        with reading(path):
-            self.file = pq.ParquetFile(path)
-            meta = self.file.metadata
-            self.ends = np.cumsum([meta.row_group(group).num_rows for group in range(meta.num_row_groups)])
-        self.group = -1
-        self.begin = 0
-        self.lines: Any = None
 
-    def line(self, row: int) -> bytes:
-        with reading(self.path):
-            group = int(np.searchsorted(self.ends, row, side="right"))
-            if group != self.group:
-                self.lines = self.file.read_row_group(group, columns=[LINE], use_threads=False).column(LINE)
-                self.group, self.begin = group, int(self.ends[group] - len(self.lines))
-            found: bytes = self.lines[row - self.begin].as_py()
-            return found
+def _file_of(path: Path) -> _File:
+    with reading(path):
+        found = path.stat()
+        return _File(path, found.st_mtime_ns, found.st_size)
+
+
+def _line(file: _File, row: int) -> bytes:
+    with reading(file.path):
+        ends = _ends(file)
+        group = int(np.searchsorted(ends, row, side="right"))
+        lines = _lines_of_group(file, group)
+        found: bytes = lines[row - int(ends[group]) + len(lines)].as_py()
+        return found
+
+
+@lru_cache(maxsize=64)
+def _ends(file: _File) -> Array:
+    """Return where each row group ends, in rows."""
+    import pyarrow.parquet as pq
+
+    meta = pq.read_metadata(file.path)
+    return np.cumsum([meta.row_group(group).num_rows for group in range(meta.num_row_groups)])
+
+
+@lru_cache(maxsize=8)  # row groups of several MB: those of the tasks of a run, whose records take turns
+def _lines_of_group(file: _File, group: int) -> Any:
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(file.path).read_row_group(group, columns=[LINE], use_threads=False).column(LINE)
 
 
 def _array(stored: Any, name: str) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.analysis.answer import Answer
@@ -75,13 +75,14 @@ class Bar:
 
 @dataclass(frozen=True)
 class NotRanked:
-    """A row that does not count, and why."""
+    """A row that does not count, and why; the same in several runs is told once."""
 
     task: str
     name: str
     cause: str
     why: str
     alarming: bool
+    runs: int = 1  # in which it is so
 
 
 @dataclass(frozen=True)
@@ -252,4 +253,6 @@ def not_ranked(summaries: Sequence[RowSummary], lines: Sequence[Line]) -> tuple[
         for each, line in zip(summaries, lines, strict=True)
         if not each.standing.ranked
     ]
-    return tuple(sorted(found, key=lambda each: not each.alarming))
+    return tuple(
+        replace(each, runs=runs) for each, runs in sorted(Counter(found).items(), key=lambda pair: not pair[0].alarming)
+    )

@@ -104,6 +104,11 @@ def _places(summaries: Sequence[RowSummary], path: str) -> dict[Row, int]:
     return {each.row: place for place, each in enumerate(summaries) if each.run == path}
 
 
+def _place(machine: str, machines: Mapping[str, str]) -> dict[str, Any]:
+    """Return the machine of a run, empty if all have the same, and whether it is the only run of that machine."""
+    return {"group": machine, "alone": bool(machine) and list(machines.values()).count(machine) == 1}
+
+
 def _words(
     runs: Sequence[Run],
     summaries: Sequence[RowSummary],
@@ -115,7 +120,7 @@ def _words(
     machines = names_of_runs(runs)
     sweeps = [sweep_words(run, sweep) for run in runs if (sweep := sweep_in(run)) is not None]
     return {
-        "runs": [_about(run) | {"group": machines[str(run.path)]} for run in runs],
+        "runs": [_about(run) | _place(machines[str(run.path)], machines) for run in runs],
         "learned": any(len(run.lessons) for run in runs),
         "code": code_of(each.row for each in summaries),
         "overview": first_screen.overview(cards, summaries, count_machines(runs)),
@@ -123,8 +128,8 @@ def _words(
         "most_cards": MOST_CARDS,
         "mixed": len({each.row.precision for each in summaries}) > 1,
         "not_ranked": not_ranked,
-        "alarms": sum(each.alarming for each in not_ranked),
-        "unchecked": sum(each.cause in ("not checked", "not run") for each in not_ranked),
+        "alarms": sum(each.runs for each in not_ranked if each.alarming),
+        "unchecked": sum(each.runs for each in not_ranked if each.cause in ("not checked", "not run")),
         "verdicts": details.verdicts(summaries, lines),
         "checks": details.CHECKS,
         "most_points": MOST_POINTS,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_up_machines import QUICK, a_computer, a_run_on, lab
+from made_up_machines import QUICK, WIDE, a_computer, a_run_on, lab
 from made_up_pages import (
     CRASHED,
     HARM,
@@ -357,6 +357,31 @@ def test_no_headline_counts_up_who_is_fastest_on_several_machines(tmp_path: Path
     assert "fastest in" not in words["title"]
     (tmp_path / "one").mkdir()
     assert content_of(lab(tmp_path / "one", 1)).words["title"] == "jax scan is fastest"
+
+
+def test_what_is_not_ranked_for_the_same_reason_in_several_runs_is_told_once(tmp_path: Path) -> None:
+    runs = [
+        a_run_on(tmp_path / f"{place}.jsonl", a_computer(place), {QUICK: 0.5, WIDE: 2.0}, wrong=(WIDE,))
+        for place in range(3)
+    ]
+    words = content_of(runs).words
+    (told,) = words["not_ranked"]
+    assert (told.name, told.runs) == ("torch eager", 3)
+    assert words["alarms"] == 3
+    assert "<small>in 3 runs</small>" in page_of(runs)
+    assert "<small>in" not in page_of(runs[:1])
+
+
+def test_a_card_names_the_run_only_where_its_machine_has_several(tmp_path: Path) -> None:
+    runs = lab(tmp_path, 2)
+    assert "host-1.jsonl" not in re.findall(r'<p class="task">(.*)</p>', page_of(runs))[1]
+    again = a_run_on(tmp_path / "again.jsonl", runs[1].header.machine, {QUICK: 0.5})
+    cards = re.findall(r'<p class="task">(.*?)</p>', page_of([*runs, again]))
+    assert [card.rpartition(" · ")[2] for card in cards if "again" in card or "host-1" in card] == [
+        "again.jsonl",
+        "host-1.jsonl",
+    ]
+    assert all("host-0.jsonl" not in card for card in cards)
 
 
 def test_one_machine_has_no_part_on_machines(tmp_path: Path) -> None:
