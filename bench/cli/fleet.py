@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bench.fleet.folder import Folder
     from bench.fleet.units import FleetPlan
 
-FIRST_HOST_S = 60.0  # for which the first host is waited
+FIRST_HOST_S = 600.0  # for which the first host is waited: a scheduler takes a while to start it
 
 
 @dataclass(frozen=True)

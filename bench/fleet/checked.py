@@ -85,6 +85,9 @@ def first_check(hosts: Hosts, here: Facts, listener: FleetListener, wait_s: floa
     """
     checked = Checked(here, listener)
     begun_s = changed_s = clock.monotonic()
+    checked.look(hosts)
+    if not (checked.accepted or checked.left_out):
+        listener.say(f"the cluster has no workers yet; waiting for {wait_s / 60:.0f} min at most")
     before: set[str] = set()
     while True:
         checked.look(hosts)

@@ -47,6 +47,8 @@ class DaskHosts:
     def known(self) -> Mapping[str, Facts | str]:
         """Return what each worker says of its host; new ones are asked."""
         addresses = list(self._sync(self._addresses))
+        for gone in [address for address in self.tasks if address not in addresses]:
+            self._drop(gone)
         self.told = {address: facts for address, facts in self.told.items() if address in addresses}
         new = [address for address in addresses if address not in self.told]
         for address, reply in zip(new, self._sync(self._ask_all, at_host.facts, dict.fromkeys(new, ())), strict=True):
@@ -106,8 +108,18 @@ class DaskHosts:
         self._sync(self._ask, address, at_host.stop, key)
 
     def forget(self, address: str) -> None:
-        """Ask a worker anew the next time."""
+        """Ask a worker anew the next time, and do not let Dask run its task again."""
         self.told.pop(address, None)
+        self._drop(address)
+
+    def _drop(self, address: str) -> None:
+        """Cancel the task of a worker that is lost: Dask would run it again on one with the same address."""
+        task = self.tasks.pop(address, None)
+        try:
+            if task is not None:
+                task.cancel()
+        except BROKEN as error:
+            raise _unreachable(error) from error
 
     def end(self, address: str, key: str) -> None:
         """Ask a host to end a unit, and let Dask forget the task."""

@@ -45,7 +45,7 @@ def test_it_shows_the_results_of_all_units_and_where_they_are(bench_here: Bench,
     result = bench_here(*RUN)
     assert result.returncode == 0, result.stderr
     assert result.stdout.endswith("run files: lab (2 of 2 units)\n")
-    assert "linear_fit (lab/01-linear_fit.jsonl)" in result.stdout
+    assert "ada\nlinear_fit: numpy loop is the only row" in result.stdout
     assert "01-linear_fit begins on ada" in result.stderr
     header = read_run(Path("lab/02-iris_mlp.jsonl")).header
     assert header.host == "bob"

@@ -85,8 +85,8 @@ def test_a_worker_on_kubernetes_is_named_after_its_node_and_alone_there(describe
 SBATCH = """#!/bin/sh
 # Slurm's sbatch as far as dask-jobqueue sees it: it runs the job at once, on this machine.
 export SLURMD_NODENAME=node7 SLURM_JOB_END_TIME=$(($(date +%s) + 3600))
-cp "$1" "$JOBS/$$.sh"
-setsid sh "$1" >"$JOBS/$$.out" 2>&1 &
+cp "$1" "$JOBS/$$.sh"  # as Slurm does: the script is removed when it is submitted
+setsid sh "$JOBS/$$.sh" >"$JOBS/$$.out" 2>&1 &
 echo $! >"$JOBS/$$.pid"
 echo "Submitted batch job $$"
 """
