@@ -34,6 +34,7 @@ QUIET = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.in
 # A Ctrl-C in a terminal goes to all processes there: the client ends the workers, when their last lines have come.
 UNDISTURBED = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 BROKEN = (OSError, TimeoutError, RuntimeError)  # what Dask raises where a connection is lost
+GIVEN_UP = (AttributeError, asyncio.CancelledError)  # what it raises when it has given up to connect again
 
 
 class DaskHosts:
@@ -133,7 +134,7 @@ class DaskHosts:
     def _sync(self, function: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return self.client.sync(function, *arguments)
-        except BROKEN as error:
+        except (*BROKEN, *GIVEN_UP) as error:
             raise _unreachable(error) from error
 
     async def _addresses(self) -> list[str]:
@@ -168,7 +169,9 @@ async def _grant(dask_worker: Any) -> None:
     await dask_worker.set_resources(**{RESOURCE: 1})
 
 
-def _unreachable(error: Exception) -> Unreachable:
+def _unreachable(error: BaseException) -> Unreachable:
+    if isinstance(error, GIVEN_UP):
+        return Unreachable("the cluster cannot be reached: its scheduler is gone")
     return Unreachable(f"the cluster cannot be reached: {shown(str(error) or type(error).__name__)}")
 
 
@@ -186,7 +189,8 @@ def connected(address: str) -> Iterator[DaskHosts]:
         raise UserError(
             f"--cluster needs Dask, which is not installed: pip install 'levelfield[cluster]' ({error})"
         ) from error
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters of it is said in our words
+    for name in ("distributed", "distributed.client"):  # what matters of it is said in our words
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with ExitStack() as stack:
         if wanted:
             stack.enter_context(dask.config.set(QUIET))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -28,6 +29,9 @@ from fleet_runs import (
     until,
 )
 from support import run_bench
+
+from bench.fleet.dask_hosts import DaskHosts
+from bench.fleet.hosts import Unreachable
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +147,21 @@ def test_an_interrupt_ends_the_hosts_in_order_and_says_how_to_go_on(tmp_path: Pa
     assert "interrupted; what has come is kept. Continue with: bench run --cluster local:2 --resume run" in output
     assert "Traceback" not in errors
     assert lines(folder / "01-linear_fit.jsonl.part") > 1
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("gone"), AttributeError("'NoneType' object has no attribute 'ncores'"), asyncio.CancelledError()]
+)
+def test_whatever_dask_raises_when_a_connection_is_lost_is_told_as_that(error: BaseException) -> None:
+    class Lost:
+        def sync(self, *_: Any) -> Any:
+            raise error
+
+    hosts = DaskHosts(Lost())
+    for ask in (hosts.known, lambda: hosts.accept("a"), lambda: hosts.news({}), lambda: hosts.stop("a", "k")):
+        with pytest.raises(Unreachable, match="the cluster cannot be reached"):
+            ask()
+    hosts.end("a", "k")  # then the unit ends by itself
 
 
 @pytest.mark.slow
