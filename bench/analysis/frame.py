@@ -26,7 +26,7 @@ from bench.analysis.summary import RowSummary, summarise
 from bench.analysis.sweep import Sweep
 from bench.records.machines import machine_names
 from bench.records.provenance import Kind, NotComparable, differences, refused
-from bench.records.runfile import Run
+from bench.records.runfile import Run, without_collector
 from bench.records.sources import only, read_runs
 
 ONE_EACH = "one run is compared with one other"
@@ -75,7 +75,8 @@ def ratios(paths: str | Path | Iterable[str | Path], *, baseline: str = "") -> p
     `bench.errors.BadChoice` if a run has no row of the baseline, and `NotARunFile`.
     """
     rows = summarise(_read(paths), baseline)
-    return pd.DataFrame([ratio_columns(each, each.to_baseline if baseline else each.to_fastest) for each in rows])
+    with without_collector():
+        return pd.DataFrame([ratio_columns(each, each.to_baseline if baseline else each.to_fastest) for each in rows])
 
 
 def machines(paths: str | Path | Iterable[str | Path], *, baseline: str = "", each: bool = False) -> pd.DataFrame:
@@ -86,7 +87,8 @@ def machines(paths: str | Path | Iterable[str | Path], *, baseline: str = "", ea
     Raises `bench.errors.BadChoice` if no run has a row of the baseline, and `NotARunFile`.
     """
     runs = _read(paths)
-    found = across_runs(runs, summarise(runs), baseline)
+    with without_collector():
+        found = across_runs(runs, summarise(runs), baseline)
     return each_machine_frame(found, runs) if each else machines_frame(found)
 
 

@@ -139,26 +139,31 @@ def summarise(runs: Iterable[Run], baseline: str = "", rank: Rank = "steady") ->
     """Return a summary of every row that has a record, task by task: ranked rows first, fastest first.
 
     Those of a machine stand together, in the order in which the runs first name it.
-
     `rank` says whether the fastest has the shortest steady pass, or takes the least time in total for one training.
     Rows are compared with the fastest of their task and precision, and with the row that `baseline` names (a backend or
     backend:mode). Rows that are not ranked are not compared. Raises `BadChoice` if a run has no row of the baseline.
     """
-    with without_collector():  # of what a large store has kept, it takes longer than reading
+    with without_collector():  # it takes longer with what a large store has kept than reading it
         rows = [row for run in runs for row in _kept_rows(run, baseline) or _rows_of(run, baseline)]
-    tasks = list(dict.fromkeys(each.row.task for each in rows))
-    machines = list(dict.fromkeys(each.machine for each in rows))
+        return _in_order(rows, rank)
+
+
+def _in_order(rows: Iterable[RowSummary], rank: Rank) -> tuple[RowSummary, ...]:
+    rows = list(rows)
+    tasks, machines = (
+        {name: place for place, name in enumerate(dict.fromkeys(names))}
+        for names in ((each.row.task for each in rows), (each.machine for each in rows))
+    )
 
     def place(each: RowSummary) -> tuple[Any, ...]:
         ratio = each.to_fastest.ratio if each.to_fastest else math.nan
         times_s = (each.medians["one_training_s"],) if rank == "total" else (ratio, each.pass_s)
-        unranked = math.isnan(ratio)
         return (
-            machines.index(each.machine),
+            machines[each.machine],
             each.run,
-            tasks.index(each.row.task),
+            tasks[each.row.task],
             each.row.precision,
-            unranked,
+            math.isnan(ratio),
             *map(_nan_last, times_s),
         )
 
