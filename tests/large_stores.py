@@ -42,7 +42,9 @@ COMMANDS = {
     "bench merge, with nothing new": ("-m", "bench", "merge", "{runs}", "-o", "{store}"),
     "bench table": ("-m", "bench", "table", "{store}"),
     "bench table --format csv": ("-m", "bench", "table", "{store}", "--format", "csv"),
+    "bench table --machines": ("-m", "bench", "table", "{store}", "--machines"),
     "bench.ratios": ("-c", "import bench, sys; bench.ratios(sys.argv[1])", "{store}"),
+    "bench.machines": ("-c", "import bench, sys; bench.machines(sys.argv[1])", "{store}"),
     "DuckDB, passes of rows by machine": ("-c", QUERY, "{store}"),
     "DuckDB, raw passes of all records": ("-c", RAW, "{store}"),
 }
