@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from support import FAKES, ROOT, run_bench
+from support import FAKES, ROOT, as_in_a_new_shell, run_bench
 
 from bench.records.runfile import Run, read_run
 from bench.records.sources import run_files
@@ -22,7 +22,7 @@ CHOICE = (
     *("--backend", "numpy", "--backend", "misbehaving", "--mode", "loop", "--mode", "right"),
     *("--workers", "3", "--schedule-seed", "5"),
 )
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(FAKES))), "COLUMNS": "200"}
+ENVIRONMENT = {**as_in_a_new_shell(), "PYTHONPATH": os.pathsep.join((str(ROOT), str(FAKES))), "COLUMNS": "200"}
 WAIT_S = 180
 
 

@@ -226,6 +226,11 @@ def no_files(collection: Collection) -> dict[str, Path]:
     raise AssertionError(f"asked for {collection.name}")
 
 
+def as_in_a_new_shell() -> dict[str, str]:
+    """Return the environment without what imports of this process have set: scikit-learn sets variables of OpenMP."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("KMP_")}
+
+
 def run_bench(
     *arguments: str, cwd: Path, time_limit_s: float = 300, **environment: str
 ) -> subprocess.CompletedProcess[str]:
@@ -233,7 +238,12 @@ def run_bench(
     return subprocess.run(
         [sys.executable, "-m", "bench", *arguments],
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(FAKES))), "COLUMNS": "200", **environment},
+        env={
+            **as_in_a_new_shell(),
+            "PYTHONPATH": os.pathsep.join((str(ROOT), str(FAKES))),
+            "COLUMNS": "200",
+            **environment,
+        },
         capture_output=True,
         text=True,
         timeout=time_limit_s,
