@@ -14,7 +14,7 @@ from bench.cli.interrupts import INTERRUPTS
 from bench.errors import BadChoice
 from bench.records.sources import run_files
 from bench.records.store.layout import Store, store_at
-from bench.records.store.reading import stored_runs
+from bench.records.store.reading import stored_run, stored_runs
 
 if TYPE_CHECKING:
     from bench.merging.merge import Kind, Merged
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 def merge(
     runs: Annotated[
-        list[Path] | None, typer.Argument(metavar="RUN", help="Run files, folders of them, or other stores.")
+        list[Path] | None,
+        typer.Argument(metavar="RUN", help="Run files, folders of them, other stores, or runs of these."),
     ] = None,
     *,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the store; it is made if there is none.")],
@@ -46,6 +47,8 @@ def merge(
 def _named(path: Path, out: Path) -> list[Path] | list[tuple[Store, str]]:
     """Return the run files that a path stands for, or the runs of another store. Raises `UserError`."""
     if not (store := store_at(path)):
+        if not path.exists() and (store := store_at(path.parent)):
+            return [(store, stored_run(store, path.name).path.name)]
         return run_files([path])
     if out.exists() and path.samefile(out):
         raise BadChoice(f"{path} is the store itself; name what shall be merged into it")

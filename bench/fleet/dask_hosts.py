@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -25,6 +26,7 @@ from bench.fleet.units import Order, encoded
 
 RESOURCE = "levelfield"
 LOCAL = "local:"
+PORT = re.compile(r"[^\s/]:\d+/?$")  # the end of an address
 MOST_LOCAL = 64
 CONNECT_S = 30.0
 FACTS_S = 120.0  # the first answer of a host, which imports this suite
@@ -189,6 +191,8 @@ def connected(address: str) -> Iterator[DaskHosts]:
         raise UserError(
             f"--cluster needs Dask, which is not installed: pip install 'levelfield[cluster]' ({error})"
         ) from error
+    if not wanted:
+        _require_address(address)
     for name in ("distributed", "distributed.client"):  # what matters of it is said in our words
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with ExitStack() as stack:
@@ -207,6 +211,19 @@ def connected(address: str) -> Iterator[DaskHosts]:
         client = _client(lambda: distributed.Client(address, timeout=CONNECT_S, set_as_default=False), address)
         stack.callback(_quietly, client.close)
         yield DaskHosts(client)
+
+
+def _require_address(address: str) -> None:
+    """Raise `BadChoice` for what is no address: a client of Dask that begins with one takes a minute to go away."""
+    from distributed.comm.addressing import parse_address
+    from distributed.comm.registry import backends
+
+    scheme, place = parse_address(address)
+    if scheme not in backends or not PORT.search(place):
+        raise BadChoice(
+            "--cluster needs the address of a Dask scheduler, such as tcp://HOST:8786, or local:N; "
+            f"got {quoted(address)}"
+        )
 
 
 def _client(connect: Callable[[], Any], address: str) -> Any:

@@ -17,7 +17,7 @@ from backends.contract import Array
 from bench.analysis.log_ratios import LOG_RATIOS
 from bench.merging.files import replacing
 from bench.merging.summaries import ROW_COLUMNS, Summaries
-from bench.records.store.layout import TABLES, Store, reading
+from bench.records.store.layout import TABLES, Damaged, Store, reading
 
 RUNS_IN_A_FILE = 256
 TEXTS = ("run", "id", "machine", "file", "host", "instead_of", "created", "commit", "command", "system", "cpu", "blas")
@@ -63,6 +63,7 @@ class Catalog:
         prints: list[Array] = []
         owners: list[Array] = []
         self.names: list[str] = []
+        _require_all(store)
         for path in store.segments("runs"):
             with reading(path):
                 for line in _read(path, _KNOWN).to_pylist():
@@ -117,6 +118,17 @@ class Catalog:
             segment = known.segment if known else place // RUNS_IN_A_FILE
             found.setdefault(segment, []).append(Addition(each.line | {"number": place}, each.summaries))
         return found
+
+
+def _require_all(store: Store) -> None:
+    """Raise `Damaged` if a file of `runs` is missing: to merge then would remove the records of its runs.
+
+    A merge that was killed may have begun one file of the other tables more, the one that it wrote.
+    """
+    there = {int(path.stem) for path in store.segments("runs")}
+    begun = max((int(path.stem) for table in TABLES for path in store.segments(table)), default=0)
+    if missing := sorted(set(range(begun)) - there):
+        raise Damaged(f"the store is damaged: {store.segment('runs', missing[0])} is missing")
 
 
 def _tables(additions: Iterable[Addition]) -> tuple[Any, Any, Any]:

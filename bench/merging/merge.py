@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from bench.merging.catalog import Addition, Catalog, Known
 from bench.merging.files import remove_leftovers, replacing
 from bench.merging.sameness import digest_of, first_difference
 from bench.records.lines import Lines, NotARunFile
-from bench.records.store.layout import MARKER, Store, marker_content, require_arrow, store_at
+from bench.records.store.layout import MARKER, Store, marker_content, require_arrow, store_around, store_at
 from bench.records.store.reading import stored_lines
 from bench.records.writing import lock
 from bench.scratch import scratch_folder
@@ -57,17 +58,37 @@ def merging(folder: Path) -> Iterator[Merging]:
 
 def _begin(folder: Path) -> Store:
     """Begin a store. Raises `BadChoice` for a folder with other content, `UserError` if it cannot be written."""
+    if around := store_around(folder):
+        raise BadChoice(f"{folder} is in the store {around.folder}; name a folder outside of it")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(each.name != f"{MARKER}.part" for each in folder.iterdir()):
-            raise BadChoice(f"{folder} is no store and has other files in it; name a store, or a folder that is new")
-        with replacing(folder / MARKER) as beside:
-            beside.write_bytes(marker_content())
+        with folder_locked(folder):
+            return store_at(folder) or _marked(folder)
     except FileExistsError as error:
         raise BadChoice(f"{folder} is a file; a store is a folder") from error
     except OSError as error:
         raise UserError(f"cannot write {folder}: {error.strerror}") from error
+
+
+def _marked(folder: Path) -> Store:
+    """Mark a folder as a store. Raises `BadChoice` for one with other content, and OSError."""
+    if any(each.name != f"{MARKER}.part" for each in folder.iterdir()):
+        lost = f" (if it was one, its file {MARKER} is missing)" if (folder / "runs").is_dir() else ""
+        raise BadChoice(f"{folder} is no store and has other files in it{lost}; name a store, or a folder that is new")
+    with replacing(folder / MARKER) as beside:
+        beside.write_bytes(marker_content())
     return Store(folder)
+
+
+@contextmanager
+def folder_locked(folder: Path) -> Iterator[None]:
+    """Let no other process begin a store in a folder during the block. Raises `UserError` if one does."""
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        lock(file, folder, "merge")
+        yield
+    finally:
+        os.close(file)
 
 
 class Merging:

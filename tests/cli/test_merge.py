@@ -170,3 +170,12 @@ def test_summaries_of_another_version_are_told_of(
         "note: 3 runs of lab came from another version of levelfield, so tables of them are computed anew; bench merge "
         "-o lab keeps them\n"
     )
+
+
+def test_a_single_run_of_a_store_is_merged_into_another(lab: Path, bench_here: Bench) -> None:
+    name = next(run.path.name for run in runs_of(lab) if run.path.name.startswith("warm"))
+    merged = bench_here("merge", f"lab/{name}", "-o", "mine")
+    assert (merged.returncode, merged.stdout) == (0, "store: mine (1 new; 5 records added)\n")
+    assert [run.path.name for run in runs_of(lab.parent / "mine")] == [name]
+    wrong = bench_here("merge", "lab/gone", "-o", "mine")
+    assert (wrong.returncode, "has no run 'gone'" in wrong.stderr) == (2, True)

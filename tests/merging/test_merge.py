@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -243,6 +244,44 @@ def test_a_folder_with_other_content_is_not_made_a_store(tmp_path: Path) -> None
     with pytest.raises(BadChoice, match="is a file; a store is a folder"):
         merged(path, path)
     assert [each.name for each in (tmp_path / "runs").iterdir()] == ["run0.jsonl"]
+
+
+def test_a_store_is_begun_by_one_process_at_a_time(tmp_path: Path) -> None:
+    (path,) = several(tmp_path / "runs", 1)
+    (tmp_path / "lab").mkdir()
+    with (
+        merge.folder_locked(tmp_path / "lab"),
+        pytest.raises(UserError, match="another merge is writing"),
+    ):
+        merged(tmp_path / "lab", path)
+    assert not any((tmp_path / "lab").iterdir())
+
+
+def test_no_store_is_begun_in_a_store(tmp_path: Path) -> None:
+    (path,) = several(tmp_path / "runs", 1)
+    merged(tmp_path / "lab", path)
+    with pytest.raises(BadChoice, match="is in the store"):
+        merged(tmp_path / "lab" / "records" / "mine", path)
+    assert not (tmp_path / "lab" / "records" / "mine").exists()
+
+
+def test_a_store_that_has_lost_its_marker_is_told_as_such(tmp_path: Path) -> None:
+    (path,) = several(tmp_path / "runs", 1)
+    merged(tmp_path / "lab", path)
+    (tmp_path / "lab" / MARKER).unlink()
+    with pytest.raises(BadChoice, match=re.escape(f"if it was one, its file {MARKER} is missing")):
+        merged(tmp_path / "lab", path)
+
+
+def test_a_missing_file_of_the_catalog_costs_no_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "RUNS_IN_A_FILE", 1)
+    lab, paths = tmp_path / "lab", several(tmp_path / "runs", 3)
+    merged(lab, *paths[:2])
+    before = sorted((lab / "records").rglob("*.parquet"))
+    (lab / "runs" / "000000.parquet").unlink()
+    with pytest.raises(NotARunFile, match=r"000000\.parquet is missing"):
+        merged(lab, paths[2])
+    assert sorted((lab / "records").rglob("*.parquet")) == before
 
 
 def test_summaries_of_another_version_are_not_used_and_made_anew(

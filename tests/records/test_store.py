@@ -55,6 +55,7 @@ def test_a_store_without_runs_is_an_error(tmp_path: Path) -> None:
         ("text", "is damaged"),
         ("[1]", "is damaged"),
         ("{}", "is damaged"),
+        ("[" * 100_000, "is damaged"),
         (json.dumps({"format": FORMAT + 1}), f"is a store of format {FORMAT + 1}; this version reads format {FORMAT}"),
         (json.dumps({"format": "\x1b[2J"}), "is a store of format \\x1b[2J"),
     ],
@@ -86,6 +87,18 @@ def cut(pattern: str) -> Callable[[Path], None]:
     return change
 
 
+def other_lines(pattern: str) -> Callable[[Path], None]:
+    """Return what puts lines in the place of records that are none."""
+
+    def change(lab: Path) -> None:
+        for path in lab.glob(pattern):
+            table = pq.read_table(path)
+            place = table.schema.get_field_index("line")
+            pq.write_table(table.set_column(place, "line", pa.array([b'{"type":"record"}'] * len(table))), path)
+
+    return change
+
+
 def removed(pattern: str) -> Callable[[Path], None]:
     def change(lab: Path) -> None:
         for path in lab.glob(pattern):
@@ -102,6 +115,7 @@ def removed(pattern: str) -> Callable[[Path], None]:
         cut("lines/*/*.parquet"),
         removed("records/*/*/*.parquet"),
         removed("lines/*/*.parquet"),
+        other_lines("records/*/*/*.parquet"),
         changed("run", ["../../etc", "b"]),
         changed("machine", ["..", ".."]),
         changed("header", [b"text", b"text"]),

@@ -96,7 +96,7 @@ def store_at(path: Path) -> Store | None:
         raise NotARunFile(f"cannot read {marker}: {error.strerror}") from error
     try:
         known = json.loads(content)["format"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Damaged(f"{path} is no store: {MARKER} is damaged") from error
     if known != FORMAT:
         raise NotARunFile(f"{path} is a store of format {shown(str(known))}; this version reads format {FORMAT}")

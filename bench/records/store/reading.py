@@ -112,16 +112,23 @@ class _Stored:
         columns = Columns(self.header.rows, resources, parts.arrays(), parts.lists())
         rows = {row: row for row in self.header.rows}
         first = cache(lambda: self._first_losses(columns, parts, rows))
-        return Records(columns, lambda places: decoded(parts.texts(places), self.decoder, rows, first()))
+        return Records(columns, lambda places: self.decoded(parts, places, rows, first()))
 
     def _first_losses(self, columns: Columns, parts: Parts, rows: Mapping[Row, Row]) -> dict[Row, Losses]:
         """Return the losses of the first line of each row that has them."""
         having = columns["losses"] > 0
         found = {}
         for row, places in columns.by_row().items():
-            lines = decoded(parts.texts(places[having[places]].tolist()), self.decoder, rows, {})
+            lines = self.decoded(parts, places[having[places]].tolist(), rows, {})
             found[row] = next((each.quality.losses for each in lines if each.quality and each.quality.losses), ())
         return found
+
+    def decoded(
+        self, parts: Parts, places: Sequence[int], rows: Mapping[Row, Row], losses: Mapping[Row, Losses]
+    ) -> Iterator[Record]:
+        """Yield whole records. Raises `Damaged` for lines that are no records of this run."""
+        with reading(self.store.folder / self.name):
+            yield from decoded(parts.texts(places), self.decoder, rows, losses)
 
     def others(self, count: int) -> Others:
         """Return what is no record, of which there are so many lines."""
