@@ -6,6 +6,7 @@ the command with the address of the scheduler in CLUSTER, such as `sh -c 'bench 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -40,6 +41,9 @@ def possible() -> bool:
     return True
 
 
+LETTERS = itertools.cycle("ghijklmnopqrstuv")
+
+
 @dataclass(frozen=True)
 class Network:
     """A bridge, and namespaces that are hosts on it."""
@@ -72,7 +76,8 @@ class Network:
 @contextmanager
 def network(*hosts: str) -> Iterator[Network]:
     """Make hosts with these names; remove them at the end."""
-    found = Network(f"lf{os.getpid() % 100000}", hosts)
+    # The system removes a namespace, and its end of a cable, a while after it was told to: so the next has new names.
+    found = Network(f"lf{os.getpid() % 100000}{next(LETTERS)}", hosts)
     bridge = f"{found.prefix}b"
     with ExitStack() as stack:
         ip("link", "add", bridge, "type", "bridge")

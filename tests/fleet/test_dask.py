@@ -95,6 +95,7 @@ def worker(address: str, **environment: str) -> Any:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_client_that_is_killed_goes_on_and_a_host_that_differs_is_left_out(
     tmp_path: Path, plain: Path, scheduler: str
 ) -> None:
@@ -119,6 +120,7 @@ def test_a_client_that_is_killed_goes_on_and_a_host_that_differs_is_left_out(
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_client_and_worker_are_killed_and_another_worker_of_the_machine_goes_on(
     tmp_path: Path, plain: Path, scheduler: str
 ) -> None:

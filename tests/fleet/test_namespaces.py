@@ -49,6 +49,7 @@ def network() -> Iterator[namespaces.Network]:  # type: ignore[name-defined]
         yield found
 
 
+@pytest.mark.exhaustive
 def test_a_host_that_is_cut_off_midway_costs_only_what_it_had_not_finished(
     tmp_path: Path,
     network: namespaces.Network,  # type: ignore[name-defined]
