@@ -6,19 +6,17 @@ that is another one, everything is computed from the records.
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from bench.errors import shown
 from bench.records.lines import NotARunFile
+from bench.records.provenance import digest_of_sources
 from bench.records.runfile import Run
 
-FOLDER = Path(__file__).parent.parent
-SOURCES = ("analysis", "records")  # folders of `bench` that decide what is computed
+SOURCES = ("bench/analysis", "bench/records")  # folders that decide what is computed
 VERSION = "version"
 T = TypeVar("T")
 
@@ -26,10 +24,7 @@ T = TypeVar("T")
 @cache
 def version() -> str:
     """Return a digest of the sources of the analysis."""
-    found = hashlib.sha256()
-    for path in sorted(path for name in SOURCES for path in (FOLDER / name).rglob("*.py")):
-        found.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return found.hexdigest()[:16]
+    return digest_of_sources(SOURCES)[:16]
 
 
 def is_kept(run: Run) -> bool:

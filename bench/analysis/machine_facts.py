@@ -6,10 +6,10 @@ run to run, is a text with all of them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 from bench.records.machines import machine_key
+from bench.records.provenance import system_without_build
 from bench.records.schema import Header
 
 Value = float | str
@@ -40,7 +40,7 @@ def facts_by_machine(headers: Iterable[Header]) -> dict[str, Facts]:
 
 def _of_hardware(header: Header) -> dict[str, Value]:
     machine = header.machine
-    system, _, python = machine.system.partition(", Python ")
+    system, _, python = system_without_build(header).partition(", Python ")
     quota = machine.quota_cores
     return {
         "processor": machine.cpu,
@@ -50,8 +50,7 @@ def _of_hardware(header: Header) -> dict[str, Value]:
         "BLAS of NumPy": machine.blas or UNKNOWN,
         "governor": machine.governor,
         "GPUs": ", ".join(machine.gpus) or NONE,
-        # Without the build of its kernel, of which a machine gets a new one with each update.
-        "system": re.sub(r"^(\S+ \d+(\.\d+)*).*", r"\1", system),
+        "system": system,
         "Python": python or UNKNOWN,
     }
 

@@ -174,9 +174,8 @@ def _kept_rows(run: Run, baseline: str) -> tuple[RowSummary, ...]:
     """Return the summaries that were made when the run was put into a store; none if a baseline asks for others."""
     found = None if baseline else kept(run, "rows", tuple[RowSummary, ...])
     for each in found or ():
-        object.__setattr__(
-            each, "run", str(run.path)
-        )  # which nobody else has yet; a copy would take as long as reading
+        # Nobody else has it yet, and a copy would take as long as reading.
+        object.__setattr__(each, "run", str(run.path))
     return found or ()
 
 

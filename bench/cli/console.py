@@ -19,6 +19,7 @@ from bench.records.runfile import Run
 from bench.records.sources import only, read_runs, run_files
 from bench.records.store.layout import store_around, store_at
 from bench.report import terminal
+from bench.report.names import counted
 from bench.report.progress_bar import Quiet, TerminalProgress
 from bench.report.text import visible
 
@@ -101,7 +102,7 @@ def _outdated(runs: Iterable[Run]) -> list[str]:
     """Return, for each store, a sentence on runs whose summaries another version has made."""
     stores = Counter(run.path.parent for run in runs if run.records.kept and not is_kept(run))
     return [
-        f"{count} run{'s' * (count > 1)} of {store} came from another version of levelfield, so tables of them are "
+        f"{counted(count, 'run')} of {store} came from another version of levelfield, so tables of them are "
         f"computed anew; bench merge -o {store} keeps them"
         for store, count in stores.items()
     ]

@@ -1,4 +1,4 @@
-"""`bench run --cluster` and `bench plan`: the same run on many hosts, by Dask or by a list of command lines."""
+"""`bench run --cluster`: the same run on many hosts, by Dask."""
 
 from __future__ import annotations
 

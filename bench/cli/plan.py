@@ -17,6 +17,7 @@ from bench.cli.chosen import chosen_rows, plan_for
 from bench.cli.options import Tasks, WhatToRun
 from bench.fleet.units import Unit, units_of
 from bench.machine.host import gpu_names
+from bench.report.names import counted
 from bench.runs.session import default_path
 
 OWN = ("device", "minutes", "schedule_seed")  # of a unit, whatever the user gave
@@ -43,8 +44,10 @@ def plan(
     units = units_of(rows, made.goal)
     for unit in units:
         console.print_content(command_line(unit, options, made.seed, folder))
-    lines = f"{len(units)} command line{'s' * (len(units) != 1)}"
-    console.say(f"{lines}; ask the scheduler for {longest_min(units)} min for each", file=sys.stderr)
+    console.say(
+        f"{counted(len(units), 'command line')}; ask the scheduler for {longest_min(units)} min for each",
+        file=sys.stderr,
+    )
 
 
 def command_line(unit: Unit, options: WhatToRun, seed: int, folder: Path) -> str:

@@ -24,6 +24,7 @@ from bench.report.formats import Format, ForTrackers, default_format
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bench.analysis.across import Across
     from bench.analysis.inference import InferenceSummary
     from bench.report.choosing import Choice
     from bench.report.document import Document
@@ -124,9 +125,7 @@ def _choice(options: TableOptions) -> Choice:
 
 def _document(read: tuple[Run, ...], options: TableOptions) -> Document:
     """Return the result in words."""
-    from bench.analysis.across import across_runs
     from bench.analysis.frame import process_frame
-    from bench.analysis.summary import summarise
     from bench.report.inference_table import inference_document
     from bench.report.machines_table import machines_document
     from bench.report.samples_table import samples_document
@@ -136,7 +135,7 @@ def _document(read: tuple[Run, ...], options: TableOptions) -> Document:
     if options.inference:
         return inference_document(runs, _inference(runs), choice)
     if options.machines:
-        return machines_document(runs, across_runs(runs, summarise(runs), options.baseline), choice)
+        return machines_document(runs, _across(runs, options), choice)
     if options.samples:
         return samples_document(runs, process_frame(runs), choice)
     return training_result(read, options.baseline, options.rank, choice)
@@ -144,7 +143,6 @@ def _document(read: tuple[Run, ...], options: TableOptions) -> Document:
 
 def _frame(read: tuple[Run, ...], options: TableOptions) -> pd.DataFrame:
     """Return the result in numbers."""
-    from bench.analysis.across import across_runs
     from bench.analysis.frame import inference_frame, machines_frame, process_frame, summary_frame
     from bench.analysis.summary import summarise
     from bench.report.choosing import Table, chosen, columns_of
@@ -153,13 +151,21 @@ def _frame(read: tuple[Run, ...], options: TableOptions) -> pd.DataFrame:
     if options.inference:
         frame = inference_frame(_inference(runs))
     elif options.machines:
-        frame = machines_frame(across_runs(runs, summarise(runs), options.baseline))
+        frame = machines_frame(_across(runs, options))
     elif options.samples:
         frame = process_frame(runs)
     else:
         frame = summary_frame(summarise(runs, options.baseline, options.rank))
     kept = chosen(Table(frame, frame), choice)
     return kept.cells[columns_of(kept, choice, ())] if choice.columns else kept.cells
+
+
+def _across(runs: tuple[Run, ...], options: TableOptions) -> tuple[Across, ...]:
+    """Return how ratios differ from machine to machine. Raises `BadChoice` if no row is that of the baseline."""
+    from bench.analysis.across import across_runs
+    from bench.analysis.summary import summarise
+
+    return across_runs(runs, summarise(runs), options.baseline)
 
 
 def _inference(runs: tuple[Run, ...]) -> tuple[InferenceSummary, ...]:

@@ -48,10 +48,12 @@ class Place:
 
 def suits(place: Place, facts: Facts) -> bool:
     """Return whether a host may measure a unit."""
-    unit = place.unit
-    if facts.process in place.refused or unit.machine not in ("", facts.machine):
-        return False
-    return unit.device != "gpu" or bool(facts.gpus)
+    return facts.process not in place.refused and _fits(place.unit, facts)
+
+
+def _fits(unit: Unit, facts: Facts) -> bool:
+    """Return whether a unit could be measured on a host by what that is."""
+    return unit.machine in ("", facts.machine) and (unit.device != "gpu" or bool(facts.gpus))
 
 
 def assignments(places: Iterable[Place], hosts: Mapping[str, Facts]) -> Iterator[tuple[Place, str]]:
@@ -140,8 +142,7 @@ def hopeless(place: Place, hosts: Mapping[str, Facts]) -> str:
 
 def refused_by_all(place: Place, hosts: Mapping[str, Facts]) -> bool:
     """Return whether there are hosts that could measure a unit by what they are, and each of them has refused it."""
-    fitting = [facts for facts in hosts.values() if place.unit.machine in ("", facts.machine)]
-    fitting = [facts for facts in fitting if place.unit.device != "gpu" or facts.gpus]
+    fitting = [facts for facts in hosts.values() if _fits(place.unit, facts)]
     return bool(fitting) and all(facts.process in place.refused for facts in fitting)
 
 

@@ -10,6 +10,7 @@ from bench.errors import UserError
 from bench.events import FleetListener
 from bench.fleet.facts import Facts, unlike
 from bench.fleet.hosts import Hosts
+from bench.report.names import counted
 
 LOOK_S = 0.2  # between two looks for the first hosts
 SETTLED_S = 3.0  # without a new host, after which a run begins; others can come later
@@ -64,7 +65,7 @@ class Checked:
         if twin:
             self.listener.say(f"another worker on {name} takes part: workers of one machine take turns")
             return
-        has = ", ".join((f"{facts.cores} core{'s' * (facts.cores != 1)}", *facts.gpus))
+        has = ", ".join((counted(facts.cores, "core"), *facts.gpus))
         self.listener.say(f"{name} takes part: {has}")
 
     def require(self) -> None:

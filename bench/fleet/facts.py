@@ -6,19 +6,16 @@ Nothing runs before each host has been asked: code, Python, versions and setting
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import platform
 import secrets
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 from bench.errors import shown
 from bench.machine.host import gpu_names, machine_id, usable_cores
-from bench.records.provenance import as_text, commit, versions
+from bench.records.provenance import as_text, commit, digest_of_sources, versions
 from bench.records.schema import Count, Strict
-from bench.runs.allocation import seconds_left
 from bench.runs.session import environment_of_workers
 
 HOST = "BENCH_HOST"  # the name of this machine; for pods of Kubernetes, that of the node
@@ -40,13 +37,17 @@ class Facts(Strict, frozen=True, kw_only=True):
     environment: dict[str, str]
     gpus: tuple[str, ...]
     cores: Count
-    left_s: float | None = None  # until the job of a scheduler ends; None if it has no end
     running: tuple[str, ...] = ()  # keys of units that it has
 
     @property
     def machine(self) -> str:
         """What tells its machine from others: one unit at a time is measured there."""
-        return f"{self.host} {self.id}".strip()
+        return machine_of(self.host, self.id)
+
+
+def machine_of(host: str, id_: str) -> str:
+    """Return what tells a machine from others in a cluster: its name, and its id if that is known."""
+    return f"{host} {id_}".strip()
 
 
 def facts_of_this_host(running: tuple[str, ...] = ()) -> Facts:
@@ -62,7 +63,6 @@ def facts_of_this_host(running: tuple[str, ...] = ()) -> Facts:
         environment=environment_of_workers(without_engine(os.environ, of_engine())),
         gpus=gpu_names(),
         cores=len(usable_cores()),
-        left_s=seconds_left(os.environ),
         running=running,
     )
 
@@ -76,11 +76,7 @@ def host_name(environment: Mapping[str, str]) -> str:
 @functools.cache
 def code_digest() -> str:
     """Return a digest of all sources of this suite, the same wherever they are installed: 12 hexadecimal digits."""
-    digest = hashlib.sha256()
-    root = Path(__file__).resolve().parents[2]
-    for path in sorted(path for package in PACKAGES for path in (root / package).rglob("*.py")):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:12]
+    return digest_of_sources(PACKAGES)[:12]
 
 
 def unlike(one: Facts, other: Facts, words: tuple[str, str] = ("here", "there")) -> list[str]:

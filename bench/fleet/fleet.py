@@ -13,12 +13,11 @@ from bench.events import FleetListener
 from bench.fleet import board
 from bench.fleet.board import Place
 from bench.fleet.checked import Checked, Clock
-from bench.fleet.facts import Facts
+from bench.fleet.facts import Facts, machine_of
 from bench.fleet.folder import Folder
 from bench.fleet.hosts import Asked, Hosts, Unreachable
 from bench.fleet.news import News, Outcome
 from bench.fleet.units import FleetPlan, Order, another_run, key_of
-from bench.records.lines import NotARunFile
 
 POLL_S = 2.0  # between two rounds of questions; a host takes milliseconds to answer
 WAIT_S = 600.0  # for hosts that a unit needs and that are not there; schedulers take a while to start them
@@ -48,7 +47,7 @@ class Fleet:
         if self.folder.whole(place.unit).exists():
             place.state = "whole"
         elif header := self.folder.begun(place.unit):
-            place.host, place.machine = header.host, f"{header.host} {header.machine.id}".strip()
+            place.host, place.machine = header.host, machine_of(header.host, header.machine.id)
         return place
 
     @property
@@ -140,15 +139,12 @@ class Fleet:
         """Return the outcome, after a look at the run file that should be whole."""
         if outcome.ended != "whole":
             return outcome
-        order = self._order(place)
         header = self.folder.begun(place.unit)
-        fault = another_run(header, order, facts.host) if header else "it is no run file"
-        try:
-            if not fault:
-                self.folder.finish(place.unit)
-        except NotARunFile as error:
-            fault = str(error)
-        return Outcome(ended="crashed", reason=f"what it sent is not the unit: {fault}") if fault else outcome
+        fault = another_run(header, self._order(place), facts.host) if header else "it is no run file"
+        if fault:
+            return Outcome(ended="crashed", reason=f"what it sent is not the unit: {fault}")
+        self.folder.finish(place.unit)
+        return outcome
 
     def _ended(self, place: Place, outcome: Outcome, facts: Facts) -> None:
         follows = board.end(place, outcome, facts)

@@ -16,7 +16,7 @@ from pathlib import Path
 from bench.errors import UserError
 from bench.fleet.units import FleetPlan, Unit, encoded, plan_from
 from bench.records.lines import NotARunFile
-from bench.records.runfile import Run, read_run
+from bench.records.runfile import read_run
 from bench.records.schema import Header
 from bench.records.writing import lock
 
@@ -110,12 +110,10 @@ class Folder:
             self.part(unit).replace(path)
         return path
 
-    def finish(self, unit: Unit) -> Run:
-        """Give a run file the name of a whole one. Raises `NotARunFile` if it makes no sense, and leaves it then."""
-        read_run(self.part(unit))
+    def finish(self, unit: Unit) -> None:
+        """Give a run file, which has been read without a fault, the name of a whole one."""
         with self._told():
             self.part(unit).replace(self.whole(unit))
-        return read_run(self.whole(unit))
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import msgspec
 import numpy as np
 
 from backends.contract import Array
 from bench.analysis.turns import SHORTEST_S, timed
 from bench.records.columns import Columns
+from bench.records.lists import repeats
 from bench.records.schema import Header
-from bench.records.store.tables import Glance
+from bench.records.store.tables import GLANCES
 
 # Times that no two processes share in all digits. What else a record says may be the same in two of them.
 MEASURED = ("start_s", "import_s", "data_s", "setup_s", "evaluation_s", "wall_s", "cpu_s", "product_flops_per_s")
-_GLANCE = msgspec.json.Decoder(Glance)
 
 
 def too_fast(columns: Columns) -> tuple[int, str] | None:
@@ -44,7 +43,7 @@ def too_fast(columns: Columns) -> tuple[int, str] | None:
 def too_early(header: Header, texts: Iterable[bytes]) -> tuple[int, str] | None:
     """Return the place of the first record that began before its run; None without any. Times are texts in UTC."""
     for place, text in enumerate(texts):
-        started = _GLANCE.decode(text).started
+        started = GLANCES.decode(text).started
         if started and started < header.created:
             return place, f"it began at {started}, before its run, which began at {header.created}"
     return None
@@ -68,6 +67,5 @@ def fingerprints(columns: Columns) -> Array:
 def twice(prints: Array) -> tuple[int, int] | None:
     """Return the places of the first record that is one measurement with an earlier one, and of that; None if none."""
     places = np.flatnonzero(prints)
-    _, firsts, which = np.unique(prints[places], return_index=True, return_inverse=True)
-    later = np.flatnonzero(firsts[which] != np.arange(len(places)))
-    return (int(places[later[0]]), int(places[firsts[which[later[0]]]])) if len(later) else None
+    later, firsts = (places[found].tolist() for found in repeats(prints[places]))
+    return (later[0], firsts[0]) if later else None

@@ -104,6 +104,13 @@ class Lists:
         return found
 
 
+def repeats(keys: Array) -> tuple[Array, Array]:
+    """Return the places of the entries that are the same as an earlier one, and that of the first such one."""
+    _, firsts, which = np.unique(keys, return_index=True, return_inverse=True)
+    later = np.flatnonzero(firsts[which] != np.arange(len(keys)))
+    return later, firsts[which[later]]
+
+
 class Growing:
     """An array to which others are added. What it has returned before stays as it is."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 
 from bench.records.runfile import Run
@@ -36,8 +37,8 @@ def machine_names(headers: Iterable[Header]) -> dict[str, str]:
     their keys.
     """
     names = {machine_key(header): _name(header) for header in headers}
-    shared = [name for name in names.values() if list(names.values()).count(name) > 1]
-    return {key: f"{name} ({key})" if name in shared else name for key, name in names.items()}
+    counts = Counter(names.values())
+    return {key: f"{name} ({key})" if counts[name] > 1 else name for key, name in names.items()}
 
 
 def _name(header: Header) -> str:
@@ -48,9 +49,10 @@ def _name(header: Header) -> str:
 
 def by_machine(runs: Iterable[Run]) -> tuple[Run, ...]:
     """Return runs with those of each machine together, in the order in which the machines come first."""
-    runs = tuple(runs)
-    order = [*machine_names(run.header for run in runs)]
-    return tuple(sorted(runs, key=lambda run: order.index(machine_key(run.header))))
+    together: dict[str, list[Run]] = {}
+    for run in runs:
+        together.setdefault(machine_key(run.header), []).append(run)
+    return tuple(run for several in together.values() for run in several)
 
 
 def names_of_runs(runs: Iterable[Run]) -> dict[str, str]:

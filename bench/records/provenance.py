@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import subprocess
 import time
@@ -56,6 +57,17 @@ def commit() -> str:
     return described.stdout.strip()
 
 
+def digest_of_sources(folders: Iterable[str]) -> str:
+    """Return the SHA-256 of all sources in folders of this suite, such as bench, by their names and contents.
+
+    It is the same wherever the suite is installed.
+    """
+    digest, root = hashlib.sha256(), Path(__file__).resolve().parents[2]
+    for path in sorted(path for folder in folders for path in (root / folder).rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
 class NotComparable(UserError):
     """Raised when one run or comparison would contain samples of different machines, versions or code."""
 
@@ -83,7 +95,7 @@ def differences(then: Header, now: Header) -> tuple[Difference, ...]:
     are compared only for tasks that both runs have.
     """
     machine = {
-        "system": (_system(then), _system(now)),
+        "system": (system_without_build(then), system_without_build(now)),
         "processor": (then.machine.cpu, now.machine.cpu),
         "cores": (then.machine.cores, now.machine.cores),
         "CPU quota": (then.machine.quota_cores, now.machine.quota_cores),
@@ -113,7 +125,7 @@ def refused(found: Iterable[Difference], allowed: Collection[str]) -> tuple[Diff
     return tuple(each for each in found if each.kind not in ("code", *allowed))
 
 
-def _system(header: Header) -> str:
+def system_without_build(header: Header) -> str:
     """Return the system without the build of its kernel: a machine gets a new one with each update."""
     return re.sub(r"^(\S+ \d+(\.\d+)*)[^,]*", r"\1", header.machine.system)
 

@@ -24,7 +24,7 @@ from bench.errors import shown
 from bench.records.blocks import Blocks, BlocksSoFar
 from bench.records.columns import Columns, ColumnsSoFar
 from bench.records.lines import BYTE_ORDER_MARK, UNREADABLE, Lines, NotARunFile, Text, stripped
-from bench.records.lists import OnDemand
+from bench.records.lists import OnDemand, repeats
 from bench.records.schema import LINES, Block, Header, Lesson, Line, ParityResult, Record, Row
 from bench.records.sense import Known, fault, fault_of_header
 
@@ -306,10 +306,9 @@ class _RecordsOfFile:
     def repeated(self, ok: Array) -> dict[int, int]:
         """Return the place of each good record that repeats an earlier one, and that of the earlier one."""
         places = np.flatnonzero(ok)
-        _, firsts, which = np.unique(self.hashes[places], return_index=True, return_inverse=True)
-        later = np.flatnonzero(firsts[which] != np.arange(len(places)))
-        pairs = {int(places[at]): int(places[firsts[which[at]]]) for at in later}
-        return {place: first for place, first in pairs.items() if len(set(self.texts((place, first)))) == 1}
+        later, firsts = (places[found].tolist() for found in repeats(self.hashes[places]))
+        pairs = zip(later, firsts, strict=True)
+        return {place: first for place, first in pairs if len(set(self.texts((place, first)))) == 1}
 
     def with_losses(self, columns: Columns) -> Records:
         """Return the records, with the losses that were left out: those of the first record of their row."""

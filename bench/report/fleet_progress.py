@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from bench.events import HostSoFar
+from bench.report.live_display import LiveDisplay
+from bench.report.names import counted
 from bench.report.text import visible
 from bench.report.units import minutes
 
@@ -32,22 +33,11 @@ class QuietFleet:
         return
 
 
-class TerminalFleet:
-    """Shows the progress of a run on a cluster; a context manager, so that the live display is always removed."""
+class TerminalFleet(LiveDisplay):
+    """Shows the progress of a run on a cluster."""
 
     def __init__(self, console: Console) -> None:
-        self.console = console
-        self.live = console.is_terminal and not console.is_dumb_terminal  # which cannot move its cursor
-        self.screen = Live(console=console, transient=True, auto_refresh=False)
-
-    def __enter__(self) -> TerminalFleet:
-        if self.live:
-            self.screen.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.live:
-            self.screen.stop()
+        super().__init__(console, auto_refresh=False)
 
     def say(self, line: str) -> None:
         """Print a sentence above the hosts."""
@@ -70,7 +60,7 @@ def view(found: Sequence[HostSoFar], whole: int, units: int, height: int) -> Ren
     measuring = sum(1 for each in found if each.unit)
     hidden = len(order) - max(1, height)
     more = f", {hidden} of them not shown" if hidden > 0 else ""
-    hosts = f"{len(found)} host{'s' * (len(found) != 1)}, {measuring} measuring{more}"
+    hosts = f"{counted(len(found), 'host')}, {measuring} measuring{more}"
     return Group(table, Text(f"{hosts}; {whole} of {units} units whole", no_wrap=True, overflow="ellipsis"))
 
 

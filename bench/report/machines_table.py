@@ -14,7 +14,7 @@ from bench.analysis.goes_with import FEWEST, GoesWith
 from bench.analysis.random_effects import FEWEST_MACHINES
 from bench.analysis.stats import ASSUMED_SD
 from bench.errors import shown
-from bench.records.machines import machine_names
+from bench.records.machines import machine_key, machine_names
 from bench.records.runfile import Run
 from bench.records.schema import Row
 from bench.report.choosing import Choice, Table, chosen, columns_of, left_out
@@ -40,7 +40,7 @@ NUMBERS = {
 
 def count_machines(runs: Iterable[Run]) -> int:
     """Return how many machines made these runs."""
-    return len(machine_names(run.header for run in runs))
+    return len({machine_key(run.header) for run in runs})
 
 
 def about_machines(runs: Sequence[Run]) -> list[str]:

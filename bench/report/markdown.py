@@ -2,42 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pandas as pd
 
-from bench.report.document import Document, Panel, Section, grouped
+from bench.report.document import Document, P, Panel, Section, grouped
 from bench.report.layout import NUMERIC
+from bench.report.names import counted
 from bench.report.text import in_markdown
 
 
 def as_markdown(document: Document) -> str:
     """Return a result with its summary first, then a table under a heading for each task, then what is behind it."""
-    parts = [*_summary(document)]
-    for group, panels in grouped(document.panels):
-        parts += [f"## {in_markdown(group)}"] if group else []
-        for panel in panels:
-            parts += [f"### {in_markdown(panel.title)}", *_panel(panel)]
-    for group, sections in grouped(document.sections):
-        parts += [f"## {in_markdown(group)}"] if group else []
-        for section in sections:
-            parts += [f"### {in_markdown(section.title)}", *_section(section)]
+    panels = _under_groups(document.panels, "##", lambda each: (f"### {in_markdown(each.title)}", *_panel(each)))
+    sections = _under_groups(document.sections, "##", lambda each: (f"### {in_markdown(each.title)}", *_section(each)))
+    parts = [*_summary(document), *panels, *sections]
     return "\n\n".join(parts) + "\n"
 
 
 def as_github_summary(document: Document) -> str:
     """Return a result for a job's summary page: the summary is seen at once, the details open at a click."""
-    parts = [f"## {in_markdown(document.title)}", *_summary(document)]
-    for group, panels in grouped(document.panels):
-        parts += [f"### {in_markdown(group)}"] if group else []
-        for panel in panels:
-            count = f"{len(panel.table)} row{'' if len(panel.table) == 1 else 's'}"
-            parts += _folded(f"<b>{in_markdown(panel.title)}</b>: {count}", _panel(panel))
-    for group, sections in grouped(document.sections):
-        parts += [f"### {in_markdown(group)}"] if group else []
-        for section in sections:
-            parts += _folded(f"<b>{in_markdown(section.title)}</b>", _section(section))
+    panels = _under_groups(document.panels, "###", _folded_panel)
+    sections = _under_groups(
+        document.sections, "###", lambda each: _folded(f"<b>{in_markdown(each.title)}</b>", _section(each))
+    )
+    parts = [f"## {in_markdown(document.title)}", *_summary(document), *panels, *sections]
     return "\n\n".join(parts) + "\n"
+
+
+def _under_groups(parts: Iterable[P], mark: str, written: Callable[[P], Iterable[str]]) -> Iterator[str]:
+    """Yield parts as they are written, below a heading for each group."""
+    for group, members in grouped(parts):
+        if group:
+            yield f"{mark} {in_markdown(group)}"
+        for each in members:
+            yield from written(each)
+
+
+def _folded_panel(panel: Panel) -> Iterator[str]:
+    return _folded(f"<b>{in_markdown(panel.title)}</b>: {counted(len(panel.table), 'row')}", _panel(panel))
 
 
 def _folded(title: str, parts: Iterable[str]) -> Iterator[str]:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.segment import Segments
@@ -17,6 +16,7 @@ from rich.text import Text
 
 from bench.events import Bar, RowSoFar, SilentListener
 from bench.report import live_view
+from bench.report.live_display import LiveDisplay
 from bench.report.text import visible
 from bench.report.units import minutes
 
@@ -92,12 +92,10 @@ class Drawn:
     segments: Segments
 
 
-class TerminalProgress:
-    """Shows the progress of a run; a context manager, so that the live display is always removed."""
+class TerminalProgress(LiveDisplay):
+    """Shows the progress of a run."""
 
     def __init__(self, console: Console) -> None:
-        self.console = console
-        self.live = console.is_terminal and not console.is_dumb_terminal  # which cannot move its cursor
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         self.progress = Progress(*columns, TimeElapsedColumn(), console=console)
         self.label, self.total, self.done = "", 0, 0
@@ -106,18 +104,8 @@ class TerminalProgress:
         self.tasks: Mapping[str, Sequence[RowSoFar]] = {}  # in the order in which they were told
         self.drawn: Drawn | None = None
         self.task = self.progress.add_task("", total=None, visible=False)
-        self.screen = Live(
-            console=console, get_renderable=self._screen, transient=True, refresh_per_second=1 / REFRESH_S
-        )
-
-    def __enter__(self) -> TerminalProgress:
-        if self.live:
-            self.screen.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.live:
-            self.screen.stop()
+        # Last, because it asks at once for what is drawn.
+        super().__init__(console, get_renderable=self._screen, refresh_per_second=1 / REFRESH_S)
 
     def stage(self, label: str, total: int, left_s: float | None = None) -> None:
         """Show the start of a stage of `total` jobs."""

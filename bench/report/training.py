@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -116,13 +117,13 @@ def _sections(runs: Sequence[Run], rows: Sequence[RowSummary]) -> tuple[Section,
 
 def machine_sections(runs: Sequence[Run]) -> list[tuple[str, Iterable[str], str]]:
     """Return what the runs were made with: a section for each machine and what is installed there."""
-    alike: dict[tuple[str, ...], list[Run]] = {}
+    alike: dict[tuple[str, ...], list[tuple[Path, str]]] = {}
     for run in runs:
-        alike.setdefault(tuple(sentences.machine_sentences(run.header)[:-1]), []).append(run)
+        *facts, measured = sentences.machine_sentences(run.header)
+        alike.setdefault(tuple(facts), []).append((run.path, measured))
     found: list[tuple[str, Iterable[str], str]] = []
-    for facts, members in alike.items():
-        of_which = f" ({', '.join(str(run.path) for run in members)})" if len(alike) > 1 else ""
-        measured = [sentences.machine_sentences(run.header)[-1] for run in members]
-        named = [f"{run.path}: {each}" for run, each in zip(members, measured, strict=True)]
-        found.append((f"The machine{of_which}", (*facts, *(named if len(members) > 1 else measured)), ""))
+    for shared, members in alike.items():
+        of_which = f" ({', '.join(str(path) for path, _ in members)})" if len(alike) > 1 else ""
+        named = [f"{path}: {measured}" if len(members) > 1 else measured for path, measured in members]
+        found.append((f"The machine{of_which}", (*shared, *named), ""))
     return found

@@ -53,6 +53,9 @@ class Glance(msgspec.Struct):
     started: str = ""
 
 
+GLANCES = msgspec.json.Decoder(Glance)
+
+
 def column(name: str) -> str:
     """Return the name in a Parquet file of an array or list."""
     return name.replace(".", "_")
@@ -100,7 +103,7 @@ def write_records(
 def _table(kind: Any, columns: Columns, numbers: Array, lines: list[bytes], words: Mapping[str, str]) -> Any:
     import pyarrow as pa
 
-    glances = [_GLANCE.decode(line) for line in lines]
+    glances = [GLANCES.decode(line) for line in lines]
     rows = [columns.rows[number] for number in columns["row"].tolist()]
     told: dict[str, Any] = {name: [words[name]] * len(lines) for name in ("run", "machine", "task")}
     told |= {name: [getattr(row, name) for row in rows] for name in ("backend", "mode", "device", "precision")}
@@ -114,9 +117,6 @@ def _table(kind: Any, columns: Columns, numbers: Array, lines: list[bytes], word
     told |= {column(name): pa.array(columns[name], from_pandas=True) for name in FLOATS}
     told |= {column(name): _lists(columns.lists(name)) for name in (*LISTS_OF_FLOATS, *LISTS_OF_COUNTS)}
     return pa.table({field.name: told[field.name] for field in kind}, schema=kind)
-
-
-_GLANCE = msgspec.json.Decoder(Glance)
 
 
 def write_lines(path: Path, lines: Iterable[Text]) -> int:
