@@ -27,13 +27,14 @@ WITHOUT_FRAMEWORKS = (
     *("tests/test_layers.py", "tests/test_other_systems.py", "tests/test_security.py"),
 )
 
-# Two processes; tests/sharing.py groups the tests. Later options win: `-n 0` runs in one process, as does `--pdb`.
-PYTEST = ("pytest", "--numprocesses=2")
+# Three processes keep two cores busy: many tests wait for processes of theirs. tests/sharing.py groups the tests.
+# Later options win: `-n 0` runs in one process, as does `--pdb`.
+PYTEST = ("pytest", "--numprocesses=3")
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests in two processes; other arguments are passed to pytest, as in `nox -s tests -- -m "not slow"`."""
+    """Run the tests in three processes; other arguments are passed to pytest, as in `nox -s tests -- -m "not slow"`."""
     session.install("--editable", ".[all,test]", CONSTRAINTS)
     session.run("bench", "data")
     session.run(*PYTEST, *session.posargs)

@@ -20,7 +20,7 @@ from bench.records.sources import run_files
 TASKS = ("linear_fit", "line_fit", "thermometer_raw")
 CHOICE = (
     *("--backend", "numpy", "--backend", "misbehaving", "--mode", "loop", "--mode", "right"),
-    *("--workers", "3", "--schedule-seed", "5"),
+    *("--workers", "2", "--schedule-seed", "5"),
 )
 ENVIRONMENT = {**as_in_a_new_shell(), "PYTHONPATH": os.pathsep.join((str(ROOT), str(FAKES))), "COLUMNS": "200"}
 WAIT_S = 180

@@ -166,9 +166,13 @@ def test_whatever_dask_raises_when_a_connection_is_lost_is_told_as_that(error: B
     hosts.end("a", "k")  # then the unit ends by itself
 
 
+IMPATIENT = "import bench.fleet.dask_hosts as hosts; hosts.CONNECT_S = 2; import bench.cli; bench.cli.main()"
+
+
 @pytest.mark.slow
 def test_a_scheduler_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    result = run_bench("run", "linear_fit", "--cluster", "tcp://127.0.0.1:1", cwd=tmp_path)
+    command = [sys.executable, "-c", IMPATIENT, "run", "linear_fit", "--cluster", "tcp://127.0.0.1:1"]
+    result = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert result.stderr.startswith("error: there is no Dask scheduler at tcp://127.0.0.1:1: ")
     assert result.stderr.count("\n") == 1
