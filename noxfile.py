@@ -27,14 +27,14 @@ WITHOUT_FRAMEWORKS = (
     *("tests/test_layers.py", "tests/test_other_systems.py", "tests/test_security.py"),
 )
 
-# Three processes keep two cores busy: many tests wait for processes of theirs. tests/sharing.py groups the tests.
+# Two processes: a third one gains nothing on two cores. tests/sharing.py groups the tests.
 # Later options win: `-n 0` runs in one process, as does `--pdb`.
-PYTEST = ("pytest", "--numprocesses=3")
+PYTEST = ("pytest", "--numprocesses=2")
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests in three processes; other arguments are passed to pytest, as in `nox -s tests -- -m "not slow"`."""
+    """Run the tests in two processes; other arguments are passed to pytest, as in `nox -s tests -- -m "not slow"`."""
     session.install("--editable", ".[all,test]", CONSTRAINTS)
     session.run("bench", "data")
     session.run(*PYTEST, *session.posargs)
@@ -148,7 +148,7 @@ def soak(session: nox.Session) -> None:
 @nox.session
 def scale(session: nox.Session) -> None:
     """Read run files of up to 100,000 records; save what that takes in results/."""
-    session.install("--editable", ".", CONSTRAINTS)
+    session.install("--editable", ".[report,store]", CONSTRAINTS)
     session.run("python", "tests/large_runs.py", *session.posargs)
 
 

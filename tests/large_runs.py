@@ -1,7 +1,7 @@
 """What reading large run files costs: `python tests/large_runs.py`, as `nox -s scale` runs it.
 
 It writes results/scale.md. The files are made of a kept run, whose rounds are repeated with other numbers and slightly
-other times. Each command reads them in a process of its own.
+other times. Each command reads them, or a store that a file was merged into, in a process of its own.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ COMMANDS = {
     "bench table --format csv": ("-m", "bench", "table", "{run}", "--format", "csv"),
     "bench compare": ("-m", "bench", "compare", "{run}", "{run}"),
     "bench.load": ("-c", "import bench, sys; bench.load(sys.argv[1])", "{run}"),
+    "bench merge": ("-m", "bench", "merge", "{run}", "-o", "{store}"),
+    "bench table, from the store": ("-m", "bench", "table", "{store}"),
+    "bench table --format csv, from the store": ("-m", "bench", "table", "{store}", "--format", "csv"),
 }
 
 
@@ -64,7 +67,7 @@ def costs(run: Run, records: int, path: Path) -> Iterator[dict[str, str]]:
     """Yield a line of the table for each command on a file of so many records."""
     write_large(run, records, path)
     for name, words in COMMANDS.items():
-        cost = cost_of([sys.executable, *(word.format(run=path) for word in words)])
+        cost = cost_of([sys.executable, *(word.format(run=path, store=path.with_suffix(".store")) for word in words)])
         yield {
             "records": f"{records:,}",
             "run file": f"{path.stat().st_size / 2**20:.1f} MiB",

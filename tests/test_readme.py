@@ -161,12 +161,13 @@ def test_tables_and_picture_are_what_is_made_of_the_kept_runs(tmp_path: Path, mo
     for page in (pages.README, pages.RESULTS):  # numbers written by hand would not survive
         page.write_text(re.sub(r"\d ms", "5 ms", page.read_text()).replace("| 0.61 ", "| 0.16 "))
         assert page.read_text() != (ROOT / page).read_text()
-    for path in (pages.PICTURE, pages.EVERY_COLUMN, pages.FOR_PROGRAMS):
+    written = (pages.EVERY_COLUMN, pages.OF_LAYERS, pages.INFERENCE)
+    for path in (pages.PICTURE, pages.FOR_PROGRAMS, *written):
         path.unlink()
     pages.main()
     assert all(page.read_text() == (ROOT / page).read_text() for page in (pages.README, pages.RESULTS))
     assert labels(pages.PICTURE) == labels(ROOT / pages.PICTURE)
-    assert pages.EVERY_COLUMN.read_text() == (ROOT / pages.EVERY_COLUMN).read_text()
+    assert all(path.read_text() == (ROOT / path).read_text() for path in written)
     numbers = (pd.read_csv(folder / pages.FOR_PROGRAMS) for folder in (tmp_path, ROOT))
     pd.testing.assert_frame_equal(*numbers)
 

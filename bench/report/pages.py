@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from bench.analysis.frame import summary_frame
+from bench.analysis.inference import inference_of
 from bench.analysis.summary import summarise
 from bench.records.runfile import read_run
 from bench.report import alternatives
 from bench.report.choosing import ALL, Choice
+from bench.report.document import Document
 from bench.report.headline import as_table, draw, headlines
+from bench.report.inference_table import inference_document
 from bench.report.markdown import as_markdown
 from bench.report.training import training_result
 
@@ -17,11 +21,14 @@ README, RESULTS = Path("README.md"), Path("results/README.md")
 REFERENCE = Path("results/reference.jsonl")
 EVERY_COLUMN, FOR_PROGRAMS = Path("results/reference.md"), Path("results/reference.csv")
 PICTURE = Path("results/headline.svg")
+LAYERS, OF_LAYERS = Path("results/layers.jsonl"), Path("results/layers.md")  # convolutions and attention
+SECOND = Path("results/intel.jsonl")  # the rows of the reference run on another machine, with inference
+INFERENCE = Path("results/inference.md")
 
 
 def main() -> None:
-    """Draw the picture, write the tables of the reference run, and fill in those of README.md and results/README.md."""
-    run = read_run(REFERENCE)
+    """Draw the picture, write the tables of the kept runs, and fill in those of README.md and results/README.md."""
+    run, second, layers = map(read_run, (REFERENCE, SECOND, LAYERS))
     found = headlines(run)
     draw(found, PICTURE)
     fill_in(README, "headline", as_table(found, run.header))
@@ -29,6 +36,18 @@ def main() -> None:
     EVERY_COLUMN.write_text(as_markdown(training_result((run,), "", "steady", Choice((ALL,)))))
     FOR_PROGRAMS.write_text(summary_frame(summarise((run,))).to_csv(index=False))
     fill_in(RESULTS, "alternatives", alternatives.table(RESULTS.parent))
+    of_layers = training_result((layers,), "", "steady", Choice())
+    OF_LAYERS.write_text(as_markdown(of_layers))
+    fill_in(RESULTS, "layers", answers(of_layers))
+    fill_in(RESULTS, "second", answers(training_result((second,), "", "steady", Choice())))
+    inference = inference_document((second, layers), inference_of((second, layers)), Choice())
+    INFERENCE.write_text(as_markdown(inference))
+    fill_in(RESULTS, "inference", answers(inference))
+
+
+def answers(result: Document) -> str:
+    """Return the lines of a result that stand above its tables, as Markdown."""
+    return as_markdown(replace(result, panels=(), sections=()))
 
 
 def fill_in(page: Path, name: str, text: str) -> None:

@@ -42,10 +42,9 @@ def draw_scaling(sweep: Sweep, costs: Mapping[Curve, Cost], about: str, path: Pa
 
 def _panel(ax: Axes, panel: Panel, costs: Mapping[Curve, Cost]) -> None:
     curves = {curve: [point for point in points if point.ranked] for curve, points in panel.curves().items()}
-    devices = {curve.device for curve, points in curves.items() if points}
     for curve, points in curves.items():
         if points:
-            label = f"{curve.name} {curve.device}" if len(devices) > 1 else curve.name
+            label = curve.name if curve.device == "cpu" else f"{curve.name} {curve.device}"
             _curve(ax, panel, sorted(points, key=panel.size), label, costs.get(curve))
     _crossings(ax, panel)
     axis = panel.axis

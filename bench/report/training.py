@@ -88,10 +88,10 @@ def _panels(rows: Sequence[RowSummary], kept: Table, choice: Choice, machines: M
 
 
 def _untold_columns(rows: Sequence[RowSummary]) -> set[str]:
-    """Return the columns that nobody misses: the device if all rows have the same, the precision if it is the usual."""
-    one_device = len({each.row.device for each in rows}) == 1
+    """Return the columns that nobody misses: the device and the precision where all rows have the usual one."""
+    usual_device = {each.row.device for each in rows} == {"cpu"}
     usual_precision = {each.row.precision for each in rows} == {"float32"}
-    return {name for name, left_out in (("device", one_device), ("precision", usual_precision)) if left_out}
+    return {name for name, left_out in (("device", usual_device), ("precision", usual_precision)) if left_out}
 
 
 def _notes(notes: pd.Series[str], rows: Sequence[RowSummary]) -> Iterable[str]:

@@ -103,6 +103,15 @@ def test_another_precision_than_the_usual_one_is_told_and_has_a_line_of_its_own(
     assert "precision" not in panel.table
 
 
+def test_the_device_is_told_unless_it_is_the_cpu_of_all_rows(tmp_path: Path) -> None:
+    on_cpu, on_gpu = (a_row("linear_fit", "torch", "eager", device=device) for device in ("cpu", "gpu"))
+    devices = {}
+    for name, rows in {"cpu": (on_cpu,), "gpu": (on_gpu,), "both": (on_cpu, on_gpu)}.items():
+        (panel,) = result_of(run_of(tmp_path, right({row: noisy(0.1, 8, 0.001) for row in rows}))).panels
+        devices[name] = sorted(panel.table["device"]) if "device" in panel.table else None
+    assert devices == {"cpu": None, "gpu": ["gpu"], "both": ["cpu", "gpu"]}
+
+
 def test_of_several_runs_each_has_its_line(tmp_path: Path) -> None:
     runs = [run_of(tmp_path, right({FAST: {0: time_s}, SLOW: {0: 0.5}})) for time_s in (0.1, 0.2)]
     assert [line.partition(": ")[0] for line in lines_of(*runs)] == [f"linear_fit ({run.path})" for run in runs]
