@@ -36,9 +36,9 @@ SHORTENED = {
     "line_fit": 100,
     "mlp_regression": 200,
     "thermometer": 500,  # test_golden.py trains all 5,000 in every mode
-    "mnist_3v7": 30,
+    "mnist_3v7": 100,
     "mnist_mlp": 1,
-    "text_classifier": 1,
+    "text_classifier": 3,
     "text_classifier_dense": 1,
 }
 LARGE = {"mnist_3v7", "mnist_mlp", "text_classifier", "text_classifier_dense"}
