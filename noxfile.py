@@ -242,7 +242,7 @@ def lessons(session: nox.Session) -> None:
 
 @nox.session
 def pages(session: nox.Session) -> None:
-    """Write the picture and the tables of README.md and results/ from results/reference.jsonl."""
+    """Write the picture and the tables of README.md and results/ from the kept runs."""
     session.install("--editable", ".[report]", CONSTRAINTS)
     session.run("python", "-m", "bench.report.pages")
 

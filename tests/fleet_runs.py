@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from support import FAKES, ROOT, as_in_a_new_shell, run_bench
+from support import as_in_a_new_shell, run_bench
 
 from bench.records.runfile import Run, read_run
 from bench.records.sources import run_files
@@ -22,7 +21,7 @@ CHOICE = (
     *("--backend", "numpy", "--backend", "misbehaving", "--mode", "loop", "--mode", "right"),
     *("--workers", "2", "--schedule-seed", "5"),
 )
-ENVIRONMENT = {**as_in_a_new_shell(), "PYTHONPATH": os.pathsep.join((str(ROOT), str(FAKES))), "COLUMNS": "200"}
+ENVIRONMENT = as_in_a_new_shell(COLUMNS="200")
 WAIT_S = 180
 
 

@@ -226,9 +226,13 @@ def no_files(collection: Collection) -> dict[str, Path]:
     raise AssertionError(f"asked for {collection.name}")
 
 
-def as_in_a_new_shell() -> dict[str, str]:
-    """Return the environment without what imports of this process have set: scikit-learn sets variables of OpenMP."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("KMP_")}
+def as_in_a_new_shell(**more: str) -> dict[str, str]:
+    """Return an environment for commands of ours, with the misbehaving backend beside the others.
+
+    It is without what imports of this process have set: scikit-learn sets variables of OpenMP.
+    """
+    usual = {name: value for name, value in os.environ.items() if not name.startswith("KMP_")}
+    return {**usual, "PYTHONPATH": os.pathsep.join((str(ROOT), str(FAKES))), **more}
 
 
 def run_bench(
@@ -238,12 +242,7 @@ def run_bench(
     return subprocess.run(
         [sys.executable, "-m", "bench", *arguments],
         cwd=cwd,
-        env={
-            **as_in_a_new_shell(),
-            "PYTHONPATH": os.pathsep.join((str(ROOT), str(FAKES))),
-            "COLUMNS": "200",
-            **environment,
-        },
+        env=as_in_a_new_shell(**{"COLUMNS": "200", **environment}),
         capture_output=True,
         text=True,
         timeout=time_limit_s,

@@ -12,9 +12,9 @@ import typer
 from bench.cli import console, exit_codes
 from bench.cli.interrupts import INTERRUPTS
 from bench.errors import BadChoice
-from bench.records.sources import run_files
+from bench.records.sources import run_files, store_of_run
 from bench.records.store.layout import Store, store_at
-from bench.records.store.reading import stored_run, stored_runs
+from bench.records.store.reading import line_of_run, stored_runs
 
 if TYPE_CHECKING:
     from bench.merging.merge import Kind, Merged
@@ -47,8 +47,8 @@ def merge(
 def _named(path: Path, out: Path) -> list[Path] | list[tuple[Store, str]]:
     """Return the run files that a path stands for, or the runs of another store. Raises `UserError`."""
     if not (store := store_at(path)):
-        if not path.exists() and (store := store_at(path.parent)):
-            return [(store, stored_run(store, path.name).path.name)]
+        if store := store_of_run(path):
+            return [(store, line_of_run(store, path.name)["run"])]
         return run_files([path])
     if out.exists() and path.samefile(out):
         raise BadChoice(f"{path} is the store itself; name what shall be merged into it")

@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.errors import shown
 from bench.records.lines import NotARunFile
 from bench.records.runfile import Run, read_run
-from bench.records.store.layout import store_at
+from bench.records.store.layout import Store, store_at
 from bench.records.store.reading import stored_run, stored_runs
 
 ENDING = ".jsonl"
@@ -43,9 +43,14 @@ def read_runs(paths: Iterable[Path]) -> tuple[Run, ...]:
 def _runs_at(path: Path) -> Iterable[Run]:
     if store := store_at(path):
         return stored_runs(store)
-    if not path.exists() and (store := store_at(path.parent)):
+    if store := store_of_run(path):
         return [stored_run(store, path.name)]
     return map(read_run, run_files([path]))
+
+
+def store_of_run(path: Path) -> Store | None:
+    """Return the store that a path names a single run of; None if it is no such path. Raises `NotARunFile`."""
+    return None if path.exists() else store_at(path.parent)
 
 
 def only(path: Path, runs: Iterable[Run], why: str) -> Run:

@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.analysis.frame import summary_frame
 from bench.analysis.inference import inference_of
 from bench.analysis.summary import summarise
-from bench.records.runfile import read_run
+from bench.records.runfile import Run, read_run
 from bench.report import alternatives
 from bench.report.choosing import ALL, Choice
 from bench.report.document import Document
@@ -32,17 +32,22 @@ def main() -> None:
     found = headlines(run)
     draw(found, PICTURE)
     fill_in(README, "headline", as_table(found, run.header))
-    fill_in(RESULTS, "results", as_markdown(training_result((run,), "", "steady", Choice())))
-    EVERY_COLUMN.write_text(as_markdown(training_result((run,), "", "steady", Choice((ALL,)))))
+    fill_in(RESULTS, "results", as_markdown(training(run)))
+    EVERY_COLUMN.write_text(as_markdown(training(run, ALL)))
     FOR_PROGRAMS.write_text(summary_frame(summarise((run,))).to_csv(index=False))
     fill_in(RESULTS, "alternatives", alternatives.table(RESULTS.parent))
-    of_layers = training_result((layers,), "", "steady", Choice())
+    of_layers = training(layers)
     OF_LAYERS.write_text(as_markdown(of_layers))
     fill_in(RESULTS, "layers", answers(of_layers))
-    fill_in(RESULTS, "second", answers(training_result((second,), "", "steady", Choice())))
+    fill_in(RESULTS, "second", answers(training(second)))
     inference = inference_document((second, layers), inference_of((second, layers)), Choice())
     INFERENCE.write_text(as_markdown(inference))
     fill_in(RESULTS, "inference", answers(inference))
+
+
+def training(run: Run, *columns: str) -> Document:
+    """Return the result of a run, with the usual columns unless others are named."""
+    return training_result((run,), "", "steady", Choice(columns))
 
 
 def answers(result: Document) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support import FAKES, ROOT
+from support import ROOT, as_in_a_new_shell
 
 from bench.analysis.frame import summary_frame
 from bench.analysis.summary import summarise
@@ -20,7 +19,7 @@ from bench.records.schema import Goal
 
 
 def pytest_bench(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(FAKES))), "COLUMNS": "160"}
+    environment = as_in_a_new_shell(COLUMNS="160")
     command = [
         sys.executable,
         "-m",

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support import FAKES, ROOT, as_in_a_new_shell, run_bench
+from support import ROOT, as_in_a_new_shell, run_bench
 
 import bench
 from bench.records.runfile import read_run
@@ -142,7 +142,7 @@ def test_an_interrupted_run_keeps_what_is_finished_and_can_be_resumed(tmp_path: 
     path = tmp_path / "run.jsonl"
     process = subprocess.Popen(
         [sys.executable, "-m", "bench", "run", *TWO_ROWS, "--workers", "3", "--out", str(path)],
-        cwd=tmp_path, env={**as_in_a_new_shell(), "PYTHONPATH": os.pathsep.join((str(ROOT), str(FAKES)))},
+        cwd=tmp_path, env=as_in_a_new_shell(),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 60

@@ -166,25 +166,30 @@ def test_whatever_dask_raises_when_a_connection_is_lost_is_told_as_that(error: B
     hosts.end("a", "k")  # then the unit ends by itself
 
 
-IMPATIENT = "import bench.fleet.dask_hosts as hosts; hosts.CONNECT_S = 2; import bench.cli; bench.cli.main()"
+def run_changed(change: str, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own, after this code."""
+    code = f"{change}; import sys; from bench.cli import main; sys.argv[0] = 'bench'; main()"
+    command = [sys.executable, "-c", code, *words]
+    return subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+
+
+IMPATIENT = "import bench.fleet.dask_hosts as hosts; hosts.CONNECT_S = 2"
 
 
 @pytest.mark.slow
 def test_a_scheduler_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", IMPATIENT, "run", "linear_fit", "--cluster", "tcp://127.0.0.1:1"]
-    result = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    result = run_changed(IMPATIENT, "run", "linear_fit", "--cluster", "tcp://127.0.0.1:1", cwd=tmp_path)
     assert result.returncode == 2
     assert result.stderr.startswith("error: there is no Dask scheduler at tcp://127.0.0.1:1: ")
     assert result.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 
-WITHOUT = "import sys; sys.modules['distributed'] = None; from bench.cli import main; sys.argv[0] = 'bench'; main()"
+WITHOUT = "import sys; sys.modules['distributed'] = None"
 
 
 def test_without_the_extra_a_line_says_what_to_install(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", WITHOUT, "run", "linear_fit", "--cluster", "local:2"]
-    result = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    result = run_changed(WITHOUT, "run", "linear_fit", "--cluster", "local:2", cwd=tmp_path)
     assert result.returncode == 2
     told = "error: --cluster needs Dask, which is not installed: pip install 'levelfield[cluster]'"
     assert result.stderr.startswith(told), result.stderr

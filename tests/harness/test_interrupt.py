@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support import FAKES, ROOT
+from support import as_in_a_new_shell
 
 from bench.records.runfile import read_run
 
@@ -22,7 +21,7 @@ def start_hanging(command: tuple[str, ...], tmp_path: Path, *modes: str) -> subp
     process = subprocess.Popen(
         [sys.executable, "-m", "bench", *command, "thermometer_raw", "--backend", "misbehaving", *chosen],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(FAKES)))},
+        env=as_in_a_new_shell(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import psutil
 import pytest
-from support import FAKES, ROOT, a_row, entries_in, no_files
+from support import FAKES, ROOT, a_row, as_in_a_new_shell, entries_in, no_files
 from synthetic import Nobody, a_plan
 
 from backends.contract import Placement
@@ -38,7 +38,7 @@ from bench.tasks.training import make_training, repetition
 TASK = "thermometer_raw"
 SETUP = WorkerSetup(
     cores=usable_cores()[:1],
-    environment={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(FAKES)))},
+    environment=as_in_a_new_shell(),
     time_limit_s=60.0,
     backends={**BUILT_IN, **entries_in(FAKES)},
 )

@@ -247,8 +247,9 @@ def has_booktabs() -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not has_booktabs(), reason="LaTeX with booktabs is not installed")
 def test_latex_can_be_set(tmp_path: Path) -> None:
+    if not has_booktabs():
+        pytest.skip("LaTeX with booktabs is not installed")
     evil = a_row("linear_fit", "[a]\\x{y}_&%$#^~*<>|\"'`", "*")
     records = [a_record(evil, block, 1.0, 0.1) for block in range(3)]
     runs = [read_run(REFERENCE), run_of(tmp_path, [*records, a_parity_result(evil)])]
