@@ -126,7 +126,7 @@ def loaded_by(statement: str) -> set[str]:
 
 HEAVY = FRAMEWORKS | {"scipy", "pandas", "dask", "distributed", "pyarrow"}
 LIGHT = (
-    *("bench", "bench.cli", "bench.runs.runner", "bench.runs.session", "bench.records.runfile"),
+    *("bench", "bench.cli.app", "bench.runs.runner", "bench.runs.session", "bench.records.runfile"),
     *("bench.harness.child", "bench.harness.time_job", "bench.parity.jobs"),
     *("bench.machine.doctor", "bench.machine.probe", "bench.selftest", "bench.selftest.backend"),
     *("bench.fleet.at_host", "bench.fleet.at_unit", "bench.fleet.dask_hosts", "bench.fleet.fleet"),

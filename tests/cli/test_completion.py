@@ -13,7 +13,7 @@ import pytest
 import typer
 from support import ROOT
 
-from bench.cli.app import COMMANDS
+from bench.cli.app import COMMANDS, function_of
 from bench.cli.completion import COMPLETIONS, completed
 from bench.cli.options import expand_options
 
@@ -64,7 +64,9 @@ def test_a_shell_completes_names(words: str, found: list[str], tmp_path: Path) -
 
 
 def test_every_name_that_is_completed_is_one_of_a_parameter() -> None:
-    taken = {name for command in COMMANDS.values() for name in inspect.signature(expand_options(command)).parameters}
+    taken = {
+        name for command in COMMANDS for name in inspect.signature(expand_options(function_of(command))).parameters
+    }
     assert set(COMPLETIONS) <= taken | {"run"}
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
-from support import run_bench
+from support import ROOT, run_bench
+
+from bench.cli.app import COMMANDS
 
 
 def test_list_shows_tasks_backends_and_devices(tmp_path: Path) -> None:
@@ -28,3 +32,20 @@ def test_doctor_says_what_it_found_and_whether_that_is_bad(tmp_path: Path) -> No
     for name in ("cores", "governor", "load", "timer", "jitter", "drift"):
         assert f" {name} " in result.stdout
     assert not list(tmp_path.iterdir())
+
+
+def test_a_command_loads_neither_the_other_commands_nor_what_only_they_need() -> None:
+    code = """
+import sys
+from bench.cli import main
+sys.argv = ["bench", "list"]
+try:
+    main()
+finally:
+    print(*sys.modules)
+"""
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(result.stdout.splitlines()[-1].split())
+    assert "bench.cli.machine" in loaded
+    assert {f"bench.cli.{module}" for module, _ in COMMANDS.values()} & loaded == {"bench.cli.machine"}
+    assert {"scipy", "pandas", "bench.runs.runner"} & loaded == set()
