@@ -36,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--minutes",
         type=_minutes,
         default=TIME_S / 60,
-        help="time limit for sampling; no round starts that would exceed it",
+        help="time limit for sampling; after the first round of a task, none starts that would exceed it",
     )
 
 

@@ -67,7 +67,7 @@ Minutes = Annotated[
         "--minutes",
         min=0,
         max=MAX_MINUTES,
-        help="Time limit for sampling; no round starts that would exceed it.",
+        help="Time limit for sampling; after the first round of a task, none starts that would exceed it.",
     ),
 ]
 ScheduleSeed = Annotated[

@@ -17,7 +17,7 @@ from bench.tasks.names import find_task, threads_of
 from bench.tasks.settings import override, settings
 
 EFFECT = 0.05  # the smallest difference that matters
-TIME_S = 7.5 * 60.0  # with the parity check before it, the headline tasks take 10 to 12 minutes on two cores
+TIME_S = 7.5 * 60.0  # with the parity check before it, the headline tasks take 12 minutes on two fast cores
 MAX_MINUTES = 10**6
 SPANS = 10  # a process does not repeat a training half a million times
 

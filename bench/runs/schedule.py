@@ -17,6 +17,7 @@ from bench.analysis.stopping import still_open
 from bench.events import JobListener
 from bench.harness.executor import Executor
 from bench.harness.live import Live, Sample
+from bench.harness.turns import LONG_PASS_S
 from bench.harness.warm import compiles
 from bench.records.columns import Columns, ColumnsSoFar
 from bench.records.schema import Block, CoreTimes, Record, Row
@@ -28,9 +29,14 @@ from bench.runs.sharing import NO_PLACES, Space, fastest, side_by_side, space_of
 # n = S / T, cost times variance is 2 (S p + T w). It is above S p + T w for every n, so this costs at most twice the
 # time of the best number of turns, whatever p and w are.
 MIN_TURNS = 5  # so that one disturbed turn cannot move a median, where a turn takes seconds
-# Most rows are so far from the fastest that the first round tells, and leave after it: it has fewer turns.
+# Most rows are so far from the fastest that the first round tells, and leave after it: it has `MIN_TURNS` turns. More
+# would tell nothing: what a comparison of one round assumes of processes is far above what is left by five turns. A row
+# that has used its part of this share of the time leaves earlier.
 FIRST_SHARE = 0.25
-FIRST_TURNS = 2  # in the first round, of a row that has used its share of the time: one of slow passes
+FIRST_TURNS = 2  # of a row that has used its part of the time: one of slow passes
+# A pass of seconds averages over what disturbs a machine. A row of such passes that is so many times slower than the
+# fastest leaves the first round after one turn: it is behind beyond doubt, even if one of the two took twice as long.
+FAR_BEHIND = 5.0
 # After their turns processes answer requests: every row in its first round, and later ones as long as all of that has
 # taken less than this share of the run.
 INFERENCE_SHARE = 0.1
@@ -213,8 +219,7 @@ def _live(
             listener.ended(f"{row} #{number + 1}", lives[row].record.status)
         alive = {row: live for row, live in lives.items() if live.record.status == "ok"}
         listener.begins(f"{task} turns #{number + 1}")
-        share = FIRST_SHARE if number == 0 else 1.0
-        _take_turns(alive, plan, number, executor, share * (executor.clock() - begun_s))
+        _take_turns(alive, plan, number, executor, executor.clock() - begun_s)
         outcomes = [live.record.status for live in alive.values()]
         turned_s = executor.clock()
         serving = progress.serving(alive, turned_s)
@@ -246,24 +251,36 @@ def _free(executor: Executor) -> Space:
 def _take_turns(lives: Mapping[Row, Live], plan: Plan, number: int, executor: Executor, lasting_s: float) -> None:
     """Let the rows take turns for about `lasting_s` seconds: between `MIN_TURNS` and `MAX_TURNS` each.
 
-    In the first round, a row that has used its share of the time leaves after `FIRST_TURNS`.
+    The first round has `MIN_TURNS` at most; rows of slow passes leave it earlier (`FIRST_TURNS`, `FAR_BEHIND`).
     """
     if not lives:
         return
     begun_s = executor.clock()
     lives, used_s = dict(lives), dict.fromkeys(lives, 0.0)
-    share_s = lasting_s / len(lives)
+    share_s = FIRST_SHARE * lasting_s / len(lives)
     everyone = plan.tasks[next(iter(lives)).task]
-    for turn in range(MAX_TURNS):
+    far = _far_behind(lives)
+    for turn in range(MAX_TURNS if number else MIN_TURNS):
         if turn >= MIN_TURNS and executor.clock() - begun_s >= lasting_s:
             return
-        if number == 0 and turn >= FIRST_TURNS:
-            lives = {row: live for row, live in lives.items() if used_s[row] <= share_s} or lives
+        if number == 0 and turn:
+            over = {row for row in lives if used_s[row] > share_s} if turn >= FIRST_TURNS else set()
+            lives = {row: live for row, live in lives.items() if row not in over | far} or lives
         for row in turn_order(everyone, seed=plan.seed, block=number, turn=turn):
             if row in lives:
                 turned_s = executor.clock()
                 lives[row].turn(turn)
                 used_s[row] += executor.clock() - turned_s
+
+
+def _far_behind(lives: Mapping[Row, Live]) -> set[Row]:
+    """Return the rows of passes that take seconds and that are far slower than the fastest, by their first trainings.
+
+    These come before all turns, so that no turn decides how many turns there are.
+    """
+    passes_s = {row: min(live.record.timing.passes_s) for row, live in lives.items() if live.record.timing}
+    least_s = max(LONG_PASS_S, FAR_BEHIND * min(passes_s.values(), default=math.inf))
+    return {row for row, pass_s in passes_s.items() if pass_s > least_s}
 
 
 def _serve(lives: Mapping[Row, Live], plan: Plan, number: int, executor: Executor) -> None:

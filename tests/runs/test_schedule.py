@@ -28,10 +28,12 @@ from bench.analysis.comparison import groups
 from bench.analysis.stopping import MIN_PRECISE, still_open
 from bench.analysis.turns import log_times
 from bench.harness.live import Sample
+from bench.harness.turns import LONG_PASS_S
 from bench.records.columns import Columns
 from bench.records.schema import Block, Calibration, CoreTimes, Job, Record, Row
 from bench.runs.plan import Plan, round_order, turn_order
 from bench.runs.schedule import (
+    FAR_BEHIND,
     FIRST_TURNS,
     INFERENCE_SHARE,
     LEARNING_S,
@@ -107,9 +109,9 @@ def test_in_each_turn_every_row_trains_once_in_an_order_drawn_for_it() -> None:
 
 @pytest.mark.parametrize(
     ("start_s", "first", "later"),
-    [(0.0, MIN_TURNS, MIN_TURNS), (40 * TURN_S, 10, 40), (1e3, MAX_TURNS, MAX_TURNS)],
+    [(0.0, MIN_TURNS, MIN_TURNS), (30 * TURN_S, MIN_TURNS, 30), (1e3, MIN_TURNS, MAX_TURNS)],
 )
-def test_turns_take_as_long_as_starting_did_within_limits_and_a_quarter_in_the_first_round(
+def test_turns_take_as_long_as_starting_did_within_limits_and_the_first_round_has_five_at_most(
     start_s: float, first: int, later: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("synthetic.SAMPLE_S", start_s)
@@ -125,6 +127,60 @@ def test_in_the_first_round_a_row_whose_turns_are_long_leaves_after_two() -> Non
     assert counts[C, 1] == counts[A, 1] == counts[B, 1] == MIN_TURNS
     (group,) = groups(log_times(record for record in records if record.job.block == 0), 0.05)
     assert group.compared_with_fastest()[C].ratio == pytest.approx(100, rel=0.2)
+
+
+OTHER_MODES = rows_of(*"defghijklmno")
+FAST_S = 1.0  # of a pass; five times that is far behind
+TURNS_OF = pytest.mark.parametrize(
+    ("fast_s", "slow_s", "turns"),
+    [
+        (FAST_S, 1.01 * FAR_BEHIND * FAST_S, 1),
+        (FAST_S, 0.99 * FAR_BEHIND * FAST_S, FIRST_TURNS),
+        (0.02, 1.01 * LONG_PASS_S, 1),
+        (0.02, 0.99 * LONG_PASS_S, FIRST_TURNS),  # far behind, but disturbances last as long as its passes
+    ],
+)
+
+
+@TURNS_OF
+def test_a_row_far_behind_whose_passes_take_seconds_leaves_the_first_round_after_a_turn(
+    fast_s: float, slow_s: float, turns: int
+) -> None:
+    executor = an_executor((fast_s, slow_s, fast_s), sd=0.0, within=0.0, turn_s={B: slow_s})
+    executor.first_pass_s = 100.0
+    records = records_of(a_plan(ROWS, workers=2), executor)
+    counts = {(r.job.row, r.job.block): len(r.timing.turns.passes) for r in records if r.timing and r.timing.turns}
+    assert [counts[row, 0] for row in ROWS] == [MIN_TURNS, turns, MIN_TURNS]
+    assert [counts[row, 1] for row in ROWS] == [MIN_TURNS] * 3
+    (group,) = groups(log_times(record for record in records if record.job.block == 0), 0.05)
+    assert group.compared_with(A)[B].ratio == pytest.approx(slow_s / fast_s)
+
+
+def test_how_many_turns_a_row_has_depends_on_first_trainings_and_not_on_turns() -> None:
+    slow_later = an_executor((0.02, 1.9, 0.02), sd=0.0, within=0.0, speed=lambda now_s: 1 + (now_s > 3 * SAMPLE_S))
+    slow_later.first_pass_s = 100.0
+    found = {record.job.row: record for record in records_of(a_plan(ROWS, workers=1), slow_later)}
+    assert min(found[B].timing.turns.wall_s) > LONG_PASS_S
+    assert len(found[B].timing.turns.passes) == MIN_TURNS
+
+
+def test_a_single_turn_settles_a_row_far_behind_even_if_it_was_disturbed() -> None:
+    seen_s = FAR_BEHIND / 2  # what is seen of a row that is just far enough, if something doubled the fastest's times
+    rows = (A, B, *OTHER_MODES)
+    executor = MockExecutor(dict.fromkeys(rows, FAST_S) | {B: 1.01 * FAR_BEHIND}, np.random.default_rng(0), sd=0.0)
+    executor.first_pass_s, executor.within = 100.0, 0.0
+    first = records_of(a_plan(rows, workers=1), executor)
+    (of_b,) = (record for record in first if record.job.row == B)
+    assert of_b.timing.turns.passes == (1,)
+    turns = msgspec.structs.replace(of_b.timing.turns, wall_s=(seen_s,))
+    disturbed = msgspec.structs.replace(of_b, timing=msgspec.structs.replace(of_b.timing, turns=turns))
+    found = Columns.of([record for record in first if record is not of_b] + [disturbed])
+    assert still_open(rows, a_plan(rows).goal, found, 1) == set(rows) - {B}
+
+
+def test_a_row_of_long_passes_that_is_alone_has_all_turns() -> None:
+    (record,) = records_of(a_plan([A], workers=1), an_executor((30.0, 1.0, 1.0), turn_s={A: 30.0}))
+    assert len(record.timing.turns.passes) == MIN_TURNS
 
 
 def test_a_process_that_dies_in_a_turn_is_a_failure_of_its_row_and_the_others_go_on() -> None:
@@ -551,7 +607,7 @@ def test_a_resumed_run_does_not_tell_again_what_was_told() -> None:
 
 
 def test_the_fastest_row_trains_once_more_whatever_it_takes_and_the_others_within_a_share_of_the_run() -> None:
-    executor = an_executor((0.8, 0.7, 0.9), sd=0.0, within=0.0)  # a training is a pass, and 5 % of the run are 0.6 s
+    executor = an_executor((0.8, 0.7, 0.9), sd=0.0, within=0.0)  # a training is a pass, and 1 % of the run are 0.1 s
     records = records_of(learning_plan(workers=1), executor)
     limits = {row: limit_s for row, _, limit_s in executor.told}
     assert [row for row, *_ in executor.told] == [ROWS[1], ROWS[0], ROWS[2]]
