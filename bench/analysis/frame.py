@@ -43,7 +43,8 @@ def load(paths: str | Path | Iterable[str | Path]) -> pd.DataFrame:
 
 def _read(paths: str | Path | Iterable[str | Path]) -> tuple[Run, ...]:
     several = [paths] if isinstance(paths, str | Path) else paths
-    return read_runs(map(Path, several))
+    runs = read_runs(map(Path, several))
+    return tuple({run.path: run for run in runs}.values())  # some may be named twice, or with their folder
 
 
 def compare(

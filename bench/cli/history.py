@@ -68,7 +68,7 @@ def history(
     style, out = options.style, options.out
     if out is not None:
         console.refuse_inputs(out, runs)
-    found = console.read(dict.fromkeys(runs))
+    found = console.read(runs)
     machines = history_of(found, options.baseline, options.wanted(row for run in found for row in run.header.rows))
     if not any(machine.panels for machine in machines):
         raise BadChoice(

@@ -15,6 +15,7 @@ import typer
 from bench.cli import console
 from bench.cli.chosen import chosen_rows, plan_for
 from bench.cli.options import Tasks, WhatToRun
+from bench.errors import BadChoice, quoted
 from bench.fleet.units import Unit, units_of
 from bench.machine.host import gpu_names
 from bench.report.names import counted
@@ -41,6 +42,8 @@ def plan(
     rows = chosen_rows(options, tasks or (), has_gpu=options.device == "gpu" or bool(gpu_names()))
     made = plan_for(options, rows, 1)
     folder = out or default_path("run").with_suffix("")
+    if not str(folder).isprintable():  # a list of command lines has one in each line, as it will be run
+        raise BadChoice(f"--out cannot be {quoted(str(folder))}: a command line shows only printable characters")
     units = units_of(rows, made.goal)
     for unit in units:
         console.print_content(command_line(unit, options, made.seed, folder))

@@ -36,6 +36,7 @@ QUIET = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.in
 # A Ctrl-C in a terminal goes to all processes there: the client ends the workers, when their last lines have come.
 UNDISTURBED = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 BROKEN = (OSError, TimeoutError, RuntimeError)  # what Dask raises where a connection is lost
+NO_ANSWER = (msgspec.DecodeError, UnicodeEncodeError, RecursionError)  # what reading raises for text of other programs
 GIVEN_UP = (AttributeError, asyncio.CancelledError)  # what it raises when it has given up to connect again
 
 
@@ -82,7 +83,7 @@ class DaskHosts:
         """Return the answer of a host or, if it does not know its unit, what Dask knows of the task."""
         try:
             news = msgspec.json.decode(reply, type=News) if isinstance(reply, str) else None
-        except msgspec.DecodeError:
+        except NO_ANSWER:
             return None
         if news is None or news.known:
             return news
@@ -98,7 +99,7 @@ class DaskHosts:
                 return Outcome(ended="crashed", reason=shown(f"Dask: {task.exception(timeout=ANSWER_S)}"))
             if task.status == "finished":
                 return msgspec.json.decode(task.result(timeout=ANSWER_S), type=Outcome)
-        except (*BROKEN, msgspec.DecodeError):
+        except (*BROKEN, *NO_ANSWER):
             return None
         return None
 
@@ -163,7 +164,7 @@ def _facts(reply: object) -> Facts | str:
         return shown(f"it cannot be asked: {reply}")
     try:
         return msgspec.json.decode(reply, type=Facts)
-    except msgspec.DecodeError as error:
+    except NO_ANSWER as error:
         return shown(f"another version of levelfield is there: {error}")
 
 

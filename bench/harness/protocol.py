@@ -7,7 +7,8 @@ the worker imports only the modules of the jobs that it is asked to do.
 from __future__ import annotations
 
 import importlib
-from typing import Generic, NamedTuple, TypeVar, cast, get_type_hints
+from functools import cache
+from typing import Any, Generic, NamedTuple, TypeVar, cast, get_type_hints
 
 import msgspec
 from msgspec import Struct
@@ -169,6 +170,12 @@ def encode_reply(reply: Reply) -> bytes:
     return msgspec.json.encode(reply)
 
 
+@cache
+def _reply_to(request: type[Request[Any]]) -> type:
+    """Return the type of the reply to requests of a class."""
+    return cast(type, get_type_hints(request.answer)["return"])
+
+
 def decode_reply(line: bytes, request: Request[R]) -> Reply:
     """Return the reply that a line contains. Raises `BadReply`: code of a backend can write to the pipe, too."""
     try:
@@ -177,7 +184,7 @@ def decode_reply(line: bytes, request: Request[R]) -> Reply:
         raise BadReply(str(error)) from error
     if isinstance(reply, Failure):
         return _bounded(reply)
-    wanted = get_type_hints(type(request).answer)["return"]
+    wanted = _reply_to(type(request))
     if not isinstance(reply, wanted):
         raise BadReply(f"a {type(reply).__name__}; wanted a {wanted.__name__}")
     if isinstance(reply, Record) and isinstance(request, JobRequest) and not _same(reply.job, request.job):

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -63,10 +64,16 @@ def _with(task: Task, key: str, value: Value) -> Task:
         return replace(task, optimizer=OPTIMIZERS[value](task.optimizer.learning_rate))
     group, _, name = key.rpartition(".")
     owner: Any = getattr(task, group) if group else task
-    wanted = get_type_hints(type(owner), include_extras=True)[name]
+    kind: type = type(owner)
+    wanted = _types(kind)[name]
     changed: Any = replace(owner, **{name: _convert(key, value, wanted)})
     changes: dict[str, Any] = {group: changed}
     return replace(task, **changes) if group else changed
+
+
+@cache  # for each of the thousand points of a sweep, they would be evaluated again
+def _types(kind: type) -> Mapping[str, Any]:
+    return get_type_hints(kind, include_extras=True)
 
 
 def _convert(key: str, value: Value, wanted: Any) -> Any:

@@ -51,6 +51,7 @@ def test_a_command_reads_a_folder_as_it_reads_its_files(
 def test_frames_read_a_folder(folder: Path) -> None:
     assert bench.load(folder)["run"].unique().tolist() == [str(folder / "a.jsonl"), str(folder / "b.jsonl")]
     assert len(bench.ratios(folder)) == 2
+    assert len(bench.ratios([folder, folder / "a.jsonl"])) == 2
 
 
 def test_a_folder_with_one_run_can_be_compared_and_drawn(folder: Path, bench_here: Bench, tmp_path: Path) -> None:

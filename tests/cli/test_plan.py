@@ -102,6 +102,13 @@ def test_an_unknown_task_is_named(bench_here: Bench) -> None:
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize("name", ["a\x1b[31m", "a\nb", "a\udcff"])
+def test_a_folder_whose_name_cannot_be_shown_is_refused(name: str, bench_here: Bench) -> None:
+    result = bench_here("plan", "linear_fit", "--backend", "numpy", "--out", name)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "a command line shows only printable characters" in result.stderr
+
+
 def test_every_option_of_a_plan_is_one_of_a_run() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     plan, run = ({each.name: each.opts for each in commands[name].params} for name in ("plan", "run"))

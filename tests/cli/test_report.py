@@ -9,6 +9,8 @@ import pytest
 from run_files import Bench, a_run
 from support import a_header, a_row, write_run
 
+from bench.report.page.render import _template
+
 
 def test_a_report_is_one_file_about_several_runs(bench_here: Bench, tmp_path: Path) -> None:
     for name in ("a.jsonl", "b.jsonl"):
@@ -20,6 +22,17 @@ def test_a_report_is_one_file_about_several_runs(bench_here: Bench, tmp_path: Pa
     assert page.lstrip().startswith("<!DOCTYPE html>")
     assert "thermometer_raw · a.jsonl" in page
     assert "thermometer_raw · b.jsonl" in page
+
+
+@pytest.mark.parametrize("command", [("report",), ("table", "--machines"), ("table", "--style", "csv")])
+@pytest.mark.parametrize("again", ["runs/a.jsonl", "./runs/a.jsonl", "runs"])
+def test_a_run_that_is_named_twice_is_one_run(
+    command: tuple[str, ...], again: str, bench_here: Bench, tmp_path: Path
+) -> None:
+    (tmp_path / "runs").mkdir()
+    a_run(tmp_path / "runs" / "a.jsonl")
+    once, twice = (bench_here(*command, "runs/a.jsonl", *more) for more in ((), (again,)))
+    assert (twice.returncode, twice.stdout, twice.stderr) == (once.returncode, once.stdout, once.stderr)
 
 
 def test_a_run_file_is_never_overwritten(bench_here: Bench, tmp_path: Path) -> None:
@@ -47,6 +60,7 @@ def test_without_jinja_a_sentence_says_what_to_install(
     bench_here: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a_run(tmp_path / "a.jsonl")
+    _template.cache_clear()
     monkeypatch.setitem(sys.modules, "jinja2", None)
     result = bench_here("report", "a.jsonl")
     assert result.returncode != 0

@@ -151,10 +151,13 @@ def test_a_filter_changes_no_score(bench_here: Bench) -> None:
         (("--where", "task=mnist"), "no row has task = 'mnist'; there are: mlp_regression, text_classifier"),
         (("--format", "terminal", "-o", "t.txt"), "the format terminal is printed and not written"),
         (("--format", "bmf", "--sort", "pass"), "bmf has a fixed form"),
-        (("--format", "bmf", REFERENCE), "a tracker takes one number a name"),
+        (("--format", "bmf", "same.jsonl"), "a tracker takes one number a name"),
     ],
 )
-def test_what_cannot_be_shown_is_refused(arguments: tuple[str, ...], message: str, bench_here: Bench) -> None:
+def test_what_cannot_be_shown_is_refused(
+    arguments: tuple[str, ...], message: str, bench_here: Bench, tmp_path: Path
+) -> None:
+    (tmp_path / "same.jsonl").write_bytes(Path(REFERENCE).read_bytes())
     result = bench_here("table", REFERENCE, *arguments)
     assert result.returncode == 2
     assert message in result.stderr

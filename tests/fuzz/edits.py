@@ -7,7 +7,7 @@ that moment, so every edit can be made of every file, and hypothesis can make a 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
@@ -86,18 +86,22 @@ class Edit(NamedTuple):
 
 def paths_in(value: Json) -> list[Path]:
     """Return the path of every part of a JSON value, the value itself excluded; of a list, of a few entries."""
-    return list(_paths_in(value, ()))
+    found: list[Path] = []
+    _add_paths(value, (), found)
+    return found
 
 
-def _paths_in(value: Json, at: Path) -> Iterator[Path]:
+def _add_paths(value: Json, at: Path, found: list[Path]) -> None:
     if isinstance(value, dict):
-        parts: list[tuple[str | int, Json]] = list(value.items())
+        parts: Iterable[tuple[str | int, Json]] = value.items()
     else:
-        entries = list(enumerate(value)) if isinstance(value, list) else []
-        parts = [*entries[:2], *entries[2:][-1:]]  # of a thousand losses, not each
+        places = range(len(value)) if isinstance(value, list) else range(0)
+        parts = [(place, value[place]) for place in (*places[:2], *places[2:][-1:])]  # of a thousand losses, not each
     for key, part in parts:
-        yield (*at, key)
-        yield from _paths_in(part, (*at, key))
+        path = (*at, key)
+        found.append(path)
+        if isinstance(part, dict | list):
+            _add_paths(part, path, found)
 
 
 def _owner(value: Json, path: Path) -> Json:

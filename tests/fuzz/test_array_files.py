@@ -83,7 +83,7 @@ def same(found: Any, expected: Any) -> bool:
 KINDS = st.tuples(st.sampled_from(("flip", "cut", "zeros", "head", "remove")), NUMBERS, NUMBERS)
 
 
-@fuzz("envelopes: damaged files", st.lists(KINDS, max_size=3).map(damaged), share=60_000)
+@fuzz("envelopes: damaged files", st.lists(KINDS, max_size=3).map(damaged), share=35_000)
 def test_a_damaged_envelope_is_the_one_that_was_saved_or_none(content: bytes) -> int:
     scratch_file("key.npz", content)
     found = EnvelopeCache(scratch()).get("key")
@@ -133,7 +133,7 @@ REBUILT = st.builds(
 )
 
 
-@fuzz("envelopes: other arrays", REBUILT, share=10_000)
+@fuzz("envelopes: other arrays", REBUILT, share=12_000)
 def test_an_envelope_of_other_arrays_is_none(content: bytes) -> int:
     path = scratch_file("other.npz", content)
     found = EnvelopeCache(scratch()).get("other")
@@ -146,7 +146,7 @@ def test_an_envelope_of_other_arrays_is_none(content: bytes) -> int:
     return len(content)
 
 
-@fuzz("files of arrays: any bytes", st.binary(max_size=300), share=20_000)
+@fuzz("files of arrays: any bytes", st.binary(max_size=300), share=12_000)
 def test_bytes_that_are_no_arrays_are_refused(content: bytes) -> int:
     with suppress(BadArrays):
         assert load_arrays(scratch_file("any.npz", content)) == {}

@@ -60,7 +60,7 @@ def simply_read_idx(content: bytes) -> tuple[list[int], bytes] | None:
     return (shape, values) if len(values) == product else None
 
 
-@fuzz("IDX files", IDX, share=80_000)
+@fuzz("IDX files", IDX, share=50_000)
 def test_an_idx_file_is_refused_or_is_what_a_simple_reader_finds(content: bytes) -> int:
     expected = simply_read_idx(content)
     try:
@@ -119,7 +119,7 @@ def simply_read_documents(content: bytes) -> list[tuple[str, list[str]]] | None:
     return [pair for pair in pairs if pair[0] in CATEGORIES]
 
 
-@fuzz(".tab files", DOCUMENTS, share=60_000)
+@fuzz(".tab files", DOCUMENTS, share=36_000)
 def test_documents_are_refused_or_are_what_a_simple_reader_finds(content: bytes) -> int:
     expected = simply_read_documents(content)
     try:
@@ -136,7 +136,7 @@ def test_documents_are_refused_or_are_what_a_simple_reader_finds(content: bytes)
 TEXTS = st.lists(st.lists(st.sampled_from("abcde"), max_size=6), min_size=1, max_size=6)
 
 
-@fuzz("word counts", st.tuples(TEXTS, st.integers(1, 8), st.randoms(use_true_random=False)), share=30_000)
+@fuzz("word counts", st.tuples(TEXTS, st.integers(1, 8), st.randoms(use_true_random=False)), share=24_000)
 def test_words_are_the_same_dense_gathered_and_padded(case: tuple[list[list[str]], int, object]) -> int:
     texts, batch, random = case
     numbers = {word: number for number, word in enumerate("abcd")}  # e is not known

@@ -15,7 +15,7 @@ from bench.tasks.names import MAX_POINTS, TaskRef, find_task, grid, threads_of
 PART = st.text(st.characters(exclude_characters=":="), max_size=10)
 
 
-@fuzz("names of tasks: texts", NAME | SOME_TEXT, share=120_000)
+@fuzz("names of tasks: texts", NAME | SOME_TEXT, share=60_000)
 def test_a_name_is_refused_or_is_its_own_name(name: str) -> int:
     try:
         task = find_task(name)
@@ -29,7 +29,7 @@ def test_a_name_is_refused_or_is_its_own_name(name: str) -> int:
 
 
 @fuzz(
-    "names of tasks: printed and read", st.builds(TaskRef, PART, st.dictionaries(PART, PART, max_size=4)), share=80_000
+    "names of tasks: printed and read", st.builds(TaskRef, PART, st.dictionaries(PART, PART, max_size=4)), share=40_000
 )
 def test_a_name_that_is_printed_is_read_as_it_was(reference: TaskRef) -> int:
     read = TaskRef.parse(reference.name)
@@ -37,7 +37,7 @@ def test_a_name_that_is_printed_is_read_as_it_was(reference: TaskRef) -> int:
     return size_of(reference.name)
 
 
-@fuzz("grids", st.tuples(TASK | SOME_TEXT, st.lists(GRID | MANY, max_size=3)), share=60_000)
+@fuzz("grids", st.tuples(TASK | SOME_TEXT, st.lists(GRID | MANY, max_size=3)), share=38_000)
 def test_a_grid_is_refused_or_has_every_point_once(case: tuple[str, list[str]]) -> int:
     base, varied = case
     try:

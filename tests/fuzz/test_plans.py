@@ -54,14 +54,14 @@ def planned(line: bytes) -> Plan | None:
     return plan
 
 
-@fuzz("plans: edited headers", GENTLE | edits(*IN_A_LINE), share=60_000)
+@fuzz("plans: edited headers", GENTLE | edits(*IN_A_LINE), share=88_000)
 def test_an_edited_header_is_refused_or_gives_a_plan(made: Sequence[Edit]) -> int:
     line = edited(LINE, made).replace(b"\n", b"")
     planned(line)
     return len(line)
 
 
-@fuzz("plans: headers of other tasks", st.lists(NAME, min_size=1, max_size=2), share=20_000)
+@fuzz("plans: headers of other tasks", st.lists(NAME, min_size=1, max_size=2), share=30_000)
 def test_a_header_of_any_tasks_is_refused_or_gives_a_plan(names: list[str]) -> int:
     rows = tuple(a_row(name) for name in names if name.isprintable())
     line = msgspec.json.encode(msgspec.structs.replace(HEADER, rows=rows, settings={}))

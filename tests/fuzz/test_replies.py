@@ -67,11 +67,11 @@ def assert_right(number: int, line: bytes) -> int:
 SOME = st.integers(0, len(EXCHANGES) - 1)
 
 
-@fuzz("replies of workers: edited", st.builds(edit_of, SOME, ALL | GENTLE), share=90_000)
+@fuzz("replies of workers: edited", st.builds(edit_of, SOME, ALL | GENTLE), share=60_000)
 def test_an_edited_reply_is_refused_or_means_what_stands_in_it(case: tuple[int, bytes]) -> int:
     return assert_right(*case)
 
 
-@fuzz("replies of workers: any bytes", st.tuples(SOME, st.binary(max_size=500)), share=20_000)
+@fuzz("replies of workers: any bytes", st.tuples(SOME, st.binary(max_size=500)), share=12_000)
 def test_bytes_that_are_no_reply_are_refused(case: tuple[int, bytes]) -> int:
     return assert_right(*case)

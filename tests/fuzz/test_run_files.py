@@ -38,7 +38,7 @@ def read(content: bytes) -> Run | None:
         return None
 
 
-@fuzz("run files: edited", mutated(), share=250_000)
+@fuzz("run files: edited", mutated(), share=220_000)
 def test_an_edited_run_file_is_refused_or_means_what_stands_in_it(content: bytes) -> int:
     run = read(content)
     if run is not None:
@@ -46,13 +46,13 @@ def test_an_edited_run_file_is_refused_or_means_what_stands_in_it(content: bytes
     return len(content)
 
 
-@fuzz("run files: any bytes", st.binary(max_size=2000), share=50_000)
+@fuzz("run files: any bytes", st.binary(max_size=2000), share=25_000)
 def test_bytes_that_are_no_run_file_are_refused(content: bytes) -> int:
     assert read(content) is None
     return len(content)
 
 
-@fuzz("run files: gone on with", mutated(), share=20_000)
+@fuzz("run files: gone on with", mutated(), share=25_000)
 def test_going_on_with_a_run_file_deletes_no_whole_line(content: bytes) -> int:
     run = read(content)
     if run is not None and run.header.rows:

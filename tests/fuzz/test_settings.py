@@ -14,7 +14,7 @@ from bench.tasks import TASKS
 from bench.tasks.settings import override, settings
 
 
-@fuzz("settings: texts", st.tuples(TASK, st.dictionaries(KEY, VALUE, max_size=4)), share=120_000)
+@fuzz("settings: texts", st.tuples(TASK, st.dictionaries(KEY, VALUE, max_size=4)), share=60_000)
 def test_settings_are_refused_or_give_a_sound_task(case: tuple[str, Mapping[str, str]]) -> int:
     base, changes = case
     try:
@@ -34,7 +34,7 @@ JSON = st.recursive(
 )
 
 
-@fuzz("settings: of any type", st.tuples(TASK, st.dictionaries(KEY, JSON, max_size=3)), share=40_000)
+@fuzz("settings: of any type", st.tuples(TASK, st.dictionaries(KEY, JSON, max_size=3)), share=30_000)
 def test_settings_of_any_type_are_refused_or_give_a_sound_task(case: tuple[str, Mapping[str, Any]]) -> int:
     base, changes = case
     try:

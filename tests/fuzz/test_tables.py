@@ -126,7 +126,7 @@ def written_again(run: Run, content: bytes) -> bytes:
 
 
 @fuzz(
-    "tables of edited run files", st.tuples(mutated(GENTLE) | mutated(), st.sampled_from(sorted(SHOWN))), share=25_000
+    "tables of edited run files", st.tuples(mutated(GENTLE) | mutated(), st.sampled_from(sorted(SHOWN))), share=60_000
 )
 def test_a_table_is_that_of_the_lines_that_are_still_there(case: tuple[bytes, str]) -> int:
     content, shown = case
@@ -137,5 +137,6 @@ def test_a_table_is_that_of_the_lines_that_are_still_there(case: tuple[bytes, st
         return len(content)
     found = tables_of(run)
     for table, clean in zip(found, tables_of(read("run.jsonl", written_again(run, content))), strict=True):
-        pd.testing.assert_frame_equal(table, clean)
+        if not table.equals(clean):  # which takes a tenth of the time
+            pd.testing.assert_frame_equal(table, clean)
     return len(content)

@@ -7,14 +7,18 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from bench.records.runfile import Run
 from bench.report.export import CannotRender
 from bench.report.page.payload import content_of
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 FOLDER = resources.files("bench.report.page")
 # In the order in which they run: each puts its part into the global `page`.
@@ -39,17 +43,13 @@ class Library:
 def page_of(runs: Sequence[Run]) -> str:
     """Return the page of these runs. Raises `CannotRender` without Jinja2, `NothingToShow` for runs without records."""
     try:
-        import jinja2
+        template = _template()
     except ImportError as error:
         raise CannotRender("a report needs a package that is missing: pip install 'levelfield[report]'") from error
     content = content_of(runs)
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_text), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
     libraries = libraries_of_page()
     scripts = [*(library.code for library in libraries), *(_text(f"scripts/{name}.js") for name in SCRIPTS)]
-    page: str = environment.get_template("page.html").render(
+    page: str = template.render(
         **content.words,
         policy=policy(scripts),
         style="".join(_text(f"styles/{name}.css") for name in STYLES),
@@ -58,6 +58,17 @@ def page_of(runs: Sequence[Run]) -> str:
         libraries=libraries,
     )
     return page
+
+
+@cache  # it takes longer to compile than to fill
+def _template() -> Template:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_text), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template("page.html")
 
 
 def libraries_of_page() -> tuple[Library, ...]:
