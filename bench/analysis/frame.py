@@ -43,8 +43,7 @@ def load(paths: str | Path | Iterable[str | Path]) -> pd.DataFrame:
 
 def _read(paths: str | Path | Iterable[str | Path]) -> tuple[Run, ...]:
     several = [paths] if isinstance(paths, str | Path) else paths
-    runs = read_runs(map(Path, several))
-    return tuple({run.path: run for run in runs}.values())  # some may be named twice, or with their folder
+    return read_runs(map(Path, several))
 
 
 def compare(

@@ -88,8 +88,8 @@ def refuse_inputs(out: Path, inputs: Iterable[Path]) -> None:
 
 
 def read(paths: Iterable[Path]) -> tuple[Run, ...]:
-    """Read run files, and those in folders, each once; warn about lines that are left out. Raises `UserError`."""
-    runs = tuple({run.path: run for run in read_runs(paths)}.values())  # some may be named twice, or with their folder
+    """Read run files, and those in folders; warn about lines that are left out. Raises `UserError`."""
+    runs = read_runs(paths)
     gc.freeze()  # what was read is kept, and has no cycles: the collector need not look through it again and again
     for remark in (remark for run in runs for remark in run.remarks):
         say(f"warning: {remark}", file=sys.stderr)

@@ -36,8 +36,12 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def read_runs(paths: Iterable[Path]) -> tuple[Run, ...]:
-    """Read the runs that paths stand for: run files, folders, stores and single runs of them. Raises `NotARunFile`."""
-    return tuple(run for path in paths for run in _runs_at(path))
+    """Read the runs that paths stand for: run files, folders, stores and single runs of them. Raises `NotARunFile`.
+
+    A run that is named twice, or with the folder that it is in, is read as one.
+    """
+    found = {run.path.resolve(): run for path in paths for run in _runs_at(path)}
+    return tuple(found.values())
 
 
 def _runs_at(path: Path) -> Iterable[Run]:

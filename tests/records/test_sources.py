@@ -39,6 +39,14 @@ def test_a_folder_stands_for_the_run_files_in_it_by_name(tmp_path: Path) -> None
     assert [run.path for run in read_runs([first, folder])] == [first, *sorted(found)]
 
 
+def test_a_run_that_is_named_again_by_its_folder_or_by_a_link_is_read_as_one(tmp_path: Path) -> None:
+    path = write(tmp_path / "runs" / "a.jsonl")
+    link = tmp_path / "b.jsonl"
+    link.symlink_to(path)
+    other = write(tmp_path / "c.jsonl")
+    assert len(read_runs([path, other, path.parent, link])) == 2
+
+
 def test_a_folder_without_run_files_is_an_error(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl.lost")
     with pytest.raises(NotARunFile) as caught:
