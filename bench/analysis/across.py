@@ -24,7 +24,7 @@ from bench.analysis.log_ratios import KEPT, LOG_RATIOS, LogRatios, columns, join
 from bench.analysis.machine_facts import VERSION, Facts, facts_by_machine
 from bench.analysis.random_effects import FEWEST_MACHINES, LEAST_ERROR, RandomEffects, random_effects
 from bench.analysis.stats import Estimate, Interval, interval
-from bench.analysis.summary import RowSummary
+from bench.analysis.summary import RowSummary, summarise
 from bench.records.runfile import Run
 from bench.records.schema import Row
 
@@ -90,13 +90,16 @@ class Across:
     rows: tuple[RowAcross, ...]
 
 
-def across_runs(runs: Iterable[Run], rows: Iterable[RowSummary], baseline: str = "") -> tuple[Across, ...]:
-    """Return the same as `across`, from runs and the summaries of their rows."""
+def across_runs(runs: Iterable[Run], baseline: str = "", rows: Iterable[RowSummary] = ()) -> tuple[Across, ...]:
+    """Return the same as `across`, from runs. `rows` are summaries that were made already; missing ones are made."""
     runs, by_run = list(runs), defaultdict(list)
     for each in rows:
         by_run[each.run].append(each)
-    of_runs = [(run, kept(run, KEPT, LogRatios) or log_ratios(by_run[str(run.path)])) for run in runs]
-    needed = [(run, to_baseline(found, baseline or USUAL_BASELINE)) for run, found in of_runs]
+
+    def ratios(run: Run) -> LogRatios:
+        return kept(run, KEPT, LogRatios) or log_ratios(by_run[str(run.path)] or summarise([run]))
+
+    needed = [(run, to_baseline(ratios(run), baseline or USUAL_BASELINE)) for run in runs]
     lines = joined(columns(str(run.path), run.header, found) for run, found in needed)
     return across(pd.DataFrame(lines), facts_by_machine(run.header for run in runs), baseline)
 

@@ -88,7 +88,7 @@ def machines(paths: str | Path | Iterable[str | Path], *, baseline: str = "", ea
     """
     runs = _read(paths)
     with without_collector():
-        found = across_runs(runs, summarise(runs), baseline)
+        found = across_runs(runs, baseline)
     return each_machine_frame(found, runs) if each else machines_frame(found)
 
 

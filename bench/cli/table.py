@@ -163,9 +163,8 @@ def _frame(read: tuple[Run, ...], options: TableOptions) -> pd.DataFrame:
 def _across(runs: tuple[Run, ...], options: TableOptions) -> tuple[Across, ...]:
     """Return how ratios differ from machine to machine. Raises `BadChoice` if no row is that of the baseline."""
     from bench.analysis.across import across_runs
-    from bench.analysis.summary import summarise
 
-    return across_runs(runs, summarise(runs), options.baseline)
+    return across_runs(runs, options.baseline)
 
 
 def _inference(runs: tuple[Run, ...]) -> tuple[InferenceSummary, ...]:

@@ -37,7 +37,7 @@ def training_document(
     What is said of a task is said of all its rows, even if a choice leaves out some of them. Raises `BadChoice`.
     """
     table, machines = training_table(rows), names_of_runs(runs)
-    found = across_runs(runs, rows, rows[0].baseline) if about_machines(runs) and rows else ()
+    found = across_runs(runs, rows[0].baseline, rows) if about_machines(runs) and rows else ()
     kept = chosen(table, choice)
     tasks = {(each.run, each.row.task) for each in (rows[place] for place in kept.cells.index)}
     whole = [each for each in rows if (each.run, each.row.task) in tasks]

@@ -25,7 +25,7 @@ from bench.records.schema import Row
 
 
 def across_of(runs: Sequence[Run], baseline: str = "") -> tuple[Across, ...]:
-    return across_runs(runs, summarise(runs), baseline)
+    return across_runs(runs, baseline)
 
 
 def only_row(found: Sequence[Across], row: Row) -> Any:

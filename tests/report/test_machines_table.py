@@ -20,7 +20,7 @@ from bench.report.machines_table import about_machines, fact_in_words, panels_of
 
 def panels(runs: Sequence[Run]) -> list[Panel]:
     rows = summarise(runs)
-    return [*panels_of_rows(across_runs(runs, rows), runs, {each.row for each in rows})]
+    return [*panels_of_rows(across_runs(runs, rows=rows), runs, {each.row for each in rows})]
 
 
 def notes(runs: Sequence[Run]) -> str:
@@ -44,7 +44,7 @@ def test_questions_of_a_task_are_told_apart_by_what_differs(tmp_path: Path) -> N
 
 def test_only_rows_that_are_shown_stand_there(tmp_path: Path) -> None:
     runs = lab(tmp_path, 3)
-    found = across_runs(runs, summarise(runs))
+    found = across_runs(runs)
     (panel,) = panels_of_rows(found, runs, {WIDE, BASE})
     assert list(panel.table["backend"]) == ["torch"]
     assert [*panels_of_rows(found, runs, {BASE})] == []

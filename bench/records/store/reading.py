@@ -43,7 +43,7 @@ def stored_lines(store: Store, name: str) -> Iterator[bytes]:
     """Yield the lines of the run of this name, as they stood in its run file."""
     line = line_of_run(store, name)
     yield line["header"]
-    parts = Parts([Part(store.records(line["machine"], each["task"], name), each["records"]) for each in line["tasks"]])
+    parts = Parts([Part(store, line["machine"], each["task"], name, each["records"]) for each in line["tasks"]])
     others = lines_of(store.lines(line["machine"], name), line["others"])
     for _, text in heapq.merge(parts.lines(), others, key=itemgetter(0)):
         yield text
@@ -108,7 +108,7 @@ class _Stored:
 
     def records(self, tasks: Mapping[str, int], resources: tuple[Resources, ...]) -> Records:
         """Return the records, of which there are so many in each task."""
-        parts = Parts([Part(self.store.records(self.machine, task, self.name), count) for task, count in tasks.items()])
+        parts = Parts([Part(self.store, self.machine, task, self.name, count) for task, count in tasks.items()])
         columns = Columns(self.header.rows, resources, parts.arrays(), parts.lists())
         rows = {row: row for row in self.header.rows}
         first = cache(lambda: self._first_losses(columns, parts, rows))

@@ -30,7 +30,7 @@ from bench.records.columns import (
 )
 from bench.records.lines import Text
 from bench.records.lists import Lists
-from bench.records.store.layout import reading
+from bench.records.store.layout import Store, reading
 
 AT_ONCE = 1000  # records of a row group: what has to be unpacked to read one line
 NUMBER = "number"  # of a record's line in the run file
@@ -148,10 +148,18 @@ def _lists(lists: Lists) -> Any:
 
 @dataclass(frozen=True)
 class Part:
-    """The records of a run and task: a file, and how many at its beginning count."""
+    """The records of a run and task, which have a file of their own in a store."""
 
-    path: Path
-    count: int
+    store: Store
+    machine: str
+    task: str
+    run: str
+    count: int  # records at the beginning of the file that count
+
+    @property
+    def path(self) -> Path:
+        """The file: found where it is read, because most commands read no records of most runs."""
+        return self.store.records(self.machine, self.task, self.run)
 
 
 class Loaded(Mapping[str, T], Generic[T]):

@@ -61,7 +61,7 @@ def content_of(read: Sequence[Run]) -> Content:
     paths = [str(run.path) for run in runs]
     lines = rows_of(summaries, paths)
     infer = {path: inference_of([run]) for path, run in zip(paths, runs, strict=True)}
-    found = across_runs(runs, summaries)
+    found = across_runs(runs, rows=summaries)
     data = _data(runs, summaries, lines, infer, found)
     words = _words(runs, summaries, lines, [each for several in infer.values() for each in several])
     versions, machines = version_sentences(read), count_machines(runs)
