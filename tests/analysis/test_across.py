@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_up_machines import BASE, QUICK, WIDE, a_computer, a_run_on, lab
+from stores import merged, runs_of
 from support import a_row
 
 from bench.analysis.across import Across, across, across_runs, divided_by, pooled
-from bench.analysis.log_ratios import LOG_RATIOS
+from bench.analysis.log_ratios import KEPT, LOG_RATIOS
 from bench.analysis.machine_facts import facts_by_machine
 from bench.analysis.random_effects import random_effects
 from bench.analysis.summary import summarise
 from bench.errors import BadChoice
+from bench.records.lines import NotARunFile
 from bench.records.machines import machine_key
 from bench.records.runfile import Run
 from bench.records.schema import Row
-
-
-def across_of(runs: Sequence[Run], baseline: str = "") -> tuple[Across, ...]:
-    return across_runs(runs, baseline)
 
 
 def only_row(found: Sequence[Across], row: Row) -> Any:
@@ -52,7 +51,7 @@ def a_table(*lines: dict[str, Any]) -> pd.DataFrame:
 
 def test_the_mean_and_a_new_machine_are_those_of_random_effects_over_the_machines(tmp_path: Path) -> None:
     runs = lab(tmp_path, 5)
-    row = only_row(across_of(runs), QUICK)
+    row = only_row(across_runs(runs), QUICK)
     estimates = [next(each for each in summarise([run]) if each.row == QUICK).estimates[BASE] for run in runs]
     columns = (np.array([getattr(each, name) for each in estimates]) for name in ("mean", "error", "freedom"))
     expected = random_effects(*columns)
@@ -63,17 +62,17 @@ def test_the_mean_and_a_new_machine_are_those_of_random_effects_over_the_machine
 
 def test_ratios_are_to_numpy_unless_a_baseline_is_named(tmp_path: Path) -> None:
     runs = lab(tmp_path, 3)
-    assert across_of(runs)[0].other == BASE
-    (named,) = across_of(runs, "jax")
+    assert across_runs(runs)[0].other == BASE
+    (named,) = across_runs(runs, "jax")
     assert named.other == QUICK
-    straight, turned = only_row(across_of(runs), QUICK).overall, only_row([named], BASE).overall
+    straight, turned = only_row(across_runs(runs), QUICK).overall, only_row([named], BASE).overall
     assert turned.ratio == pytest.approx(1 / straight.ratio)
     assert turned.interval.low == pytest.approx(1 / straight.interval.high)
 
 
 def test_an_unknown_baseline_lists_the_rows_that_are_there(tmp_path: Path) -> None:
     with pytest.raises(BadChoice, match="choose from jax:scan, numpy:loop, torch:eager"):
-        across_of(lab(tmp_path, 3), "theano")
+        across_runs(lab(tmp_path, 3), "theano")
 
 
 def test_without_numpy_the_row_is_taken_that_most_machines_have_whatever_its_times() -> None:
@@ -104,7 +103,7 @@ def test_runs_of_one_machine_are_one_machine(tmp_path: Path) -> None:
     machine = a_computer(0)
     runs = [a_run_on(tmp_path / f"{day}.jsonl", machine, {QUICK: 0.5}) for day in range(4)]
     other = a_run_on(tmp_path / "other.jsonl", a_computer(1), {QUICK: 0.6})
-    row = only_row(across_of([*runs, other]), QUICK)
+    row = only_row(across_runs([*runs, other]), QUICK)
     assert [each.runs for each in row.on] == [4, 1]
     assert row.on[0].found.rounds == 32
     assert row.on[0].ratio == pytest.approx(0.5, rel=0.02)
@@ -123,16 +122,16 @@ def test_the_mean_of_runs_is_weighted_and_runs_that_differ_more_than_they_should
 def test_another_number_of_threads_or_other_settings_are_another_question(change: Any, tmp_path: Path) -> None:
     runs = [a_run_on(tmp_path / f"{place}.jsonl", a_computer(place), {QUICK: 0.5}) for place in range(2)]
     others = [a_run_on(tmp_path / f"{place}.jsonl", a_computer(place), {QUICK: 5.0}, **change) for place in (2, 3)]
-    assert [len(each.machines) for each in across_of([*runs, *others])] == [2, 2]
-    assert across_of([runs[0], others[0]]) == ()
+    assert [len(each.machines) for each in across_runs([*runs, *others])] == [2, 2]
+    assert across_runs([runs[0], others[0]]) == ()
 
 
 def test_one_machine_says_nothing(tmp_path: Path) -> None:
-    assert across_of([a_run_on(tmp_path / f"{day}.jsonl", a_computer(0), {QUICK: 0.5}) for day in range(3)]) == ()
+    assert across_runs([a_run_on(tmp_path / f"{day}.jsonl", a_computer(0), {QUICK: 0.5}) for day in range(3)]) == ()
 
 
 def test_two_machines_have_ratios_and_no_mean(tmp_path: Path) -> None:
-    row = only_row(across_of(lab(tmp_path, 2)), QUICK)
+    row = only_row(across_runs(lab(tmp_path, 2)), QUICK)
     assert row.overall is None
     assert row.reach[0].ratio < row.reach[1].ratio
 
@@ -140,7 +139,7 @@ def test_two_machines_have_ratios_and_no_mean(tmp_path: Path) -> None:
 def test_a_row_that_is_wrong_on_a_machine_does_not_count_there_and_is_named(tmp_path: Path) -> None:
     runs = lab(tmp_path, 3)
     bad = a_run_on(tmp_path / "bad.jsonl", a_computer(9), {QUICK: 0.001, WIDE: 2.0}, wrong=[QUICK])
-    row = only_row(across_of([*runs, bad]), QUICK)
+    row = only_row(across_runs([*runs, bad]), QUICK)
     assert len(row.on) == 3
     assert row.reach[0].ratio > 0.4
     assert row.not_ranked == {machine_key(bad.header): "parity: loss 2 at step 7"}
@@ -166,7 +165,7 @@ def test_a_hundred_thousand_lines_are_summarised_from_the_table_alone_within_sec
 
 def test_facts_are_those_of_the_machines_of_the_row(tmp_path: Path) -> None:
     runs = lab(tmp_path, 12)
-    facts = {fact.names: fact for fact in only_row(across_of(runs), WIDE).facts}
+    facts = {fact.names: fact for fact in only_row(across_runs(runs), WIDE).facts}
     found = facts["BLAS of NumPy", "avx512f"]
     assert [(part.value, part.machines) for part in found.parts] == [
         ("openblas 0.3.30 Haswell", 6),
@@ -174,5 +173,22 @@ def test_facts_are_those_of_the_machines_of_the_row(tmp_path: Path) -> None:
     ]
     assert found.parts[1].ratio / found.parts[0].ratio == pytest.approx(1.5, rel=0.1)
     assert found.told
-    assert not any(fact.told for fact in only_row(across_of(runs), QUICK).facts)
+    assert not any(fact.told for fact in only_row(across_runs(runs), QUICK).facts)
     assert len(facts_by_machine(run.header for run in runs)) == 12
+
+
+def test_the_ratios_of_a_store_are_read_without_the_summaries_of_its_rows(tmp_path: Path) -> None:
+    runs = lab(tmp_path / "runs", 3)
+    merged(tmp_path / "store", *(run.path for run in runs))
+    damaged = [with_kept(run, rows=b"\x91\x01") for run in runs_of(tmp_path / "store")]
+    expected = across_runs(runs)
+    assert expected
+    assert across_runs(damaged) == expected
+    with pytest.raises(NotARunFile, match="is damaged"):  # what has no ratios is summarised
+        across_runs([with_kept(run, **{KEPT: None}) for run in damaged])
+
+
+def with_kept(run: Run, **changed: bytes | None) -> Run:
+    """Return a run of a store with other content of what was computed of it, or without some of that."""
+    kept = {name: content for name, content in {**run.records.kept, **changed}.items() if content is not None}
+    return replace(run, records=replace(run.records, kept=kept))
