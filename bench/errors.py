@@ -31,6 +31,11 @@ def printable(line: str) -> str:
     return line if line.isprintable() else "".join(each if each.isprintable() else repr(each)[1:-1] for each in line)
 
 
+def in_utf8(text: str) -> str:
+    """Return a text that can be written anywhere: a byte of a file name that is no UTF-8 is shown, 0xff as \\udcff."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def quoted(value: object) -> str:
     """Return a value as Python writes it, for a message; cut where it is too long to be read."""
     text = repr(value)

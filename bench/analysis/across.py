@@ -97,10 +97,10 @@ def across_runs(runs: Iterable[Run], baseline: str = "", rows: Iterable[RowSumma
         by_run[each.run].append(each)
 
     def ratios(run: Run) -> LogRatios:
-        return kept(run, KEPT, LogRatios) or log_ratios(by_run[str(run.path)] or summarise([run]))
+        return kept(run, KEPT, LogRatios) or log_ratios(by_run[run.name] or summarise([run]))
 
     needed = [(run, to_baseline(ratios(run), baseline or USUAL_BASELINE)) for run in runs]
-    lines = joined(columns(str(run.path), run.header, found) for run, found in needed)
+    lines = joined(columns(run.name, run.header, found) for run, found in needed)
     return across(pd.DataFrame(lines), facts_by_machine(run.header for run in runs), baseline)
 
 

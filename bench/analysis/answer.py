@@ -49,7 +49,7 @@ def answers(run: Run, rows: Iterable[RowSummary]) -> tuple[Answer, ...]:
 
     A row without a whole training, as in a file that somebody has edited, is no answer.
     """
-    summaries = {each.row: each for each in rows if each.standing.ranked and each.run == str(run.path)}
+    summaries = {each.row: each for each in rows if each.standing.ranked and each.run == run.name}
     if (found := kept(run, "answers", tuple[Answer, ...])) is not None:
         tasks = {row.task for row in summaries}
         return tuple(each for each in found if each.task in tasks)

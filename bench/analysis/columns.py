@@ -38,7 +38,7 @@ def _of_job(context: Context, record: Record) -> dict[str, Any]:
     job = record.job
     flags = context.flags.get(job.row, ())
     return {
-        "run": str(context.run.path),
+        "run": context.run.name,
         "machine": machine_key(context.run.header),
         **msgspec.structs.asdict(job.row),
         "settings": msgspec.json.encode(job.settings).decode(),

@@ -75,7 +75,7 @@ def history(runs: Iterable[Run], baseline: str, wanted: Wanted = lambda _: True)
 
     Raises `BadChoice` if no run has a row of the baseline.
     """
-    ordered = sorted(runs, key=lambda run: (run.header.created, str(run.path)))
+    ordered = sorted(runs, key=lambda run: (run.header.created, run.name))
     require_baseline(baseline, [row for run in ordered for row in run.header.rows])
     machines: list[list[Run]] = []
     for run in ordered:
@@ -98,7 +98,7 @@ def _another_machine(then: Header, now: Header) -> tuple[Difference, ...]:
 def _of_machine(runs: Sequence[Run], first: Header, baseline: str, wanted: Wanted) -> MachineHistory:
     headers = [run.header for run in runs]
     changes = [(), *(_changed(then, now) for then, now in itertools.pairwise(headers))]
-    moments = tuple(Moment(str(run.path), run.header, change) for run, change in zip(runs, changes, strict=True))
+    moments = tuple(Moment(run.name, run.header, change) for run, change in zip(runs, changes, strict=True))
     panels = _panels(runs, baseline, wanted)
     return MachineHistory(moments, panels, _another_machine(first, headers[0]))
 

@@ -139,7 +139,7 @@ def _summary(
 ) -> InferenceSummary:
     found = [each for record in records if (each := _answered(record))]
     return InferenceSummary(
-        run=str(run.path),
+        run=run.name,
         row=row,
         reason=reason,
         processes=len(found),

@@ -175,7 +175,7 @@ def _kept_rows(run: Run, baseline: str) -> tuple[RowSummary, ...]:
     found = None if baseline else kept(run, "rows", tuple[RowSummary, ...])
     for each in found or ():
         # Nobody else has it yet, and a copy would take as long as reading.
-        object.__setattr__(each, "run", str(run.path))
+        object.__setattr__(each, "run", run.name)
     return found or ()
 
 
@@ -258,7 +258,7 @@ def _summary(
     found = estimate(logarithms(pass_s))
     rounds = columns["block"][good]
     return RowSummary(
-        run=str(context.run.path),
+        run=context.run.name,
         machine=machine_key(context.run.header),
         row=row,
         standing=standing,

@@ -173,7 +173,7 @@ def _inference(runs: tuple[Run, ...]) -> tuple[InferenceSummary, ...]:
 
     rows = inference_of(runs)
     if not rows:
-        paths = ", ".join(str(run.path) for run in runs)
+        paths = ", ".join(run.name for run in runs)
         raise UserError(f"{paths}: no inference was measured, as by --no-inference or by an earlier version")
     return rows
 

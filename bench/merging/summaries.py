@@ -77,7 +77,7 @@ def summaries_of(run: Run) -> Summaries:
         "noise": encoded(noise_of(run)),
         KEPT: encoded(ratios),
     }
-    return Summaries(kept, _row_lines(run, rows), columns(str(run.path), run.header, ratios))
+    return Summaries(kept, _row_lines(run, rows), columns(run.name, run.header, ratios))
 
 
 def _row_lines(run: Run, rows: Sequence[RowSummary]) -> list[dict[str, Any]]:

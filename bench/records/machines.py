@@ -59,4 +59,4 @@ def names_of_runs(runs: Iterable[Run]) -> dict[str, str]:
     """Return, by the path of each run, the name of its machine; empty texts if all runs are of one machine."""
     runs = tuple(runs)
     names = machine_names(run.header for run in runs)
-    return {str(run.path): names[machine_key(run.header)] if len(names) > 1 else "" for run in runs}
+    return {run.name: names[machine_key(run.header)] if len(names) > 1 else "" for run in runs}

@@ -20,7 +20,7 @@ import numpy as np
 from msgspec.structs import force_setattr
 
 from backends.contract import Array
-from bench.errors import shown
+from bench.errors import in_utf8, shown
 from bench.records.blocks import Blocks, BlocksSoFar
 from bench.records.columns import Columns, ColumnsSoFar
 from bench.records.lines import BYTE_ORDER_MARK, UNREADABLE, Lines, NotARunFile, Text, stripped
@@ -113,6 +113,11 @@ class Run:
     others: Callable[[], Others]  # which a store reads where they are asked for
     remarks: tuple[str, ...] = ()  # for people: lines that are left out
     whole: int = 0  # bytes of the file up to the end of its last whole line
+
+    @property
+    def name(self) -> str:
+        """Its path as text that can be written anywhere."""
+        return in_utf8(str(self.path))
 
     @property
     def blocks(self) -> Blocks:

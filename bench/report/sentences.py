@@ -130,7 +130,7 @@ def noise_sentences(runs: Iterable[Run]) -> list[str]:
             left = found.disturbed - len(found.examples)
             more = [f"and {left} more"] if left else []
             count = f"{found.disturbed} of {found.rounds} rounds"
-            where = f"{run.path}: " if len(runs) > 1 else ""
+            where = f"{run.name}: " if len(runs) > 1 else ""
             sentences.append(
                 f"{where}noise in {count}, which are included in the results: {'; '.join(examples + more)}"
             )

@@ -21,7 +21,7 @@ SILENT = ("unsupported", "absent", "not run")  # causes of which a summary says 
 def summary_lines(runs: Sequence[Run], rows: Iterable[RowSummary]) -> list[Line]:
     """Return a line for each task of each run, in the order of the rows, which are all rows of these tasks."""
     rows = list(rows)
-    found = {(str(run.path), task_name(each.once.row)): each for run in runs for each in answers(run, rows)}
+    found = {(run.name, task_name(each.once.row)): each for run in runs for each in answers(run, rows)}
     machines = names_of_runs(runs)
     lines = []
     for title, group in titled_by_task(rows, machines):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 import pandas as pd
 
@@ -117,13 +116,13 @@ def _sections(runs: Sequence[Run], rows: Sequence[RowSummary]) -> tuple[Section,
 
 def machine_sections(runs: Sequence[Run]) -> list[tuple[str, Iterable[str], str]]:
     """Return what the runs were made with: a section for each machine and what is installed there."""
-    alike: dict[tuple[str, ...], list[tuple[Path, str]]] = {}
+    alike: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for run in runs:
         *facts, measured = sentences.machine_sentences(run.header)
-        alike.setdefault(tuple(facts), []).append((run.path, measured))
+        alike.setdefault(tuple(facts), []).append((run.name, measured))
     found: list[tuple[str, Iterable[str], str]] = []
     for shared, members in alike.items():
-        of_which = f" ({', '.join(str(path) for path, _ in members)})" if len(alike) > 1 else ""
-        named = [f"{path}: {measured}" if len(members) > 1 else measured for path, measured in members]
+        of_which = f" ({', '.join(name for name, _ in members)})" if len(alike) > 1 else ""
+        named = [f"{name}: {measured}" if len(members) > 1 else measured for name, measured in members]
         found.append((f"The machine{of_which}", (*shared, *named), ""))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -22,6 +23,26 @@ def test_a_report_is_one_file_about_several_runs(bench_here: Bench, tmp_path: Pa
     assert page.lstrip().startswith("<!DOCTYPE html>")
     assert "thermometer_raw · a.jsonl" in page
     assert "thermometer_raw · b.jsonl" in page
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(("table", "--format", style) for style in ("csv", "json", "markdown", "html", "latex", "github-summary")),
+        *(("table", "--samples"), ("table", "--machines"), ("report",), ("plot", "--of", "passes")),
+    ],
+)
+@pytest.mark.skipif(sys.platform == "darwin", reason="this system has no such names")
+def test_a_run_file_may_have_a_name_that_is_no_utf8(
+    command: tuple[str, ...], bench_here: Bench, tmp_path: Path
+) -> None:
+    name = os.fsdecode(b"a\xff.jsonl")
+    a_run(tmp_path / "a.jsonl")
+    (tmp_path / "a.jsonl").rename(tmp_path / name)
+    result = bench_here(*command, name)
+    assert (result.returncode, result.stderr) == (0, "")
+    if command[-1] == "csv":
+        assert "a\\udcff.jsonl" in result.stdout
 
 
 @pytest.mark.parametrize("command", [("report",), ("table", "--machines"), ("table", "--format", "csv")])

@@ -58,7 +58,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
     header, machine = run.header, run.header.machine
     quota = "" if machine.quota_cores is None else f", CPU quota of {machine.quota_cores:g}"
     return [
-        ("run file", str(run.path)),
+        ("run file", run.name),
         ("created", header.created),
         ("command", header.command),
         ("processor", f"{machine.cpu}, {machine.cores} cores{quota}"),

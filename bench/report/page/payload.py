@@ -11,7 +11,7 @@ from bench.analysis.answer import Answer, answers
 from bench.analysis.inference import InferenceSummary, inference_of
 from bench.analysis.pairs import pairs_of
 from bench.analysis.summary import RowSummary, summarise
-from bench.errors import UserError
+from bench.errors import UserError, in_utf8
 from bench.lessons.shown import rounded
 from bench.records.machines import by_machine, names_of_runs
 from bench.records.runfile import Run
@@ -55,10 +55,8 @@ def content_of(read: Sequence[Run]) -> Content:
     runs = [*map(with_version_names, by_machine(read))]
     summaries = summarise(runs)
     if not summaries:
-        raise NothingToShow(
-            f"no row was run yet in {', '.join(str(run.path) for run in runs)}; there is nothing to show"
-        )
-    paths = [str(run.path) for run in runs]
+        raise NothingToShow(f"no row was run yet in {', '.join(run.name for run in runs)}; there is nothing to show")
+    paths = [run.name for run in runs]
     lines = rows_of(summaries, paths)
     infer = {path: inference_of([run]) for path, run in zip(paths, runs, strict=True)}
     found = across_runs(runs, rows=summaries)
@@ -78,13 +76,14 @@ def _data(
     infer: Mapping[str, Sequence[InferenceSummary]],
     found: Sequence[Across],
 ) -> dict[str, Any]:
-    paths, machines = [str(run.path) for run in runs], names_of_runs(runs)
+    paths, machines = [run.name for run in runs], names_of_runs(runs)
     places = {path: _places(summaries, path) for path in paths}
     sweeps = [(run, sweep) for run in runs if (sweep := sweep_in(run)) is not None]
-    trainings = [(trained_in(run), places[str(run.path)]) for run in runs]
+    trainings = [(trained_in(run), places[run.name]) for run in runs]
     return {
         "runs": [
-            {"name": run.path.name, "created": run.header.created, "machine": machines[str(run.path)]} for run in runs
+            {"name": in_utf8(run.path.name), "created": run.header.created, "machine": machines[run.name]}
+            for run in runs
         ],
         "across": machines_of_page(found, runs, [each.row for each in summaries]),
         "phases": PHASES,
@@ -93,10 +92,10 @@ def _data(
         "curves": [each for found, own in trainings for each in curves_of(found, own)],
         "learned": [each for found, own in trainings for each in learned_of(found, own)],
         "inference": [each for path in paths for each in inference_of_page(infer[path], places[path])],
-        "sweeps": [panel for run, sweep in sweeps for panel in panels_of(run, sweep, places[str(run.path)])],
+        "sweeps": [panel for run, sweep in sweeps for panel in panels_of(run, sweep, places[run.name])],
         "noise": [noise_of(run) for run in runs],
-        "schedule": [schedule_of(run, places[str(run.path)]) for run in runs],
-        "samples": [samples_of(run, places[str(run.path)]) for run in runs],
+        "schedule": [schedule_of(run, places[run.name]) for run in runs],
+        "samples": [samples_of(run, places[run.name]) for run in runs],
     }
 
 
@@ -120,7 +119,7 @@ def _words(
     machines = names_of_runs(runs)
     sweeps = [sweep_words(run, sweep) for run in runs if (sweep := sweep_in(run)) is not None]
     return {
-        "runs": [_about(run) | _place(machines[str(run.path)], machines) for run in runs],
+        "runs": [_about(run) | _place(machines[run.name], machines) for run in runs],
         "learned": any(len(run.lessons) for run in runs),
         "code": code_of(each.row for each in summaries),
         "overview": first_screen.overview(cards, summaries, count_machines(runs)),
@@ -162,15 +161,13 @@ def _introduced(about: str, sentences: list[str]) -> list[str]:
 
 
 def _answers(runs: Iterable[Run], summaries: Sequence[RowSummary]) -> dict[tuple[str, str, str], Answer]:
-    return {
-        (str(run.path), each.task, each.once.row.precision): each for run in runs for each in answers(run, summaries)
-    }
+    return {(run.name, each.task, each.once.row.precision): each for run in runs for each in answers(run, summaries)}
 
 
 def _about(run: Run) -> dict[str, Any]:
     header = run.header
     return {
-        "name": run.path.name,
+        "name": in_utf8(run.path.name),
         "created": header.created,
         "machine": f"{header.machine.cpu}, {header.threads} of {header.machine.cores} cores",
         "gpus": ", ".join(header.machine.gpus),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends.registry import BACKENDS
-from bench.errors import BadChoice, UserError, printable, quoted
+from bench.errors import BadChoice, UserError, in_utf8, printable, quoted
 from bench.records.runfile import Run
 from bench.records.schema import Row
 
@@ -127,7 +127,8 @@ def legend(ax: Axes) -> None:
 def about(run: Run) -> str:
     """Return where a picture comes from."""
     machine = run.header.machine
-    return f"{run.path.name}, {run.header.created[:10]}, {machine.cpu}, {run.header.threads} of {machine.cores} cores"
+    name = in_utf8(run.path.name)
+    return f"{name}, {run.header.created[:10]}, {machine.cpu}, {run.header.threads} of {machine.cores} cores"
 
 
 def require_ending(path: Path) -> None:
