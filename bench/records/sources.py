@@ -38,18 +38,20 @@ def _files_in(folder: Path) -> list[Path]:
 def read_runs(paths: Iterable[Path]) -> tuple[Run, ...]:
     """Read the runs that paths stand for: run files, folders, stores and single runs of them. Raises `NotARunFile`.
 
-    A run that is named twice, or with the folder that it is in, is read as one.
+    A run that is named twice, or with the folder that it is in, is one, and its file is read once.
     """
-    found = {run.path.resolve(): run for path in paths for run in _runs_at(path)}
+    found: dict[Path, Run] = {}  # by their paths without links
+    for path in paths:
+        if store := store_at(path):
+            whole = path.resolve()
+            found.update((whole / run.path.name, run) for run in stored_runs(store))
+        elif store := store_of_run(path):
+            found[path.resolve()] = stored_run(store, path.name)
+        else:
+            for file in run_files([path]):
+                if (real := file.resolve()) not in found:
+                    found[real] = read_run(file)
     return tuple(found.values())
-
-
-def _runs_at(path: Path) -> Iterable[Run]:
-    if store := store_at(path):
-        return stored_runs(store)
-    if store := store_of_run(path):
-        return [stored_run(store, path.name)]
-    return map(read_run, run_files([path]))
 
 
 def store_of_run(path: Path) -> Store | None:

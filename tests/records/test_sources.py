@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from support import a_header, a_record, a_row, write_run
 
+from bench.records import sources
 from bench.records.lines import NotARunFile
+from bench.records.runfile import read_run
 from bench.records.sources import only, read_runs, run_files
 
 
@@ -39,12 +41,17 @@ def test_a_folder_stands_for_the_run_files_in_it_by_name(tmp_path: Path) -> None
     assert [run.path for run in read_runs([first, folder])] == [first, *sorted(found)]
 
 
-def test_a_run_that_is_named_again_by_its_folder_or_by_a_link_is_read_as_one(tmp_path: Path) -> None:
+def test_a_run_that_is_named_again_by_its_folder_or_by_a_link_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(sources, "read_run", lambda path: read.append(path) or read_run(path))
     path = write(tmp_path / "runs" / "a.jsonl")
     link = tmp_path / "b.jsonl"
     link.symlink_to(path)
     other = write(tmp_path / "c.jsonl")
     assert len(read_runs([path, other, path.parent, link])) == 2
+    assert read == [path, other]
 
 
 def test_a_folder_without_run_files_is_an_error(tmp_path: Path) -> None:
