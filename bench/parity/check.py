@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from backends.contract import Device, Params
 from bench.events import Listener
 from bench.harness.availability import fetch_data, unavailable
-from bench.harness.live import Sample, sample_alone
+from bench.harness.live import sample_alone
 from bench.harness.process import Worker
 from bench.harness.repetition import Repetition
 from bench.harness.setup import WorkerSetup
@@ -117,28 +117,19 @@ def judge_timed(result: ParityResult, record: Record, references: References) ->
     return replace(result, envelope=max(losses.size, repeated.size), metric=metric.size)
 
 
-def judge_sample(result: ParityResult, sample: Sample, references: References) -> ParityResult:
-    """Return the result with the tiers of a process of a round: of its first training, and of its watched repetition.
+def judge_repetition(result: ParityResult, repetition: Repetition | None, references: References) -> ParityResult:
+    """Return the result with the tier repetition added: a later training of the row, from another start, if any.
 
-    The repetition of a row that is known to be wrong is not compared: its reference would take long and change nothing.
-    """
-    result = judge_timed(result, sample.record, references)
-    if sample.repetition is None or not result.agrees:
-        return result
-    return judge_repetition(result, sample.repetition, references)
-
-
-def judge_repetition(result: ParityResult, repetition: Repetition, references: References) -> ParityResult:
-    """Return the result with the tier repetition added: a later training of the row, from another start.
-
-    The reference is trained from the same start when a row of the task first needs it.
+    The reference is trained from the same start when a row of the task first needs it. The repetition of a row that is
+    wrong, or could not be judged, is not compared: its reference would take long and change nothing.
     """
     row = result.row
+    if repetition is None or not result.agrees:
+        return result
     try:
         envelope = references.repetition_envelope(row, repetition.number)
     except NoReference as error:
-        reason = result.reason or str(error)
-        return replace(result, agrees=False if result.agrees is False else None, reason=reason)
+        return replace(result, agrees=None, reason=result.reason or str(error))
     found = repetition.losses, repetition.params, repetition.outputs
     departure = compare_repetition(*found, row.precision, envelope)
     where = f"repetition {repetition.number} in {row.precision}, from another start"

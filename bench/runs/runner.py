@@ -12,7 +12,13 @@ from bench.harness.availability import fetch_data, unavailable
 from bench.harness.executor import ProcessExecutor
 from bench.harness.live import Sample
 from bench.harness.setup import WorkerSetup
-from bench.parity.check import judge_sample, open_references, results_before_timing, still_wrong
+from bench.parity.check import (
+    judge_repetition,
+    judge_timed,
+    open_references,
+    results_before_timing,
+    still_wrong,
+)
 from bench.parity.references import References
 from bench.records.runfile import Kept, Records
 from bench.records.schema import Block, Lesson, ParityResult, Record, Row
@@ -60,15 +66,10 @@ def run_plan(
         going_on = [record for record in earlier if record.job.row in results]
         so_far = SoFar(possible, references, write, listener, results, Kept(going_on))
         for record in going_on:
-            so_far.judge(Sample(record, None))
+            so_far.judge(judge_timed(so_far.results[record.job.row], record, references))
         for task in possible.tasks:
             so_far.tell(task)
-        for line in time_rows(possible, setup, listener, [*going_on, *refused], so_far.unranked):
-            if isinstance(line, Block):
-                write(line)
-                so_far.tell(line.task)
-            else:
-                so_far.add(line)
+        so_far.follow(time_rows(possible, setup, listener, [*going_on, *refused], so_far.unranked))
 
 
 @dataclass(frozen=True)
@@ -82,18 +83,41 @@ class SoFar:
     results: dict[Row, ParityResult]
     kept: Kept  # the records of all rounds so far
 
-    def add(self, sample: Sample) -> None:
-        """Write the record of a sample, and judge it."""
-        self.write(sample.record)
-        self.judge(sample)
-        self.kept.add(sample.record)
+    def follow(self, lines: Iterable[Sample | Block]) -> None:
+        """Write and judge what rounds yield, as it comes.
 
-    def judge(self, sample: Sample) -> None:
-        """Hold a sample against the references; write the parity result of its row if that is another one now."""
-        row = sample.record.job.row
-        judged = judge_sample(self.results[row], sample, self.references)
-        if judged != self.results[row]:
-            self.results[row] = judged
+        All samples of a round are written before a repetition is judged, because the reference of a repetition may be
+        trained for a minute, and whoever interrupts that must not lose a sample that has been measured.
+        """
+        samples: list[Sample] = []  # of the round that is being written
+        for line in lines:
+            if isinstance(line, Block):
+                self.write(line)
+                self.judge_repetitions(f"{line.task} repetitions #{line.block + 1}", samples)
+                self.tell(line.task)
+                samples = []
+            else:
+                self.add(line.record)
+                samples.append(line)
+
+    def add(self, record: Record) -> None:
+        """Write the record of a sample, and judge its first training."""
+        self.write(record)
+        self.kept.add(record)
+        self.judge(judge_timed(self.results[record.job.row], record, self.references))
+
+    def judge_repetitions(self, label: str, samples: Iterable[Sample]) -> None:
+        """Judge the watched repetitions of a round; show it as the last job of the round."""
+        self.listener.begins(label)
+        for sample in samples:
+            result = self.results[sample.record.job.row]
+            self.judge(judge_repetition(result, sample.repetition, self.references))
+        self.listener.ended(label, "ok")
+
+    def judge(self, judged: ParityResult) -> None:
+        """Write the parity result of a row if it is another one now."""
+        if judged != self.results[judged.row]:
+            self.results[judged.row] = judged
             self.write(judged)
 
     def unranked(self) -> set[Row]:

@@ -164,8 +164,8 @@ def run_rounds(
         due = {task: rows for task in fitting if (rows := progress.due(task, executor, unranked()))}
         if not due:
             return
-        # 1: the turns of the round
-        jobs = sum(len(rows) + 1 + len(progress.starting_warm(task, rows)) for task, rows in due.items())
+        # 2: the turns of the round, and its repetitions, which whoever takes the samples judges
+        jobs = sum(len(rows) + 2 + len(progress.starting_warm(task, rows)) for task, rows in due.items())
         listener.stage(progress.label(due, executor.clock()), jobs, progress.left_s(due, executor.clock()))
         for task, rows in due.items():
             if progress.fits(task, executor.clock()):

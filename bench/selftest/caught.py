@@ -10,7 +10,7 @@ from bench.events import Listener
 from bench.harness.live import Sample, sample_alone
 from bench.harness.setup import WorkerSetup
 from bench.harness.time_job import TimeRequest
-from bench.parity.check import judge_sample, open_references, results_before_timing
+from bench.parity.check import judge_repetition, judge_timed, open_references, results_before_timing
 from bench.parity.tiers import TIERS
 from bench.records.schema import Job, ParityResult, Record, Row
 from bench.selftest import CHEATING, HIDDEN, SELFTEST
@@ -51,7 +51,8 @@ def caught_cheats(setup: WorkerSetup, listener: Listener, cheats: Iterable[str] 
             samples = {result.row: _sample(result.row, hidden, listener) for result in results}
             for result in sorted(results, key=lambda result: result.row != honest):
                 sample = samples[result.row]
-                judged = judge_sample(result, sample, references)
+                judged = judge_timed(result, sample.record, references)
+                judged = judge_repetition(judged, sample.repetition, references)
                 yield verdict(judged, sample.record, samples[honest].record)
 
 

@@ -27,7 +27,7 @@ def test_run_prints_the_table_and_writes_the_run_file(tmp_path: Path) -> None:
     (path,) = (tmp_path / "results").glob("run-*.jsonl")
     assert f"run file: results/{path.name}" in result.stdout
     assert "numpy" in result.stdout
-    assert "[round 1 of 1 1/2] thermometer_raw numpy loop cpu float32 #1: ok" in result.stderr
+    assert "[round 1 of 1 1/3] thermometer_raw numpy loop cpu float32 #1: ok" in result.stderr
     run = read_run(path)
     assert run.header.tasks["thermometer_raw"]["optimizer.learning_rate"] == 0.0001
     assert [record.status for record in run.records] == ["ok"]
@@ -262,13 +262,13 @@ def test_without_a_number_of_workers_one_round_runs_whatever_the_time_and_each_r
     adaptive = ("thermometer_raw", "--backend", "numpy", "--detect", "2.5 %", "--minutes", "0", "--out", "r.jsonl")
     result = run_bench("run", *adaptive, cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "[round 1, 0 of 0 min 1/2] thermometer_raw numpy loop cpu float32 #1: ok" in result.stderr
+    assert "[round 1, 0 of 0 min 1/3] thermometer_raw numpy loop cpu float32 #1: ok" in result.stderr
     run = read_run(tmp_path / "r.jsonl")
     assert [record.job.block for record in run.records] == [0]
     assert run.header.goal == Goal(workers=None, effect=0.025, time_s=0.0)
     resumed = run_bench("run", "--resume", "r.jsonl", "--minutes", "0.01", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
-    assert "[round 2, 0 of 0.01 min 1/2] thermometer_raw numpy loop cpu float32 #2: ok" in resumed.stderr
+    assert "[round 2, 0 of 0.01 min 1/3] thermometer_raw numpy loop cpu float32 #2: ok" in resumed.stderr
     after = read_run(tmp_path / "r.jsonl")
     assert [record.job.block for record in after.records] == [0, 1]
     assert after.records[0] == run.records[0]

@@ -27,7 +27,7 @@ def test_json_is_one_object_on_the_standard_output_and_progress_goes_on(tmp_path
     assert found["exit_code"] == result.returncode
     assert [row["backend"] for row in found["rows"]] == ["numpy"]
     assert {each["task"] for each in found["answers"]} <= {"thermometer_raw"}  # none if the machine was disturbed
-    assert "[round 1 of 1 1/2] thermometer_raw numpy loop cpu float32 #1: ok" in result.stderr
+    assert "[round 1 of 1 1/3] thermometer_raw numpy loop cpu float32 #1: ok" in result.stderr
     table = run_bench("table", "run.jsonl", "--format", "json", cwd=tmp_path)
     assert json.loads(table.stdout) == found["rows"]
 

@@ -104,6 +104,14 @@ def test_without_a_reference_nothing_is_decided() -> None:
     assert judge_repetition(wrong, replace(repeated(1), number=101), references()) == wrong
 
 
+@pytest.mark.parametrize("agrees", [False, None])
+def test_no_reference_is_trained_for_a_row_that_nothing_can_change(agrees: bool | None) -> None:
+    fake, result = FakeReferences(), a_parity_result(ROW, agrees=agrees, reason="known before")
+    assert judge_repetition(result, repeated(3, of=1), cast(References, fake)) == result
+    assert judge_repetition(a_parity_result(ROW), None, cast(References, fake)) == a_parity_result(ROW)
+    assert fake.asked == []
+
+
 def test_a_row_that_was_wrong_before_a_run_was_resumed_stays_wrong() -> None:
     fresh = a_parity_result(ROW)
     assert still_wrong(fresh, None) == still_wrong(fresh, a_parity_result(ROW)) == fresh
