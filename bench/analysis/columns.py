@@ -116,7 +116,7 @@ def summary_columns(each: RowSummary) -> dict[str, Any]:
         **_warm(each.warm),
         **_break_even("warm_", each.warm_break_even),
         **_versus("", each.to_fastest),
-        "fastest": f"{each.to_fastest.other.backend} {each.to_fastest.other.mode}" if each.to_fastest else "",
+        "fastest": each.to_fastest.other.name if each.to_fastest else "",
         **(_versus("baseline_", each.to_baseline) if each.baseline else {}),
     }
 
@@ -170,7 +170,7 @@ def ratio_columns(each: RowSummary, versus: Versus | None) -> dict[str, Any]:
         "run": each.run,
         "machine": each.machine,
         **msgspec.structs.asdict(each.row),
-        "other": f"{versus.other.backend} {versus.other.mode}" if versus else "",
+        "other": versus.other.name if versus else "",
         **_versus("", versus),
         "pass_s": each.pass_s,
         "ranked": each.standing.ranked,
@@ -204,7 +204,7 @@ def machines_columns(of: Across, each: RowAcross) -> dict[str, Any]:
     return {
         **of.question._asdict(),
         **_ids(each.row),
-        "other": f"{of.other.backend} {of.other.mode}",
+        "other": of.other.name,
         "machines": len(each.on),
         "ratio": overall.ratio if overall else math.nan,
         "ratio_low": overall.interval.low if overall else math.nan,
@@ -227,7 +227,7 @@ def machine_columns(of: Across, each: RowAcross, on: OnMachine, name: str, facts
     return {
         **of.question._asdict(),
         **_ids(each.row),
-        "other": f"{of.other.backend} {of.other.mode}",
+        "other": of.other.name,
         "machine": on.machine,
         "name": name,
         "runs": on.runs,

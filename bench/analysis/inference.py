@@ -50,8 +50,8 @@ class InferenceSummary:
 
     @property
     def name(self) -> str:
-        """Backend and mode."""
-        return f"{self.row.backend} {self.row.mode}"
+        """Backend and mode, and the device where it is not the CPU."""
+        return self.row.name
 
     @property
     def throughput_rows_per_s(self) -> float:

@@ -43,7 +43,7 @@ def _compared(group: Group, goes_on: Collection[Row]) -> list[RowSoFar]:
         found.append(
             RowSoFar(
                 task=row.task,
-                name=name_of(row),
+                name=row.name,
                 state="goes on" if row in goes_on else "done",
                 rounds=len(rounds),
                 pass_s=fastest_s * ratio,
@@ -62,13 +62,8 @@ def _apart(row: Row, standing: Standing, rounds: Grid | None) -> RowSoFar:
         state = "waiting"
     return RowSoFar(
         task=row.task,
-        name=name_of(row),
+        name=row.name,
         state=state,
         rounds=len(rounds) if rounds else 0,
         reason="" if state == "waiting" else standing.why_not,
     )
-
-
-def name_of(row: Row) -> str:
-    """Return backend and mode, and the device if it is not the CPU."""
-    return f"{row.backend} {row.mode}" + ("" if row.device == "cpu" else f" {row.device}")

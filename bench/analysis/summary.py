@@ -126,8 +126,8 @@ class RowSummary:
 
     @property
     def name(self) -> str:
-        """Backend and mode."""
-        return f"{self.row.backend} {self.row.mode}"
+        """Backend and mode, and the device where it is not the CPU."""
+        return self.row.name
 
     @property
     def reason(self) -> str:

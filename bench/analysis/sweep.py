@@ -14,7 +14,7 @@ from typing import Literal, Self
 from bench.analysis.stats import Interval
 from bench.analysis.summary import RowSummary, summarise
 from bench.records.runfile import Run
-from bench.records.schema import Row
+from bench.records.schema import Row, on_device
 from bench.tasks.names import TaskRef
 
 
@@ -34,8 +34,8 @@ class Curve:
 
     @property
     def name(self) -> str:
-        """Backend and mode."""
-        return f"{self.backend} {self.mode}"
+        """Backend and mode, and the device where it is not the CPU."""
+        return f"{self.backend} {self.mode}{on_device(self.device)}"
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,16 @@ class Row(Strict, frozen=True, kw_only=True, order=True):
     def __str__(self) -> str:
         return f"{self.task} {self.backend} {self.mode} {self.device} {self.precision}"
 
+    @property
+    def name(self) -> str:
+        """Backend and mode, and the device where it is not the CPU: what people call a row of a task."""
+        return f"{self.backend} {self.mode}{on_device(self.device)}"
+
+
+def on_device(device: str) -> str:
+    """Return where a row is trained, as the end of its name; nothing for the CPU."""
+    return "" if device == "cpu" else f" on the {device}"
+
 
 class Job(Strict, frozen=True, kw_only=True):
     """The work of one worker process on one row, such as one measurement."""

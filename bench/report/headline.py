@@ -11,7 +11,7 @@ from backends.registry import BUILT_IN
 from bench.analysis.stats import Interval
 from bench.analysis.summary import RowSummary, summarise
 from bench.records.runfile import Run
-from bench.records.schema import Header
+from bench.records.schema import Header, on_device
 from bench.report.export import listed
 from bench.report.pictures.style import drawing
 from bench.report.units import seconds
@@ -87,7 +87,7 @@ def _headline(task: str, rows: Sequence[RowSummary]) -> TaskHeadline:
 
 
 def _best(each: RowSummary) -> Best:
-    mode = each.row.mode if each.row.device == "cpu" else f"{each.row.mode} {each.row.device}"
+    mode = f"{each.row.mode}{on_device(each.row.device)}"
     return Best(each.row.backend, mode, each.pass_s, each.pass_interval, each.processes)
 
 

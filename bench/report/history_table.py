@@ -35,7 +35,7 @@ def changes(found: Sequence[Difference]) -> str:
 def title(number: int, panel: RowsOfTask) -> str:
     """Return the title of a panel: machine, task, settings of its own, and the baseline."""
     with_settings = "".join(f" {name}={value}" for name, value in panel.settings.items())
-    compared = f"{panel.baseline.backend} {panel.baseline.mode}" if panel.baseline else "the baseline"
+    compared = panel.baseline.name if panel.baseline else "the baseline"
     settings = f" with{with_settings}" if with_settings else ""
     return f"machine {number}, {panel.task}{settings}: time of a pass / that of {compared}"
 

@@ -17,7 +17,7 @@ from bench.records.runfile import Run
 from bench.report.choosing import Choice, Table, chosen, columns_of, left_out
 from bench.report.document import Document, Line, Panel, Section, sections_of
 from bench.report.machines_table import about_machines, behind
-from bench.report.names import listed, row_name
+from bench.report.names import listed
 from bench.report.sentences import task_name
 from bench.report.tables import ratio
 from bench.report.training import machine_sections, titled
@@ -160,7 +160,7 @@ def _numbers(each: InferenceSummary, time_s: float, ratio_name: str) -> dict[str
 
 
 def _names(each: InferenceSummary, requests: str) -> dict[str, str]:
-    return {"task": task_name(each.row), "requests": requests, "row": row_name(each.row), "note": each.reason}
+    return {"task": task_name(each.row), "requests": requests, "row": each.row.name, "note": each.reason}
 
 
 def _rate(each: InferenceSummary) -> str:

@@ -8,7 +8,6 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from bench.analysis.changes import Change, too_slow, undecided
 from bench.report.compare_sentences import cannot_tell
-from bench.report.names import row_name
 from bench.report.text import visible
 from bench.report.units import bracketed, percent, seconds
 
@@ -28,7 +27,7 @@ def as_junit(found: Sequence[Change], limit: float | None, effect: float, *, str
     still_open = _rows(undecided(found, bound)) - slow
     suite = TestSuite("levelfield")
     for change in found:
-        case = TestCase(_plain(row_name(change.row)), classname=_plain(change.row.task))
+        case = TestCase(_plain(change.row.name), classname=_plain(change.row.task))
         outcome = _outcome(change, bound, slower=change.row in slow, is_open=change.row in still_open, where=where)
         if isinstance(outcome, Skipped) and change.row in still_open and strict:
             outcome = Failure(outcome.message, "undecided")

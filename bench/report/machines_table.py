@@ -19,7 +19,7 @@ from bench.records.runfile import Run
 from bench.records.schema import Row
 from bench.report.choosing import Choice, Table, chosen, columns_of, left_out
 from bench.report.document import Document, Panel
-from bench.report.names import counted, listed, row_name
+from bench.report.names import counted, listed
 from bench.report.units import bracketed, multiple, percent
 
 GROUP = "From machine to machine"
@@ -112,7 +112,7 @@ def machines_table(found: Sequence[Across], runs: Sequence[Run]) -> Table:
     """Return one line for each row of each question, in words and in numbers."""
     names = machine_names(run.header for run in runs)
     lines = [
-        {"task": each.question.task, "other": row_name(each.other), **_cells(row, names)}
+        {"task": each.question.task, "other": each.other.name, **_cells(row, names)}
         for each in found
         for row in each.rows
     ]
@@ -143,7 +143,7 @@ def title(each: Across, among: Iterable[Across]) -> str:
     """Return what a question is about: the task, what sets it apart from others of that task, and the other row."""
     alike = [other.question for other in among if other.question.task == each.question.task]
     apart = ", ".join(_apart(each.question, alike))
-    return f"{each.question.task}{f' with {apart}' if apart else ''}, time of a pass / that of {row_name(each.other)}"
+    return f"{each.question.task}{f' with {apart}' if apart else ''}, time of a pass / that of {each.other.name}"
 
 
 def _apart(own: Question, alike: Sequence[Question]) -> Iterator[str]:
@@ -177,7 +177,7 @@ def _notes(each: Across, names: Mapping[str, str]) -> Iterator[str]:
     for row, why in ((each.other, each.not_ranked), *((row.row, row.not_ranked) for row in each.rows)):
         for reason in dict.fromkeys(why.values()):
             machines = [machine for machine, found in why.items() if found == reason]
-            yield f"{row_name(row)} is not ranked in a run on {_named(machines, names)}: {reason}"
+            yield f"{row.name} is not ranked in a run on {_named(machines, names)}: {reason}"
     yield from _facts(each)
 
 
@@ -189,7 +189,7 @@ def _named(machines: Collection[str], names: Mapping[str, str]) -> str:
 
 
 def _rows(rows: Iterable[RowAcross]) -> str:
-    return listed(row_name(row.row) for row in rows)
+    return listed(row.row.name for row in rows)
 
 
 def _facts(each: Across) -> Iterator[str]:
@@ -202,7 +202,7 @@ def _facts(each: Across) -> Iterator[str]:
     told = [(row, fact) for row in each.rows for fact in row.facts if fact.told]
     count = f"{counted(looked_at, 'fact')} and {counted(len(each.rows), 'row')}"
     for row, fact in told:
-        yield f"{row_name(row.row)}: {fact_in_words(fact)} (p = {fact.p:.2g}, corrected for {count})"
+        yield f"{row.row.name}: {fact_in_words(fact)} (p = {fact.p:.2g}, corrected for {count})"
     if told:
         yield "What goes with a ratio describes these machines and need not be its cause: nothing else was held equal"
     else:

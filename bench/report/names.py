@@ -1,4 +1,4 @@
-"""Names of rows and of tasks in sentences. Pure."""
+"""Names of tasks, lists and numbers in sentences. Pure."""
 
 from __future__ import annotations
 
@@ -7,14 +7,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from bench.errors import UserError
-from bench.records.schema import Row
 from bench.tasks.names import find_task
-
-
-def row_name(row: Row) -> str:
-    """Return backend and mode, and the device where it is not the CPU."""
-    where = "" if row.device == "cpu" else f" on the {row.device}"
-    return f"{row.backend} {row.mode}{where}"
 
 
 def listed(names: Iterable[str]) -> str:

@@ -44,8 +44,7 @@ def _panel(ax: Axes, panel: Panel, costs: Mapping[Curve, Cost]) -> None:
     curves = {curve: [point for point in points if point.ranked] for curve, points in panel.curves().items()}
     for curve, points in curves.items():
         if points:
-            label = curve.name if curve.device == "cpu" else f"{curve.name} {curve.device}"
-            _curve(ax, panel, sorted(points, key=panel.size), label, costs.get(curve))
+            _curve(ax, panel, sorted(points, key=panel.size), curve.name, costs.get(curve))
     _crossings(ax, panel)
     axis = panel.axis
     ax.set_yscale("log")

@@ -70,7 +70,7 @@ def _untold(task: str, rows: Sequence[RowSummary]) -> str:
     still_open = [each for each in compared if each[2].judged.verdict in ("inconclusive", "too few rounds")]
     if still_open:
         named = ", ".join(_open(*each) for each in still_open)
-        parts.append(f"inconclusive, compared with {_name(still_open[0][1].other)}: {named}")
+        parts.append(f"inconclusive, compared with {still_open[0][1].other.name}: {named}")
     return f"{task}: {'; '.join(parts)}"
 
 
@@ -108,13 +108,9 @@ def _responses(task: str, rows: Sequence[RowSummary]) -> list[str]:
     factors = ", ".join(f"{each.name} {response.factor:.2f}" for each, _, response in found)
     return [
         f"{task}: the machine was slow in up to {percent(share)} of the turns, and rows respond to that differently: "
-        f"compared with {_name(found[0][1].other)}, the times in slow turns are larger by these factors: {factors}. "
+        f"compared with {found[0][1].other.name}, the times in slow turns are larger by these factors: {factors}. "
         f"The table is about the other turns"
     ]
-
-
-def _name(row: Row) -> str:
-    return f"{row.backend} {row.mode}"
 
 
 def noise_sentences(runs: Iterable[Run]) -> list[str]:

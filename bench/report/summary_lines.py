@@ -10,7 +10,7 @@ from bench.records.machines import names_of_runs
 from bench.records.runfile import Run
 from bench.records.schema import Row
 from bench.report.document import Line
-from bench.report.names import listed, row_name
+from bench.report.names import listed
 from bench.report.sentences import task_name, titled_by_task
 from bench.report.tables import ratio
 from bench.report.units import percent, seconds
@@ -38,7 +38,7 @@ def _fastest(answer: Answer | None, rows: Sequence[RowSummary]) -> str:
         return "no row is ranked"
     best = answer.long.row if answer else ranked[0][1].other
     best_s = next(each.pass_s for each, _ in ranked if each.row == best)
-    name, time = row_name(best), f"{seconds(best_s)} a pass"
+    name, time = best.name, f"{seconds(best_s)} a pass"
     others = [(each, versus) for each, versus in ranked if each.row != best]
     tied = [(each, versus) for each, versus in others if versus.verdict not in ("slower", "too few rounds")]
     if not others:
@@ -52,15 +52,15 @@ def _fastest(answer: Answer | None, rows: Sequence[RowSummary]) -> str:
 def _next(following: RowSummary, versus: Versus) -> str:
     rounds = versus.comparison.rounds if versus.comparison else 0
     alone = " (one round)" if rounds == 1 else ""
-    return f"the next, {row_name(following.row)}, takes {ratio(versus)} times as long{alone}"
+    return f"the next, {following.row.name}, takes {ratio(versus)} times as long{alone}"
 
 
 def _tied(rows: Sequence[tuple[RowSummary, Versus]], best: Row) -> str:
     """Return what is said of rows that are not surely slower than the one to use."""
     equal = [each.row for each, to in rows if to.other == best and to.verdict == "equivalent"]
     untold = [each.row for each, _ in rows if each.row not in equal]
-    parts = [f"as fast within {percent(rows[0][0].effect)}: {listed(map(row_name, equal))}"] if equal else []
-    parts += [f"this run cannot tell {listed(map(row_name, untold))} from it"] if untold else []
+    parts = [f"as fast within {percent(rows[0][0].effect)}: {listed(row.name for row in equal)}"] if equal else []
+    parts += [f"this run cannot tell {listed(row.name for row in untold)} from it"] if untold else []
     return "; ".join(parts)
 
 
@@ -68,17 +68,17 @@ def _once(answer: Answer) -> str:
     passes = f"one training of {answer.passes:,} {'pass' if answer.passes == 1 else 'passes'}"
     time = f"{seconds(answer.once.time_s)} in all{_or(answer.once)}"
     if answer.passes_to_gain is None:
-        return f"For {passes}, too: {row_name(answer.once.row)}, {time}"
-    row = row_name(answer.once.row)
-    return f"For {passes}: {row}, {time}; from {answer.passes_to_gain:,} passes on {row_name(answer.long.row)}"
+        return f"For {passes}, too: {answer.once.row.name}, {time}"
+    row = answer.once.row.name
+    return f"For {passes}: {row}, {time}; from {answer.passes_to_gain:,} passes on {answer.long.row.name}"
 
 
 def _or(use: Use) -> str:
-    return f" (this run cannot tell {listed(map(row_name, use.tied))} from it)" if use.tied else ""
+    return f" (this run cannot tell {listed(row.name for row in use.tied)} from it)" if use.tied else ""
 
 
 def _unranked(rows: Iterable[RowSummary]) -> list[str]:
-    named = [f"{row_name(each.row)} ({each.standing.cause})" for each in rows if _is_told(each)]
+    named = [f"{each.row.name} ({each.standing.cause})" for each in rows if _is_told(each)]
     return [f"Not ranked: {', '.join(named)}"] if named else []
 
 

@@ -22,7 +22,6 @@ from bench.analysis.summary import RowSummary
 from bench.errors import UserError
 from bench.records.schema import Row
 from bench.report.formats import ForTrackers
-from bench.report.names import row_name
 from bench.report.tables import ratio
 from bench.report.units import seconds
 
@@ -62,7 +61,7 @@ def _extra(each: RowSummary) -> tuple[str, ...]:
     if each.to_fastest is None or each.to_fastest.comparison is None:
         return processes, training
     return (
-        f"{ratio(each.to_fastest)} × {row_name(each.to_fastest.other)}: {each.to_fastest.verdict}",
+        f"{ratio(each.to_fastest)} × {each.to_fastest.other.name}: {each.to_fastest.verdict}",
         processes,
         training,
     )

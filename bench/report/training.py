@@ -16,7 +16,7 @@ from bench.report.break_even_sentences import ABOUT_BREAK_EVEN, break_even_sente
 from bench.report.choosing import Choice, Table, chosen, columns_of, left_out
 from bench.report.document import Document, Panel, Section, sections_of
 from bench.report.machines_table import FURTHER, about_machines, behind, panels_of_rows, untold
-from bench.report.names import counted, row_name, task_summary, titles
+from bench.report.names import counted, task_summary, titles
 from bench.report.summary_lines import summary_lines
 from bench.report.tables import SPARE, USUAL, training_table
 from bench.report.version_sentences import version_sentences
@@ -97,7 +97,7 @@ def _notes(notes: pd.Series[str], rows: Sequence[RowSummary]) -> Iterable[str]:
     """Yield each note with the rows that it is about; notes have the places of their rows as their index."""
     named: dict[str, list[str]] = {}
     for place, note in notes.items():
-        named.setdefault(note, []).append(row_name(rows[int(str(place))].row))
+        named.setdefault(note, []).append(rows[int(str(place))].row.name)
     return (f"{', '.join(names)}: {note}" for note, names in named.items() if note)
 
 

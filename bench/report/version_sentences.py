@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from bench.analysis.changes import Change
 from bench.analysis.versions import version_change
 from bench.records.runfile import Run
+from bench.records.schema import on_device
 from bench.records.version_rows import Pair, pairs_of
 from bench.report.units import bracketed, percent
 
@@ -21,7 +22,7 @@ def version_sentences(runs: Iterable[Run]) -> list[str]:
 
 
 def _said(pair: Pair, change: Change, effect: float) -> str:
-    old, new = (f"{pair.names[row.backend]} {row.mode}" for row in (pair.old, pair.new))
+    old, new = (f"{pair.names[row.backend]} {row.mode}{on_device(row.device)}" for row in (pair.old, pair.new))
     if change.found is None:
         return f"{new} cannot be compared with {old}: {change.kind}: {change.reason}"
     changed = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from made_up_runs import FAST, GONE, SLOW, WRONG, noisy, right
-from support import a_parity_result, a_record, a_row
+from support import a_parity_result, a_record
 
 from bench.analysis.comparison import groups
-from bench.analysis.so_far import name_of, rows_so_far
+from bench.analysis.so_far import rows_so_far
 from bench.analysis.standing import standings
 from bench.analysis.turns import timed, wall_times
 from bench.events import RowSoFar
@@ -70,8 +70,3 @@ def test_rows_wait_before_their_first_round_and_are_done_when_the_rule_says_so()
     assert {each.state for each in waiting.values()} == {"waiting"}
     times = {FAST: noisy(0.1, 4, 0.01), SLOW: noisy(0.5, 4, 0.01, seed=1)}
     assert told(right(times))["slow x"].state == "done"
-
-
-def test_a_row_is_named_with_its_device_where_that_is_not_the_cpu() -> None:
-    assert name_of(a_row("linear_fit", "jax", "scan")) == "jax scan"
-    assert name_of(a_row("linear_fit", "jax", "scan", device="gpu")) == "jax scan gpu"

@@ -644,3 +644,8 @@ def test_every_run_that_is_kept_can_be_read(kept: Path) -> None:
 
 def test_there_are_runs_that_are_kept() -> None:
     assert KEPT_RUNS
+
+
+def test_a_row_is_named_with_its_device_where_that_is_not_the_cpu() -> None:
+    assert a_row("linear_fit", "jax", "scan").name == "jax scan"
+    assert a_row("linear_fit", "jax", "scan", device="gpu").name == "jax scan on the gpu"

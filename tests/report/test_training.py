@@ -112,6 +112,26 @@ def test_the_device_is_told_unless_it_is_the_cpu_of_all_rows(tmp_path: Path) -> 
     assert devices == {"cpu": None, "gpu": ["gpu"], "both": ["cpu", "gpu"]}
 
 
+def test_every_sentence_tells_a_row_on_a_gpu_from_the_same_on_the_cpu(tmp_path: Path) -> None:
+    plain, compiled, scan = rows = [
+        a_row("linear_fit", backend, mode, device="gpu")
+        for backend, mode in (("torch", "eager"), ("torch", "compile-pass"), ("jax", "scan"))
+    ]
+    passes_s = {plain: (0.3, 0.36), compiled: (0.1, 0.12), scan: (0.11, 0.12)}
+    records = [
+        a_record(row, block, 5 * time_s, *(time_s,) * 4)
+        for row, in_rounds_s in passes_s.items()
+        for block, time_s in enumerate(in_rounds_s)
+    ]
+    run = run_of(tmp_path, [*records, *map(a_parity_result, rows)])
+    text = re.sub(r"^\|.*$", "", render_document(result_of(run), "markdown"), flags=re.MULTILINE)
+    names = re.findall(r"(?:torch|jax) [\w-]+(?: on the gpu)?", text)
+    assert set(names) == {compiled.name, scan.name}
+    assert all(name.endswith(" on the gpu") for name in names)
+    for about in ("among the fastest", "inconclusive, compared with", "When a mode pays"):
+        assert about in text
+
+
 def test_of_several_runs_each_has_its_line(tmp_path: Path) -> None:
     runs = [run_of(tmp_path, right({FAST: {0: time_s}, SLOW: {0: 0.5}})) for time_s in (0.1, 0.2)]
     assert [line.partition(": ")[0] for line in lines_of(*runs)] == [f"linear_fit ({run.path})" for run in runs]

@@ -12,7 +12,7 @@ from bench.records.runfile import Run
 from bench.records.schema import Row
 from bench.report.choosing import Choice
 from bench.report.machines_table import machine_panels, machines_table
-from bench.report.page.names import label, styles
+from bench.report.page.names import styles
 
 
 def machines_of_page(found: Sequence[Across], runs: Sequence[Run], rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -22,7 +22,7 @@ def machines_of_page(found: Sequence[Across], runs: Sequence[Run], rows: Sequenc
     """
     names, looks = machine_names(run.header for run in runs), styles(rows)
     return [
-        {"other": label(question.other), "rows": [_row(each, names, looks) for each in question.rows]}
+        {"other": question.other.name, "rows": [_row(each, names, looks) for each in question.rows]}
         for question in found
     ]
 
@@ -31,7 +31,7 @@ def _row(each: RowAcross, names: Mapping[str, str], looks: Mapping[Any, Any]) ->
     row, overall = each.row, each.overall
     return {
         **{name: getattr(row, name) for name in ("task", "backend", "mode", "device", "precision")},
-        "label": label(row),
+        "label": row.name,
         **looks[row.backend, row.mode, row.device],
         "on": [_on(one, names) for one in each.on],
         "ratio": overall.ratio if overall else None,

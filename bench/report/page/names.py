@@ -25,11 +25,6 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
 BETWEEN = "@"  # a backend and one of its versions
 
 
-def label(row: Row) -> str:
-    """Return backend and mode, and the device unless it is the CPU."""
-    return f"{row.backend} {row.mode}" + ("" if row.device == "cpu" else f" {row.device}")
-
-
 def styles(rows: Iterable[Row]) -> dict[tuple[str, str, str], dict[str, object]]:
     """Return how rows are drawn, by backend, mode and device: the same for all rows of the page with these names."""
     spare = itertools.cycle(SPARE)

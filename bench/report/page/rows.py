@@ -12,7 +12,7 @@ from bench.analysis.comparison import Comparison
 from bench.analysis.pairs import Pairs
 from bench.analysis.summary import RowSummary
 from bench.records.schema import Row
-from bench.report.page.names import label, styles
+from bench.report.page.names import styles
 from bench.report.tables import METRICS
 
 PHASES = (
@@ -36,7 +36,7 @@ def _line(each: RowSummary, run: int, looks: Mapping[Any, Any]) -> dict[str, Any
     return {
         "run": run,
         **msgspec.structs.asdict(row),
-        "label": label(row),
+        "label": row.name,
         **looks[row.backend, row.mode, row.device],
         "cause": each.standing.cause,
         "why": each.standing.reason,
@@ -87,7 +87,7 @@ def _break_even(found: BreakEven | None) -> dict[str, Any] | None:
     if found is None:
         return None
     numbers = {name: getattr(found, name) for name in ("passes", "low", "high")}
-    return {"plain": f"{found.plain.backend} {found.plain.mode}", "verdict": found.verdict, **numbers}
+    return {"plain": found.plain.name, "verdict": found.verdict, **numbers}
 
 
 def _parity(each: RowSummary) -> dict[str, Any] | None:

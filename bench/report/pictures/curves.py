@@ -47,7 +47,7 @@ def losses(run: Run, rows: Sequence[Row]) -> Figure:
 def _title(task: str, found: Sequence[Trained]) -> str:
     """Return the task, which row it is if there is only one, and that several cannot be told apart by eye."""
     if len(found) == 1:
-        return f"{found[0].row.task} by {found[0].row.backend} {found[0].row.mode}"
+        return f"{found[0].row.task} by {found[0].row.name}"
     return f"{task}: {len(found)} rows that lie over each other" if alike(found) else task
 
 

@@ -93,7 +93,7 @@ def _line(ax: Axes, line: Line, count: int, aside: float) -> None:
             between = point.interval
             below[point.moment] = point.ratio - between.low if between else 0.0
             above[point.moment] = between.high - point.ratio if between else 0.0
-    places, name = [number + aside for number in range(count)], plain(f"{row.backend} {row.mode}")
+    places, name = [number + aside for number in range(count)], plain(row.name)
     ax.errorbar(
         places, ratios, yerr=(below, above), label=name,
         color=color, ls=dashes_of(row), marker=style_of(row.backend, row.mode)["marker"], lw=1.2, ms=4, capsize=2,

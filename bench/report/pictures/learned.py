@@ -75,7 +75,7 @@ def _why_nothing(run: Run, found: Sequence[Trained]) -> str:
 def _title(each: Trained) -> str:
     """Return the task, the row that is drawn, and whether what it computes counts."""
     counts = "" if each.right else f": does not count, {each.standing.why_not}"
-    return f"{each.row.task} by {each.row.backend} {each.row.mode}{counts}"
+    return f"{each.row.task} by {each.row.name}{counts}"
 
 
 def _draw(part: SubFigure, run: Run, each: Trained) -> None:

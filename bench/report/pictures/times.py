@@ -73,8 +73,7 @@ def _reason(each: RowSummary) -> str:
 
 
 def _name(row: Row) -> str:
-    unusual = [name for name in (row.device, row.precision) if name not in ("cpu", "float32")]
-    return " ".join((row.backend, row.mode, *unusual))
+    return row.name if row.precision == "float32" else f"{row.name} {row.precision}"
 
 
 def inference(run: Run, rows: Sequence[Row]) -> Figure:
