@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from backends.contract import SGD, Adam, Momentum, Optimizer, Params, Placement, Problem
+from backends.contract import SGD, Adam, Momentum, Optimizer, Params, Placement, Problem, Unsupported
 from backends.torch_layers import Batch, Words, take
 from backends.torch_trainer import CompiledPredictions
 
+LOOP_UPDATES_SINCE = "2.13"  # the first PyTorch whose compiled loop may update tensors in place
 FIRST_STEPS = 3  # of a recording, which are carried out: they compile, and let libraries set up what they need
 
 
@@ -26,6 +27,7 @@ class CompilePassTrainer(CompiledPredictions):
     """A step that updates parameters and optimizer state in place, compiled alone or in a loop."""
 
     def __init__(self, problem: Problem, placement: Placement) -> None:
+        """Put model and data on the device. Raises `Unsupported` if a loop on the CPU could not be compiled."""
         super().__init__(problem, placement)
         self.parameters = {name: parameter.detach() for name, parameter in self.model.named_parameters()}
         self.slots = [
@@ -41,6 +43,9 @@ class CompilePassTrainer(CompiledPredictions):
         self.gradients_and_loss = torch.func.grad_and_value(loss_of)
         self.recording: Recording | None = None
         if not self.gathers_words and self.device.type == "cpu":
+            if torch.__version__ < LOOP_UPDATES_SINCE:  # PyTorch compares it as a version, not as text
+                needed = f"compile-pass needs PyTorch {LOOP_UPDATES_SINCE} on the CPU, for a loop that updates in place"
+                raise Unsupported(f"{needed}; this is {torch.__version__}")
             # A loop with in-place updates cannot contain a transform (PyTorch 2.13), only the operations it expands to.
             batch = self.batch(torch.arange(problem.batch_size))
             self.gradients_and_loss = make_fx(self.gradients_and_loss)(self.parameters, *batch)

@@ -161,7 +161,7 @@ def test_tables_and_picture_are_what_is_made_of_the_kept_runs(tmp_path: Path, mo
     for page in (pages.README, pages.RESULTS):  # numbers written by hand would not survive
         page.write_text(re.sub(r"\d ms", "5 ms", page.read_text()).replace("| 0.61 ", "| 0.16 "))
         assert page.read_text() != (ROOT / page).read_text()
-    written = (pages.EVERY_COLUMN, pages.OF_LAYERS, pages.INFERENCE)
+    written = (pages.EVERY_COLUMN, pages.OF_LAYERS, pages.INFERENCE, pages.OF_GPU)
     for path in (pages.PICTURE, pages.FOR_PROGRAMS, *written):
         path.unlink()
     pages.main()

@@ -24,6 +24,8 @@ PICTURE = Path("results/headline.svg")
 LAYERS, OF_LAYERS = Path("results/layers.jsonl"), Path("results/layers.md")  # convolutions and attention
 SECOND = Path("results/intel.jsonl")  # the rows of the reference run on another machine, with inference
 INFERENCE = Path("results/inference.md")
+ON_GPU = tuple(Path(f"results/{name}.jsonl") for name in ("gpu", "gpu-layers", "gpu-text"))  # and on that machine's CPU
+OF_GPU = Path("results/gpu.md")
 
 
 def main() -> None:
@@ -43,6 +45,9 @@ def main() -> None:
     inference = inference_document((second, layers), inference_of((second, layers)), Choice())
     INFERENCE.write_text(as_markdown(inference))
     fill_in(RESULTS, "inference", answers(inference))
+    on_gpu = training_result(tuple(map(read_run, ON_GPU)), "", "steady", Choice())
+    OF_GPU.write_text(as_markdown(on_gpu))
+    fill_in(RESULTS, "gpu", answers(on_gpu))
 
 
 def training(run: Run, *columns: str) -> Document:
