@@ -27,6 +27,8 @@ CAUSES = {
     "not run": "not run",
 }
 ALARMING = ("wrong", "unfair", "failed")
+NOT_RANKED = ("No row is ranked", "no row was right and timed fairly")  # headline, and what stands below it
+NOT_TIMED = ("No row is ranked", "no row was timed in this run")
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class Card:
     detail: str
     advice: str
     axis: Axis
-    bars: tuple[Bar, ...]  # the best row of each backend
+    bars: tuple[Bar, ...]  # the best row of each backend on each device
     others: int  # further ranked rows, which only the table has
     left_out: tuple[str, ...]  # rows that are not ranked because a check failed, and why
 
@@ -127,14 +129,17 @@ def cards_of(
 
 def _card(members: Mapping[int, RowSummary], lines: Sequence[Line], answer: Answer | None) -> Card:
     ranked = [place for place, each in members.items() if each.to_fastest]
-    best: dict[str, int] = {}
+    best: dict[tuple[str, str], int] = {}
     for place in ranked:
-        best.setdefault(members[place].row.backend, place)
+        best.setdefault((members[place].row.backend, members[place].row.device), place)
     axis = axis_of(members[place] for place in best.values())
     bars = tuple(_bar(place, members[place], lines[place], axis) for place in best.values())
     first = next(iter(members.values()))
     line = lines[next(iter(members))]
-    headline, detail = _words([(lines[place], members[place]) for place in ranked])
+    left_out = tuple(place for place, each in members.items() if each.standing.cause in ALARMING)
+    headline, detail = NOT_RANKED if left_out else NOT_TIMED
+    if ranked:
+        headline, detail = _words([(lines[place], members[place]) for place in ranked])
     return Card(
         run=line["run"],
         task=line["task"],
@@ -146,11 +151,7 @@ def _card(members: Mapping[int, RowSummary], lines: Sequence[Line], answer: Answ
         axis=axis,
         bars=bars,
         others=len(ranked) - len(bars),
-        left_out=tuple(
-            f"{lines[place]['label']} ({CAUSES[each.standing.cause]})"
-            for place, each in members.items()
-            if each.standing.cause in ALARMING
-        ),
+        left_out=tuple(f"{lines[place]['label']} ({CAUSES[str(members[place].standing.cause)]})" for place in left_out),
     )
 
 
@@ -184,8 +185,6 @@ def _reach(versus: Versus | None) -> tuple[float, float, float]:
 
 def _words(ranked: Sequence[tuple[Line, RowSummary]]) -> tuple[str, str]:
     """Return the headline of a task and what stands below it, from its ranked rows, the fastest first."""
-    if not ranked:
-        return "No row is ranked", "no row was right and timed fairly"
     (line, fastest), *others = ranked
     name, time = line["label"], seconds(fastest.pass_s)
     if not others:

@@ -24,7 +24,7 @@ from made_up_pages import (
     versions_run,
 )
 from made_up_sweeps import CROSS, a_sweep
-from support import a_header, a_row, write_run
+from support import ROOT, a_header, a_row, write_run
 
 from bench.analysis.pairs import pairs_of
 from bench.analysis.summary import summarise
@@ -129,6 +129,14 @@ def test_what_failed_stands_on_the_first_screen_first_and_wins_nothing(tmp_path:
     (card,) = words["cards"]
     assert {bar.name for bar in card.bars} == {f"{backend} {mode}" for backend, mode in PASS_S}
     assert card.left_out == ("torch compile (failed parity)", "jax jit (failed)")
+
+
+def test_a_card_has_the_best_row_of_each_backend_on_each_device() -> None:
+    measured, broken_off = content_of([read_run(ROOT / "results" / "gpu-layers.jsonl")]).words["cards"]
+    on_gpu, on_cpu = ["jax scan on the gpu", "torch compile-pass on the gpu"], ["torch eager", "jax scan", "numpy loop"]
+    assert [bar.name for bar in measured.bars] == [*on_gpu, *on_cpu]
+    assert measured.others == 1
+    assert (broken_off.bars, broken_off.detail) == ((), "no row was timed in this run")
 
 
 @pytest.mark.parametrize(("least", "most"), [(1.0, 2.0), (0.8, 5.0), (1.0, 1000.0)])
