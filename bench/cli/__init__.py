@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from bench.cli.interrupts import INTERRUPTED, INTERRUPTS
 
 
@@ -15,6 +13,6 @@ def main() -> None:
 
         app.main()
     except KeyboardInterrupt:  # while it was being imported; later ones are handled by the commands
-        sys.exit(INTERRUPTED)
+        INTERRUPTS.end(INTERRUPTED)
     finally:
         INTERRUPTS.ignore()

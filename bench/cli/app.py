@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -91,14 +90,14 @@ def _before_each_command() -> None:
     pass  # Typer makes a group of commands only where it has one of its own, or a function like this one
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line in a process of its own, and end that process with its exit code."""
     output = streams.make_safe()
     code = exit_code()
     if reason := streams.failure(output):
         print_error("; ".join(filter(None, (f"cannot write to standard output: {reason}", INTERRUPTS.left))))
         code = code or ExitCode.FAILED
-    sys.exit(code)
+    INTERRUPTS.end(code)
 
 
 def exit_code() -> int | str | None:

@@ -41,6 +41,20 @@ class Interrupts:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
+    def end(self, code: int | str | None) -> NoReturn:
+        """End the process with this exit code, undisturbed.
+
+        After an interrupt it ends at once. Python would end it by SIGINT, whatever the code, if the KeyboardInterrupt
+        had come while text was executed, as dataclasses do when a module is imported, although it was caught.
+        """
+        self.ignore()
+        if not self.count:
+            sys.exit(code)
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # nobody reads it any more
+                stream.flush()
+        os._exit(code if isinstance(code, int) else INTERRUPTED)
+
     def handle(self, number: int, frame: FrameType | None) -> NoReturn:
         """Interrupt the command, so that it ends in order; a second time, end the process at once.
 

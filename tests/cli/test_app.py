@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support import ROOT, as_in_a_new_shell
 
 from bench.cli.interrupts import SIGNALS, Interrupts
 
@@ -69,6 +73,25 @@ def test_a_second_interrupt_says_so_too_and_ends_the_process_at_once(
         work()
     assert killed == ["all"]
     assert capfd.readouterr().err == "\ninterrupted; one sample\n"
+
+
+INTERRUPTED_WHILE_TEXT_IS_EXECUTED = """
+from bench.cli import INTERRUPTS, app, main
+WORK = "import os, signal; os.kill(os.getpid(), signal.SIGINT); [None for _ in range(10**9)]"
+def command():
+    with INTERRUPTS.keeping(lambda: "one sample"):
+        exec(WORK)
+app.app = command
+main()
+"""
+
+
+def test_an_interrupt_while_a_module_makes_dataclasses_gives_the_same_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(INTERRUPTED_WHILE_TEXT_IS_EXECUTED)
+    environment = as_in_a_new_shell(PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    command = [sys.executable, "-m", "program"]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (result.stdout, result.returncode) == ("interrupted; one sample\n", 130)
 
 
 def test_a_name_of_a_file_with_control_characters_is_shown_and_not_sent_to_the_terminal() -> None:
