@@ -15,6 +15,7 @@ from typing import cast
 from backends.contract import Backend
 
 GROUP = "bench.backends"
+DEVICES = ("cpu", "gpu")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Entry:
     variables: tuple[str, ...] = ()  # environment variables that set the framework; NAME_ stands for all that begin so
     caches: tuple[str, ...] = ()  # environment variables that say where it keeps compiled code: a folder or a file
     keeping: tuple[str, ...] = ()  # NAME=VALUE by which it keeps compiled code if asked to; {} stands for a folder
+    devices: tuple[str, ...] = DEVICES  # that it can train on
     package: str = ""  # the package that the entry is from, filled in when it is found; empty for built-in ones
 
     def missing(self) -> tuple[str, ...]:
@@ -64,14 +66,11 @@ class Entry:
 
 def require_sound(entry: Entry) -> None:
     """Raise `TypeError` if a field of an entry has the wrong type, `ValueError` if it has an invalid value."""
-    for field in fields(entry):
-        value = getattr(entry, field.name)
-        if field.type == "str" and not isinstance(value, str):
-            raise TypeError(f"{field.name} must be a string, got {value!r}")
-        if field.type != "str" and not (isinstance(value, tuple) and all(isinstance(part, str) for part in value)):
-            raise TypeError(f"{field.name} must be a tuple of strings, got {value!r}")
+    _require_types(entry)
     if not entry.modes:
         raise ValueError("modes must name at least one mode, got none")
+    if not set(entry.devices) or not set(entry.devices) <= set(DEVICES):
+        raise ValueError(f"devices must be cpu, gpu or both, got {entry.devices!r}")
     for assignment in entry.keeping:
         if not assignment.partition("=")[0].isidentifier() or "=" not in assignment:
             raise ValueError(f"keeping must be texts NAME=VALUE, got {assignment!r}")
@@ -79,6 +78,15 @@ def require_sound(entry: Entry) -> None:
         for name in names:
             if not name.isidentifier():
                 raise ValueError(f"{kind} must be the import name of a package, got {name!r}")
+
+
+def _require_types(entry: Entry) -> None:
+    for field in fields(entry):
+        value = getattr(entry, field.name)
+        if field.type == "str" and not isinstance(value, str):
+            raise TypeError(f"{field.name} must be a string, got {value!r}")
+        if field.type != "str" and not (isinstance(value, tuple) and all(isinstance(part, str) for part in value)):
+            raise TypeError(f"{field.name} must be a tuple of strings, got {value!r}")
 
 
 def third_party() -> dict[str, Entry]:
@@ -119,6 +127,7 @@ BUILT_IN = {
             framework="numpy",
             distributions=("numpy",),
             install="pip install numpy",
+            devices=("cpu",),
         ),
         Entry(
             name="torch",
@@ -153,6 +162,7 @@ BUILT_IN = {
             distributions=("keras",),
             install="pip install 'levelfield[keras,tensorflow]'",
             also_needs=("tensorflow",),
+            devices=("cpu",),
         ),
         Entry(
             name="keras-jax",
@@ -180,6 +190,7 @@ BUILT_IN = {
             framework="sklearn",
             distributions=("scikit-learn",),
             install="pip install 'levelfield[sklearn]'",
+            devices=("cpu",),
         ),
     )
 }

@@ -70,6 +70,7 @@ def choose_rows(choice: Choice, *, has_gpu: bool) -> tuple[Row, ...]:
         for task in tasks
         for device in devices[choice.device]
         for entry in backends
+        if device in entry.devices or choice.device != "auto"  # who asks for a GPU by name is told what has none
         for mode in (entry.modes[-1:] if choice.quick and not choice.modes else entry.modes)
         if not choice.modes or mode in choice.modes
     )

@@ -116,6 +116,8 @@ def test_an_entrys_module_can_be_imported_before_the_registry() -> None:
     [
         ({"modes": "eager"}, "modes must be a tuple of strings, got 'eager'"),
         ({"modes": ()}, "modes must name at least one mode, got none"),
+        ({"devices": ()}, r"devices must be cpu, gpu or both, got \(\)"),
+        ({"devices": ("cuda",)}, r"devices must be cpu, gpu or both, got \('cuda',\)"),
         ({"distributions": (1,)}, r"distributions must be a tuple of strings, got \(1,\)"),
         ({"also_needs": None}, "also_needs must be a tuple of strings, got None"),
         ({"variables": "TINY_"}, "variables must be a tuple of strings, got 'TINY_'"),

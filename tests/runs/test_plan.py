@@ -30,6 +30,7 @@ from bench.tasks import HEADLINE, TASKS
 from bench.tasks.settings import BadSetting, override, settings
 
 PAIRS = [(entry.name, mode) for entry in BACKENDS.values() for mode in entry.modes]
+ON_GPU = [(entry.name, mode) for entry in BACKENDS.values() if "gpu" in entry.devices for mode in entry.modes]
 
 
 def rows_of(*, has_gpu: bool = False, **chosen: Any) -> tuple[Row, ...]:
@@ -37,6 +38,7 @@ def rows_of(*, has_gpu: bool = False, **chosen: Any) -> tuple[Row, ...]:
 
 
 TASK_NAMES = ("linear_fit", "iris_mlp", "thermometer")
+DEVICES = ("cpu", "auto", "gpu")
 ROWS = rows_of(tasks=TASK_NAMES, has_gpu=True)
 PLAN = Plan(rows=ROWS, threads=2, settings={}, goal=Goal(workers=3, effect=EFFECT, time_s=60.0), seed=0)
 
@@ -109,6 +111,14 @@ def test_devices_are_those_chosen_or_those_there(device: str, has_gpu: bool, dev
     assert [row.device for row in rows] == devices
 
 
+def test_a_backend_that_has_no_gpu_is_asked_only_where_the_user_names_the_device() -> None:
+    chosen = {"tasks": ("linear_fit",), "backends": ("numpy", "keras-tensorflow", "keras-jax"), "has_gpu": True}
+    on_gpu = {
+        device: [row.backend for row in rows_of(**chosen, device=device) if row.device == "gpu"] for device in DEVICES
+    }
+    assert on_gpu == {"cpu": [], "auto": ["keras-jax"], "gpu": ["numpy", "keras-tensorflow", "keras-jax"]}
+
+
 def test_a_gpu_that_is_not_there_is_refused_with_the_choices() -> None:
     with pytest.raises(BadChoice, match=r"no NVIDIA GPU on this machine .* choose --device cpu or auto"):
         rows_of(tasks=("linear_fit",), device="gpu", has_gpu=False)
@@ -138,7 +148,7 @@ def test_a_quick_run_takes_an_epoch_or_500_steps_on_all_rows_unless_told_otherwi
 
 
 def test_no_row_comes_twice() -> None:
-    assert len(set(ROWS)) == len(ROWS) == 3 * 2 * len(PAIRS)
+    assert len(set(ROWS)) == len(ROWS) == 3 * (len(PAIRS) + len(ON_GPU))
 
 
 @pytest.mark.parametrize(
@@ -197,7 +207,7 @@ def blocks_of(rows: tuple[Row, ...], blocks: int, seed: int = 0) -> list[tuple[R
 @pytest.mark.parametrize("task", TASK_NAMES)
 def test_each_block_has_every_row_once(task: str) -> None:
     rows = PLAN.tasks[task]
-    assert len(rows) == 2 * len(PAIRS)
+    assert len(rows) == len(PAIRS) + len(ON_GPU)
     assert all(sorted(block) == sorted(rows) for block in blocks_of(rows, 7))
 
 
