@@ -15,7 +15,8 @@ def worst_gradient(
 ) -> float:
     """Return by how much a gradient departs most from finite differences of the loss, relative to the largest.
 
-    The batch has all rows. `step` is the difference of a parameter.
+    The batch has all rows. `step` is the difference of a parameter. Each gradient must have the name and the shape of
+    its parameter.
     """
     batch, vector = take(problem.inputs, np.arange(len(problem.inputs))), flat(params)
 
@@ -25,4 +26,11 @@ def worst_gradient(
 
     shifts = step * np.eye(len(vector))
     numeric = np.array([(at(vector + shift)[0] - at(vector - shift)[0]) / (2 * step) for shift in shifts])
-    return float(np.abs(flat(at(vector)[1]) - numeric).max() / np.abs(numeric).max())
+    gradients = at(vector)[1]
+    assert shapes(gradients) == shapes(params)
+    return float(np.abs(flat(gradients) - numeric).max() / np.abs(numeric).max())
+
+
+def shapes(params: Params) -> list[dict[str, tuple[int, ...]]]:
+    """Return the shape of each part of each layer, by name."""
+    return [{name: part.shape for name, part in layer.items()} for layer in params]

@@ -135,6 +135,7 @@ def test_pairs_of_rows_with_a_common_row_count_as_a_two_way_layout() -> None:
     assert pool(pairs, [3, 3, 3]) == Pool(2.0, 4.0)  # (3 - 1) (3 - 1), and not 3 (3 - 1)
     assert pool(pairs, [3, 3, 1]).freedom == 2.0
     assert pool([Estimate(0.0, math.inf, 1, 0, 1)], [1, 1]) == Pool(0.0, 0.0)
+    assert pool(pairs, [20, 20, 20]).freedom == 2 * (20 - 2 * 4 - 1)  # four rounds in twenty are trimmed at either end
     uneven = [Estimate(0.0, 1.0, 3, 2, 3), Estimate(0.0, 4.0, 2, 1, 2)]
     assert pool(uneven, [3, 3, 2]) == Pool(2.0, 3.0)
 
@@ -251,6 +252,14 @@ def test_comparisons_with_the_best_count_as_all_pairs_of_the_rows_that_are_left(
     assert [with_the_best(left) for left in range(4)] == [0, 1, 3, 6]
     corrected = holm({"a": 0.001, "b": 0.01, "c": 0.02}, with_the_best)
     assert corrected == pytest.approx({"a": 0.006, "b": 0.03, "c": 0.03})
+
+
+def test_a_comparison_with_the_best_is_corrected_for_all_pairs() -> None:
+    found = {number: an_estimate(0.02, 0.01) for number in range(3)}
+    chosen, best = (judge(found, 0.001, tests)[0] for tests in (with_one_row, with_the_best))
+    assert best.p_different == pytest.approx(2 * chosen.p_different)  # 6 pairs instead of 3
+    assert (chosen.tests, best.tests) == (3, 6)
+    assert judge({"pair": an_estimate(1.0, 0.01)}, 0.05)["pair"].tests == 1
 
 
 def test_rows_that_are_told_from_the_best_cost_the_others_nothing_either() -> None:
@@ -418,6 +427,16 @@ def test_the_quantile_is_that_of_the_rounds_that_it_takes_and_not_that_of_the_ro
     judged = judge({"pair": found}, 0.05)["pair"]
     kept = 3 * (math.log1p(judged.detectable) / math.log1p(0.05)) ** 2  # with the quantile of two degrees of freedom
     assert kept > 2 * rounds_needed(found, judged.tests, 0.05)
+
+
+def test_what_the_other_rows_tell_of_the_scatter_counts_for_further_rounds_too() -> None:
+    alone = an_estimate(0.0, 0.03 / math.sqrt(3), 3)
+    with_others = Estimate(alone.mean, alone.variance, alone.weight, alone.freedom + PRIOR_FREEDOM, alone.rounds)
+    needed = [rounds_needed(each, 1, 0.05) for each in (alone, with_others)]
+    assert needed == [13, 12]
+    weight = 12 - 2 * trimmed(12)
+    error = math.sqrt(alone.variance / weight)
+    assert detectable(error, weight - 1 + PRIOR_FREEDOM, 1) <= 0.05 < detectable(error, weight - 1, 1)
 
 
 def test_a_difference_that_seems_large_takes_fewer_rounds_to_see_than_a_small_one() -> None:

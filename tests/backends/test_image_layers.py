@@ -179,3 +179,20 @@ def test_operations_are_counted_at_each_place_of_the_kernel() -> None:
 def test_images_that_do_not_fit_are_refused(layer: Layer, shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(Misfit, match=message):
         layer.output(shape)
+
+
+def test_the_reference_stays_in_the_precision_of_its_arrays() -> None:
+    exact = problem_of(batch_size=3)
+    single = replace(exact, inputs=exact.inputs.astype(np.float32))
+    trainer = numpy_reference.open_trainer(single, replace(EXACT, mode="plain", precision="float32"))
+    trainer.reset(map_params(lambda part: part.astype(np.float32), initial_params(STACK, "uniform", 3)))
+    losses = trainer.train(np.array([[0, 3, 5], [1, 2, 4]], np.int32))
+    assert {array.dtype for array in (losses, *trainer.state, trainer.predict(single.inputs))} == {np.dtype(np.float32)}
+
+
+def test_gradients_of_an_image_that_is_wider_than_high_are_those_of_finite_differences() -> None:
+    rng = np.random.default_rng(4)
+    second = Conv2d(inputs=3, outputs=2, kernel=(2, 3), stride=1, padding=(1, 0, 0, 2), activation="tanh")
+    layers = (STACK[0], second, Flatten(), Dense(2 * 4 * 7, 3, "identity"))
+    targets = rng.integers(0, 3, 2).astype(np.int32)
+    assert worst(Problem(rng.normal(size=(2, 4, 7, 2)), targets, layers, "softmax_cross_entropy", SGD(0.1), 2)) < 1e-7

@@ -41,6 +41,7 @@ from backends.contract import (
 from backends.numpy_reference import arithmetic_of
 from backends.numpy_reference_affine import Forward
 from backends.numpy_reference_layers import LAYERS
+from backends.numpy_reference_sequences import softmax
 from bench.harness.explained import ERRORS
 from bench.harness.explained_affine import Flow
 from bench.harness.quality import prediction_error
@@ -308,3 +309,17 @@ def test_an_unknown_layer_inside_another_is_refused() -> None:
     supported.require(problem)
     with pytest.raises(Unsupported, match="the backend of Here has no Unknown"):
         supported.require(replace(problem, layers=(Residual((Unknown(5, 5, "relu"),)),)))
+
+
+@BOTH
+def test_the_reference_stays_in_the_precision_of_its_arrays(layers: tuple[Layer, ...]) -> None:
+    trainer = numpy_reference.open_trainer(
+        problem_of(layers, batch_size=3), replace(EXACT, mode="plain", precision="float32")
+    )
+    trainer.reset(map_params(lambda part: part.astype(np.float32), drawn(layers)))
+    losses = trainer.train(np.array([[0, 3, 5], [1, 2, 4]], np.int32))
+    assert {array.dtype for array in (losses, *trainer.state, trainer.predict(ids(6)))} == {np.dtype(np.float32)}
+
+
+def test_scores_too_large_for_exp_give_shares() -> None:
+    np.testing.assert_allclose(softmax(np.array([[1e4, 1e4, -1e4]])), [[0.5, 0.5, 0.0]])

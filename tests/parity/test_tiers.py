@@ -74,6 +74,13 @@ def test_other_shapes_and_numbers_of_layers_are_faults() -> None:
     assert compare_params(tuple(longer), PARAMS).fault == f"after the last step {departure.fault}"
 
 
+def test_parameters_of_other_names_are_a_fault_that_names_both() -> None:
+    weights = {"weights": PARAMS[0]["weights"]}
+    for layer, told in ((weights, "weights"), ({}, "nothing"), ({**weights, "shift": np.ones(1)}, "weights, shift")):
+        departure = compare_gradients((layer, PARAMS[1]), PARAMS)
+        assert departure == Departure(np.inf, f"layer 1: {told} instead of weights, bias")
+
+
 def test_what_is_allowed_for_params_is_told_and_may_be_used_up() -> None:
     one = {"weights": np.ones((1, 1)), "bias": np.ones(1)}
     off = {**one, "bias": np.array([1 + 2**-10])}
@@ -301,6 +308,14 @@ def test_the_loss_on_the_evaluation_rows_is_compared_in_float64() -> None:
     assert compare_evaluations(replace(EVALUATION, loss=np.nan), EVALUATION).fault
     diverged = replace(EVALUATION, loss=np.nan)
     assert compare_evaluations(diverged, diverged).fault == ""
+    assert compare_evaluations(replace(EVALUATION, loss=np.inf), EVALUATION).fault
+    assert compare_evaluations(EVALUATION, replace(EVALUATION, loss=np.inf)).fault
+
+
+def test_a_loss_on_the_evaluation_rows_that_vanishes_may_depart_by_a_floor_and_no_more() -> None:
+    vanished = replace(EVALUATION, loss=0.0)
+    assert compare_evaluations(replace(vanished, loss=LOSS_FLOOR), vanished).fault == ""
+    assert compare_evaluations(replace(vanished, loss=2 * LOSS_FLOOR), vanished).fault
 
 
 def test_a_later_training_is_held_to_losses_parameters_and_outputs_of_its_own_start() -> None:
@@ -317,9 +332,20 @@ def test_a_later_training_is_held_to_losses_parameters_and_outputs_of_its_own_st
     both = compare_repetition(off_at(7, 1e-3), moved, outputs, "float32", envelope)
     assert "first wrong at step 7" in both.fault
     assert "; after the last step bias of layer 2: off by 1.0e-05" in both.fault
+    assert (both.step, both.size) == (losses.step, losses.size)
     predicted = compare_repetition(LOSSES, PARAMS, outputs * (1 + 1e-5), "float32", envelope)
     assert predicted.fault.startswith("outputs for the evaluation rows: off by 1.0e-05")
+    assert predicted.size == pytest.approx(10, rel=1e-3)
     assert compare_repetition(LOSSES, PARAMS[:1], outputs, "float32", envelope).size == np.inf
+
+
+def test_a_small_part_of_a_later_training_is_held_to_its_own_size() -> None:
+    """In float64, what is rounded of the largest part is allowed of each; in float32 that would hide a layer."""
+    large = ({"weights": np.array([[1e9]]), "bias": np.array([1e-3])},)
+    moved = scaled(large, 0, "bias", 1 + 1e-3)
+    envelope = an_envelope(params=large, params_spread=np.zeros(2))
+    assert compare_repetition(LOSSES, moved, EVALUATION.outputs, "float32", envelope).fault
+    assert not compare_params(moved, large, envelope).fault
 
 
 def test_losses_that_a_file_cannot_hold_are_no_numbers() -> None:
