@@ -17,6 +17,7 @@ from bench.errors import BadChoice, UserError, require_name
 from bench.records.runfile import Run
 from bench.records.schema import Learned, Lesson, Record, Row
 from bench.tasks.names import TaskRef
+from bench.tasks.settings import setting_in_words
 
 ALIKE = 0.01  # of a loss: less cannot be seen in a picture
 MOST_POINTS = 600  # of a curve in a picture; of more, the extremes of each stretch are kept
@@ -140,24 +141,19 @@ def labels(run: Run, rows: Sequence[Row]) -> dict[Row, str]:
     """Return a name for each row that says only what differs among them: settings, backend and mode, device."""
     settings = {row: run.header.tasks.get(row.task, {}) for row in rows}
     named = dict.fromkeys(key for row in rows for key in TaskRef.parse(row.task).settings)
-    varied = [key for key in named if len({_told(settings[row].get(key)) for row in rows}) > 1]
+    varied = [key for key in named if len({setting_in_words(settings[row].get(key)) for row in rows}) > 1]
     several = {name: len({getattr(row, name) for row in rows}) > 1 for name in ("backend", "mode", "device")}
     found = {}
     for row in rows:
-        parts = [f"{key.rpartition('.')[2].replace('_', ' ')} {_told(settings[row].get(key))}" for key in varied]
+        parts = [
+            f"{key.rpartition('.')[2].replace('_', ' ')} {setting_in_words(settings[row].get(key))}" for key in varied
+        ]
         if several["backend"] or several["mode"] or not parts:
             parts.append(f"{row.backend} {row.mode}")
         if several["device"]:
             parts.append(row.device)
         found[row] = ", ".join(parts)
     return found
-
-
-def _told(value: object) -> str:
-    """Return the value of a setting as people write it."""
-    if isinstance(value, list | tuple):
-        return "x".join(map(str, value)) or "none"
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def alike(found: Sequence[Trained]) -> bool:

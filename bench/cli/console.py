@@ -150,6 +150,18 @@ def show_scaling(run: Run, *, quiet: bool = False) -> tuple[bool, dict[str, str]
     return all(point.summary.fair for point in sweep.points), files
 
 
+def require_new_beside(path: Path) -> None:
+    """Raise `UserError` if a file has the name of the table or the plot that a sweep writes beside its run file."""
+    for file in _beside(path):
+        if file.exists():
+            raise UserError(f"{file} exists already, and a sweep writes there; name another run file by --out")
+
+
+def _beside(path: Path) -> tuple[Path, ...]:
+    """Return where the table and the plot of a sweep are written."""
+    return tuple(path.with_suffix(ending) for ending in (".csv", ".png"))
+
+
 def _write_scaling(
     path: Path, sweep: Sweep, fitted: Mapping[Curve, Cost], caption: str, *, quiet: bool
 ) -> dict[str, str]:
@@ -158,7 +170,7 @@ def _write_scaling(
     from bench.report import plots
     from bench.report.pictures.style import CannotPlot
 
-    table, plot = (path.with_suffix(ending) for ending in (".csv", ".png"))
+    table, plot = _beside(path)
     write(table, scaling_frame(sweep).to_csv(index=False))
     files = {"table": str(table)}
     try:

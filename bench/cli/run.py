@@ -109,6 +109,7 @@ def sweep(
             raise BadChoice(f"bench sweep needs a task; choose from {', '.join(sorted(TASKS))}")
         else:
             rows = chosen_rows(options, grid(task, vary or ()), has_gpu=bool(gpu_names()))
+            console.require_new_beside(path)
             begun = _begin(options, rows, path)
         finished = _carry_out(begun, options)
         all_fair, files = console.show_scaling(finished.run, quiet=options.quiet or options.json)

@@ -42,7 +42,7 @@ def answer(line: bytes, workbench: Workbench) -> Reply:
     try:
         return decode_request(line).answer(workbench)
     except Unsupported as error:
-        return Failure(status="unsupported", reason=str(error))
+        return Failure(status="unsupported", reason=str(error) or "the backend gives no reason")
     except DataMissing as error:
         return Failure(status="no data", reason=str(error))
     except (UserError, MemoryError) as error:

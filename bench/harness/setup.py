@@ -16,7 +16,7 @@ from bench.harness.process import Worker, worker_environment
 from bench.harness.scratch import worker_scratch
 from bench.machine.host import granted_cores, usable_cores
 from bench.tasks.datasets.fetch import allowed_kinds
-from bench.tasks.datasets.folders import DATA_DIR
+from bench.tasks.datasets.folders import DATA_DIR, data_folders
 
 TIME_LIMIT_S = 600.0
 
@@ -64,6 +64,7 @@ def make_setup(threads: int | None, time_limit_s: float, data_dir: Path | None) 
     _require_scratch()
     if data_dir is not None:
         environment[DATA_DIR] = str(data_dir.resolve())
+    data_folders(environment)  # the same for a folder that is none
     granted = granted_cores() if threads is None else cores[:threads]
     return WorkerSetup(cores=granted, environment=environment, time_limit_s=time_limit_s)
 

@@ -23,6 +23,7 @@ from bench.report.tables import ratio
 from bench.report.training import machine_sections, titled
 from bench.report.units import seconds
 
+BEST = ("fastest", "among the fastest")  # verdicts of the row that the others are compared with
 NOT_TOLD = ("inconclusive", "equivalent", "too few rounds")
 COLUMNS = ("task", "requests", "row", "time", "p95", "p99", "rows/s", "× best", "note")
 USUAL = ("row", "time", "p95", "p99", "rows/s", "× best")
@@ -110,9 +111,10 @@ def _groups(rows: Iterable[InferenceSummary]) -> Iterator[list[InferenceSummary]
 
 
 def _sorted(group: Iterable[InferenceSummary], cost: Callable[[InferenceSummary], Cost]) -> list[InferenceSummary]:
-    def place(each: InferenceSummary) -> tuple[bool, float]:
-        time_s = cost(each).time_s
-        return cost(each).to_best is None, math.inf if math.isnan(time_s) else time_s
+    def place(each: InferenceSummary) -> tuple[bool, bool, float]:
+        time_s, to_best = cost(each).time_s, cost(each).to_best
+        is_best = to_best is not None and to_best.verdict in BEST  # its own time may be longer than that of a tied row
+        return to_best is None, not is_best, math.inf if math.isnan(time_s) else time_s
 
     return sorted(group, key=place)
 

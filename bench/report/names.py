@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from bench.errors import UserError
-from bench.tasks.names import find_task
+from bench.records.schema import Settings
+from bench.tasks.names import BUT, find_task
+from bench.tasks.settings import setting_in_words
 
 
 def listed(names: Iterable[str]) -> str:
@@ -21,12 +23,16 @@ def counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def task_summary(task: str) -> str:
-    """Return what a task is; nothing for one that is not known here, as of another version or package."""
+def task_summary(task: str, settings: Settings) -> str:
+    """Return what a task is, with the settings that the run changed; nothing for one that is not known here."""
     try:
-        return find_task(task).summary
-    except UserError:
+        summary = find_task(task).summary
+    except UserError:  # a task of another version or package
         return ""
+    if not settings:
+        return summary
+    changed = ", ".join(f"{name} {setting_in_words(value)}" for name, value in settings.items())
+    return f"{summary}{',' if BUT in summary else BUT} {changed}"
 
 
 def titles(

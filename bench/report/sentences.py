@@ -197,12 +197,12 @@ def goal_in_words(goal: Goal) -> str:
 
 
 def long_reasons(rows: Iterable[RowSummary]) -> list[str]:
-    """Return every reason that has several lines, with its tasks; the table shows only the first line."""
-    tasks: dict[str, list[str]] = {}
+    """Return every reason that has several lines, with its rows; the table shows only the first line."""
+    named: dict[str, list[str]] = {}
     for each in rows:
-        if "\n" in each.reason and each.row.task not in tasks.setdefault(each.reason, []):
-            tasks[each.reason].append(each.row.task)
-    return [f"{', '.join(names)}: {reason}" for reason, names in tasks.items()]
+        if "\n" in each.reason:
+            named.setdefault(each.reason, []).append(f"{each.row.task} {each.row.name}")
+    return [f"{', '.join(names)}: {reason}" for reason, names in named.items()]
 
 
 def _numbers(numbers: Iterable[float | None]) -> str:

@@ -78,7 +78,7 @@ def _panels(rows: Sequence[RowSummary], kept: Table, choice: Choice, machines: M
             columns = columns_of(part, choice, usual)
             yield Panel(
                 title=named[run, task],
-                about=task_summary(task),
+                about=task_summary(task, rows[kept.cells.index[places[0]]].first.job.settings),
                 table=part.cells[columns],
                 notes=() if "note" in columns else tuple(_notes(part.cells["note"], rows)),
                 spare=() if choice.columns else SPARE,

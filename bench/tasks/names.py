@@ -17,6 +17,7 @@ from bench.tasks import TASKS, Task
 from bench.tasks.settings import BadSetting, override
 
 THREADS = "threads"
+BUT = ", but with"  # what is between the summary of a task and the settings in which it differs
 MAX_DIGITS = 9  # of a number of threads
 MAX_POINTS = 1000  # of a sweep: even of rows that take a second, more take a day
 
@@ -82,7 +83,7 @@ class TaskRef:
         self.threads  # noqa: B018 - raises for a number that is none
         changed = override(TASKS[self.base], {key: each for key, each in self.settings.items() if key != THREADS})
         values = ", ".join(f"{key} {value}" for key, value in self.settings.items())
-        return replace(changed, name=self.name, summary=f"{changed.summary}, but with {values}")
+        return replace(changed, name=self.name, summary=f"{changed.summary}{BUT} {values}")
 
 
 def find_task(name: str) -> Task:

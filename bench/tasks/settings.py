@@ -180,3 +180,10 @@ def require_batch(task: Task, rows: int) -> None:
         raise BadSetting(
             f"batch_size {task.batch_size} is more than the {rows} rows of {shown(task.name)}; all uses every row"
         )
+
+
+def setting_in_words(value: object) -> str:
+    """Return the value of a setting as people write it."""
+    if isinstance(value, list | tuple):
+        return "x".join(map(str, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)

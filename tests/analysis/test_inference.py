@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,17 @@ def test_rows_that_cannot_be_told_apart_are_named_in_one_sentence_with_what_it_r
     )
     (section,) = inference_section([run])
     assert section.sentences[0] == str(document_of(run).summary[0])
+
+
+def test_the_row_that_others_are_compared_with_stands_first_although_a_tied_one_seems_faster(tmp_path: Path) -> None:
+    run = a_run(tmp_path, [*answering(FAST), *answering(SLOW, 1.001)])
+    found = by_row(run)
+    seems_faster = replace(found[SLOW].latency, time_s=0.9 * found[FAST].latency.time_s)
+    document = inference_document([run], [replace(found[SLOW], latency=seems_faster), found[FAST]], Choice())
+    assert list(document.panels[0].table["row"]) == [FAST.name, SLOW.name]
+    assert "one row at a time numpy loop (50.2 µs; this run cannot tell keras-tensorflow fit" in str(
+        document.summary[0]
+    )
 
 
 def test_the_tables_fit_into_eighty_columns_and_are_sorted_each_by_its_own_times(tmp_path: Path) -> None:

@@ -32,6 +32,15 @@ def test_a_sweep_prints_and_writes_what_it_found_and_can_be_gone_on_with(tmp_pat
     assert (tmp_path / "s.png").exists()
 
 
+@pytest.mark.parametrize("name", ["s.csv", "s.png"])
+def test_a_sweep_writes_over_no_file_beside_its_run_file(name: str, bench_here: Bench, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("mine")
+    result = bench_here("sweep", "thermometer_raw", "--vary", "epochs=50,100", "--backend", "numpy", "--out", "s.jsonl")
+    assert result.returncode == 2
+    assert f"{name} exists already, and a sweep writes there; name another run file by --out" in result.stderr
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "mine")]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

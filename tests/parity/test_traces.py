@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import os
 import tracemalloc
 import zipfile
 from dataclasses import replace
@@ -276,3 +277,11 @@ def test_layers_without_parameters_stay_where_they_are_in_a_file(tmp_path: Path,
 def test_a_file_whose_number_of_layers_is_not_that_of_its_parameters_is_refused(arrays: dict[str, Array]) -> None:
     with pytest.raises(ValueError, match="layers"):
         params_named("params", arrays)
+
+
+def test_a_pipe_in_the_place_of_an_envelope_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.npz")
+    cache, envelope = EnvelopeCache(tmp_path), an_envelope()
+    assert cache.get("a") is None
+    cache.put("a", envelope)
+    assert (tmp_path / "a.npz").is_file()

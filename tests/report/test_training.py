@@ -132,6 +132,23 @@ def test_every_sentence_tells_a_row_on_a_gpu_from_the_same_on_the_cpu(tmp_path: 
         assert about in text
 
 
+def test_two_runs_with_different_settings_are_not_called_the_same(tmp_path: Path) -> None:
+    def about(**settings: int) -> str:
+        records = [a_record(FAST, block) for block in range(2)]
+        changed = [replace(each, job=replace(each.job, settings=settings)) for each in records]
+        (panel,) = result_of(run_of(tmp_path, [*changed, a_parity_result(FAST)])).panels
+        return panel.about
+
+    assert "but with" not in about()
+    assert about(epochs=7).endswith(", but with epochs 7")
+
+
+def test_a_reason_of_several_lines_names_its_rows(tmp_path: Path) -> None:
+    failed = [a_record(row, status="failed", reason="ValueError: no\nand more") for row in (FAST, SLOW)]
+    (section,) = [each for each in result_of(run_of(tmp_path, failed)).sections if each.title == "What failed"]
+    assert section.sentences == ("linear_fit fast x, linear_fit slow x: ValueError: no\nand more",)
+
+
 def test_of_several_runs_each_has_its_line(tmp_path: Path) -> None:
     runs = [run_of(tmp_path, right({FAST: {0: time_s}, SLOW: {0: 0.5}})) for time_s in (0.1, 0.2)]
     assert [line.partition(": ")[0] for line in lines_of(*runs)] == [f"linear_fit ({run.path})" for run in runs]

@@ -775,12 +775,21 @@ def test_an_empty_variable_names_no_folder() -> None:
     assert data_folders({"BENCH_DATA_DIR": ""}) == data_folders({})
 
 
-def test_the_folder_of_the_variable_comes_before_the_cache() -> None:
-    assert data_folders({"BENCH_DATA_DIR": "/mine"}) == (Path("/mine"), *data_folders({}))
+def test_the_folder_of_the_variable_comes_before_the_cache(tmp_path: Path) -> None:
+    assert data_folders({"BENCH_DATA_DIR": str(tmp_path)}) == (tmp_path, *data_folders({}))
 
 
-def test_the_folder_of_the_command_line_replaces_that_of_the_variable() -> None:
-    assert data_folders({"BENCH_DATA_DIR": "/mine"}, Path("/now")) == (Path("/now"), *data_folders({}))
+def test_the_folder_of_the_command_line_replaces_that_of_the_variable(tmp_path: Path) -> None:
+    assert data_folders({"BENCH_DATA_DIR": "/mine"}, tmp_path) == (tmp_path, *data_folders({}))
+
+
+def test_a_data_folder_that_is_none_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.touch()
+    with pytest.raises(UserError, match=r"the data folder .*a\.txt is no folder; name another"):
+        data_folders({}, file)
+    with pytest.raises(UserError, match=r"the data folder .*/gone does not exist; name another"):
+        data_folders({"BENCH_DATA_DIR": str(tmp_path / "gone")})
 
 
 @pytest.fixture

@@ -144,7 +144,7 @@ def _card(members: Mapping[int, RowSummary], lines: Sequence[Line], answer: Answ
         run=line["run"],
         task=line["task"],
         precision=line["precision"],
-        about=task_summary(first.row.task),
+        about=task_summary(first.row.task, first.first.job.settings),
         headline=headline,
         detail=detail,
         advice=_advice(answer),

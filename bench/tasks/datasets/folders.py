@@ -19,9 +19,15 @@ def data_folders(environment: Mapping[str, str], data_dir: Path | None = None) -
     """Return the folders to search: the folder that the user names, then the cache. Only the cache is written to.
 
     `data_dir` takes precedence over the variable BENCH_DATA_DIR in `environment`.
+
+    Raises `UserError` if the user names something that is no folder.
     """
     named = data_dir or (Path(environment[DATA_DIR]) if environment.get(DATA_DIR) else None)
     cache = Path(environment[CACHE_DIR]) if environment.get(CACHE_DIR) else cache_folder()
+    if named and not named.is_dir():
+        raise UserError(
+            f"the data folder {named} {'is no folder' if named.exists() else 'does not exist'}; name another"
+        )
     return (named, cache) if named else (cache,)
 
 
