@@ -192,7 +192,7 @@ def test_the_reference_stays_in_the_precision_of_its_arrays() -> None:
 
 def test_gradients_of_an_image_that_is_wider_than_high_are_those_of_finite_differences() -> None:
     rng = np.random.default_rng(4)
-    second = Conv2d(inputs=3, outputs=2, kernel=(2, 3), stride=1, padding=(1, 0, 0, 2), activation="tanh")
+    second = Conv2d(inputs=3, outputs=2, kernel=(2, 3), stride=1, padding=(0, 1, 0, 2), activation="tanh")
     layers = (STACK[0], second, Flatten(), Dense(2 * 4 * 7, 3, "identity"))
     targets = rng.integers(0, 3, 2).astype(np.int32)
     assert worst(Problem(rng.normal(size=(2, 4, 7, 2)), targets, layers, "softmax_cross_entropy", SGD(0.1), 2)) < 1e-7

@@ -262,8 +262,9 @@ def test_nothing_is_allowed_beside_a_metric_that_is_no_number() -> None:
 
 
 def test_a_pass_that_ends_elsewhere_when_it_is_repeated_is_a_fault() -> None:
-    for share in (None, 1e-6, 8e-5):  # eight times what rounding explains
-        assert compare_repeated(a_quality(repeated=share), "float32", an_envelope()).fault == ""
+    for share, size in ((None, 0), (1e-6, 0.1), (8e-5, 8)):  # eight times what rounding explains
+        found = compare_repeated(a_quality(repeated=share), "float32", an_envelope())
+        assert (found.fault, found.size) == ("", pytest.approx(size))
     departure = compare_repeated(a_quality(repeated=1e-4), "float32", an_envelope())
     assert departure.size == pytest.approx(10)
     assert "off by 0.0001 of the distance that the first pass moved them; rounding explains 1.0e-05, 8.0e-05" in (
