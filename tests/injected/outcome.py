@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
 from injected.place import Command, Place
 
-from bench.records.runfile import Run, read_run
+from bench.records.runfile import Kept, Run, read_run
 
 OK = "ok"
 ENDED = (0, 5)  # exit codes of a run that has ended: 5 where a busy machine made its times unfair
@@ -70,8 +70,14 @@ def missing(run: Run, rows: Iterable[str], rounds: int) -> tuple[str, ...]:
 
 
 def content(path: Path) -> Run | None:
-    """Return what a run file has, None where there is no whole line yet."""
-    return read_run(path) if path.exists() and b"\n" in path.read_bytes() else None
+    """Return what a run file has, None where there is no whole line yet.
+
+    Its records are in memory: a run that was read looks them up in the file, which the fault then changes.
+    """
+    if not path.exists() or b"\n" not in path.read_bytes():
+        return None
+    run = read_run(path)
+    return replace(run, records=Kept(run.records).records())
 
 
 def sentence(text: str) -> str:

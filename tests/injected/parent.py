@@ -79,18 +79,17 @@ OTHERS = {
 }
 
 
-def interrupt(command: Command, moment: Moment, times: int, rng: Random) -> bool:
-    """Interrupt a command as a terminal does, once or twice; return False where it had ended before."""
+def interrupt(command: Command, moment: Moment, times: int, rng: Random) -> None:
+    """Interrupt a command as a terminal does, once or twice, unless it has ended before."""
     path = command.place.run_file if moment.in_file else None
     if moment.word and not command.wait_for(moment.word, path=path):
-        return False
+        return
     time.sleep(rng.uniform(0.0, moment.until_s))
     for _ in range(times):
         if command.process.poll() is not None:
-            return False
+            return
         os.kill(command.process.pid, signal.SIGINT)
         time.sleep(rng.uniform(0.0, 0.2))
-    return True
 
 
 def of_interrupts(
@@ -104,11 +103,11 @@ def of_interrupts(
             (place.folder / name).mkdir(exist_ok=True)
         place.run_file.unlink(missing_ok=True)
         command = place.start(*arguments, **environment)
-        hit = interrupt(command, moment, times, rng)
+        interrupt(command, moment, times, rng)
         code = command.wait()
         if code == -signal.SIGINT and not command.text:
             return [Outcome("nothing: Python itself was still starting", place.left_running())]
-        if not hit or code != INTERRUPTED:
+        if code != INTERRUPTED:  # it had ended before
             return [] if code in ENDED else [Outcome(command.text, (f"ended with {code}",))]
         told = command.said("interrupted")
         wrong = [] if told or arguments[0] == "parity" or not place.run_file.exists() else ["told nothing"]
