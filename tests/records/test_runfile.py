@@ -630,6 +630,9 @@ def test_a_run_that_is_gone_on_with_still_knows_them(path: Path) -> None:
 KEPT_RUNS = sorted((ROOT / "results").glob("*.jsonl"))
 
 
+BROKEN_OFF = ("gpu-text.jsonl",)  # by a time limit, before the line of its only round was written
+
+
 @pytest.mark.parametrize("kept", KEPT_RUNS, ids=lambda path: path.name)
 def test_every_run_that_is_kept_can_be_read(kept: Path) -> None:
     run = read_run(kept)
@@ -639,7 +642,7 @@ def test_every_run_that_is_kept_can_be_read(kept: Path) -> None:
     assert {record.job.row for record in run.records} <= set(run.header.rows)
     assert any(record.timing for record in run.records)
     assert run.parity_results
-    assert run.blocks
+    assert bool(run.blocks) is (kept.name not in BROKEN_OFF)
 
 
 def test_there_are_runs_that_are_kept() -> None:
