@@ -10,12 +10,12 @@ import importlib
 import importlib.util
 from dataclasses import dataclass, fields, replace
 from importlib import metadata
-from typing import cast
+from typing import cast, get_args
 
-from backends.contract import Backend
+from backends.contract import Backend, Device
 
 GROUP = "bench.backends"
-DEVICES = ("cpu", "gpu")
+DEVICES: tuple[str, ...] = get_args(Device)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def require_sound(entry: Entry) -> None:
     _require_types(entry)
     if not entry.modes:
         raise ValueError("modes must name at least one mode, got none")
-    if not set(entry.devices) or not set(entry.devices) <= set(DEVICES):
+    if not entry.devices or not set(entry.devices) <= set(DEVICES):
         raise ValueError(f"devices must be cpu, gpu or both, got {entry.devices!r}")
     for assignment in entry.keeping:
         if not assignment.partition("=")[0].isidentifier() or "=" not in assignment:

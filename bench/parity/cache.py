@@ -35,11 +35,8 @@ class EnvelopeCache:
 
     def get(self, key: str) -> Envelope | None:
         """Return the envelope of a key, None if there is none or it cannot be read."""
-        file = self.folder / f"{key}.npz"
-        if not file.is_file():  # opening a pipe would wait for somebody to write
-            return None
         try:
-            return load_envelope(file)
+            return load_envelope(self.folder / f"{key}.npz")
         except Exception:  # a damaged file may raise anything, MemoryError included; it is replaced by a new one
             return None
 

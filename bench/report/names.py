@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 from bench.errors import UserError
 from bench.records.schema import Settings
-from bench.tasks.names import BUT, find_task
+from bench.tasks import TASKS
+from bench.tasks.names import TaskRef, differing
 from bench.tasks.settings import setting_in_words
 
 
@@ -26,13 +27,12 @@ def counted(number: int, what: str) -> str:
 def task_summary(task: str, settings: Settings) -> str:
     """Return what a task is, with the settings that the run changed; nothing for one that is not known here."""
     try:
-        summary = find_task(task).summary
+        reference = TaskRef.parse(task)
+        reference.task()
     except UserError:  # a task of another version or package
         return ""
-    if not settings:
-        return summary
-    changed = ", ".join(f"{name} {setting_in_words(value)}" for name, value in settings.items())
-    return f"{summary}{',' if BUT in summary else BUT} {changed}"
+    changed = {name: setting_in_words(value) for name, value in settings.items()}
+    return differing(TASKS[reference.base].summary, {**reference.settings, **changed})
 
 
 def titles(

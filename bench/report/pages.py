@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,25 +35,25 @@ def main() -> None:
     found = headlines(run)
     draw(found, PICTURE)
     fill_in(README, "headline", as_table(found, run.header))
-    fill_in(RESULTS, "results", as_markdown(training(run)))
-    EVERY_COLUMN.write_text(as_markdown(training(run, ALL)))
+    fill_in(RESULTS, "results", as_markdown(training([run])))
+    EVERY_COLUMN.write_text(as_markdown(training([run], ALL)))
     FOR_PROGRAMS.write_text(summary_frame(summarise((run,))).to_csv(index=False))
     fill_in(RESULTS, "alternatives", alternatives.table(RESULTS.parent))
-    of_layers = training(layers)
+    of_layers = training([layers])
     OF_LAYERS.write_text(as_markdown(of_layers))
     fill_in(RESULTS, "layers", answers(of_layers))
-    fill_in(RESULTS, "second", answers(training(second)))
+    fill_in(RESULTS, "second", answers(training([second])))
     inference = inference_document((second, layers), inference_of((second, layers)), Choice())
     INFERENCE.write_text(as_markdown(inference))
     fill_in(RESULTS, "inference", answers(inference))
-    on_gpu = training_result(tuple(map(read_run, ON_GPU)), "", "steady", Choice())
+    on_gpu = training(map(read_run, ON_GPU))
     OF_GPU.write_text(as_markdown(on_gpu))
     fill_in(RESULTS, "gpu", answers(on_gpu))
 
 
-def training(run: Run, *columns: str) -> Document:
-    """Return the result of a run, with the usual columns unless others are named."""
-    return training_result((run,), "", "steady", Choice(columns))
+def training(runs: Iterable[Run], *columns: str) -> Document:
+    """Return the result of runs, with the usual columns unless others are named."""
+    return training_result(tuple(runs), "", "steady", Choice(columns))
 
 
 def answers(result: Document) -> str:

@@ -32,6 +32,8 @@ def load_arrays(path: Path) -> dict[str, Array]:
 
     Nothing larger than the file itself is made of it: `numpy.load` believes what a file says of its sizes.
     """
+    if path.exists() and not path.is_file():  # opening a pipe would wait for somebody to write
+        raise BadArrays(f"{path} is no file")
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             size = os.fstat(file.fileno()).st_size

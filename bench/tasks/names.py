@@ -17,7 +17,6 @@ from bench.tasks import TASKS, Task
 from bench.tasks.settings import BadSetting, override
 
 THREADS = "threads"
-BUT = ", but with"  # what is between the summary of a task and the settings in which it differs
 MAX_DIGITS = 9  # of a number of threads
 MAX_POINTS = 1000  # of a sweep: even of rows that take a second, more take a day
 
@@ -82,8 +81,13 @@ class TaskRef:
             return TASKS[self.base]
         self.threads  # noqa: B018 - raises for a number that is none
         changed = override(TASKS[self.base], {key: each for key, each in self.settings.items() if key != THREADS})
-        values = ", ".join(f"{key} {value}" for key, value in self.settings.items())
-        return replace(changed, name=self.name, summary=f"{changed.summary}{BUT} {values}")
+        return replace(changed, name=self.name, summary=differing(changed.summary, self.settings))
+
+
+def differing(summary: str, settings: Mapping[str, str]) -> str:
+    """Return the summary of a task and, behind it, the settings in which it differs from the catalog's."""
+    values = ", ".join(f"{key} {value}" for key, value in settings.items())
+    return f"{summary}, but with {values}" if values else summary
 
 
 def find_task(name: str) -> Task:

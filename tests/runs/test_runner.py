@@ -17,7 +17,7 @@ from bench.records.schema import Block, Goal, ParityResult, Record, Row
 from bench.runs.plan import Plan
 from bench.runs.runner import SoFar
 
-A, B = ROWS = (a_row("linear_fit"), a_row("linear_fit", "torch", "eager"))
+ROWS = (a_row("linear_fit"), a_row("linear_fit", "torch", "eager"))
 WATCHED = Repetition(4, np.zeros(1), np.zeros(1), {})
 
 

@@ -1,4 +1,4 @@
-"""How the page names and draws rows: a colour for each backend, a marker and a dash for each mode. Pure."""
+"""How the page draws rows: a colour for each backend, a marker and a dash for each mode. Pure."""
 
 from __future__ import annotations
 
