@@ -13,7 +13,7 @@ from pathlib import Path
 
 from backends.contract import Unsupported
 from bench.errors import UserError
-from bench.harness.protocol import Failure, Reply, decode_request, encode_reply
+from bench.harness.protocol import Failure, Reply, decode_request, encode_reply, key_of
 from bench.harness.workbench import Workbench
 from bench.tasks.datasets.fetch import DataMissing
 
@@ -30,7 +30,7 @@ def main() -> None:
     workbench = Workbench()
     with os.fdopen(pipe, "wb") as replies:
         for line in sys.stdin.buffer:
-            replies.write(encode_reply(answer(line, workbench)) + b"\n")
+            replies.write(encode_reply(answer(line, workbench), key_of(line)) + b"\n")
             replies.flush()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -171,8 +171,9 @@ class Child:
 
     def ask(self, request: Request[R], time_limit_s: float) -> Reply:
         """Return the child's reply. Raises `ChildDied`; a child that exceeded the time limit is killed first."""
+        key = secrets.token_hex(8)
         with contextlib.suppress(BrokenPipeError):  # then there will be no reply, which is handled below
-            self.requests.write(encode_request(replace(request, spawned_s=self.spawned_s)) + b"\n")
+            self.requests.write(encode_request(replace(request, spawned_s=self.spawned_s), key) + b"\n")
             self.requests.flush()
         line = self._read_line(time.monotonic() + time_limit_s)
         if line is None:
@@ -185,7 +186,7 @@ class Child:
         if not line.endswith(b"\n"):
             raise ChildDied("crashed", f"the worker {self._how_it_ended()}{self._last_words()}")
         try:
-            return decode_reply(line, request)
+            return decode_reply(line, request, key)
         except BadReply as error:
             self.kill()
             raise ChildDied("crashed", f"the worker sent something that is no result: {error}; stopped") from error

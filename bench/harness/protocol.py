@@ -1,7 +1,8 @@
 """Requests to a worker process and its replies, one line of JSON each.
 
 The class of a request is defined next to its job, and `answer` does the job in the worker. A line names the class, so
-the worker imports only the modules of the jobs that it is asked to do.
+the worker imports only the modules of the jobs that it is asked to do. It also has a key, drawn anew for each request,
+which the reply repeats: another line on the pipe, however well it is made up, is not taken for the reply.
 """
 
 from __future__ import annotations
@@ -134,16 +135,27 @@ class JobRequest(Request[R], frozen=True, kw_only=True):
         return place_of(self.backend)._replace(gpus=self.job.row.device == "gpu")
 
 
-class _Line(Struct, frozen=True):
+class _RequestLine(Struct, frozen=True):
+    key: str
     module: str
     name: str
     request: msgspec.Raw
 
 
-def encode_request(request: Request[R]) -> bytes:
+class _ReplyLine(Strict, frozen=True):
+    key: str
+    reply: msgspec.Raw
+
+
+class _Key(Struct, frozen=True):
+    key: str
+
+
+def encode_request(request: Request[R], key: str) -> bytes:
     """Return a request as a line, without the line break."""
     kind = type(request)
-    return msgspec.json.encode(_Line(kind.__module__, kind.__name__, msgspec.Raw(msgspec.json.encode(request))))
+    raw = msgspec.Raw(msgspec.json.encode(request))
+    return msgspec.json.encode(_RequestLine(key, kind.__module__, kind.__name__, raw))
 
 
 AnyRequest = (
@@ -160,14 +172,19 @@ AnyRequest = (
 
 def decode_request(line: bytes) -> AnyRequest:
     """Return the request that a line contains; import the module of its class."""
-    parts = msgspec.json.decode(line, type=_Line)
+    parts = msgspec.json.decode(line, type=_RequestLine)
     kind = getattr(importlib.import_module(parts.module), parts.name)
     return cast(Request[Done], msgspec.json.decode(parts.request, type=kind))
 
 
-def encode_reply(reply: Reply) -> bytes:
-    """Return a reply as a line, without the line break."""
-    return msgspec.json.encode(reply)
+def key_of(line: bytes) -> str:
+    """Return the key of the request that a line contains."""
+    return msgspec.json.decode(line, type=_Key).key
+
+
+def encode_reply(reply: Reply, key: str) -> bytes:
+    """Return the reply to the request with this key as a line, without the line break."""
+    return msgspec.json.encode(_ReplyLine(key=key, reply=msgspec.Raw(msgspec.json.encode(reply))))
 
 
 @cache
@@ -176,10 +193,13 @@ def _reply_to(request: type[Request[Any]]) -> type:
     return cast(type, get_type_hints(request.answer)["return"])
 
 
-def decode_reply(line: bytes, request: Request[R]) -> Reply:
+def decode_reply(line: bytes, request: Request[R], key: str) -> Reply:
     """Return the reply that a line contains. Raises `BadReply`: code of a backend can write to the pipe, too."""
     try:
-        reply = cast(Reply, msgspec.json.decode(line, type=Reply))
+        parts = msgspec.json.decode(line, type=_ReplyLine)
+        if parts.key != key:
+            raise BadReply("its key is not that of the request, so it was not written by the suite")
+        reply = cast(Reply, msgspec.json.decode(parts.reply, type=Reply))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadReply(str(error)) from error
     if isinstance(reply, Failure):

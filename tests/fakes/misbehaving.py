@@ -42,15 +42,21 @@ MODES = (
     *("raises_in_lesson", "dies_in_lesson"),
     "helped",
     "leaves_running",
-    *("pipe_text", "pipe_bytes", "pipe_other_type", "pipe_forged", "pipe_endless", "pipe_drips"),
+    *("pipe_text", "pipe_bytes", "pipe_no_reply", "pipe_forged", "pipe_endless", "pipe_drips"),
     *("real_time_signal", "shouts", "long_reason", "told_why"),
 )
-ROW = {"task": "thermometer_raw", "backend": "misbehaving", "mode": "right", "device": "cpu", "precision": "float32"}
-FORGED = {"type": "record", "job": {"row": ROW, "threads": 1, "block": 0}, "status": "ok"}
+ROW = {
+    "task": "thermometer_raw",
+    "backend": "misbehaving",
+    "mode": "pipe_forged",
+    "device": "cpu",
+    "precision": "float32",
+}
+FORGED = {"key": "", "reply": {"type": "record", "job": {"row": ROW, "threads": 1, "block": 0}, "status": "ok"}}
 TO_PIPE = {
     "pipe_text": b"hello\n",
     "pipe_bytes": b"\xff\xfe\x00\n",
-    "pipe_other_type": b'{"type":"done"}\n',
+    "pipe_no_reply": b'{"type":"done"}\n',
     "pipe_forged": json.dumps(FORGED).encode() + b"\n",
 }
 FIRST_TRAININGS = 4  # trainings after which these modes misbehave: the timed one, its repeated pass, and a turn's first

@@ -28,15 +28,16 @@ from bench.harness.time_job import TimeRequest
 from bench.harness.turn_job import HandOverRequest, TurnRequest
 from bench.records.schema import Record, Steady
 
+KEY = "a key"
 RECORD = a_record(a_row("linear_fit"))
 STEADY = Steady(window_s=0.1, cpu_s=0.2, vanished_cpu_s=0.0, waited_s=None)
 TURN = TurnReply(passes=3, wall_s=0.3, longest_s=0.2, cpu_s=0.1, reads=2, read_s=1e-5, took_s=0.5, steady=STEADY)
 EXCHANGES: list[tuple[Request[Any], bytes, type]] = [
-    (TimeRequest(job=RECORD.job, backend=BUILT_IN["numpy"]), encode_reply(RECORD), Record),
-    (CalibrateRequest(), encode_reply(CalibrationReply(calibration=a_calibration())), CalibrationReply),
-    (TurnRequest(turn=7), encode_reply(TURN), TurnReply),
-    (HandOverRequest(folder="a folder"), encode_reply(Done(note="a note")), Done),
-    (TurnRequest(turn=7), encode_reply(Failure(status="failed", reason="why", output="last lines")), TurnReply),
+    (TimeRequest(job=RECORD.job, backend=BUILT_IN["numpy"]), encode_reply(RECORD, KEY), Record),
+    (CalibrateRequest(), encode_reply(CalibrationReply(calibration=a_calibration()), KEY), CalibrationReply),
+    (TurnRequest(turn=7), encode_reply(TURN, KEY), TurnReply),
+    (HandOverRequest(folder="a folder"), encode_reply(Done(note="a note"), KEY), Done),
+    (TurnRequest(turn=7), encode_reply(Failure(status="failed", reason="why", output="last lines"), KEY), TurnReply),
 ]
 
 
@@ -47,12 +48,12 @@ def edit_of(number: int, made: list[Edit]) -> tuple[int, bytes]:
 def assert_right(number: int, line: bytes) -> int:
     request, _, wanted = EXCHANGES[number]
     try:
-        reply = decode_reply(line, request)
+        reply = decode_reply(line, request, KEY)
     except BadReply as error:
         said = str(error)
         assert len(said) < REASON_CHARACTERS
         return len(line)
-    told = json.loads(line)
+    told = json.loads(line)["reply"]
     if isinstance(reply, Failure):
         assert reply.status == told["status"] != "ok"
         assert len(reply.reason) <= REASON_CHARACTERS + 2

@@ -30,6 +30,7 @@ from bench.harness.protocol import (
     decode_request,
     encode_reply,
     encode_request,
+    key_of,
 )
 from bench.harness.time_job import TimeRequest
 from bench.harness.turn_job import HandOverRequest, TurnRequest
@@ -39,6 +40,7 @@ from bench.records.schema import Calibration, Learned, Lesson, Record, Steady
 from bench.selftest import FAULTY
 from bench.selftest.by_hand import ByHandRequest, ByHandTurnRequest
 
+KEY = "the key of a request"
 JOB = a_job(a_row("linear_fit"), {"epochs": "5"})
 NUMPY = BUILT_IN["numpy"]
 PLACEMENT = Placement(mode="loop", device="cpu", precision="float64", threads=3)
@@ -71,11 +73,12 @@ REPLIES: list[Reply] = [
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: type(request).__name__)
 def test_a_request_arrives_as_it_was_sent(request_: Request[Done]) -> None:
-    line = encode_request(request_)
+    line = encode_request(request_, KEY)
     assert b"\n" not in line
     arrived = decode_request(line)
     assert type(arrived) is type(request_)
     assert arrived == request_
+    assert key_of(line) == KEY
 
 
 ASKED: list[Request[Any]] = [
@@ -91,9 +94,9 @@ ASKED: list[Request[Any]] = [
 
 @pytest.mark.parametrize(("reply", "request_"), zip(REPLIES, ASKED, strict=True), ids=lambda each: type(each).__name__)
 def test_a_reply_arrives_as_it_was_sent(reply: Reply, request_: Request[Any]) -> None:
-    line = encode_reply(reply)
+    line = encode_reply(reply, KEY)
     assert b"\n" not in line
-    assert decode_reply(line, request_) == reply
+    assert decode_reply(line, request_, KEY) == reply
 
 
 @pytest.mark.parametrize("reply", REPLIES[:-1], ids=lambda reply: type(reply).__name__)
@@ -102,33 +105,41 @@ def test_only_the_type_of_reply_that_was_asked_for_is_believed(reply: Reply, req
     if REPLIES.index(reply) == ASKED.index(request_):
         return
     with pytest.raises(BadReply, match=f"a {type(reply).__name__}; wanted a "):
-        decode_reply(encode_reply(reply), request_)
+        decode_reply(encode_reply(reply, KEY), request_, KEY)
 
 
 @pytest.mark.parametrize("changes", [{"block": 3}, {"threads": 1}, {"row": a_row("iris_mlp")}], ids=str)
 def test_a_record_of_another_job_is_not_believed(changes: dict[str, Any]) -> None:
     other = msgspec.structs.replace(ASKED[0], job=msgspec.structs.replace(ASKED[0].job, **changes))  # type: ignore[attr-defined]
     with pytest.raises(BadReply, match="a record of linear_fit numpy loop cpu float32, round 1; wanted one of"):
-        decode_reply(encode_reply(REPLIES[0]), other)
+        decode_reply(encode_reply(REPLIES[0], KEY), other, KEY)
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        encode_reply(REPLIES[2]).replace(b'"passes":3', b'"passes":3,"more":1'),
-        encode_reply(REPLIES[2]).replace(b'"passes":3', b'"passes":-3'),
-        encode_reply(REPLIES[2]).replace(b'"wall_s":0.3', b'"wall_s":-0.3'),
+        encode_reply(REPLIES[2], KEY).replace(b'"passes":3', b'"passes":3,"more":1'),
+        encode_reply(REPLIES[2], KEY).replace(b'"passes":3', b'"passes":-3'),
+        encode_reply(REPLIES[2], KEY).replace(b'"wall_s":0.3', b'"wall_s":-0.3'),
         b"\n",
         b"hello\n",
         b"\xff\n",
         b"[" * 10**5,
-        b'{"type":"failure","status":"ok","reason":""}',
+        encode_reply(REPLIES[2], KEY) * 2,
+        msgspec.json.encode(REPLIES[2]),
+        msgspec.json.encode({"key": KEY, "reply": {"type": "failure", "status": "ok", "reason": ""}}),
         b"{}\n",
     ],
 )
 def test_what_is_no_reply_is_not_believed(line: bytes) -> None:
     with pytest.raises(BadReply):
-        decode_reply(line, ASKED[2])
+        decode_reply(line, ASKED[2], KEY)
+
+
+@pytest.mark.parametrize("key", ["", "another one"])
+def test_a_reply_with_another_key_is_not_believed(key: str) -> None:
+    with pytest.raises(BadReply, match="its key is not that of the request, so it was not written by the suite"):
+        decode_reply(encode_reply(REPLIES[2], key), ASKED[2], KEY)
 
 
 def test_every_request_names_the_type_of_its_reply() -> None:
@@ -136,15 +147,19 @@ def test_every_request_names_the_type_of_its_reply() -> None:
     assert set(replies.values()) == {Record, CalibrationReply, TurnReply, LearnedReply, Lesson, Done}
 
 
+def asked(module: str, name: str, request_: bytes = b"{}") -> bytes:
+    return msgspec.json.encode({"key": KEY, "module": module, "name": name, "request": msgspec.Raw(request_)})
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b"{}", "ValidationError: Object missing required field `module`"),
-        (b'{"module":"bench.no_such","name":"X","request":{}}', "ModuleNotFoundError"),
-        (b'{"module":"bench.harness.protocol","name":"Nothing","request":{}}', "AttributeError"),
-        (b'{"module":"bench.harness.time_job","name":"TimeRequest","request":{}}', "required field `job`"),
-        (b'{"module":"bench.harness.turn_job","name":"TurnRequest","request":{"turn":0}}', "has left a Repeater"),
-        (b'{"module":"bench.harness.protocol","name":"Request","request":{}}', "NotImplementedError"),
+        (b"{}", "ValidationError: Object missing required field `key`"),
+        (asked("bench.no_such", "X"), "ModuleNotFoundError"),
+        (asked("bench.harness.protocol", "Nothing"), "AttributeError"),
+        (asked("bench.harness.time_job", "TimeRequest"), "required field `job`"),
+        (asked("bench.harness.turn_job", "TurnRequest", b'{"turn":0}'), "has left a Repeater"),
+        (asked("bench.harness.protocol", "Request"), "NotImplementedError"),
     ],
 )
 def test_a_line_that_cannot_be_answered_is_a_failure_and_not_the_end(line: bytes, reason: str) -> None:

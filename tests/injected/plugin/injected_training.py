@@ -19,8 +19,7 @@ __all__ = ["open_product", "open_trainer"]
 
 FIRST_TRAININGS = 2  # the timed one of one pass, and its repeated pass; the next is in a turn
 MEGABYTES = 20
-ROW = {"task": "thermometer_raw", "backend": "numpy", "mode": "loop", "device": "cpu", "precision": "float32"}
-FORGED = json.dumps({"type": "record", "job": {"row": ROW, "threads": 1, "block": 0}, "status": "ok"}) + "\n"
+FORGED = {"type": "record", "status": "failed", "reason": "made up"}
 BY_HAND = "import os, time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(1000)\n"
 
 
@@ -40,19 +39,25 @@ class Injected(NumpyTrainer):
     def reset(self, initial: Params) -> None:
         super().reset(initial)
         if self.when == "reset":
-            happen(self.act)
+            happen(self.act, self.mode)
 
     def train(self, order: Array) -> Array:
         self.trained += 1
         if self.when == ("train" if self.trained <= FIRST_TRAININGS else "turn"):
-            happen(self.act)
+            happen(self.act, self.mode)
         losses = super().train(order)
         wrong = {"nan": np.nan, "infinity": np.inf}.get(self.mode)
         return losses if wrong is None else np.full_like(losses, wrong)
 
 
-def happen(act: str) -> None:
-    """Let a fault happen to this process."""
+def forged(mode: str) -> str:
+    """Return a made-up reply about a job of this mode; all of it is right but the key."""
+    row = {"task": "thermometer_raw", "backend": "injected", "mode": mode, "device": "cpu", "precision": "float32"}
+    return json.dumps({"key": "", "reply": {**FORGED, "job": {"row": row, "threads": 1, "block": 0}}}) + "\n"
+
+
+def happen(act: str, mode: str) -> None:
+    """Let a fault happen to this process, in this mode."""
     match act:
         case "hang":
             time.sleep(1000)
@@ -62,8 +67,8 @@ def happen(act: str) -> None:
         case "megabytes":
             print("x" * (MEGABYTES * 2**20), flush=True)
         case "forged":
-            print(FORGED, flush=True)
-            os.write(int(sys.argv[1]), FORGED.encode())
+            print(forged(mode), flush=True)
+            os.write(int(sys.argv[1]), forged(mode).encode())
         case "garbage":
             os.write(int(sys.argv[1]), os.urandom(1000) + b"\n")
         case "leaves":
