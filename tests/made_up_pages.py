@@ -77,7 +77,7 @@ def harmful_run(path: Path) -> Run:
     row = a_row("linear_fit", f"torch{HARM}", f"eager{HARM}")
     other = a_row("linear_fit", "jax", "scan")
     header = a_header(
-        row, other, WRONG, created=f"2026-01-01{HARM}", command=HARM, commit=HARM, versions={HARM: HARM},
+        row, other, WRONG, command=HARM, commit=HARM, versions={HARM: HARM},
         environment={HARM: HARM}, tasks={f"linear_fit{HARM}": {HARM: HARM}},
     )  # fmt: skip
     classes = Lesson(task="linear_fit", classes=(HARM, "b"), targets=(), reason=HARM)
@@ -85,7 +85,7 @@ def harmful_run(path: Path) -> Run:
     lines: list[Line] = [
         classes,
         *(replace(each, learned=told) for each in samples([(row, 0.02), (other, 0.01)]) if isinstance(each, Record)),
-        a_record(WRONG, 0, status="crashed", reason=HARM, output=HARM, started=HARM),
+        a_record(WRONG, 0, status="crashed", reason=HARM, output=HARM, started="2026-02-31T00:00:00Z"),
         a_parity_result(row),
         a_parity_result(other, reason=HARM),
         a_block("linear_fit"),

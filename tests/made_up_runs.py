@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from support import a_header, a_parity_result, a_quality, a_record, a_row, write
 from bench.analysis.frame import summary_frame
 from bench.analysis.summary import summarise
 from bench.records.runfile import Run, read_run
-from bench.records.schema import Goal, Line, Row
+from bench.records.schema import Line, Row
 from bench.report.tables import readable
 
 FAST, SLOW, WRONG, GONE = (a_row("linear_fit", name, "x") for name in ("fast", "slow", "wrong", "gone"))
@@ -39,9 +40,9 @@ def mixed_run(folder: Path) -> Run:
     return run_of(folder, lines)
 
 
-def run_of(folder: Path, lines: Iterable[Line], goal: Goal | None = None) -> Run:
-    """Return a run of these lines."""
-    header = a_header(goal=goal) if goal else a_header()
+def run_of(folder: Path, lines: Iterable[Line], **changes: Any) -> Run:
+    """Return a run of these lines, with changes of its header."""
+    header = a_header(**changes)
     return read_run(write_run(folder / f"run-{len(list(folder.iterdir()))}.jsonl", header, lines))
 
 

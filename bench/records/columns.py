@@ -24,7 +24,8 @@ TIMES = (
     *("product_flops_per_s", "steady.window_s", "steady.cpu_s", "steady.vanished_cpu_s", "steady.helpers_cpu_s"),
 )
 PERHAPS_TIMES = ("product_limit_flops_per_s", "steady.waited_s")  # which may be unknown
-COUNTS = ("steps_per_pass", "rows_per_step", "flops_per_pass", "peak_memory_bytes")
+COUNTS_OF_TASK = ("steps_per_pass", "rows_per_step", "flops_per_pass")  # the same for all rows of a task
+COUNTS = (*COUNTS_OF_TASK, "peak_memory_bytes")
 DEVICE_MEMORY = "peak_device_memory_bytes"  # which may be unknown
 LISTS = ("passes_s", "read_s", "reread_s")
 TURNS = tuple(Turns.__struct_fields__)

@@ -26,7 +26,7 @@ from bench.records.columns import Columns, ColumnsSoFar
 from bench.records.lines import BYTE_ORDER_MARK, UNREADABLE, Lines, NotARunFile, Text, stripped
 from bench.records.lists import OnDemand, repeats
 from bench.records.schema import LINES, Block, Header, Lesson, Line, ParityResult, Record, Row
-from bench.records.sense import Known, fault, fault_of_header
+from bench.records.sense import Known, fault, fault_of_header, other_work
 
 Losses = tuple[float | None, ...]
 
@@ -275,6 +275,8 @@ class _Body:
         file = _RecordsOfFile(self.path, self.decoder, self.known.rows, *places)
         same = file.repeated(columns["ok"])  # its times cannot come twice
         numbers = np.array(self.numbers, int)
+        if wrong := other_work(columns):
+            raise NotARunFile(f"{self.path}: line {numbers[wrong[0]]} is {shown(wrong[1])}")
         repeated = [(int(numbers[later]), int(numbers[first])) for later, first in same.items()]
         if same:
             kept = np.delete(np.arange(len(columns)), list(same))

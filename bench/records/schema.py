@@ -22,6 +22,9 @@ Seconds = Annotated[float, Meta(ge=0, le=1e9)]  # thirty years
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # what other languages can read
 Number = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Positive = Annotated[float, Meta(gt=0)]
+UTC = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ"
+Utc = Annotated[str, Meta(pattern=f"^{UTC}$")]
+UtcOrNone = Annotated[str, Meta(pattern=f"^({UTC})?$")]
 Scalar = bool | int | float | str | None
 Settings = dict[str, Scalar | list[Scalar]]  # of a task, by name
 
@@ -239,7 +242,7 @@ class Record(Strict, frozen=True, kw_only=True, tag="record"):
     job: Job
     status: Status
     reason: str = ""  # for people, where the status is not ok
-    started: str = ""  # UTC
+    started: UtcOrNone = ""  # empty if no process was started
     timing: Timing | None = None
     quality: Quality | None = None
     resources: Resources | None = None
@@ -343,7 +346,7 @@ class Header(Strict, frozen=True, kw_only=True, tag="header"):
     """The first line of a run file. The order of rows in a round follows from rows, schedule seed and its number."""
 
     schema: int = SCHEMA
-    created: str  # UTC
+    created: Utc
     command: str
     machine: Machine
     versions: dict[str, str]

@@ -13,7 +13,24 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Self
 
-from bench.records.schema import Block, Header, Inference, Learned, Lesson, Line, Record, Row, Timing, Turns
+import numpy as np
+
+from bench.records.columns import COUNTS_OF_TASK, Columns
+from bench.records.schema import (
+    Block,
+    Header,
+    Inference,
+    Learned,
+    Lesson,
+    Line,
+    ParityResult,
+    Quality,
+    Record,
+    Row,
+    Settings,
+    Timing,
+    Turns,
+)
 
 NEVER_LEFT_OUT = ("passes", "wall_s", "cpu_s")  # of the lists of turns, which they begin with
 _lists_of = attrgetter(*Turns.__struct_fields__)
@@ -25,11 +42,15 @@ class Known:
 
     rows: Mapping[Row, Row]  # from each row to itself: one object for all lines that name it
     tasks: frozenset[str]
+    settings: Settings  # that were changed
+    metrics: Mapping[str, object]  # by task; of some headers only
 
     @classmethod
     def of(cls, header: Header) -> Self:
         """Collect it from a header, once for all lines."""
-        return cls({row: row for row in header.rows}, frozenset(row.task for row in header.rows))
+        metrics = {task: settings["metric"] for task, settings in header.tasks.items() if "metric" in settings}
+        tasks = frozenset(row.task for row in header.rows)
+        return cls({row: row for row in header.rows}, tasks, header.settings, metrics)
 
 
 def fault_of_header(header: Header) -> str:
@@ -42,7 +63,13 @@ def fault(line: Line, known: Known) -> str:
     """Return what is wrong with a line that follows a header; empty if nothing is."""
     match line:
         case Record():
-            return _foreign(line.job.row, known.rows) or _fault_of_record(line)
+            row = line.job.row
+            return (
+                _foreign(row, known.rows)
+                or _otherwise_set(row, line.job.settings, known.settings)
+                or _otherwise_judged(row, line.quality, known.metrics)
+                or _fault_of_record(line)
+            )
         case Header():
             return "a second header: here another run begins; put each run into a file of its own"
         case Block():
@@ -51,12 +78,47 @@ def fault(line: Line, known: Known) -> str:
             if line.task not in known.tasks:
                 return f"a lesson of {line.task}, which the header does not name"
             return _fault_of_lesson(line)
-        case _:
-            return _foreign(line.row, known.rows)
+        case ParityResult():
+            return _foreign(line.row, known.rows) or _otherwise_set(line.row, line.settings, known.settings)
 
 
 def _foreign(row: Row, rows: Collection[Row]) -> str:
     return "" if row in rows else f"a result of {row}, which the header does not name"
+
+
+def _otherwise_set(row: Row, settings: Settings, of_run: Settings) -> str:
+    if settings == of_run:
+        return ""
+    return f"a result of {row} with {_shown(settings)}, where the header has {_shown(of_run)}"
+
+
+def _shown(settings: Settings) -> str:
+    return f"the settings {' '.join(f'{name}={value}' for name, value in settings.items())}" if settings else "none"
+
+
+def _otherwise_judged(row: Row, quality: Quality | None, metrics: Mapping[str, object]) -> str:
+    if quality is None or quality.metric == metrics.get(row.task, quality.metric):
+        return ""
+    return f"a sample of {row} that was judged by {quality.metric}, where the task has {metrics[row.task]}"
+
+
+def other_work(columns: Columns) -> tuple[int, str] | None:
+    """Return the place of a record that did other work in a pass than the first of its task, and what is wrong with it.
+
+    None if there is none: all backends and modes have the same batches and the same model.
+    """
+    tasks = {task: number for number, task in enumerate(dict.fromkeys(row.task for row in columns.rows))}
+    of_row = np.array([tasks[row.task] for row in columns.rows], int)
+    places = np.flatnonzero(columns["timed"])
+    _, firsts, which = np.unique(of_row[columns["row"][places]], return_index=True, return_inverse=True)
+    for name in COUNTS_OF_TASK:
+        counts = columns[name][places]
+        wrong = np.flatnonzero(counts != counts[firsts][which])
+        if len(wrong):
+            found, right = int(wrong[0]), counts[firsts][which]
+            row = columns.rows[columns["row"][places[found]]]
+            return int(places[found]), f"a sample of {row} with {name} {counts[found]}; others have {right[found]}"
+    return None
 
 
 def _fault_of_record(record: Record) -> str:

@@ -216,7 +216,7 @@ def test_what_is_said_of_a_pair_of_rows(ratio: float, share: float, verdicts: li
 def test_the_size_of_a_difference_that_counts_is_that_of_the_run(tmp_path: Path) -> None:
     times = {FAST: noisy(0.1, 8, 0.001), SLOW: noisy(0.103, 8, 0.001, seed=1)}
     goals = [Goal(workers=None, effect=effect, time_s=60.0) for effect in (0.05, 0.01)]
-    runs = [run_of(tmp_path, right(times), goal) for goal in goals]
+    runs = [run_of(tmp_path, right(times), goal=goal) for goal in goals]
     assert [summary_of(run)["verdict"][1] for run in runs] == ["equivalent", "slower"]
 
 

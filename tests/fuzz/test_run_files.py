@@ -56,7 +56,7 @@ def test_bytes_that_are_no_run_file_are_refused(content: bytes) -> int:
 def test_going_on_with_a_run_file_deletes_no_whole_line(content: bytes) -> int:
     run = read(content)
     if run is not None and run.header.rows:
-        verdict = a_parity_result(run.header.rows[0], reason="one more")
+        verdict = a_parity_result(run.header.rows[0], settings=run.header.settings, reason="one more")
         with RunFile.resume(run) as file:
             file.append(verdict)
         again = read(run.path.read_bytes())

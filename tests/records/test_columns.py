@@ -173,7 +173,7 @@ def test_a_run_takes_less_memory_than_half_its_file(tmp_path: Path) -> None:
         for number in range(REPEATED):
             for record in records:
                 record["job"]["block"] += 1000
-                file.write(msgspec.json.encode(record | {"started": str(number)}) + b"\n")
+                file.write(msgspec.json.encode(record | {"output": str(number)}) + b"\n")
     tracemalloc.start()
     run = read_run(path)
     held_bytes, peak_bytes = tracemalloc.get_traced_memory()

@@ -24,6 +24,7 @@ from bench.records.schema import (
     Lesson,
     Line,
     Record,
+    Settings,
     Snapshot,
     Steady,
     Turns,
@@ -33,7 +34,8 @@ from bench.records.writing import RunFile
 
 NOT_FINITE = [float("nan"), float("inf"), float("-inf")]
 ROW = a_row("linear_fit")
-JOB = Job(row=ROW, threads=2, block=1, settings={"epochs": "5", "optimizer.learning_rate": 0.1})
+SETTINGS: Settings = {"epochs": "5", "optimizer.learning_rate": 0.1}
+JOB = Job(row=ROW, threads=2, block=1, settings=SETTINGS)
 STEADY = Steady(window_s=0.40000000000000002, cpu_s=0.7, vanished_cpu_s=1e-9, waited_s=0.3)
 TIMING = a_timing(
     *(0.5, 0.1, 0.30000000000000004),
@@ -52,7 +54,9 @@ RECORD = msgspec.structs.replace(RECORD, timing=TIMING)
 FAILED = a_record(
     ROW, job=JOB, status="crashed", reason='killed by "signal" 9', output="line one\nline two\t– ünïcödé ☃\n\x1b[0m"
 )
-VERDICT = a_parity_result(ROW, gradient=1e-16, losses=2e-12, parameters=0.0, envelope=1e-7, metric=-1e-9)
+VERDICT = a_parity_result(
+    ROW, settings=SETTINGS, gradient=1e-16, losses=2e-12, parameters=0.0, envelope=1e-7, metric=-1e-9
+)
 BLOCK = a_block("linear_fit", 1, 1 / 3, foreign_cores=0.1, stolen_cores=1e-9)
 HEADER = a_header(
     *(ROW, *(a_row("linear_fit", mode=mode) for mode in ("a", "b", "c", "other")), a_row("line_fit")),
@@ -62,9 +66,10 @@ HEADER = a_header(
     environment={"OMP_PROC_BIND": "close"},
     goal=Goal(workers=None, effect=0.025, time_s=90.5),
     schedule_seed=123456,
-    settings={"epochs": "5"},
-    tasks={"linear_fit": {"epochs": 5, "data.weights": [3.0, -4.0], "batch_size": "all"}},
+    settings=SETTINGS,
+    tasks={"linear_fit": {"metric": "rmse", "epochs": 5, "data.weights": [3.0, -4.0], "batch_size": "all"}},
 )
+PLAIN = msgspec.structs.replace(HEADER, settings={})  # of a run in which no setting was changed
 
 
 def write(path: Path, *lines: Line) -> Path:
@@ -122,7 +127,7 @@ def test_a_goal_is_read_as_it_was_written(path: Path, workers: int | None) -> No
 def test_records_and_blocks_keep_their_order(path: Path) -> None:
     records = [a_record(a_row("linear_fit", mode=mode), block) for block in (1, 0) for mode in ("b", "c", "a")]
     blocks = [a_block("linear_fit", block) for block in (1, 0)]
-    run = read_run(write(path, *records[:3], blocks[0], *records[3:], blocks[1]))
+    run = read_run(write_run(path, PLAIN, (*records[:3], blocks[0], *records[3:], blocks[1])))
     assert run.records == tuple(records)
     assert run.blocks == tuple(blocks)
 
@@ -179,20 +184,20 @@ def test_a_row_is_shown_by_all_that_it_is() -> None:
 
 
 def test_a_job_that_was_tried_again_counts_as_it_ended_last(path: Path) -> None:
-    other = a_record(ROW, 2)
+    other = a_record(ROW, job=msgspec.structs.replace(JOB, block=2))
     assert read_run(write(path, FAILED, other, RECORD)).last_records == (RECORD, other)
     assert read_run(write(path.with_name("again"), RECORD, other, FAILED)).last_records == (FAILED, other)
 
 
 def test_jobs_of_other_rows_and_blocks_all_count(path: Path) -> None:
     records = [a_record(a_row("linear_fit", mode=mode), block) for block in (0, 1) for mode in ("a", "b")]
-    assert read_run(write(path, *records)).last_records == tuple(records)
+    assert read_run(write_run(path, PLAIN, records)).last_records == tuple(records)
 
 
 def test_the_last_verdict_on_a_row_replaces_those_before_it(path: Path) -> None:
     first, last = a_parity_result(ROW, agrees=False, reason="an early one"), a_parity_result(ROW)
     other = a_parity_result(a_row("line_fit"), agrees=None)
-    assert read_run(write(path, first, other, last)).parity == {ROW: last, other.row: other}
+    assert read_run(write_run(path, PLAIN, (first, other, last))).parity == {ROW: last, other.row: other}
 
 
 # Numbers that are not finite
@@ -224,8 +229,10 @@ def test_the_parameters_of_a_model_that_diverged_are_read_back(path: Path, numbe
 
 @pytest.mark.parametrize("number", NOT_FINITE)
 def test_a_setting_that_is_not_finite_is_read_back(path: Path, number: float) -> None:
-    job = msgspec.structs.replace(JOB, settings={"optimizer.learning_rate": number})
-    (record,) = read_run(write(path, msgspec.structs.replace(FAILED, job=job))).records
+    settings: Settings = {"optimizer.learning_rate": number}
+    job = msgspec.structs.replace(JOB, settings=settings)
+    header = msgspec.structs.replace(HEADER, settings=settings)
+    (record,) = read_run(write_run(path, header, (msgspec.structs.replace(FAILED, job=job),))).records
     assert record.job.settings == {"optimizer.learning_rate": None}
 
 
@@ -492,6 +499,23 @@ NONSENSE: dict[str, tuple[Line, str]] = {
         "images have not the size",
     ),
     "images of no size": (msgspec.structs.replace(LESSON, images=(b"1", b"1")), "images have not the size"),
+    "other settings": (
+        altered("job", settings={"epochs": "6"}),
+        "with the settings epochs=6, where the header has the settings epochs=5 optimizer.learning_rate=0.1",
+    ),
+    "a verdict with other settings": (
+        a_parity_result(ROW),
+        "with none, where the header has the settings epochs=5 optimizer.learning_rate=0.1",
+    ),
+    "another metric": (altered("quality", metric="accuracy"), "was judged by accuracy, where the task has rmse"),
+    "other steps": (altered("timing", steps_per_pass=7), "with steps_per_pass 7; others have 100"),
+    "other rows": (altered("timing", rows_per_step=1), "with rows_per_step 1; others have 32"),
+    "no FLOPs": (altered("timing", flops_per_pass=0), "with flops_per_pass 0; others have 6400"),
+    "a start that is no time": (msgspec.structs.replace(RECORD, started="now"), r"`\$.started`"),
+    "a start in a month that is none": (
+        msgspec.structs.replace(RECORD, started="2026-13-01T00:00:00Z"),
+        r"`\$.started`",
+    ),
     "no step": (altered("timing", steps_per_pass=0), r">= 1.*`\$.timing.steps_per_pass`"),
     "a product that took forever": (altered("timing", product_flops_per_s=0.0), r"> 0.*product_flops_per_s"),
     "a loop that took no time": (a_block("linear_fit", 2, 0.0), r"> 0.*`\$.before.loops_s"),
@@ -557,6 +581,13 @@ def test_a_message_about_a_line_is_one_line_of_reasonable_length(path: Path) -> 
     assert len(str(caught.value)) < 600
 
 
+@pytest.mark.parametrize("created", ["", "yesterday", "2026-01-01", "2026-01-01T25:00:00Z"])
+def test_a_header_that_does_not_say_when_its_run_began_is_refused(path: Path, created: str) -> None:
+    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(HEADER, created=created)) + b"\n")
+    with pytest.raises(NotARunFile, match=r"line 1.*`\$.created`"):
+        read_run(path)
+
+
 def test_a_header_that_names_a_row_twice_is_refused(path: Path) -> None:
     twice = msgspec.structs.replace(HEADER, rows=(*HEADER.rows, HEADER.rows[0]))
     path.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in (twice, RECORD)))
@@ -607,7 +638,7 @@ def test_losses_that_are_the_same_to_the_digit_are_written_once_and_read_each_ti
         with_losses(1.5, 0.1),
         with_losses(1.5, 0.1),
         with_losses(1.5, 0.2),
-        with_losses(1.5, 0.1, started="later"),
+        with_losses(1.5, 0.1, started="2025-01-02T00:00:00Z"),
     )
     assert in_file(path) == [[1.5, 0.1], [], [1.5, 0.2], []]
     assert losses_of(path) == [(1.5, 0.1), (1.5, 0.1), (1.5, 0.2), (1.5, 0.1)]
@@ -622,7 +653,7 @@ def test_another_row_has_losses_of_its_own(path: Path) -> None:
 def test_a_run_that_is_gone_on_with_still_knows_them(path: Path) -> None:
     write(path, with_losses(1.0))
     with RunFile.resume(read_run(path)) as run_file:
-        run_file.append(with_losses(1.0, started="later"))
+        run_file.append(with_losses(1.0, started="2025-01-02T00:00:00Z"))
     assert in_file(path) == [[1.0], []]
     assert losses_of(path) == [(1.0,), (1.0,)]
 

@@ -136,7 +136,8 @@ def test_two_runs_with_different_settings_are_not_called_the_same(tmp_path: Path
     def about(**settings: int) -> str:
         records = [a_record(FAST, block) for block in range(2)]
         changed = [replace(each, job=replace(each.job, settings=settings)) for each in records]
-        (panel,) = result_of(run_of(tmp_path, [*changed, a_parity_result(FAST)])).panels
+        lines = [*changed, a_parity_result(FAST, settings=settings)]
+        (panel,) = result_of(run_of(tmp_path, lines, settings=settings)).panels
         return panel.about
 
     assert "but with" not in about()

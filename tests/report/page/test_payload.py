@@ -284,7 +284,7 @@ def test_every_process_is_among_the_samples_with_its_turns(tmp_path: Path) -> No
     assert samples["pass_s"][0] == pytest.approx(run.records[0].timing.passes_s[1], rel=1e-5)  # type: ignore[union-attr]
 
 
-def test_the_schedule_survives_a_time_that_is_none(tmp_path: Path) -> None:
+def test_the_schedule_survives_a_day_that_is_none(tmp_path: Path) -> None:
     data = data_of(harmful_run(tmp_path / "a.jsonl"))
     (schedule,) = data["schedule"]
     assert schedule["begin_s"] == [None]
