@@ -42,8 +42,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse several processes of pytest: each would begin a run of its own, and they would disturb each other."""
-    if config.getoption("numprocesses", None):
-        raise pytest.UsageError("pytest bench times all rows side by side in one run; leave out -n of pytest-xdist")
+    if config.getoption("numprocesses", None) or config.getoption("dist", "no") != "no":
+        left_out = "leave out -n, -d and --dist of pytest-xdist"
+        raise pytest.UsageError(f"pytest bench times all rows side by side in one run; {left_out}")
 
 
 def _workers(text: str) -> int:

@@ -143,8 +143,9 @@ class Examination:
             status: CheckStatus = "unsupported" if missing[0] == "unsupported" else "fails"
             return BackendFinding(check=name, mode=mode, status=status, reason=missing[1])
         for gate in itertools.takewhile(lambda before: before != name, CHECKS):
-            if CHECKS[gate].gate and self.find(gate, mode).status in BLOCKING:
-                return BackendFinding(check=name, mode=mode, status="not run", reason=f"correct {gate!r} first")
+            if CHECKS[gate].gate and (first := self.find(gate, mode)).status in BLOCKING:
+                why = "" if gate in self.checks else f": {first.reason}"  # which is shown nowhere else
+                return BackendFinding(check=name, mode=mode, status="not run", reason=f"correct {gate!r} first{why}")
         if name.startswith(PARITY):
             return self._judge(self._row(name.removeprefix(PARITY), mode))
         if name == WAITS:

@@ -33,8 +33,14 @@ ENDINGS: dict[str, Format] = {
 
 def default_format(path: Path | None) -> Format:
     """Return the format for the ending of a file's name, markdown without a file. Raises `BadChoice` for others."""
-    ending = path.suffix.lower() if path else ""
+    ending = ending_of(path) if path else ""
     if ending not in ENDINGS:
         known = ", ".join(filter(None, ENDINGS))
         raise BadChoice(f"no table can be written as {ending} ({path}); name a file that ends in {known}, or --format")
     return ENDINGS[ending]
+
+
+def ending_of(path: Path) -> str:
+    """Return the ending of a file's name in lower case, with its point; a name such as `.csv` is one."""
+    name = path.name.lower()
+    return name[name.rindex(".") :] if "." in name else ""

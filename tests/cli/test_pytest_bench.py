@@ -129,10 +129,11 @@ def test_a_bad_value_is_refused_before_anything_runs(options: tuple[str, ...], s
     assert not (tmp_path / "results").exists()
 
 
-def test_several_processes_of_pytest_are_refused_before_anything_runs(tmp_path: Path) -> None:
-    result = pytest_bench("-n", "2", "-k", "thermometer_raw and numpy", cwd=tmp_path)
+@pytest.mark.parametrize("several", [("-n", "2"), ("-d", "--tx", "2*popen"), ("--dist", "each", "--tx", "popen")])
+def test_several_processes_of_pytest_are_refused_before_anything_runs(several: tuple[str, ...], tmp_path: Path) -> None:
+    result = pytest_bench(*several, "-k", "thermometer_raw and numpy", cwd=tmp_path)
     assert result.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "one run; leave out -n of pytest-xdist" in result.stderr
+    assert "one run; leave out -n, -d and --dist of pytest-xdist" in result.stderr
     assert not (tmp_path / "results").exists()
 
 

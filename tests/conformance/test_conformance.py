@@ -225,6 +225,8 @@ def test_one_check_is_run_alone_and_those_that_it_needs_are_not_shown(tmp_path: 
     assert [line.split()[0] for line in result.stdout.splitlines()[:3]] == ["check", "follows", "resets"]
     assert "late_loss: follows: NO: " in result.stdout
     assert check_backend(tmp_path, "nonconforming", "--mode", "right", "--check", "entry").returncode == 0
+    gated = check_backend(tmp_path, "nonconforming", "--mode", "no_argument", "--check", "follows")
+    assert re.search(r"follows: not run: correct 'contract' first: predict\(\) -> .* cannot be called", gated.stdout)
     assert check_backend(tmp_path, "nonconforming", "--mode", "unsupported", "--check", "shapes").returncode == 1
 
 

@@ -34,7 +34,14 @@ def test_tables_for_programs_can_be_read_back(style: str, baseline: str, mixed: 
 
 @pytest.mark.parametrize(
     ("name", "style"),
-    [("a.csv", "csv"), ("a.CSV", "csv"), ("a.parquet", "parquet"), ("a.md", "markdown"), ("a", "markdown")],
+    [
+        ("a.csv", "csv"),
+        ("a.CSV", "csv"),
+        (".csv", "csv"),
+        ("a.parquet", "parquet"),
+        ("a.md", "markdown"),
+        ("a", "markdown"),
+    ],
 )
 def test_the_format_is_told_by_the_name(name: str, style: str) -> None:
     assert default_format(Path(name)) == style
