@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sharing import group_of
+from sharing import group_of, share_of
 from support import Tracer
 
 from bench.harness.scratch import link_precompiled_headers
@@ -20,16 +21,37 @@ from bench.harness.scratch import link_precompiled_headers
 WITHOUT_SPINNING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "OPENBLAS_THREAD_TIMEOUT": "4"}
 
 
-def pytest_configure() -> None:
-    """Set the environment of whatever a test starts.
+OF_XDIST = ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID")
+# The cores of this process when it started, where the system can pin it to some of them.
+ALL_CORES = frozenset(os.sched_getaffinity(0)) if sys.platform == "linux" else frozenset()
 
-    It hides that pytest has several processes, because pytest-benchmark would time nothing there.
+
+def pytest_configure() -> None:
+    """Set the environment of whatever a test starts, and give each of several processes of tests its own cores.
+
+    On cores of their own, what two tests start does not wait for each other: a command with a thread for each of two
+    cores took half as long again beside another one as it takes on one core.
+
+    The environment hides that pytest has several processes, because pytest-benchmark would time nothing there.
     """
     os.environ.update(WITHOUT_SPINNING)
-    for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
-        os.environ.pop(name, None)
+    worker, count, _ = (os.environ.pop(name, "") for name in OF_XDIST)
+    if worker and (own := share_of(ALL_CORES, int(worker.removeprefix("gw")), int(count))):
+        os.sched_setaffinity(0, own)
     # One run at a time holds for the machine; the processes of the tests start runs beside each other.
     os.environ["BENCH_LOCK"] = f"tests of process {os.getpid()}"
+
+
+@pytest.fixture
+def all_cores() -> Iterator[None]:
+    """Let what the test starts use all cores, as it would for a user."""
+    if not ALL_CORES:
+        yield
+        return
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, ALL_CORES)
+    yield
+    os.sched_setaffinity(0, own)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,6 +1,8 @@
-"""Which tests run in the same process, where pytest has several."""
+"""Which tests run in the same process, where pytest has several, and on which cores each process runs."""
 
 from __future__ import annotations
+
+from collections.abc import Set
 
 from backends.registry import BUILT_IN
 
@@ -32,3 +34,8 @@ def group_of(node_id: str) -> str:
         backend = max((name for name in BUILT_IN if f"{name}-" in test), key=len, default="numpy")
         return f"rows of {backend}"  # whose process is kept
     return node_id
+
+
+def share_of(cores: Set[int], worker: int, workers: int) -> Set[int]:
+    """Return the cores of one of several processes, which are numbered from 0; none if there are not enough for all."""
+    return set(sorted(cores)[worker::workers]) if len(cores) >= workers else frozenset()

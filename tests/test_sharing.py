@@ -1,9 +1,9 @@
-"""That tests which share what is costly to start are in one group, and all others in none."""
+"""Tests that share what is costly to start are in one group, all others in none; processes of tests share the cores."""
 
 from __future__ import annotations
 
 import pytest
-from sharing import ALL_ROWS, TOGETHER, group_of
+from sharing import ALL_ROWS, TOGETHER, group_of, share_of
 from support import ROOT
 
 ROWS = "tests/backends/test_backends.py"
@@ -27,3 +27,17 @@ def test_a_test_is_in_the_group_of_those_that_share_its_process(node_id: str, gr
 def test_what_is_grouped_is_there() -> None:
     assert all((ROOT / "tests" / name).is_file() for name in TOGETHER)
     assert f"def {ALL_ROWS}(" in (ROOT / ROWS).read_text()
+
+
+@pytest.mark.parametrize(
+    ("cores", "workers", "shares"),
+    [
+        ({0, 1}, 2, [{0}, {1}]),
+        ({3, 5, 8, 9, 11}, 2, [{3, 8, 11}, {5, 9}]),
+        ({0, 1}, 1, [{0, 1}]),
+        ({4}, 2, [set(), set()]),
+        (set(), 2, [set(), set()]),
+    ],
+)
+def test_processes_share_the_cores_and_leave_none_over(cores: set[int], workers: int, shares: list[set[int]]) -> None:
+    assert [share_of(cores, worker, workers) for worker in range(workers)] == shares

@@ -30,16 +30,16 @@ from bench.runs.selection import Choice, choose_rows
 from bench.tasks import TASKS, Task, catalog
 from bench.tasks.names import TaskRef
 
-# Checked for this many epochs here. `bench parity`, and `-m exhaustive`, follow every task as far as it says.
+# Checked for fewer steps here. `bench parity`, and `-m exhaustive`, follow every task as far as it says.
 SHORTENED = {
-    "linear_fit_minibatch": 20,
-    "line_fit": 100,
-    "mlp_regression": 200,
-    "thermometer": 500,  # test_golden.py trains all 5,000 in every mode
-    "mnist_3v7": 100,
-    "mnist_mlp": 1,
-    "text_classifier": 3,
-    "text_classifier_dense": 1,
+    "linear_fit_minibatch": "check_epochs=20",
+    "line_fit": "check_epochs=100",
+    "mlp_regression": "check_epochs=200",
+    "thermometer": "check_epochs=500",  # test_golden.py trains all 5,000 in every mode
+    "mnist_3v7": "check_epochs=50",
+    "mnist_mlp": "check_epochs=1:batch_size=600",
+    "text_classifier": "check_epochs=2",
+    "text_classifier_dense": "check_epochs=1",
 }
 LARGE = {"mnist_3v7", "mnist_mlp", "text_classifier", "text_classifier_dense"}
 # The compiled modes of PyTorch compile each task for ten to twenty seconds. These tasks have no program of their own:
@@ -57,9 +57,7 @@ SMALL_TEXT = (
     "text_transformer:data.positions=16:data.vocabulary=500:model.width=8:model.heads=2:model.hidden=12:model.blocks=2"
 )
 SMALLER = {"mnist_cnn": SMALL_IMAGES, "text_transformer": SMALL_TEXT}
-NAMES = tuple(
-    SMALLER.get(name, f"{name}:check_epochs={SHORTENED[name]}" if name in SHORTENED else name) for name in TASKS
-)
+NAMES = tuple(SMALLER.get(name, f"{name}:{SHORTENED[name]}" if name in SHORTENED else name) for name in TASKS)
 ROWS = choose_rows(Choice(tasks=NAMES, device="cpu", precision="float64"), has_gpu=False)
 GPU_ROWS = choose_rows(Choice(tasks=NAMES, device="gpu", precision="float64"), has_gpu=True)
 WHOLE_ROWS = choose_rows(Choice(tasks=(*SHORTENED, *SMALLER), device="cpu", precision="float64"), has_gpu=False)

@@ -14,6 +14,7 @@ import pytest
 from support import ROOT, as_in_a_new_shell, run_bench
 
 import bench
+from bench.machine.host import usable_cores
 from bench.records.runfile import read_run
 from bench.records.schema import Goal, Row
 from bench.runs.plan import round_order
@@ -21,6 +22,7 @@ from bench.runs.plan import round_order
 FAST = ("thermometer_raw", "--backend", "numpy", "--workers", "1")
 
 
+@pytest.mark.usefixtures("all_cores")
 def test_run_prints_the_table_and_writes_the_run_file(tmp_path: Path) -> None:
     result = run_bench("run", *FAST, cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
@@ -31,6 +33,7 @@ def test_run_prints_the_table_and_writes_the_run_file(tmp_path: Path) -> None:
     run = read_run(path)
     assert run.header.tasks["thermometer_raw"]["optimizer.learning_rate"] == 0.0001
     assert [record.status for record in run.records] == ["ok"]
+    assert [record.job.threads for record in run.records] == [len(usable_cores())]
     assert [bool(record.inference and record.inference.calls) for record in run.records] == [True]
     assert "thermometer_raw: for one row at a time numpy loop (" in result.stdout
     assert [(block.task, block.block) for block in run.blocks] == [("thermometer_raw", 0)]
