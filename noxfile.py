@@ -27,6 +27,9 @@ WITHOUT_FRAMEWORKS = (
     *("tests/test_layers.py", "tests/test_other_systems.py", "tests/test_security.py"),
 )
 
+# Of the packages, the tests import a small part, which Python compiles then: to compile all takes 50 s longer.
+UNCOMPILED = ("--no-compile",)
+
 # Two processes: a third one gains nothing on two cores. tests/sharing.py groups the tests.
 # Later options win: `-n 0` runs in one process, as does `--pdb`.
 PYTEST = ("pytest", "--numprocesses=2")
@@ -35,7 +38,7 @@ PYTEST = ("pytest", "--numprocesses=2")
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests in two processes; other arguments are passed to pytest, as in `nox -s tests -- -m "not slow"`."""
-    session.install("--editable", ".[all,test]", CONSTRAINTS)
+    session.install("--editable", ".[all,test]", CONSTRAINTS, *UNCOMPILED)
     session.run("bench", "data")
     session.run(*PYTEST, *session.posargs)
 
@@ -94,7 +97,7 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and types."""
-    session.install("--editable", ".[lint]", "nox", CONSTRAINTS)
+    session.install("--editable", ".[lint]", "nox", CONSTRAINTS, *UNCOMPILED)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import machine_models as models
 import numpy as np
@@ -125,7 +126,7 @@ def test_runs_that_end_by_themselves_are_honest(name: str, ratio: float) -> None
 @pytest.mark.parametrize("name", MACHINES)
 @pytest.mark.parametrize("ratio", [1.0, 1.05, 2.0])
 def test_runs_that_end_by_themselves_are_honest_on_every_machine(name: str, ratio: float) -> None:
-    assert_honest(until_told(MACHINES[name], 400, ratio), 400)
+    assert_honest(until_told(MACHINES[name], FEW, ratio), FEW)
 
 
 def test_if_runs_ended_when_they_first_look_precise_equal_rows_would_be_told_apart_too_often(
@@ -160,9 +161,14 @@ def test_holm_over_the_rows_alone_would_call_one_slower_too_often(monkeypatch: p
     assert equal_rows(QUIET, 8, 12, 100).alarms > 0.05 + two_errors(0.05, 100)
 
 
+def more(*values: int) -> list[Any]:
+    """Return values of a parameter that lie between others, and show the same again."""
+    return [pytest.param(value, marks=pytest.mark.exhaustive) for value in values]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("rows", [2, 8, 13])
-@pytest.mark.parametrize("rounds", [2, 3, 4, 5, 10, 16])
+@pytest.mark.parametrize("rows", [2, *more(8), 13])
+@pytest.mark.parametrize("rounds", [2, *more(3), 4, *more(5, 10), 16])
 @pytest.mark.parametrize("spread", [False, True])
 def test_among_equal_rows_hardly_any_run_calls_one_slower_after_any_number_of_rounds(
     rows: int, rounds: int, spread: bool

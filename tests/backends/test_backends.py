@@ -43,12 +43,12 @@ SHORTENED = {
 }
 LARGE = {"mnist_3v7", "mnist_mlp", "text_classifier", "text_classifier_dense"}
 # The compiled modes of PyTorch compile each task for ten to twenty seconds. These tasks have no program of their own:
-# their layers, losses and optimizers are those of linear_fit, of mnist_mlp and mlp_regression, and of text_classifier.
+# each of their layers, losses and optimizers is also one of linear_fit, mlp_regression or text_classifier.
 # The tests of settings, below, compile iris_mlp with its momentum. text_classifier_dense is a large dense
 # layer like mnist_mlp's on the rows of text_classifier: one mode of each framework trains it.
 SAME_PROGRAM = {
     *("thermometer", "thermometer_raw", "thermometer_standardized", "linear_fit_3d", "line_fit"),
-    *("linear_fit_minibatch", "iris_mlp", "text_classifier_dense"),
+    *("linear_fit_minibatch", "iris_mlp", "mnist_3v7", "mnist_mlp", "text_classifier_dense"),
 }
 # What other tools make of dense layers and of word counts is followed on the smaller tasks and by keras-jax.
 GUESTS = {"keras-tensorflow", "keras-torch", "sklearn"}
