@@ -17,10 +17,9 @@ from bench.records.runfile import Run, read_run
 from bench.records.sources import run_files
 
 TASKS = ("linear_fit", "line_fit", "thermometer_raw")
-CHOICE = (
-    *("--backend", "numpy", "--backend", "misbehaving", "--mode", "loop", "--mode", "right"),
-    *("--workers", "2", "--schedule-seed", "5"),
-)
+ROWS = ("--backend", "numpy", "--backend", "misbehaving", "--mode", "loop", "--mode", "right", "--schedule-seed", "5")
+CHOICE = (*ROWS, "--workers", "2")  # for tests that look at what happens between rounds
+ONE_ROUND = (*ROWS, "--workers", "1", "--no-inference")  # half the time
 ENVIRONMENT = as_in_a_new_shell(COLUMNS="200")
 WAIT_S = 180
 
@@ -83,8 +82,8 @@ def assert_same_as_plain(folder: Path, plain: Path) -> None:
         assert all(result.agrees for result in run.parity.values())
 
 
-def plain_run(folder: Path) -> Path:
+def plain_run(folder: Path, *choice: str) -> Path:
     """Return the run file of the same run without a cluster."""
-    result = run_bench("run", *TASKS, *CHOICE, "--out", "plain.jsonl", cwd=folder)
+    result = run_bench("run", *TASKS, *choice, "--out", "plain.jsonl", cwd=folder)
     assert result.returncode == 0, result.stderr
     return folder / "plain.jsonl"

@@ -74,8 +74,15 @@ def together(found: Iterable[Trend | None]) -> Trends:
 
 def long_turns(turns: Turns, beside: Sequence[Turns]) -> list[int]:
     """Return the numbers of the turns with a pass that took far longer than usual, beside other rows of its round."""
-    records = [
-        a_record(row, 0, timing={"turns": each}) for row, each in zip((ROW, *BESIDE), (turns, *beside), strict=False)
-    ]
-    numbers: list[int] = long_passes(Columns.of(records), np.zeros(len(records), int))[0].tolist()
+    numbers: list[int] = each_long_turns([(turns, *beside)])[0].tolist()
     return numbers
+
+
+def each_long_turns(rounds: Sequence[Sequence[Turns]]) -> Lists:
+    """Return these numbers for each process of several rounds, which has a row of its own in its round."""
+    found = [
+        (number, a_record(row, number, timing={"turns": turns}))
+        for number, processes in enumerate(rounds)
+        for row, turns in zip((ROW, *BESIDE), processes, strict=False)
+    ]
+    return long_passes(Columns.of([record for _, record in found]), np.array([number for number, _ in found], int))

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 from support import a_record, a_row
-from timed_processes import Trend, each_trend, long_turns, together, trend
+from timed_processes import Trend, each_long_turns, each_trend, long_turns, together, trend
 
 from backends.contract import Array
 from bench.analysis import steadiness
 from bench.analysis.flags import TREND, TREND_ERRORS
-from bench.analysis.steadiness import DELAYED, FEWEST_SAME, Repeated, drift
+from bench.analysis.steadiness import DELAYED, FEWEST_SAME, Repeated, Trends, drift, trends
 from bench.analysis.turns import log_turns, timed, typical_pass_s
 from bench.records.columns import Columns
 from bench.records.lists import Lists
@@ -203,41 +203,55 @@ def a_noisy_process(rng: np.random.Generator, passes_s: Array) -> Turns:
     return Turns(passes=tuple(map(len, taken)), wall_s=wall_s, cpu_s=wall_s, longest_s=longest_s)
 
 
+def trends_of(rounds: Sequence[Sequence[Turns]]) -> Trends:
+    """Return the trends of all processes of these rounds, each beside the others of its round."""
+    numbers = [number for number, processes in enumerate(rounds) for _ in processes]
+    times = [log_turns(each.wall_s, each.passes) for processes in rounds for each in processes]
+    return trends(Lists.of(times), np.array(numbers, int))
+
+
+def firsts(runs: int, processes: int, rows: int) -> Array:
+    """Return the places of the first row's processes in each run, of rounds that have as many rows."""
+    return np.arange(0, runs * processes * rows, rows).reshape(runs, processes)
+
+
 @pytest.mark.parametrize("turns", [5, 8, 16])
 @pytest.mark.parametrize("processes", [2, 3, 6])
 @pytest.mark.parametrize("rows", [2, 4])
 def test_an_honest_row_on_a_noisy_machine_is_hardly_ever_accused(turns: int, processes: int, rows: int) -> None:
     runs, alarms = 40, 0
+    rounds = []  # of all runs, one after the other: judged together, which is what takes the time
     for seed in range(runs):
         rng = np.random.default_rng([seed, turns, processes, rows])
-        rounds = [noisy_round(rng, turns, rows) for _ in range(processes)]
-        for row in range(rows):
-            known = [(each[row], each[:row] + each[row + 1 :]) for each in rounds]
-            slow = [(turns, long_turns(*process)) for process in known]
-            alarms += ratio(*known) != 1
-            alarms += repeated(slow) is not None
+        rounds += [noisy_round(rng, turns, rows) for _ in range(processes)]
+    found, slow = trends_of(rounds), each_long_turns(rounds)
+    for places in np.arange(len(found)).reshape(runs, processes, rows).swapaxes(1, 2).reshape(-1, processes):
+        alarms += drift(found.take(places), LEAST, ERRORS) != 1
+        alarms += steadiness.repeated(np.full(processes, turns), slow.take(places)) is not None
     assert alarms <= 0.02 * 2 * runs * rows
 
 
 @pytest.mark.parametrize(("turns", "processes"), [(8, 2), (8, 6), (16, 2), (16, 3)])
 def test_nor_is_a_row_that_feels_it_beside_one_that_does_not(turns: int, processes: int) -> None:
-    alarms = 0
+    rounds = []
     for seed in range(100):
         rng = np.random.default_rng([seed, turns, processes])
-        rounds = [noisy_round(rng, turns, 4) for _ in range(processes)]
-        alarms += ratio(*[(feels, [feels_nothing]) for feels, *_, feels_nothing in rounds]) != 1
+        rounds += [noisy_round(rng, turns, 4) for _ in range(processes)]
+    found = trends_of([(feels, feels_nothing) for feels, *_, feels_nothing in rounds])
+    alarms = sum(drift(found.take(places), LEAST, ERRORS) != 1 for places in firsts(100, processes, 2))
     assert alarms <= 0.03 * 100
 
 
 @pytest.mark.parametrize(("turns", "processes"), [(8, 6), (16, 3)])
 def test_on_that_machine_a_row_that_becomes_three_times_as_slow_is_mostly_found(turns: int, processes: int) -> None:
-    found = 0
+    rounds = []
     for seed in range(40):
         rng = np.random.default_rng([seed, turns, processes])
-        rounds = [
+        rounds += [
             noisy_round(rng, turns, 4, lambda count: np.linspace(0, math.log(3), count)) for _ in range(processes)
         ]
-        found += ratio(*[(each[0], each[1:]) for each in rounds]) > 1
+    each = trends_of(rounds)
+    found = sum(drift(each.take(places), LEAST, ERRORS) > 1 for places in firsts(40, processes, 4))
     assert found >= 0.8 * 40
 
 

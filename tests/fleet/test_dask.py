@@ -18,6 +18,7 @@ import pytest
 from fleet_runs import (
     CHOICE,
     ENVIRONMENT,
+    ONE_ROUND,
     TASKS,
     WAIT_S,
     assert_same_as_plain,
@@ -28,8 +29,8 @@ from fleet_runs import (
     units,
     until,
 )
-from support import run_bench
 
+from bench.cli.app import exit_code
 from bench.fleet.dask_hosts import DaskHosts
 from bench.fleet.hosts import Unreachable
 
@@ -37,13 +38,13 @@ from bench.fleet.hosts import Unreachable
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the run file of the same run without a cluster."""
-    return plain_run(tmp_path_factory.mktemp("plain"))
+    return plain_run(tmp_path_factory.mktemp("plain"), *CHOICE)
 
 
 @pytest.mark.slow
-def test_a_worker_of_three_is_killed_midway_and_the_results_are_complete(tmp_path: Path, plain: Path) -> None:
-    folder = tmp_path / "run"
-    with client(tmp_path, *TASKS, *CHOICE, "--cluster", "local:3", "--out", "run") as process:
+def test_a_worker_of_three_is_killed_midway_and_the_results_are_complete(tmp_path: Path) -> None:
+    plain, folder = plain_run(tmp_path, *ONE_ROUND), tmp_path / "run"
+    with client(tmp_path, *TASKS, *ONE_ROUND, "--cluster", "local:3", "--out", "run") as process:
         until(lambda: lines(folder / "02-line_fit.jsonl.part") > 1, "lines of the second unit", process)
         (unit,) = units([psutil.Process(process.pid)])
         worker = unit.parent()
@@ -141,7 +142,7 @@ def test_client_and_worker_are_killed_and_another_worker_of_the_machine_goes_on(
 @pytest.mark.slow
 def test_an_interrupt_ends_the_hosts_in_order_and_says_how_to_go_on(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    with client(tmp_path, *TASKS, *CHOICE, "--cluster", "local:2", "--out", "run") as process:
+    with client(tmp_path, *TASKS, *ONE_ROUND, "--cluster", "local:2", "--out", "run") as process:
         until(lambda: lines(folder / "01-linear_fit.jsonl.part") > 1, "lines of the first unit", process)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         output, errors = process.communicate(timeout=WAIT_S)
@@ -215,9 +216,15 @@ def test_without_the_extra_a_line_says_what_to_install(tmp_path: Path) -> None:
     ],
 )
 def test_choices_that_make_no_sense_are_refused_before_anything_is_started(
-    tmp_path: Path, words: tuple[str, ...], says: str
+    words: tuple[str, ...],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    result = run_bench("run", *words, cwd=tmp_path)
-    assert result.returncode == 2
-    assert says in result.stderr
-    assert result.stderr.count("\n") == 1
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["bench", "run", *words])  # in this process, which takes no second to start
+    assert exit_code() == 2
+    errors = capsys.readouterr().err
+    assert says in errors
+    assert errors.count("\n") == 1

@@ -54,7 +54,7 @@ def test_a_host_that_is_cut_off_midway_costs_only_what_it_had_not_finished(
     tmp_path: Path,
     network: namespaces.Network,  # type: ignore[name-defined]
 ) -> None:
-    plain, folder = plain_run(tmp_path), tmp_path / "run"
+    plain, folder = plain_run(tmp_path, *CHOICE), tmp_path / "run"
     part = folder / "01-linear_fit.jsonl.part"
     with (
         namespaces.cluster(network, ENVIRONMENT) as address,
@@ -76,14 +76,15 @@ def test_a_host_that_is_cut_off_midway_costs_only_what_it_had_not_finished(
     assert "run files: run (3 of 3 units)" in output
 
 
-def test_every_host_measures_everything(tmp_path: Path, network: namespaces.Network) -> None:  # type: ignore[name-defined]
-    words = ("line_fit", "--backend", "numpy", "--workers", "1", "--every-host")
+def test_every_host_measures_everything(tmp_path: Path) -> None:
+    words = ("line_fit", "--backend", "numpy", "--quick", "--no-inference", "--every-host")
     with (
+        namespaces.network("ada", "bob") as network,  # two are enough to tell this from sharing the work out
         namespaces.cluster(network, ENVIRONMENT) as address,
         client(tmp_path, *words, "--cluster", address, "--out", "run") as process,
     ):
         _, errors = process.communicate(timeout=WAIT_S)
     assert process.returncode == 0, errors
     names = {each.name for each in (tmp_path / "run").glob("*.jsonl")}
-    assert {run.header.host for run in runs_in(tmp_path / "run")} == {"ada", "bob", "cyd"}
-    assert {name.split("-", 1)[1] for name in names} == {f"line_fit-{host}.jsonl" for host in ("ada", "bob", "cyd")}
+    assert {run.header.host for run in runs_in(tmp_path / "run")} == {"ada", "bob"}
+    assert {name.split("-", 1)[1] for name in names} == {f"line_fit-{host}.jsonl" for host in ("ada", "bob")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
@@ -172,33 +173,35 @@ def kill_at(step: int, work: Callable[[], object]) -> bool:
 
 
 def test_a_merge_that_is_killed_at_any_moment_leaves_whole_runs_and_the_next_one_completes_it(tmp_path: Path) -> None:
-    paths = several(tmp_path / "runs")
+    # Two runs: what a third one adds are the moments of the second one again.
+    paths = several(tmp_path / "runs", 2)
     whole = paths[0].read_bytes()
+    beginning = b"".join(whole.splitlines(keepends=True)[:4])
+    paths[0].write_bytes(beginning)
+    early = read_run(paths[0])
+    paths[0].write_bytes(whole)
     before = [read_run(path) for path in paths]
-    step = 0
-    while True:
-        lab = tmp_path / f"lab{step}"
-        paths[0].write_bytes(b"".join(whole.splitlines(keepends=True)[:4]))
-        early = read_run(paths[0])
-        if step % 2:  # a store that has the beginning of the first run
-            merged(lab, paths[0])
-        paths[0].write_bytes(whole)
-        killed = kill_at(step // 2, lambda lab=lab: merged(lab, *paths))  # type: ignore[misc]
-        if store_at(lab) and Store(lab).segments("runs"):
-            for run in runs_of(lab):
-                number = int(run.path.name[3])
-                grown = len(run.records) == len(before[number].records)
-                paths[0].write_bytes(whole if grown else b"".join(whole.splitlines(keepends=True)[:4]))
-                assert_same(run, before[number] if grown else early)
-        paths[0].write_bytes(whole)
-        merged(lab, *paths)
-        assert_holds(lab, before)
-        assert not list(lab.rglob("*.part"))
-        assert len(list((lab / "records").rglob("*.parquet"))) == len(paths)
-        if not killed:
-            break
-        step += 1
-    assert step > 20  # there are that many moments, so the test has killed something
+    moments = 0
+    for begun in (False, True):  # a store that has nothing, or the beginning of the first run
+        for step in itertools.count():
+            lab = tmp_path / f"lab{begun}{step}"
+            if begun:
+                paths[0].write_bytes(beginning)
+                merged(lab, paths[0])
+                paths[0].write_bytes(whole)
+            if not kill_at(step, lambda lab=lab: merged(lab, *paths)):  # type: ignore[misc]
+                break
+            moments += 1
+            if store_at(lab) and Store(lab).segments("runs"):
+                for run in runs_of(lab):
+                    number = int(run.path.name[3])
+                    grown = len(run.records) == len(before[number].records)
+                    assert_same(run, before[number] if grown else early)
+            merged(lab, *paths)
+            assert_holds(lab, before)
+            assert not list(lab.rglob("*.part"))
+            assert len(list((lab / "records").rglob("*.parquet"))) == len(paths)
+    assert moments > 20  # there are that many, so the test has killed something
 
 
 def test_files_that_a_killed_merge_has_left_are_removed(tmp_path: Path) -> None:
