@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sharing import group_of, share_of
+from sharing import ALL_CORES, group_of, on_all_cores, share_of
 from support import Tracer
 
 from bench.harness.scratch import link_precompiled_headers
@@ -22,8 +21,6 @@ WITHOUT_SPINNING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "OPENBL
 
 
 OF_XDIST = ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID")
-# The cores of this process when it started, where the system can pin it to some of them.
-ALL_CORES = frozenset(os.sched_getaffinity(0)) if sys.platform == "linux" else frozenset()
 
 
 def pytest_configure() -> None:
@@ -45,13 +42,8 @@ def pytest_configure() -> None:
 @pytest.fixture
 def all_cores() -> Iterator[None]:
     """Let what the test starts use all cores, as it would for a user."""
-    if not ALL_CORES:
+    with on_all_cores():
         yield
-        return
-    own = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, ALL_CORES)
-    yield
-    os.sched_setaffinity(0, own)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from run_files import Bench
+from support import FAKES, as_in_a_new_shell, entries_in
 
+from backends.registry import BACKENDS
 from bench.cli.app import exit_code
 
 
@@ -22,3 +25,16 @@ def bench_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
     monkeypatch.chdir(tmp_path)
     return run
+
+
+@pytest.fixture
+def run_here(bench_here: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Return the same with the environment and the backends that `run_bench` has: for commands that start workers."""
+    environment = as_in_a_new_shell(COLUMNS="200")
+    for name in os.environ.keys() - environment.keys():
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    for name, entry in entries_in(FAKES).items():
+        monkeypatch.setitem(BACKENDS, name, entry)
+    return bench_here
