@@ -24,6 +24,7 @@ ONE_RUN = {  # the tests that look at the same run, by the fixture that carries 
         "test_a_run_of_so_many_workers_ends_with_them_and_is_not_gone_on_with",
     ),
     "two_blocks": (
+        "test_an_interrupted_run_keeps_what_is_finished_and_can_be_resumed",
         "test_the_header_gives_the_order_of_all_records_and_a_seed_the_same_order_again",
         "test_what_the_machine_did_stands_after_the_samples_of_each_task_and_block",
         "test_a_run_without_inference_has_no_times_of_it",

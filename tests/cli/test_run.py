@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from run_files import Bench
@@ -22,7 +23,7 @@ from support import ROOT, as_in_a_new_shell, run_bench
 
 import bench
 from bench.machine.host import usable_cores
-from bench.records.runfile import read_run
+from bench.records.runfile import Run, read_run
 from bench.records.schema import Goal, Row
 from bench.runs.plan import round_order
 
@@ -189,35 +190,6 @@ def test_parity_of_a_wrong_backend_ends_with_3_and_says_what_departs(run_here: B
     assert "of layer 1: off by 1.0e-02 relative; 1.0e-10 is allowed" in result.stdout
 
 
-TWO_ROWS = ("thermometer_raw", "--backend", "misbehaving", "--mode", "right", "--mode", "talks")
-
-
-def test_an_interrupted_run_keeps_what_is_finished_and_can_be_resumed(tmp_path: Path) -> None:
-    path = tmp_path / "run.jsonl"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench", "run", *TWO_ROWS, "--workers", "3", "--no-inference", "--out", str(path)],
-        cwd=tmp_path, env=as_in_a_new_shell(),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (path.exists() and '"type":"block"' in path.read_text()):
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=30)
-    assert process.returncode == 130, errors
-    assert f"bench run --resume {path}" in output
-    assert "Traceback" not in errors
-    before = read_run(path)
-    rounds = len(before.blocks)
-    assert 1 <= rounds < 3
-    assert [record.job.block for record in before.records] == [number for number in range(rounds) for _ in (0, 1)]
-    resumed = run_bench("run", "--resume", str(path), cwd=tmp_path)
-    assert resumed.returncode == 0, resumed.stderr
-    after = read_run(path)
-    assert after.records[: len(before.records)] == before.records
-    assert [record.job.block for record in after.records] == [0, 0, 1, 1, 2, 2]
-
-
 def test_with_numpy_and_torch_alone_their_rows_run_and_the_others_say_what_to_install(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     hide = (
@@ -249,17 +221,61 @@ def test_with_numpy_and_torch_alone_their_rows_run_and_the_others_say_what_to_in
 TWO_TASKS = ("thermometer_raw", "line_fit", "--backend", "misbehaving", "--mode", "right", "--mode", "talks")
 
 
-def order_of(path: Path) -> list[tuple[Row, int]]:
-    return [(record.job.row, record.job.block) for record in read_run(path).records]
+class Interrupted(NamedTuple):
+    """A run of two blocks of two tasks that was interrupted in the second block."""
+
+    path: Path
+    code: int
+    output: str
+    errors: str
+    before: Run  # what the file had then
 
 
 @pytest.fixture(scope="module")
-def two_blocks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the run file of two blocks of two tasks, without inference."""
-    folder = tmp_path_factory.mktemp("two-blocks")
-    result = run_bench("run", *TWO_TASKS, "--workers", "2", "--no-inference", "--out", "a.jsonl", cwd=folder)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return folder / "a.jsonl"
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
+    folder = tmp_path_factory.mktemp("interrupted")
+    path = folder / "run.jsonl"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", "run", *TWO_TASKS, "--workers", "2", "--no-inference", "--out", str(path)],
+        cwd=folder, env=as_in_a_new_shell(),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (path.exists() and path.read_text().count('"type":"block"') >= 2):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=30)
+    return Interrupted(path, process.returncode, output, errors, read_run(path))
+
+
+@pytest.fixture(scope="module")
+def two_blocks(interrupted: Interrupted) -> Path:
+    """Return the file of that run after it was gone on with."""
+    path = interrupted.path
+    resumed = run_bench("run", "--resume", str(path), cwd=path.parent)
+    assert resumed.returncode == 0, resumed.stderr
+    return path
+
+
+def test_an_interrupted_run_keeps_what_is_finished_and_can_be_resumed(
+    interrupted: Interrupted, two_blocks: Path
+) -> None:
+    path, code, output, errors, before = interrupted
+    assert code == 130, errors
+    assert f"bench run --resume {path}" in output
+    assert "Traceback" not in errors
+    rounds = [(block.task, block.block) for block in before.blocks]
+    assert 2 <= len(rounds) < 4
+    assert [(record.job.row.task, record.job.block) for record in before.records] == [
+        each for each in rounds for _ in (0, 1)
+    ]
+    after = read_run(two_blocks)
+    assert after.records[: len(before.records)] == before.records
+    assert len(after.records) == 8
+
+
+def order_of(path: Path) -> list[tuple[Row, int]]:
+    return [(record.job.row, record.job.block) for record in read_run(path).records]
 
 
 def test_the_header_gives_the_order_of_all_records_and_a_seed_the_same_order_again(
