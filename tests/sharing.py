@@ -21,7 +21,6 @@ ONE_RUN = {  # the tests that look at the same run, by the fixture that carries 
     "one_run": (
         "test_run_prints_the_table_and_writes_the_run_file",
         "test_rows_are_shown_beside_a_baseline_by_run_and_by_table",
-        "test_a_run_of_so_many_workers_ends_with_them_and_is_not_gone_on_with",
     ),
     "two_blocks": (
         "test_an_interrupted_run_keeps_what_is_finished_and_can_be_resumed",

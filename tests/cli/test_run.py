@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -38,7 +37,7 @@ def one_run(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """Return a run of one row, on all cores and into the file that a run has by default."""
     folder = tmp_path_factory.mktemp("one-run")
     with on_all_cores():
-        result = run_bench("run", *FAST, "--baseline", "numpy", "--minutes", "0", cwd=folder)
+        result = run_bench("run", *FAST, "--baseline", "numpy", cwd=folder)
     assert result.returncode == 0, result.stdout + result.stderr
     (path,) = (folder / "results").glob("run-*.jsonl")
     return path, result
@@ -69,20 +68,7 @@ def test_rows_are_shown_beside_a_baseline_by_run_and_by_table(one_run: Ran, run_
     assert (line["baseline_ratio"], line["baseline_verdict"]) == (1.0, "baseline")
 
 
-@pytest.mark.usefixtures("all_cores")
-def test_a_run_of_so_many_workers_ends_with_them_and_is_not_gone_on_with(one_run: Ran, tmp_path: Path) -> None:
-    shutil.copy(one_run[0], tmp_path / "r.jsonl")
-    before = read_run(tmp_path / "r.jsonl")
-    resumed = run_bench("run", "--resume", "r.jsonl", "--minutes", "5", cwd=tmp_path)
-    assert resumed.returncode == 0, resumed.stderr
-    assert read_run(tmp_path / "r.jsonl").records == before.records
-    assert len(before.records) == 1
-    other = run_bench("run", "--resume", "r.jsonl", "--threads", str(before.header.threads + 1), cwd=tmp_path)
-    assert other.returncode == 2
-    assert f"was begun with --threads {before.header.threads} and continues with it; got" in other.stderr
-
-
-def test_settings_reach_the_training_and_one_that_diverges_is_shown_and_no_fault_of_the_backend(
+def test_a_training_that_diverges_by_its_settings_is_no_fault_of_the_backend_and_a_complete_run_is_not_gone_on_with(
     run_here: Bench, tmp_path: Path
 ) -> None:
     changes = ("--set", "optimizer.learning_rate=0.01", "--epochs", "200", "--quick", "--out", "run.jsonl")
@@ -93,6 +79,11 @@ def test_settings_reach_the_training_and_one_that_diverges_is_shown_and_no_fault
     assert len(frame["losses"][0]) == 200
     assert frame["losses"][0][-1] is None
     assert frame["agrees"][0]
+    before = read_run(tmp_path / "run.jsonl").records
+    assert len(before) == 1
+    resumed = run_here("run", "--resume", "run.jsonl", "--minutes", "5")
+    assert resumed.returncode == 0, resumed.stderr
+    assert read_run(tmp_path / "run.jsonl").records == before
 
 
 def test_without_network_and_files_the_tasks_without_downloads_run_and_the_others_say_why_not(
@@ -332,6 +323,10 @@ def test_without_a_number_of_workers_one_round_runs_whatever_the_time_and_each_r
     assert [record.job.block for record in after.records] == [0, 1]
     assert after.records[0] == run.records[0]
     assert after.header == run.header  # another limit of time is for this once
+    threads = run.header.threads
+    other = run_here("run", "--resume", "r.jsonl", "--threads", str(threads + 1))
+    assert other.returncode == 2
+    assert f"was begun with --threads {threads} and continues with it; got" in other.stderr
 
 
 def test_a_row_whose_times_are_not_fair_is_shown_and_ends_with_5(run_here: Bench, tmp_path: Path) -> None:
