@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sharing import group_of, share_of
-from support import Tracer
+from run_files import Bench
+from sharing import ALL_CORES, group_of, on_all_cores, share_of
+from support import FAKES, Tracer, as_in_a_new_shell, entries_in
 
+from backends.registry import BACKENDS
 from bench.harness.scratch import link_precompiled_headers
 
 # Threads that wait leave the core to others. By default they keep it busy for a while, and two processes of tests with
@@ -22,8 +25,6 @@ WITHOUT_SPINNING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "OPENBL
 
 
 OF_XDIST = ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID")
-# The cores of this process when it started, where the system can pin it to some of them.
-ALL_CORES = frozenset(os.sched_getaffinity(0)) if sys.platform == "linux" else frozenset()
 
 
 def pytest_configure() -> None:
@@ -45,13 +46,37 @@ def pytest_configure() -> None:
 @pytest.fixture
 def all_cores() -> Iterator[None]:
     """Let what the test starts use all cores, as it would for a user."""
-    if not ALL_CORES:
+    with on_all_cores():
         yield
-        return
-    own = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, ALL_CORES)
-    yield
-    os.sched_setaffinity(0, own)
+
+
+@pytest.fixture
+def bench_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bench:
+    """Return what runs `bench` in this process, which takes no second to start, and in an empty folder.
+
+    It gives back what was printed and the exit code.
+    """
+    from bench.cli.app import exit_code  # most tests need no command line
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["bench", *arguments])
+        return subprocess.CompletedProcess(sys.argv, exit_code(), *capsys.readouterr())  # type: ignore[arg-type]
+
+    monkeypatch.chdir(tmp_path)
+    return run
+
+
+@pytest.fixture
+def run_here(bench_here: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Return the same with the environment and the backends that `run_bench` has: for commands that start workers."""
+    environment = as_in_a_new_shell(COLUMNS="200")
+    for name in os.environ.keys() - environment.keys():
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    for name, entry in entries_in(FAKES).items():
+        monkeypatch.setitem(BACKENDS, name, entry)
+    return bench_here
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+import os
+import sys
+from collections.abc import Iterator, Set
+from contextlib import contextmanager
 
 from backends.registry import BUILT_IN
 
@@ -14,11 +17,21 @@ TOGETHER = (  # files whose tests share a process that is costly to start, or wa
     "harness/test_process.py",
     "report/page/test_browser.py",
 )
-TWO_BLOCKS = (  # of one run, a fixture of cli/test_run.py
-    "test_the_header_gives_the_order_of_all_records_and_a_seed_the_same_order_again",
-    "test_what_the_machine_did_stands_after_the_samples_of_each_task_and_block",
-)
+ONE_RUN = {  # the tests that look at the same run, by the fixture that carries it out
+    "one_run": (
+        "test_run_prints_the_table_and_writes_the_run_file",
+        "test_rows_are_shown_beside_a_baseline_by_run_and_by_table",
+    ),
+    "two_blocks": (
+        "test_an_interrupted_run_keeps_what_is_finished_and_can_be_resumed",
+        "test_the_header_gives_the_order_of_all_records_and_a_seed_the_same_order_again",
+        "test_what_the_machine_did_stands_after_the_samples_of_each_task_and_block",
+        "test_a_run_without_inference_has_no_times_of_it",
+    ),
+}
 ALL_ROWS = "test_a_row_follows_the_reference"  # all checked by one call
+# The cores of this process when it started, where the system can pin it to some of them.
+ALL_CORES = frozenset(os.sched_getaffinity(0)) if sys.platform == "linux" else frozenset()
 
 
 def group_of(node_id: str) -> str:
@@ -28,8 +41,9 @@ def group_of(node_id: str) -> str:
         return path
     if test.startswith(ALL_ROWS):
         return ALL_ROWS
-    if test in TWO_BLOCKS:
-        return "two_blocks"
+    for fixture, tests in ONE_RUN.items():
+        if test in tests:
+            return fixture
     if path.endswith(("test_backends.py", "test_golden.py", "test_results.py")):
         backend = max((name for name in BUILT_IN if f"{name}-" in test), key=len, default="numpy")
         return f"rows of {backend}"  # whose process is kept
@@ -39,3 +53,17 @@ def group_of(node_id: str) -> str:
 def share_of(cores: Set[int], worker: int, workers: int) -> Set[int]:
     """Return the cores of one of several processes, which are numbered from 0; none if there are not enough for all."""
     return set(sorted(cores)[worker::workers]) if len(cores) >= workers else frozenset()
+
+
+@contextmanager
+def on_all_cores() -> Iterator[None]:
+    """Let what is started meanwhile use all cores, as it would for a user."""
+    if not ALL_CORES:
+        yield
+        return
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, ALL_CORES)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, own)

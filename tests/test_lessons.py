@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from page_rules import read_page
-from support import ROOT, run_bench
+from run_files import Bench
+from support import ROOT
 
 from bench.records.runfile import read_run
 
@@ -78,11 +79,11 @@ def test_the_pictures_that_are_kept_are_those_of_the_page() -> None:
 
 
 @pytest.mark.slow
-def test_the_first_lesson_works_as_it_stands_there(tmp_path: Path) -> None:
+def test_the_first_lesson_works_as_it_stands_there(run_here: Bench, tmp_path: Path) -> None:
     run, plot = commands_of(read_page(PAGE).text)[:2]
-    result = run_bench(*run, cwd=tmp_path)
+    result = run_here(*run)
     assert result.returncode in (0, 5), result.stderr  # 5: other tests disturb its times, which do not matter here
     assert read_run(tmp_path / value(run, "--out")).records[0].status == "ok"
-    assert run_bench(*plot, cwd=tmp_path).returncode == 0
+    assert run_here(*plot).returncode == 0
     picture = (tmp_path / value(plot, "-o")).read_text()
     assert "linear_fit by numpy loop" in picture

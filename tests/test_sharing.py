@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sharing import ALL_ROWS, TOGETHER, group_of, share_of
+from sharing import ALL_ROWS, ONE_RUN, TOGETHER, group_of, share_of
 from support import ROOT
 
 ROWS = "tests/backends/test_backends.py"
@@ -17,6 +17,7 @@ ROWS = "tests/backends/test_backends.py"
         (f"{ROWS}::test_every_setting[tanh, SGD-keras-torch-fit]", "rows of keras-torch"),
         ("tests/backends/test_results.py::test_mnist_3v7_learns", "rows of numpy"),
         ("tests/harness/test_process.py::test_a", "tests/harness/test_process.py"),
+        (f"tests/cli/test_run.py::{ONE_RUN['one_run'][0]}", "one_run"),
         ("tests/harness/test_measure.py::test_a[b]", "tests/harness/test_measure.py::test_a[b]"),
     ],
 )
@@ -27,6 +28,9 @@ def test_a_test_is_in_the_group_of_those_that_share_its_process(node_id: str, gr
 def test_what_is_grouped_is_there() -> None:
     assert all((ROOT / "tests" / name).is_file() for name in TOGETHER)
     assert f"def {ALL_ROWS}(" in (ROOT / ROWS).read_text()
+    code = "".join(path.read_text() for path in (ROOT / "tests" / "cli").glob("test_*.py"))
+    for fixture, tests in ONE_RUN.items():
+        assert all(f"def {name}(" in code for name in (fixture, *tests))
 
 
 @pytest.mark.parametrize(

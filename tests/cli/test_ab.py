@@ -7,19 +7,20 @@ import os
 import shutil
 import site
 import subprocess
+import sys
 import venv
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import ROOT, run_bench
+from run_files import Bench
+from support import ROOT, entries_in
 
+from backends.registry import BACKENDS
 from bench.records.runfile import read_run
 from bench.records.version_rows import with_version_names
 
 EXAMPLE = ROOT / "tests" / "packages" / "pocketgrad"
 RATE = "return rate * g"  # of SGD, in the example
-Bench = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def a_version(folder: Path, number: str, change: tuple[str, str] = ("", "")) -> Path:
@@ -35,13 +36,16 @@ def a_version(folder: Path, number: str, change: tuple[str, str] = ("", "")) -> 
 
 
 @pytest.fixture
-def ab(tmp_path: Path) -> Bench:
+def ab(run_here: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """Return the command, whose old version is also the one that is installed here."""
     old = a_version(tmp_path / "old", "1.0")
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{old}")
+    monkeypatch.setitem(BACKENDS, "pocketgrad", entries_in(old)["pocketgrad"])
+    del sys.modules["pocketgrad_entry"]  # that of another folder has to be found by later tests
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         options = ("--backend", "pocketgrad", "--workers", "2", "--out", "ab.jsonl", *arguments)
-        result = run_bench("ab", "linear_fit:epochs=5", *options, cwd=tmp_path, PYTHONPATH=f"{ROOT}:{old}")
+        result = run_here("ab", "linear_fit:epochs=5", *options)
         assert "Traceback" not in result.stdout + result.stderr
         return result
 
@@ -107,7 +111,7 @@ def test_an_environment_keeps_its_version_where_the_suite_is_installed_beside_an
 
 
 @pytest.mark.slow
-def test_both_versions_are_rows_of_one_run_each_with_its_own_code(ab: Bench, tmp_path: Path) -> None:
+def test_both_versions_are_rows_of_one_run_each_with_its_own_code(ab: Bench, run_here: Bench, tmp_path: Path) -> None:
     venv.create(tmp_path / "env")
     (packages,) = (tmp_path / "env" / "lib").glob("python*/site-packages")
     (packages / "ours.pth").write_text("\n".join(site.getsitepackages()))  # what is installed here is there too
@@ -128,4 +132,4 @@ def test_both_versions_are_rows_of_one_run_each_with_its_own_code(ab: Bench, tmp
     assert {(record.job.row.backend, record.job.block) for record in run.records} == {
         (f"pocketgrad@{which}", number) for which in ("old", "new") for number in (0, 1)
     }
-    assert run_bench("table", "ab.jsonl", cwd=tmp_path).returncode == 0
+    assert run_here("table", "ab.jsonl").returncode == 0

@@ -11,6 +11,7 @@ from typing import Annotated, get_args
 
 import pytest
 import typer
+from run_files import Bench
 from support import ROOT
 
 from bench.cli.app import COMMANDS, function_of
@@ -20,21 +21,10 @@ from bench.cli.options import expand_options
 ASK = "import sys\nsys.argv = ['bench']\nfrom bench.cli import main\nmain()"
 
 
-def asked(words: str, cwd: Path) -> list[str]:
-    """Return what bash is told for a command line whose last word is to be completed."""
-    split = words.split(" ")
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "_BENCH_COMPLETE": "complete_bash",
-        "COMP_WORDS": words,
-        "COMP_CWORD": str(len(split) - 1),
-    }
-    result = subprocess.run(
-        [sys.executable, "-P", "-c", ASK], env=environment, cwd=cwd, capture_output=True, text=True, check=True
-    )
-    assert result.stderr == ""
-    return result.stdout.split()
+def asking(words: str) -> dict[str, str]:
+    """Return the variables by which bash asks about a command line whose last word is to be completed."""
+    last = len(words.split(" ")) - 1
+    return {"_BENCH_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(last)}
 
 
 @pytest.mark.parametrize(
@@ -56,11 +46,26 @@ def asked(words: str, cwd: Path) -> list[str]:
         ("bench run --resume a", ["a.jsonl"]),
     ],
 )
-def test_a_shell_completes_names(words: str, found: list[str], tmp_path: Path) -> None:
+def test_a_shell_completes_names(
+    words: str, found: list[str], bench_here: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for file in ("a.jsonl", "a.csv", "results/run-1.jsonl", "results/run-1.csv", "other/b.jsonl", ".hidden/c.jsonl"):
         (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).touch()
-    assert asked(words, tmp_path) == found
+    for name, value in asking(words).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.modules["__main__"], "__package__", None)  # else the program's name is that of pytest
+    result = bench_here()
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.split() == found
+
+
+def test_a_process_of_its_own_completes_names(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **asking("bench run --backend jax --mode ")}
+    result = subprocess.run(
+        [sys.executable, "-P", "-c", ASK], env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert (result.stdout.split(), result.stderr) == (["jit", "scan"], "")
 
 
 def test_every_name_that_is_completed_is_one_of_a_parameter() -> None:

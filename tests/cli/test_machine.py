@@ -7,13 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from run_files import Bench
 from support import ROOT, run_bench
 
 from bench.cli.app import COMMANDS
 
 
-def test_list_shows_tasks_backends_and_devices(tmp_path: Path) -> None:
-    result = run_bench("list", cwd=tmp_path)
+def test_list_shows_tasks_backends_and_devices(bench_here: Bench) -> None:
+    result = bench_here("list")
     assert result.returncode == 0
     for word in ("text_classifier_dense", "mnist_mlp *", "scan", "xla", "devices: cpu"):
         assert word in result.stdout
@@ -25,8 +26,8 @@ def test_list_shows_a_backend_of_another_package_and_one_that_is_broken(tmp_path
     assert "entry point misbehaving:NOWHERE: AttributeError" in result.stdout
 
 
-def test_doctor_says_what_it_found_and_whether_that_is_bad(tmp_path: Path) -> None:
-    result = run_bench("doctor", "--threads", "1", cwd=tmp_path)
+def test_doctor_says_what_it_found_and_whether_that_is_bad(bench_here: Bench, tmp_path: Path) -> None:
+    result = bench_here("doctor", "--threads", "1")
     levels = [line.partition(" ")[0] for line in result.stdout.splitlines()]
     assert result.returncode == (5 if "bad" in levels else 0), result.stderr
     for name in ("cores", "governor", "load", "timer", "jitter", "drift"):

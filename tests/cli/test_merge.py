@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from run_files import Bench, a_run
 from stores import runs_of
-from support import ROOT
+from support import ROOT, run_bench
 
 import bench
 from bench.cli.interrupts import INTERRUPTS
@@ -19,13 +19,22 @@ from bench.merging.merge import Merged, Merging
 NAMES = ("reference", "warm", "growth-mnist")
 
 
-@pytest.fixture
-def lab(tmp_path: Path, bench_here: Bench) -> Path:
-    """Return a store with some kept runs, and the folder `runs` with their files beside it."""
-    (tmp_path / "runs").mkdir()
+@pytest.fixture(scope="session")
+def merged_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the files of some kept runs and a store of them, which tests get copies of."""
+    folder = tmp_path_factory.mktemp("merged")
+    (folder / "runs").mkdir()
     for name in NAMES:
-        shutil.copy(ROOT / "results" / f"{name}.jsonl", tmp_path / "runs")
-    assert bench_here("merge", "runs", "-o", "lab").returncode == 0
+        shutil.copy(ROOT / "results" / f"{name}.jsonl", folder / "runs")
+    assert run_bench("merge", "runs", "-o", "lab", cwd=folder).returncode == 0
+    return folder
+
+
+@pytest.fixture
+def lab(merged_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a store with some kept runs, and the folder `runs` with their files beside it, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(merged_once, tmp_path, dirs_exist_ok=True)
     return tmp_path / "lab"
 
 

@@ -17,9 +17,12 @@ from bench.analysis.turns import typical_pass_s
 from bench.records.runfile import Run, read_run
 from bench.records.schema import Goal
 
+# Only the plugins that our files know: what else happens to be installed takes as long to load as the rest of pytest.
+OUR_PLUGINS = ("-p", "pytest_benchmark.plugin", "-p", "xdist.plugin")
 
-def pytest_bench(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = as_in_a_new_shell(COLUMNS="160")
+
+def pytest_bench(*arguments: str, cwd: Path, every_plugin: bool = False) -> subprocess.CompletedProcess[str]:
+    environment = as_in_a_new_shell(COLUMNS="160", **({} if every_plugin else {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}))
     command = [
         sys.executable,
         "-m",
@@ -29,6 +32,7 @@ def pytest_bench(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]
         str(ROOT / "pyproject.toml"),
         "-p",
         "no:cacheprovider",
+        *(() if every_plugin else OUR_PLUGINS),
     ]
     return subprocess.run(
         [*command, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False
@@ -40,7 +44,8 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess
     """Run rows through the front door: two good ones, one wrong, one whose times mislead, one that cannot run."""
     folder = tmp_path_factory.mktemp("front-door")
     chosen = "thermometer_raw and (numpy or misbehaving-right or too_fast or unfinished or unsupported)"
-    return folder, pytest_bench("-k", chosen, "--workers", "2", "--benchmark-json", "b.json", cwd=folder)
+    options = ("--workers", "2", "--benchmark-json", "b.json")
+    return folder, pytest_bench("-k", chosen, *options, cwd=folder, every_plugin=True)
 
 
 def run_in(folder: Path) -> Run:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from run_files import Bench
-from support import run_bench
 
 from bench.records.runfile import read_run
 
-SWEEP = ("sweep", "thermometer_raw", "--vary", "epochs=50,100", "--backend", "misbehaving", "--workers", "1")
+SWEEP = ("sweep", "thermometer_raw", "--vary", "epochs=50,100", "--backend", "misbehaving", "--quick", "--no-inference")
 
 
-def test_a_sweep_prints_and_writes_what_it_found_and_can_be_gone_on_with(tmp_path: Path) -> None:
-    result = run_bench(*SWEEP, "--mode", "right", "--mode", "raises", "--out", "s.jsonl", cwd=tmp_path)
+def test_a_sweep_prints_and_writes_what_it_found_and_can_be_gone_on_with_quietly(
+    run_here: Bench, tmp_path: Path
+) -> None:
+    result = run_here(*SWEEP, "--mode", "right", "--mode", "raises", "--out", "s.jsonl")
     assert result.returncode == 1, result.stdout + result.stderr  # one of the modes raises
     assert "epochs 50" in result.stdout
     assert "epochs 100" in result.stdout
@@ -26,10 +28,16 @@ def test_a_sweep_prints_and_writes_what_it_found_and_can_be_gone_on_with(tmp_pat
     assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
     rows = read_run(tmp_path / "s.jsonl").header.rows
     assert {row.task for row in rows} == {"thermometer_raw:epochs=50", "thermometer_raw:epochs=100"}
-    (tmp_path / "s.png").unlink()
-    again = run_bench("sweep", "--resume", "s.jsonl", cwd=tmp_path)
+    for name in ("s.csv", "s.png"):
+        (tmp_path / name).unlink()
+    again = run_here("sweep", "--resume", "s.jsonl", "--quiet", "--json")
     assert again.returncode == 1, again.stderr
-    assert (tmp_path / "s.png").exists()
+    assert "[" not in again.stderr  # no progress, though the row that raises runs again
+    found = json.loads(again.stdout)
+    assert (found["exit_code"], found["table"], found["plot"]) == (1, "s.csv", "s.png")
+    assert (tmp_path / "s.csv").is_file()
+    assert (tmp_path / "s.png").is_file()
+    assert len(found["rows"]) == 4
 
 
 @pytest.mark.parametrize("name", ["s.csv", "s.png"])

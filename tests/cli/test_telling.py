@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from made_up_runs import FAST, SLOW, WRONG, run_of
-from support import a_parity_result, a_record, run_bench
+from run_files import Bench
+from support import a_parity_result, a_record
 
 from bench.analysis.frame import summary_frame
 from bench.analysis.summary import summarise
@@ -17,42 +18,31 @@ from bench.cli import telling
 from bench.report.export import render
 from bench.runs.session import FinishedRun
 
-SHORT = ("--backend", "numpy", "--workers", "1", "--no-inference")
+SHORT = ("--backend", "numpy", "--quick", "--no-inference")
 
 
-def test_json_is_one_object_on_the_standard_output_and_progress_goes_on(tmp_path: Path) -> None:
-    result = run_bench("run", "thermometer_raw", *SHORT, "--json", "--out", "run.jsonl", cwd=tmp_path)
+def test_json_is_one_object_on_the_standard_output_and_progress_goes_on(run_here: Bench) -> None:
+    result = run_here("run", "thermometer_raw", *SHORT, "--json", "--out", "run.jsonl")
     found = json.loads(result.stdout)
     assert found["run_file"] == "run.jsonl"
     assert found["exit_code"] == result.returncode
     assert [row["backend"] for row in found["rows"]] == ["numpy"]
     assert {each["task"] for each in found["answers"]} <= {"thermometer_raw"}  # none if the machine was disturbed
     assert "[round 1 of 1 1/3] thermometer_raw numpy loop cpu float32 #1: ok" in result.stderr
-    table = run_bench("table", "run.jsonl", "--format", "json", cwd=tmp_path)
+    table = run_here("table", "run.jsonl", "--format", "json")
     assert json.loads(table.stdout) == found["rows"]
 
 
-def test_quiet_prints_the_answers_and_where_the_run_is(tmp_path: Path) -> None:
-    result = run_bench("run", "thermometer_raw", *SHORT, "--quiet", "--out", "run.jsonl", cwd=tmp_path)
+def test_quiet_prints_the_answers_and_where_the_run_is(run_here: Bench) -> None:
+    result = run_here("run", "thermometer_raw", *SHORT, "--quiet", "--out", "run.jsonl")
     assert result.stderr == ""
     answer, path = result.stdout.splitlines()
     assert answer.startswith("thermometer_raw: ")
     assert "numpy loop" in answer
     assert path == "run file: run.jsonl"
-    again = run_bench("run", "thermometer_raw", *SHORT, "--quiet", "--out", "run.jsonl", cwd=tmp_path)
+    again = run_here("run", "thermometer_raw", *SHORT, "--quiet", "--out", "run.jsonl")
     assert (again.returncode, again.stdout) == (2, "")
     assert again.stderr.startswith("error: run.jsonl exists already")
-
-
-def test_a_quiet_sweep_says_who_is_the_fastest_and_writes_its_files(tmp_path: Path) -> None:
-    options = ("--vary", "data.rows=200,400", "--quiet", "--json", "--out", "sweep.jsonl")
-    result = run_bench("sweep", "linear_fit", *SHORT, *options, cwd=tmp_path)
-    found = json.loads(result.stdout)
-    assert (tmp_path / found["table"]).is_file()
-    assert (tmp_path / found["plot"]).is_file()
-    assert found["exit_code"] == result.returncode
-    assert len(found["rows"]) == 2
-    assert "[" not in result.stderr  # no progress
 
 
 @pytest.mark.parametrize(("interrupted", "code"), [(False, 3), (True, 130)])

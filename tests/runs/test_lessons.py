@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import ROOT, a_row, run_bench
+from run_files import Bench
+from support import ROOT, a_row
 from synthetic import a_plan
 
 from bench.analysis.tolerance import MULTIPLE
@@ -71,9 +72,11 @@ def test_what_is_missing_stands_in_the_lesson_with_the_reason(setup: WorkerSetup
 
 
 @pytest.mark.slow
-def test_a_run_tells_lessons_and_what_was_learned_once_and_a_resumed_one_adds_nothing(tmp_path: Path) -> None:
-    tasks = ("thermometer_raw", "iris_mlp", "--backend", "numpy", "--workers", "1")
-    assert run_bench("run", *tasks, "--out", "r.jsonl", cwd=tmp_path).returncode == 0
+def test_a_run_tells_lessons_and_what_was_learned_once_and_a_resumed_one_adds_nothing(
+    run_here: Bench, tmp_path: Path
+) -> None:
+    tasks = ("thermometer_raw", "iris_mlp", "--backend", "numpy", "--quick", "--epochs", "3", "--no-inference")
+    assert run_here("run", *tasks, "--out", "r.jsonl").returncode == 0
     path = tmp_path / "r.jsonl"
     content, run = path.read_bytes(), read_run(path)
     assert run.header.learned
@@ -81,7 +84,7 @@ def test_a_run_tells_lessons_and_what_was_learned_once_and_a_resumed_one_adds_no
     assert run.learned().keys() == set(ROWS)
     assert content.count(b'"type":"lesson"') == 2
     path.write_bytes(b"".join(line for line in content.splitlines(keepends=True) if b'"type":"record"' not in line))
-    assert run_bench("run", "--resume", "r.jsonl", cwd=tmp_path).returncode == 0
+    assert run_here("run", "--resume", "r.jsonl").returncode == 0
     resumed = read_run(path)
     assert path.read_bytes().count(b'"type":"lesson"') == 2
     assert resumed.learned().keys() == set(ROWS)
