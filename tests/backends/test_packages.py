@@ -165,7 +165,8 @@ def test_what_the_example_cannot_do_is_a_reason_and_no_failure(bench: Bench) -> 
 
 
 def test_the_example_conforms(bench: Bench) -> None:
-    result = bench("check-backend", "pocketgrad", *options("task", ("linear_fit", "iris_mlp", "mlp_regression:epochs=200")))
+    tasks = ("linear_fit", "iris_mlp", "mlp_regression:epochs=200")
+    result = bench("check-backend", "pocketgrad", *options("task", tasks))
     assert result.returncode == 0, result.stdout
     assert result.stdout.count(" yes ") == 19
     assert "not run on word counts, Adam: the backend of pocketgrad has no EmbeddingSum" in result.stdout
