@@ -30,7 +30,7 @@ def group_of(node_id: str) -> str:
         return ALL_ROWS
     if test in TWO_BLOCKS:
         return "two_blocks"
-    if path.endswith(("test_backends.py", "test_golden.py", "test_results.py")):
+    if path.endswith(("test_backends.py", "test_golden.py", "test_guests.py", "test_results.py")):
         backend = max((name for name in BUILT_IN if f"{name}-" in test), key=len, default="numpy")
         return f"rows of {backend}"  # whose process is kept
     return node_id
