@@ -15,6 +15,7 @@ import pytest
 from run_files import Bench
 from sharing import ALL_CORES, group_of, on_all_cores, share_of
 from support import FAKES, Tracer, as_in_a_new_shell, entries_in
+from threadpoolctl import threadpool_limits
 
 from backends.registry import BACKENDS
 from bench.harness.scratch import link_precompiled_headers
@@ -34,7 +35,11 @@ def pytest_configure() -> None:
     cores took half as long again beside another one as it takes on one core.
 
     The environment hides that pytest has several processes, because pytest-benchmark would time nothing there.
+
+    NumPy has one thread in the processes of the tests themselves. It was loaded before these have their cores, with a
+    thread for each core of the machine, and two such threads beside other processes took thirty times as long as one.
     """
+    threadpool_limits(1)
     os.environ.update(WITHOUT_SPINNING)
     worker, count, _ = (os.environ.pop(name, "") for name in OF_XDIST)
     if worker and (own := share_of(ALL_CORES, int(worker.removeprefix("gw")), int(count))):

@@ -44,7 +44,7 @@ def group_of(node_id: str) -> str:
     for fixture, tests in ONE_RUN.items():
         if test in tests:
             return fixture
-    if path.endswith(("test_backends.py", "test_golden.py", "test_results.py")):
+    if path.endswith(("test_backends.py", "test_golden.py", "test_guests.py", "test_results.py")):
         backend = max((name for name in BUILT_IN if f"{name}-" in test), key=len, default="numpy")
         return f"rows of {backend}"  # whose process is kept
     return node_id

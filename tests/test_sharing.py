@@ -15,6 +15,7 @@ ROWS = "tests/backends/test_backends.py"
         (f"{ROWS}::{ALL_ROWS}[mnist_mlp torch eager cpu float64]", ALL_ROWS),
         (f"{ROWS}::test_every_setting[tanh, SGD-torch-eager]", "rows of torch"),
         (f"{ROWS}::test_every_setting[tanh, SGD-keras-torch-fit]", "rows of keras-torch"),
+        ("tests/backends/test_guests.py::test_keras_trains[keras-torch-fit]", "rows of keras-torch"),
         ("tests/backends/test_results.py::test_mnist_3v7_learns", "rows of numpy"),
         ("tests/harness/test_process.py::test_a", "tests/harness/test_process.py"),
         (f"tests/cli/test_run.py::{ONE_RUN['one_run'][0]}", "one_run"),

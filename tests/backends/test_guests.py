@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from support import ROOT, a_row, no_files, require
+from loaded import FILE, LoadedRequest
+from support import Tracer, a_job, a_row, no_files, require
 
 from backends import numpy_backend
 from backends.contract import (
@@ -24,32 +23,23 @@ from backends.contract import (
     parts,
 )
 from backends.registry import BUILT_IN
+from bench.harness.protocol import Done
 from bench.tasks import TASKS
 from bench.tasks.training import make_training
 
-TRAIN = """
-import json, sys
-from backends.contract import Placement
-from backends.registry import BUILT_IN
-from bench.tasks import TASKS
-from bench.tasks.training import make_training
-training = make_training(TASKS["linear_fit_minibatch"], "float32", None)
-placement = Placement(mode="fit", device="cpu", precision="float32", threads=1)
-trainer = BUILT_IN[sys.argv[1]].load().open_trainer(training.problem, placement)
-trainer.reset(training.initial)
-trainer.train(training.orders[0])
-trainer.predict(training.test.inputs)
-print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
-"""
 
-
-@pytest.mark.parametrize("name", ["keras-tensorflow", "keras-jax", "keras-torch"])
-def test_keras_trains_on_the_framework_it_is_to_and_loads_neither_of_the_two_large_ones_beside_it(name: str) -> None:
-    require(a_row("linear_fit_minibatch", name, "fit"))
-    result = subprocess.run(
-        [sys.executable, "-c", TRAIN, name], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
-    )
-    loaded = set(json.loads(result.stdout.splitlines()[-1]))
+@pytest.mark.parametrize(
+    ("name", "mode"), [(f"keras-{framework}", "fit") for framework in ("tensorflow", "jax", "torch")]
+)
+def test_keras_trains_on_the_framework_it_is_to_and_loads_neither_of_the_two_large_ones_beside_it(
+    name: str, mode: str, tracer: Tracer
+) -> None:
+    """In the process in which all other tests train by it."""
+    row = a_row("linear_fit_minibatch", name, mode)
+    require(row)
+    request = LoadedRequest(job=a_job(row), backend=BUILT_IN[name], folder=str(tracer.folder))
+    assert tracer.worker(row).run(request, 120) == Done()
+    loaded = set(json.loads((tracer.folder / FILE).read_text()))
     (framework,) = BUILT_IN[name].also_needs
     # Keras itself loads jax where it is installed, by way of a callback for checkpoints, and does not use it.
     assert loaded & {"tensorflow", "torch"} == {framework} - {"jax"}

@@ -67,7 +67,7 @@ def test_the_sparse_and_the_dense_text_task_have_the_same_losses(tracer: Tracer)
     """By the reference, which every other row follows in both tasks, by `test_a_row_follows_the_reference`."""
     rows = [a_row(f"text_classifier{suffix}", precision="float64") for suffix in ("", "_dense")]
     require(rows[0])
-    sparse, dense = (tracer.trace(row, {"check_epochs": 3}) for row in rows)
+    sparse, dense = (tracer.trace(row, {"check_epochs": 1}) for row in rows)
     np.testing.assert_allclose(sparse.losses, dense.losses, rtol=1e-9, atol=1e-12)
 
 
@@ -75,16 +75,24 @@ LESSON = {"optimizer.learning_rate": 0.001, "model.start": "gaussian"}
 
 
 @pytest.mark.slow
-def test_mnist_3v7_learns(tracer: Tracer) -> None:
-    assert train(tracer, "mnist_3v7", "numpy", "loop").metric > 0.97
+def test_mnist_3v7_learns_in_the_first_fifth_of_its_epochs(tracer: Tracer) -> None:
+    row = a_row("mnist_3v7")
+    require(row)
+    found = tracer.train(row, {"epochs": 400})
+    assert found.metric > 0.97
+    assert np.all(np.diff(found.losses) < 0)
 
 
 @pytest.mark.slow
 def test_the_setting_of_the_mnist_3v7_lesson_hardly_learns_and_is_one_command_away(tracer: Tracer) -> None:
+    """In a fifth of its 2,000 epochs; at that pace it would end above 0.65, and the lesson prints 0.6805."""
     row = a_row("mnist_3v7")
     require(row)
-    as_listed = tracer.train(row, {**LESSON, "data.labels": "one_two"})
-    assert as_listed.losses[-1] > 0.65  # the lesson prints 0.6805
+    as_listed = tracer.train(row, {**LESSON, "data.labels": "one_two", "epochs": 400})
+    first, last = as_listed.losses[[0, -1]]
+    assert first > last > 0.9 * first
+    assert first - 5 * (first - last) > 0.65
+    assert as_listed.metric < 0.65
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -92,7 +93,7 @@ class Misbehaving(NumpyTrainer):
             self.misbehave_in_turn()
         match self.mode:
             case "hangs":
-                time.sleep(1000)
+                hang()
             case "lingers":
                 threading.Thread(target=time.sleep, args=(1000,)).start()
                 sys.exit(3)
@@ -137,7 +138,7 @@ class Misbehaving(NumpyTrainer):
     def misbehave_in_turn(self) -> None:
         match self.mode:
             case "hangs_in_turn":
-                time.sleep(1000)
+                hang()
             case "dies_in_turn":
                 os.kill(os.getpid(), signal.SIGKILL)
             case "raises_in_turn":
@@ -165,6 +166,13 @@ class Misbehaving(NumpyTrainer):
         if self.mode == "unfinished":  # even a sleep of no time lets other processes go first
             time.sleep(max(0.0, self.done_s - time.monotonic()))
         return super().params()
+
+
+def hang() -> None:
+    """Hang, and leave a file for who waits for that, if a variable names one."""
+    if file := os.environ.get("TELLS_THAT_IT_HANGS"):
+        Path(file).touch()
+    time.sleep(1000)
 
 
 def open_trainer(problem: Problem, placement: Placement) -> Misbehaving:

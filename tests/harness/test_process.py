@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -43,6 +44,13 @@ def request(mode: str, kind: type[TimeRequest] = TimeRequest, precision: str = "
 def run(mode: str, tmp_path: Path, time_limit_s: float = 60) -> Record:
     with start_worker(tmp_path) as worker:
         return record_of(request(mode), worker, time_limit_s)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """Return a worker for tests that ask nothing of its process, which goes on after an exception."""
+    with start_worker(tmp_path_factory.mktemp("kept")) as worker:
+        yield worker
 
 
 @pytest.fixture(scope="module")
@@ -130,18 +138,16 @@ def test_the_time_of_a_worker_begins_with_its_process_and_not_with_its_request(t
     assert second.phases_s == pytest.approx(second.wall_s, abs=0.01 * second.wall_s + 0.02)
 
 
-def test_by_hand_all_passes_but_the_first_take_the_mean(tmp_path: Path) -> None:
-    with start_worker(tmp_path) as worker:
-        record = record_of(request("right", ByHandRequest), worker, 60)
+def test_by_hand_all_passes_but_the_first_take_the_mean(kept: Worker) -> None:
+    record = record_of(request("right", ByHandRequest), kept, 60)
     assert record.status == "ok", record.reason
     assert len(record.timing.passes_s) == 1 + BY_HAND_PASSES
     assert len(set(record.timing.steady_s)) == 1
     assert record.quality.losses[0] == pytest.approx(1763.8846, rel=1e-6)
 
 
-def test_a_worker_that_is_asked_how_fast_the_machine_is_tells_that_alone(tmp_path: Path) -> None:
-    with start_worker(tmp_path) as worker:
-        reply = worker.run(CalibrateRequest(), 60)
+def test_a_worker_that_is_asked_how_fast_the_machine_is_tells_that_alone(kept: Worker) -> None:
+    reply = kept.run(CalibrateRequest(), 60)
     assert isinstance(reply, CalibrationReply)
     assert len(reply.calibration.loops_s) == LOOPS
     assert min(reply.calibration.loops_s) > 0
@@ -150,9 +156,9 @@ def test_a_worker_that_is_asked_how_fast_the_machine_is_tells_that_alone(tmp_pat
 def test_a_worker_that_hangs_is_killed_at_its_time_limit(tmp_path: Path) -> None:
     before = set(psutil.Process().children(recursive=True))
     with start_worker(tmp_path) as worker:
-        record = record_of(request("hangs"), worker, 3)
+        record = record_of(request("hangs"), worker, 2)
         assert record.status == "timeout"
-        assert "no result within 3 s" in record.reason
+        assert "no result within 2 s" in record.reason
         assert record_of(request("right"), worker, 60).status == "ok"  # by a new process
     assert set(psutil.Process().children(recursive=True)) <= before
 
@@ -161,12 +167,11 @@ def test_a_worker_that_hangs_is_killed_at_its_time_limit(tmp_path: Path) -> None
     ("mode", "reason"),
     [("exits", "ended with exit status 7 and no result"), ("killed", "was killed by SIGKILL; the system does this")],
 )
-def test_a_worker_that_dies_leaves_a_record_and_the_next_job_runs(mode: str, reason: str, tmp_path: Path) -> None:
-    with start_worker(tmp_path) as worker:
-        record = record_of(request(mode), worker, 60)
-        assert record.status == "crashed"
-        assert reason in record.reason
-        assert record_of(request("right"), worker, 60).status == "ok"
+def test_a_worker_that_dies_leaves_a_record_and_the_next_job_runs(mode: str, reason: str, kept: Worker) -> None:
+    record = record_of(request(mode), kept, 60)
+    assert record.status == "crashed"
+    assert reason in record.reason
+    assert record_of(request("right"), kept, 60).status == "ok"
 
 
 @pytest.mark.parametrize(
@@ -183,27 +188,26 @@ def test_a_worker_that_dies_leaves_a_record_and_the_next_job_runs(mode: str, rea
     ],
 )
 def test_what_a_backend_does_to_its_process_or_pipe_costs_only_its_own_row(
-    mode: str, reason: str, tmp_path: Path
+    mode: str, reason: str, kept: Worker
 ) -> None:
-    with start_worker(tmp_path) as worker:
-        record = record_of(request(mode), worker, 60)
-        assert record.status == "crashed"
-        assert reason in record.reason
-        assert len(record.reason) < 1000
-        assert len(record.output) < 100_000
-        assert record_of(request("right"), worker, 60).status == "ok"
+    record = record_of(request(mode), kept, 60)
+    assert record.status == "crashed"
+    assert reason in record.reason
+    assert len(record.reason) < 1000
+    assert len(record.output) < 100_000
+    assert record_of(request("right"), kept, 60).status == "ok"
 
 
 def test_a_reply_without_end_does_not_outlast_the_time_limit(tmp_path: Path) -> None:
-    record = run("pipe_drips", tmp_path, time_limit_s=3)
+    record = run("pipe_drips", tmp_path, time_limit_s=2)
     assert (record.status, record.reason) == (
         "timeout",
-        "no result within 3 s; stopped; raise --time-limit if it is only slow",
+        "no result within 2 s; stopped; raise --time-limit if it is only slow",
     )
 
 
-def test_a_reason_of_megabytes_is_cut(tmp_path: Path) -> None:
-    record = run("long_reason", tmp_path)
+def test_a_reason_of_megabytes_is_cut(kept: Worker) -> None:
+    record = record_of(request("long_reason"), kept, 60)
     assert record.status == "unsupported"
     assert len(record.reason) == REASON_CHARACTERS + len(" …")
 
@@ -212,28 +216,28 @@ def test_a_reason_of_megabytes_is_cut(tmp_path: Path) -> None:
     ("mode", "reason"),
     [("raises", "ZeroDivisionError: nobody divides by zero"), ("fails_at_open", "RuntimeError: no room left")],
 )
-def test_an_exception_is_a_record_with_the_end_of_the_output(mode: str, reason: str, tmp_path: Path) -> None:
-    record = run(mode, tmp_path)
+def test_an_exception_is_a_record_with_the_end_of_the_output(mode: str, reason: str, kept: Worker) -> None:
+    record = record_of(request(mode), kept, 60)
     assert record.status == "failed"
     assert record.reason == reason
     assert "Traceback" in record.output
     assert record.output.endswith(reason)
 
 
-def test_what_a_framework_prints_is_never_taken_for_a_result(tmp_path: Path) -> None:
-    record = run("talks", tmp_path)
+def test_what_a_framework_prints_is_never_taken_for_a_result(kept: Worker) -> None:
+    record = record_of(request("talks"), kept, 60)
     assert record.status == "ok"
     assert record.job.row.mode == "talks"
     assert record.timing is not None
 
 
-def test_unsupported_is_no_failure_and_has_its_reason(tmp_path: Path) -> None:
-    record = run("unsupported", tmp_path)
+def test_unsupported_is_no_failure_and_has_its_reason(kept: Worker) -> None:
+    record = record_of(request("unsupported"), kept, 60)
     assert (record.status, record.reason) == ("unsupported", "this one never works")
 
 
-def test_losses_that_are_not_numbers_are_stored_as_null(tmp_path: Path) -> None:
-    record = run("nan", tmp_path)
+def test_losses_that_are_not_numbers_are_stored_as_null(kept: Worker) -> None:
+    record = record_of(request("nan"), kept, 60)
     assert record.status == "ok"
     assert record.quality is not None
     assert set(record.quality.losses) == {None}
@@ -246,9 +250,8 @@ def test_every_library_that_reads_a_number_of_threads_is_given_the_same() -> Non
     assert worker_environment({"OMP_DYNAMIC": "true"}, 2, Path("cache"))["OMP_DYNAMIC"] == "FALSE"  # fewer at times
 
 
-def test_training_in_another_precision_than_asked_is_a_failure(tmp_path: Path) -> None:
-    with start_worker(tmp_path) as worker:
-        record = record_of(request("single", precision="float64"), worker, 60)
+def test_training_in_another_precision_than_asked_is_a_failure(kept: Worker) -> None:
+    record = record_of(request("single", precision="float64"), kept, 60)
     assert (record.status, record.reason) == ("failed", "trained in float32 instead of float64")
 
 
