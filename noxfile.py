@@ -38,6 +38,7 @@ PYTEST = ("pytest", "--numprocesses=2")
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests in two processes; other arguments are passed to pytest, as in `nox -s tests -- -m "not slow"`."""
+    session.env["PYTHONDONTWRITEBYTECODE"] = ""  # else each process of the tests would compile what it imports
     session.install("--editable", ".[all,test]", CONSTRAINTS, *UNCOMPILED)
     session.run("bench", "data")
     session.run(*PYTEST, *session.posargs)
