@@ -71,7 +71,7 @@ def test_rows_are_shown_beside_a_baseline_by_run_and_by_table(one_run: Ran, run_
 def test_a_training_that_diverges_by_its_settings_is_no_fault_of_the_backend_and_a_complete_run_is_not_gone_on_with(
     run_here: Bench, tmp_path: Path
 ) -> None:
-    changes = ("--set", "optimizer.learning_rate=0.01", "--epochs", "200", "--quick", "--out", "run.jsonl")
+    changes = ("--set", "optimizer.learning_rate=0.01", "--epochs", "200", "--minutes", "0", "--out", "run.jsonl")
     result = run_here("run", *FAST, *changes)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "diverged" in result.stdout
