@@ -37,7 +37,7 @@ def pytest_configure() -> None:
     The environment hides that pytest has several processes, because pytest-benchmark would time nothing there.
 
     NumPy has one thread in the processes of the tests themselves. It was loaded before these have their cores, with a
-    thread for each core of the machine, and two such threads beside other processes took thirty times as long as one.
+    thread for each core of the machine; beside other processes, two such threads took four times the CPU time of one.
     """
     threadpool_limits(1)
     os.environ.update(WITHOUT_SPINNING)

@@ -85,14 +85,10 @@ def test_mnist_3v7_learns_in_the_first_fifth_of_its_epochs(tracer: Tracer) -> No
 
 @pytest.mark.slow
 def test_the_setting_of_the_mnist_3v7_lesson_hardly_learns_and_is_one_command_away(tracer: Tracer) -> None:
-    """In a fifth of its 2,000 epochs; at that pace it would end above 0.65, and the lesson prints 0.6805."""
     row = a_row("mnist_3v7")
     require(row)
-    as_listed = tracer.train(row, {**LESSON, "data.labels": "one_two", "epochs": 400})
-    first, last = as_listed.losses[[0, -1]]
-    assert first > last > 0.9 * first
-    assert first - 5 * (first - last) > 0.65
-    assert as_listed.metric < 0.65
+    as_listed = tracer.train(row, {**LESSON, "data.labels": "one_two"})
+    assert as_listed.losses[-1] > 0.65  # the lesson prints 0.6805
 
 
 @pytest.mark.slow

@@ -43,7 +43,8 @@ RUN, PARITY = ("run", "--out", "run.jsonl"), ("parity",)
 
 @pytest.mark.parametrize(
     ("name", "command"),
-    [("SIGHUP", RUN), ("SIGINT", PARITY), ("SIGTERM", PARITY)],  # a run has the other two below
+    # A run has the other two below.
+    [("SIGHUP", RUN), ("SIGINT", PARITY), ("SIGTERM", PARITY), ("SIGHUP", PARITY)],
     ids=lambda each: each if isinstance(each, str) else each[0],
 )
 def test_a_signal_ends_the_command_and_its_workers(name: str, command: tuple[str, ...], tmp_path: Path) -> None:
