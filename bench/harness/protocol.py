@@ -147,10 +147,6 @@ class _ReplyLine(Strict, frozen=True):
     reply: msgspec.Raw
 
 
-class _Key(Struct, frozen=True):
-    key: str
-
-
 def encode_request(request: Request[R], key: str) -> bytes:
     """Return a request as a line, without the line break."""
     kind = type(request)
@@ -179,7 +175,7 @@ def decode_request(line: bytes) -> AnyRequest:
 
 def key_of(line: bytes) -> str:
     """Return the key of the request that a line contains."""
-    return msgspec.json.decode(line, type=_Key).key
+    return msgspec.json.decode(line, type=_RequestLine).key
 
 
 def encode_reply(reply: Reply, key: str) -> bytes:

@@ -107,17 +107,16 @@ def other_work(columns: Columns) -> tuple[int, str] | None:
 
     None if there is none: all backends and modes have the same batches and the same model.
     """
-    tasks = {task: number for number, task in enumerate(dict.fromkeys(row.task for row in columns.rows))}
-    of_row = np.array([tasks[row.task] for row in columns.rows], int)
+    _, task_of_row = np.unique([row.task for row in columns.rows], return_inverse=True)
     places = np.flatnonzero(columns["timed"])
-    _, firsts, which = np.unique(of_row[columns["row"][places]], return_index=True, return_inverse=True)
+    rows = columns["row"][places]
+    _, firsts, which = np.unique(task_of_row[rows], return_index=True, return_inverse=True)
     for name in COUNTS_OF_TASK:
         counts = columns[name][places]
-        wrong = np.flatnonzero(counts != counts[firsts][which])
-        if len(wrong):
-            found, right = int(wrong[0]), counts[firsts][which]
-            row = columns.rows[columns["row"][places[found]]]
-            return int(places[found]), f"a sample of {row} with {name} {counts[found]}; others have {right[found]}"
+        right = counts[firsts][which]
+        for wrong in np.flatnonzero(counts != right)[:1]:
+            said = f"a sample of {columns.rows[rows[wrong]]} with {name} {counts[wrong]}; others have {right[wrong]}"
+            return int(places[wrong]), said
     return None
 
 

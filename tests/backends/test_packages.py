@@ -10,10 +10,10 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from run_files import Bench
 from support import ROOT, run_bench
 
 from backends.contract import Placement, Unsupported
@@ -42,8 +42,6 @@ FAILING = {  # backend and mode of those that load, and what is said of them
     ("broken_training", "hangs"): ("timeout", "no result within 4 s; stopped"),
 }
 BROKEN = (*ENTRIES, *dict.fromkeys(backend for backend, _ in FAILING))
-
-Bench = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from run_files import Bench
 from support import KINDS, ROOT, a_row, entries_in, require, run_bench
 
 from backends.contract import Placement
 from backends.registry import BUILT_IN
-from bench.cli.app import exit_code
 from bench.conformance.behaviour import PASSES_AFTER, REPETITIONS, compiles_once
 from bench.conformance.cases import classification
 from bench.conformance.checks import CHECKS
@@ -256,12 +256,10 @@ def test_a_reference_that_fails_is_not_blamed_on_the_backend() -> None:
         (("numpy", "--task", "no_such"), "unknown task 'no_such'; choose from iris_mlp"),
     ],
 )
-def test_an_unknown_name_is_wrong_use(
-    arguments: tuple[str, ...], choices: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["bench", "check-backend", *arguments])
-    assert exit_code() == 2
-    assert choices in capsys.readouterr().err
+def test_an_unknown_name_is_wrong_use(arguments: tuple[str, ...], choices: str, bench_here: Bench) -> None:
+    result = bench_here("check-backend", *arguments)
+    assert result.returncode == 2
+    assert choices in result.stderr
 
 
 def test_an_unknown_backend_is_wrong_use_and_those_of_others_are_among_the_choices(tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ from fleet_runs import (
     units,
     until,
 )
+from run_files import Bench
 
-from bench.cli.app import exit_code
 from bench.fleet.dask_hosts import DaskHosts
 from bench.fleet.hosts import Unreachable
 
@@ -216,15 +216,9 @@ def test_without_the_extra_a_line_says_what_to_install(tmp_path: Path) -> None:
     ],
 )
 def test_choices_that_make_no_sense_are_refused_before_anything_is_started(
-    words: tuple[str, ...],
-    says: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...], says: str, bench_here: Bench
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["bench", "run", *words])  # in this process, which takes no second to start
-    assert exit_code() == 2
-    errors = capsys.readouterr().err
-    assert says in errors
-    assert errors.count("\n") == 1
+    result = bench_here("run", *words)
+    assert result.returncode == 2
+    assert says in result.stderr
+    assert result.stderr.count("\n") == 1

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import sys
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
+from run_files import Bench
 from support import ROOT, a_job, a_row
 
 import bench
 from backends.contract import WordCounts, row_shape
 from backends.registry import BUILT_IN
-from bench.cli.app import exit_code
 from bench.harness.live import record_of
 from bench.harness.setup import make_setup
 from bench.harness.time_job import TimeRequest
@@ -133,13 +132,10 @@ def test_settings_for_all_tasks_count_and_one_checker_needs_less_than_two() -> N
 
 
 @pytest.mark.parametrize("command", ["run", "parity"])
-def test_the_command_line_refuses_it_before_anything_runs(
-    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["bench", command, "mnist_mlp", "--set", "model.hidden=1000000x100000"])
-    assert exit_code() == 2
-    assert capsys.readouterr().err.startswith("error: mnist_mlp does not fit: it needs up to ")
+def test_the_command_line_refuses_it_before_anything_runs(command: str, bench_here: Bench, tmp_path: Path) -> None:
+    result = bench_here(command, "mnist_mlp", "--set", "model.hidden=1000000x100000")
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: mnist_mlp does not fit: it needs up to ")
     assert list(tmp_path.iterdir()) == []
 
 
