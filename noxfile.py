@@ -30,14 +30,14 @@ WITHOUT_FRAMEWORKS = (
 # Of the packages, the tests import a small part, which Python compiles then: to compile all takes 50 s longer.
 UNCOMPILED = ("--no-compile",)
 
-# Two processes: a third one gains nothing on two cores. tests/sharing.py groups the tests.
-# Later options win: `-n 0` runs in one process, as does `--pdb`.
-PYTEST = ("pytest", "--numprocesses=2")
+# Two processes with a core each, and one that uses what they leave idle while they wait. tests/sharing.py groups the
+# tests. Later options win: `-n 0` runs in one process, as does `--pdb`.
+PYTEST = ("pytest", "--numprocesses=3")
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests in two processes; other arguments are passed to pytest, as in `nox -s tests -- -m "not slow"`."""
+    """Run the tests in three processes; other arguments are passed to pytest, as in `nox -s tests -- -m "not slow"`."""
     session.env["PYTHONDONTWRITEBYTECODE"] = ""  # else each process of the tests would compile what it imports
     session.install("--editable", ".[all,test]", CONSTRAINTS, *UNCOMPILED)
     session.run("bench", "data")

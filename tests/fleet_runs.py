@@ -82,8 +82,8 @@ def assert_same_as_plain(folder: Path, plain: Path) -> None:
         assert all(result.agrees for result in run.parity.values())
 
 
-def plain_run(folder: Path, *choice: str) -> Path:
+def plain_run(folder: Path, *choice: str, tasks: tuple[str, ...] = TASKS) -> Path:
     """Return the run file of the same run without a cluster."""
-    result = run_bench("run", *TASKS, *choice, "--out", "plain.jsonl", cwd=folder)
+    result = run_bench("run", *tasks, *choice, "--out", "plain.jsonl", cwd=folder)
     assert result.returncode == 0, result.stderr
     return folder / "plain.jsonl"

@@ -51,8 +51,12 @@ def group_of(node_id: str) -> str:
 
 
 def share_of(cores: Set[int], worker: int, workers: int) -> Set[int]:
-    """Return the cores of one of several processes, which are numbered from 0; none if there are not enough for all."""
-    return set(sorted(cores)[worker::workers]) if len(cores) >= workers else frozenset()
+    """Return the cores of one of several processes, which are numbered from 0; none for one that has none of its own.
+
+    Where there are more processes than cores, each of the first ones has a core, and the others run on all.
+    """
+    own = slice(worker, None, workers) if len(cores) >= workers else slice(worker, worker + 1)
+    return set(sorted(cores)[own])
 
 
 @contextmanager

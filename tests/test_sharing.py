@@ -40,9 +40,12 @@ def test_what_is_grouped_is_there() -> None:
         ({0, 1}, 2, [{0}, {1}]),
         ({3, 5, 8, 9, 11}, 2, [{3, 8, 11}, {5, 9}]),
         ({0, 1}, 1, [{0, 1}]),
-        ({4}, 2, [set(), set()]),
+        ({0, 1}, 3, [{0}, {1}, set()]),
+        ({4}, 2, [{4}, set()]),
         (set(), 2, [set(), set()]),
     ],
 )
-def test_processes_share_the_cores_and_leave_none_over(cores: set[int], workers: int, shares: list[set[int]]) -> None:
+def test_each_process_has_cores_of_its_own_while_there_are_some(
+    cores: set[int], workers: int, shares: list[set[int]]
+) -> None:
     assert [share_of(cores, worker, workers) for worker in range(workers)] == shares
