@@ -93,7 +93,9 @@ def _otherwise_set(row: Row, settings: Settings, of_run: Settings) -> str:
 
 
 def _shown(settings: Settings) -> str:
-    return f"the settings {' '.join(f'{name}={value}' for name, value in settings.items())}" if settings else "none"
+    if not settings:
+        return "no setting changed"
+    return f"the settings {' '.join(f'{name}={value}' for name, value in settings.items())}"
 
 
 def _otherwise_judged(row: Row, quality: Quality | None, metrics: Mapping[str, object]) -> str:

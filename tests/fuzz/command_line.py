@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 from run_file_cases import bases
 from scratch import scratch
-from support import a_machine, a_parity_result, a_record, a_row
+from support import a_machine, a_parity_result, a_quality, a_record, a_row
 from typer.main import get_command
 
 from bench.cli.app import app, exit_code
@@ -38,6 +38,8 @@ from bench.selftest.faulty import FAULTS
 from bench.selftest.planted import Catch
 from bench.selftest.run import Part
 from bench.tasks.datasets.fetch import DataMissing
+from bench.tasks.names import find_task
+from bench.tasks.settings import override
 
 COMMAND = get_command(app)  # which Typer makes at every start
 MOST_ROWS = 2  # that a run which is made up has times of
@@ -45,11 +47,13 @@ MOST_ROWS = 2  # that a run which is made up has times of
 
 def _carry_out(begun: BegunRun, listener: object) -> FinishedRun:
     """Return a run of made-up times of its first rows; nothing is trained."""
+    plan = begun.plan
     with begun.run_file as file:
-        for row in begun.plan.rows[:MOST_ROWS]:
+        for row in plan.rows[:MOST_ROWS]:
             if ":" not in row.task:  # a sweep would draw a picture of them
-                file.append(a_record(row))
-                file.append(a_parity_result(row))
+                job, task = plan.job(row, 0), override(find_task(row.task), plan.settings)
+                file.append(a_record(row, job=job, quality=a_quality(metric=task.metric)))
+                file.append(a_parity_result(row, settings=job.settings))
     try:
         return FinishedRun(run=read_run(file.path), interrupted=False)
     except NotARunFile as error:

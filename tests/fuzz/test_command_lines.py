@@ -84,7 +84,7 @@ def assert_ends_well(arguments: list[str]) -> Any:
     for text in (ended.output, ended.errors):
         assert "Traceback" not in text
         assert "\x1b" not in text
-    if ended.errors.startswith("error:"):
+    if any(line.startswith("error:") for line in ended.errors.splitlines()):  # `ab` first tells what it compares
         assert ended.code in (ExitCode.USAGE_ERROR, ExitCode.NOT_COMPARABLE, ExitCode.FAILED)
     elif ended.code == ExitCode.USAGE_ERROR:
         assert "Usage:" in ended.errors, f"no word of why: {ended.errors!r}"

@@ -505,7 +505,7 @@ NONSENSE: dict[str, tuple[Line, str]] = {
     ),
     "a verdict with other settings": (
         a_parity_result(ROW),
-        "with none, where the header has the settings epochs=5 optimizer.learning_rate=0.1",
+        "with no setting changed, where the header has the settings epochs=5 optimizer.learning_rate=0.1",
     ),
     "another metric": (altered("quality", metric="accuracy"), "was judged by accuracy, where the task has rmse"),
     "other steps": (altered("timing", steps_per_pass=7), "with steps_per_pass 7; others have 100"),
