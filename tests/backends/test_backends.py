@@ -49,8 +49,9 @@ SAME_PROGRAM = {
     *("thermometer", "thermometer_raw", "thermometer_standardized", "linear_fit_3d", "line_fit", "mlp_regression"),
     *("linear_fit_minibatch", "iris_mlp", "mnist_3v7"),
 }
-# What other tools make of dense layers and of word counts is followed on the smaller tasks and by keras-jax.
-GUESTS = {"keras-tensorflow", "keras-torch", "sklearn"}
+# Keras follows these on each framework: every loss, optimizer and size of batch of the small tasks is in one of them.
+OF_KERAS = {"linear_fit", "linear_fit_minibatch", "mlp_regression", "iris_mlp"}
+WORDS_OF_KERAS = ("keras-jax", "text_classifier")
 SMALL_IMAGES = "mnist_cnn:data.rows=192:data.test_rows=64:epochs=2:check_epochs=2"
 SMALL_TEXT = (
     "text_transformer:data.positions=16:data.vocabulary=500:model.width=8:model.heads=2:model.hidden=12:model.blocks=2"
@@ -91,7 +92,8 @@ def marks_of(row: Row) -> list[pytest.MarkDecorator]:
         (task in BY_ONE_MODE and not quick)
         or (task in BY_NUMPY and row.backend != "numpy")
         or (task in SAME_PROGRAM and row.mode.startswith("compile"))
-        or (task == "text_classifier" and (row.backend in GUESTS or kind in ALIKE))
+        or (task == "text_classifier" and kind in ALIKE)
+        or (row.backend.startswith("keras-") and task not in OF_KERAS and (row.backend, task) != WORDS_OF_KERAS)
     )
     if left_out:
         return [pytest.mark.slow, pytest.mark.exhaustive]
