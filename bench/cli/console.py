@@ -12,12 +12,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 
-from bench.analysis.kept import is_kept
 from bench.errors import BadChoice, UserError, printable
 from bench.events import RunListener
-from bench.records.runfile import Run
-from bench.records.sources import only, read_runs, run_files
-from bench.records.store.layout import store_around, store_at
 from bench.report import terminal
 from bench.report.names import counted
 from bench.report.progress_bar import Quiet, TerminalProgress
@@ -27,6 +23,9 @@ if TYPE_CHECKING:
     from bench.analysis.scaling import Cost
     from bench.analysis.summary import Rank
     from bench.analysis.sweep import Curve, Sweep
+    from bench.records.runfile import Run
+
+# What reads run files and stores is imported in the functions: commands that read none start sooner.
 
 WIDTH_OF_FILES = 300  # columns, if the output is not a terminal
 
@@ -79,6 +78,9 @@ def deliver(content: str | bytes, out: Path | None, style: str) -> None:
 
 def refuse_inputs(out: Path, inputs: Iterable[Path]) -> None:
     """Raise `BadChoice` if the file to write is one that is read: its content would be lost. Raises `UserError`."""
+    from bench.records.sources import run_files
+    from bench.records.store.layout import store_around, store_at
+
     if store := store_around(out):
         raise BadChoice(f"{out} is in the store {store.folder}, where only `bench merge` writes; name another file")
     files = run_files(path for path in inputs if not store_at(path))
@@ -89,6 +91,8 @@ def refuse_inputs(out: Path, inputs: Iterable[Path]) -> None:
 
 def read(paths: Iterable[Path]) -> tuple[Run, ...]:
     """Read run files, and those in folders; warn about lines that are left out. Raises `UserError`."""
+    from bench.records.sources import read_runs
+
     runs = read_runs(paths)
     gc.freeze()  # what was read is kept, and has no cycles: the collector need not look through it again and again
     for remark in (remark for run in runs for remark in run.remarks):
@@ -100,6 +104,8 @@ def read(paths: Iterable[Path]) -> tuple[Run, ...]:
 
 def _outdated(runs: Iterable[Run]) -> list[str]:
     """Return, for each store, a sentence on runs whose summaries another version has made."""
+    from bench.analysis.kept import is_kept
+
     stores = Counter(run.path.parent for run in runs if run.records.kept and not is_kept(run))
     return [
         f"{counted(count, 'run')} of {store} came from another version of levelfield, so tables of them are "
@@ -110,6 +116,8 @@ def _outdated(runs: Iterable[Run]) -> list[str]:
 
 def read_one(path: Path, why: str) -> Run:
     """Read a run file, or the only one in a folder, as `read` does; `why` says for people what takes no more."""
+    from bench.records.sources import only
+
     return only(path, read([path]), why)
 
 

@@ -12,7 +12,6 @@ from rich.console import Console
 from bench.cli import console, exit_codes
 from bench.cli.options import DataDir, Threads
 from bench.errors import require_name
-from bench.harness.executor import calibrate_machine
 from bench.harness.setup import TIME_LIMIT_S, make_setup
 from bench.machine.host import gpu_names
 from bench.report import terminal
@@ -60,6 +59,7 @@ def doctor(threads: Threads = None) -> None:
 
     For each problem it says what to do.
     """
+    from bench.harness.executor import calibrate_machine
     from bench.machine.doctor import findings, worst
     from bench.machine.probe import probe_machine
 

@@ -101,7 +101,7 @@ FAKES: dict[str, Any] = {
     "bench.cli.parity.check_parity": _check_parity,
     "bench.conformance.examine.examination": _examination,
     "bench.cli.machine.fetch": _fetch,
-    "bench.cli.machine.calibrate_machine": lambda *_: (),
+    "bench.harness.executor.calibrate_machine": lambda *_: (),
     "bench.machine.probe.probe_machine": lambda **_: None,
     "bench.machine.doctor.findings": lambda _: [MachineFinding("load", "bad", "high", "end it")],
     "bench.cli.selftest.alone": ExitStack,
