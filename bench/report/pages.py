@@ -24,6 +24,7 @@ EVERY_COLUMN, FOR_PROGRAMS = Path("results/reference.md"), Path("results/referen
 PICTURE = Path("results/headline.svg")
 LAYERS, OF_LAYERS = Path("results/layers.jsonl"), Path("results/layers.md")  # convolutions and attention
 SECOND = Path("results/intel.jsonl")  # the rows of the reference run on another machine, with inference
+SMALL = Path("results/inference.jsonl")  # the nine tasks that are in neither, for what using their models costs
 INFERENCE = Path("results/inference.md")
 ON_GPU = tuple(Path(f"results/{name}.jsonl") for name in ("gpu", "gpu-layers", "gpu-text"))  # and on that machine's CPU
 OF_GPU = Path("results/gpu.md")
@@ -31,7 +32,7 @@ OF_GPU = Path("results/gpu.md")
 
 def main() -> None:
     """Draw the picture, write the tables of the kept runs, and fill in those of README.md and results/README.md."""
-    run, second, layers = map(read_run, (REFERENCE, SECOND, LAYERS))
+    run, second, layers, small = map(read_run, (REFERENCE, SECOND, LAYERS, SMALL))
     found = headlines(run)
     draw(found, PICTURE)
     fill_in(README, "headline", as_table(found, run.header))
@@ -43,7 +44,8 @@ def main() -> None:
     OF_LAYERS.write_text(as_markdown(of_layers))
     fill_in(RESULTS, "layers", answers(of_layers))
     fill_in(RESULTS, "second", answers(training([second])))
-    inference = inference_document((second, layers), inference_of((second, layers)), Choice())
+    used = (second, layers, small)
+    inference = inference_document(used, inference_of(used), Choice())
     INFERENCE.write_text(as_markdown(inference))
     fill_in(RESULTS, "inference", answers(inference))
     on_gpu = training(map(read_run, ON_GPU))
