@@ -29,7 +29,7 @@ OF_XDIST = ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TE
 
 
 def pytest_configure() -> None:
-    """Set the environment of whatever a test starts, and give each of several processes of tests its own cores.
+    """Set the environment of what a test starts, and give each of several processes of tests its share of the cores.
 
     On cores of their own, what two tests start does not wait for each other: a command with a thread for each of two
     cores took half as long again beside another one as it takes on one core.

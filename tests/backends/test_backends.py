@@ -58,7 +58,7 @@ SMALL_TEXT = (
 )
 SMALLER = {"mnist_cnn": SMALL_IMAGES, "text_transformer": SMALL_TEXT}
 # One mode of each framework follows these. Conformance looks at the layers of mnist_cnn and text_transformer in every
-# mode; test_results.py trains mnist_mlp to its end, and mnist_3v7 has its layers, in the modes that are missing here.
+# mode. Dense layers like those of mnist_mlp are in smaller tasks, and test_results.py trains it to its end.
 BY_ONE_MODE = {*SMALLER, "mnist_mlp"}
 BY_NUMPY = {"text_classifier_dense"}  # a large dense layer like mnist_mlp's, on the rows of text_classifier
 # These do for each step what another mode of their framework does, which follows text_classifier.

@@ -26,6 +26,7 @@ from bench.cli.app import app, exit_code
 from bench.cli.streams import PLAINLY, plainly
 from bench.conformance.examine import BackendFinding
 from bench.errors import UserError
+from bench.harness.job import task_of
 from bench.machine.doctor import MachineFinding
 from bench.records.lines import NotARunFile
 from bench.records.runfile import read_run
@@ -38,8 +39,6 @@ from bench.selftest.faulty import FAULTS
 from bench.selftest.planted import Catch
 from bench.selftest.run import Part
 from bench.tasks.datasets.fetch import DataMissing
-from bench.tasks.names import find_task
-from bench.tasks.settings import override
 
 COMMAND = get_command(app)  # which Typer makes at every start
 MOST_ROWS = 2  # that a run which is made up has times of
@@ -51,8 +50,8 @@ def _carry_out(begun: BegunRun, listener: object) -> FinishedRun:
     with begun.run_file as file:
         for row in plan.rows[:MOST_ROWS]:
             if ":" not in row.task:  # a sweep would draw a picture of them
-                job, task = plan.job(row, 0), override(find_task(row.task), plan.settings)
-                file.append(a_record(row, job=job, quality=a_quality(metric=task.metric)))
+                job = plan.job(row, 0)
+                file.append(a_record(row, job=job, quality=a_quality(metric=task_of(job).metric)))
                 file.append(a_parity_result(row, settings=job.settings))
     try:
         return FinishedRun(run=read_run(file.path), interrupted=False)

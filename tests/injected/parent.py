@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -106,8 +107,8 @@ def of_interrupts(
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has it ignored in the background
         for name in ("old", "new"):
             (place.folder / name).mkdir(exist_ok=True)
-        for old in place.run_file.parent.glob("run.*"):  # a sweep would refuse to write over its table and its picture
-            old.unlink()
+        # A sweep would refuse to write over the table and the picture of the one before.
+        shutil.rmtree(place.run_file.parent, ignore_errors=True)
         command = place.start(*arguments, **environment)
         interrupt(command, moment, times, rng)
         code = command.wait()
