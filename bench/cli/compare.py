@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli import console, exit_codes
+from bench.cli import console, exit_codes, reading
 from bench.cli.options import Junit, Strict
 from bench.errors import require_name
 from bench.records.provenance import Difference, NotComparable, differences, refused
@@ -51,8 +51,8 @@ def compare(
     for kind in allow or ():
         require_name(kind, ALLOWABLE, "kind of difference")
     if junit is not None:
-        console.refuse_inputs(junit, (then, now))
-    a, b = (console.read_one(path, "one run is compared with one other") for path in (then, now))
+        reading.refuse_inputs(junit, (then, now))
+    a, b = (reading.read_one(path, "one run is compared with one other") for path in (then, now))
     limit = None if fail_on is None else percent(fail_on, "--fail-on")
     differing = _allowed_differences(a, b, allow or ())
     effect = changes.effect_of(a, b) if limit is None else limit

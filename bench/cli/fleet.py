@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 
 from bench.analysis.baseline import require_baseline
-from bench.cli import console, telling
+from bench.cli import console, reading, telling
 from bench.cli.chosen import chosen_rows, plan_for
 from bench.cli.exit_codes import ExitCode
 from bench.cli.interrupts import INTERRUPTS
@@ -140,7 +140,7 @@ def _kept(folder: Path, address: str) -> str:
 def _show(job: ClusterRun, fleet: Fleet, output: TextIO) -> ExitCode:
     """Show the results of all units that are whole, and what became of the others; return the exit code."""
     paths, unfinished = fleet.paths(), fleet.unfinished()
-    runs = console.read(paths)
+    runs = reading.read(paths)
     if job.options.json:
         return telling.print_outcomes(
             fleet.folder.path, runs, {each.unit.name: each.reason for each in unfinished}, output
@@ -148,7 +148,7 @@ def _show(job: ClusterRun, fleet: Fleet, output: TextIO) -> ExitCode:
     show = (
         telling.show_answers
         if job.options.quiet
-        else partial(console.show_results, baseline=job.baseline, rank=job.rank)
+        else partial(telling.show_results, baseline=job.baseline, rank=job.rank)
     )
     all_fair = not runs or show(runs)
     for place in unfinished:

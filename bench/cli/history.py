@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli import console
+from bench.cli import console, reading
 from bench.cli.options import Backends, Modes
 from bench.errors import BadChoice, UserError, quoted, require_name
 from bench.records.schema import Row
@@ -67,8 +67,8 @@ def history(
 
     style, out = options.style, options.out
     if out is not None:
-        console.refuse_inputs(out, runs)
-    found = console.read(runs)
+        reading.refuse_inputs(out, runs)
+    found = reading.read(runs)
     machines = history_of(found, options.baseline, options.wanted(row for run in found for row in run.header.rows))
     if not any(machine.panels for machine in machines):
         raise BadChoice(

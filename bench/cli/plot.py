@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from bench.analysis.trained import chosen_rows
-from bench.cli import console
+from bench.cli import console, reading
 from bench.errors import UserError
 
 Of = Literal["losses", "distance", "metric", "learned", "passes", "inference", "phases"]
@@ -45,10 +45,10 @@ def plot(
 
     if out is not None:
         require_ending(out)
-    read = console.read_one(run, "a picture shows one")
+    read = reading.read_one(run, "a picture shows one")
     beside = read.path if read.path.exists() else Path(read.path.name)  # a run of a store is no file
     path = out or beside.with_name(f"{beside.stem}-{of}.png")
-    console.refuse_inputs(path, [run])
+    reading.refuse_inputs(path, [run])
     rows = chosen_rows(read, task or (), backend or ())
     with drawing():
         figure = KINDS[of].draw(read, rows)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import console
+from bench.cli import console, reading
 
 DEFAULT = Path("report.html")
 
@@ -22,7 +22,7 @@ def report(
     """
     from bench.report.page.render import page_of
 
-    console.refuse_inputs(out, runs)
-    page = page_of(console.read(runs))
+    reading.refuse_inputs(out, runs)
+    page = page_of(reading.read(runs))
     console.write(out, page)
     console.say(f"report: {out} ({len(page.encode()) / 1e6:.1f} MB)")

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from bench.analysis.baseline import require_baseline
-from bench.cli import console, fleet, telling
+from bench.cli import console, fleet, scaling, telling
 from bench.cli.chosen import chosen_rows, plan_for
 from bench.cli.interrupts import INTERRUPTS
 from bench.cli.options import (
@@ -71,7 +71,7 @@ def run(
         finished = _carry_out(begun, options)
         if options.json:
             raise typer.Exit(telling.print_outcome(finished, baseline, {}, output))
-        show = telling.show_answers if options.quiet else partial(console.show_results, baseline=baseline, rank=rank)
+        show = telling.show_answers if options.quiet else partial(telling.show_results, baseline=baseline, rank=rank)
         _end(finished, all_fair=show((finished.run,)))
 
 
@@ -109,10 +109,10 @@ def sweep(
             raise BadChoice(f"bench sweep needs a task; choose from {', '.join(sorted(TASKS))}")
         else:
             rows = chosen_rows(options, grid(task, vary or ()), has_gpu=bool(gpu_names()))
-            console.require_new_beside(path)
+            scaling.require_new_beside(path)
             begun = _begin(options, rows, path)
         finished = _carry_out(begun, options)
-        all_fair, files = console.show_scaling(finished.run, quiet=options.quiet or options.json)
+        all_fair, files = scaling.show_scaling(finished.run, quiet=options.quiet or options.json)
         if options.json:
             raise typer.Exit(telling.print_outcome(finished, "", files, output))
         _end(finished, all_fair=all_fair)

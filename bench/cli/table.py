@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from bench.cli import console, exit_codes
+from bench.cli import console, exit_codes, reading
 from bench.cli.options import Baseline, Ranks
 from bench.errors import BadChoice, UserError, quoted, shown
 from bench.records.machines import by_machine
@@ -87,12 +87,12 @@ def table(
     programs; bmf and github-action-benchmark are for trackers, and have only rows that are right and fair.
     """
     if options.output_of is not None:
-        _print_output(tuple(map(with_version_names, console.read(runs))), options.output_of)
+        _print_output(tuple(map(with_version_names, reading.read(runs))), options.output_of)
         return
     style = _style(options)
     if options.out is not None:
-        console.refuse_inputs(options.out, runs)
-    read = by_machine(console.read(runs))
+        reading.refuse_inputs(options.out, runs)
+    read = by_machine(reading.read(runs))
     match style:
         case "terminal":
             terminal.print_document(console.output(), _document(read, options))

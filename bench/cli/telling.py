@@ -17,6 +17,7 @@ from bench.runs.session import FinishedRun
 
 if TYPE_CHECKING:
     from bench.analysis.changes import Change
+    from bench.analysis.summary import Rank
 
 
 @contextmanager
@@ -41,6 +42,20 @@ def code_of(finished: FinishedRun, *, all_fair: bool) -> ExitCode:
 def end_of(finished: FinishedRun) -> str:
     """Return the last sentence on a run: where it is and, if it was interrupted, how to go on."""
     return INTERRUPTS.told(finished.why or "interrupted") if finished.interrupted else f"run file: {finished.run.path}"
+
+
+def show_results(runs: tuple[Run, ...], baseline: str, rank: Rank = "steady") -> bool:
+    """Print the result of runs; return whether the times of all rows are fair."""
+    from bench.analysis.summary import summarise
+    from bench.report.choosing import Choice
+    from bench.report.inference_table import inference_section
+    from bench.report.training import training_document
+
+    rows = summarise(runs, baseline, rank)
+    if rows:
+        document = training_document(runs, rows, Choice())
+        terminal.print_document(console.output(), document.with_first(*inference_section(runs)))
+    return all(row.fair for row in rows)
 
 
 def show_answers(runs: tuple[Run, ...]) -> bool:
