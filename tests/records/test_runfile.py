@@ -13,7 +13,7 @@ from support import ROOT, a_block, a_header, a_machine, a_parity_result, a_quali
 
 from bench.errors import UserError
 from bench.records.lines import BYTE_ORDER_MARK, NotARunFile
-from bench.records.runfile import read_run
+from bench.records.runfile import read_run, read_with_numbers
 from bench.records.schema import (
     SCHEMA,
     Calibration,
@@ -404,7 +404,17 @@ def test_that_a_file_is_none_is_the_users_to_mend() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"damaged", b'{"type":"record"}', b'{"type":"chapter"}', RECORD_LINE[:50], b"\xff\xfe", b"null"]
+    "line",
+    [
+        *(b"damaged", b'{"type":"record"}', b'{"type":"chapter"}', RECORD_LINE[:50], b"\xff\xfe", b"null"),
+        RECORD_LINE.strip() * 2,
+        RECORD_LINE.strip() + b" " + RECORD_LINE.strip(),
+        RECORD_LINE.strip().replace(b"},", b"}\n,", 1),
+        RECORD_LINE.strip().replace(b":{", b":\n{", 1),
+        RECORD_LINE.strip()
+        + RECORD_LINE
+        + RECORD_LINE.strip().replace(b"},", b"}\n,", 1),  # three lines, three records
+    ],
 )
 def test_a_damaged_line_in_the_middle_is_refused_by_its_number(path: Path, line: bytes) -> None:
     path.write_bytes(HEADER_LINE + RECORD_LINE + line + b"\n" + RECORD_LINE)
@@ -538,6 +548,33 @@ def test_a_line_that_cannot_come_from_the_run_is_refused_by_its_number(path: Pat
         read_run(path)
     assert "line 3" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_of_several_lines_that_are_wrong_the_first_is_named(path: Path) -> None:
+    foreign = altered("job", row=a_row("iris_mlp"))
+    path.write_bytes(HEADER_LINE + RECORD_LINE + msgspec.json.encode(foreign) + b"\ndamaged\n" + RECORD_LINE)
+    with pytest.raises(NotARunFile, match="line 3 is a result of iris_mlp"):
+        read_run(path)
+
+
+@pytest.mark.parametrize("at_once_bytes", [2, len(RECORD_LINE) + 1, 10**6])
+def test_lines_are_found_again_however_many_are_read_at_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch, at_once_bytes: int
+) -> None:
+    monkeypatch.setattr("bench.records.lines.AT_ONCE_BYTES", at_once_bytes)
+    second, third = (altered("job", block=block) for block in (2, 3))
+    written = (RECORD, BLOCK, FAILED, second, VERDICT, FAILED, third)
+    content = write(path, *written).read_bytes().splitlines()
+    path.write_bytes(b"\n".join([content[0], b"", *content[1:], b" ", content[4], b"{"]))
+    read = read_with_numbers(path)
+    assert read.run.records == (RECORD, FAILED, second, FAILED, third)
+    assert [*read.texts(range(5))] == [content[number] for number in (1, 3, 4, 6, 7)]
+    assert read.numbers.tolist() == [3, 5, 6, 8, 9]
+    assert read.run.remarks == (
+        f"{path}: line 11 repeats line 6; it is left out",
+        f"{path}: line 12 was cut off while it was written; it is left out",
+    )
+    assert read.run.whole == path.stat().st_size - 1
 
 
 def test_one_pass_is_enough_where_there_were_turns(path: Path) -> None:
