@@ -18,6 +18,7 @@ import typer
 from support import KINDS, ROOT
 
 from bench import conftest
+from bench.analysis.baseline import require_baseline
 from bench.cli.app import app
 from bench.runs.plan import percent
 from bench.runs.selection import Choice, choose_rows
@@ -117,7 +118,9 @@ def require_bench(arguments: list[str]) -> None:
     settings = dict(text.split("=", 1) for text in given.get("settings") or ())
     backends, modes = tuple(given.get("backend") or ()), tuple(given.get("mode") or ())
     chosen = Choice(tasks=tasks, backends=backends, modes=modes, device="cpu", settings=settings)
-    require(choose_rows(chosen, has_gpu=False), "it chooses nothing")
+    rows = choose_rows(chosen, has_gpu=False)
+    require(rows, "it chooses nothing")
+    require_baseline(given.get("baseline") or "", rows)
     for option in ("detect", "fail_on"):
         percent(given.get(option) or "5%", f"--{option}")
     for file in [*(given.get("runs") or ()), *filter(None, map(given.get, ("then", "now", "resume")))]:
@@ -178,7 +181,7 @@ def require_nox(arguments: list[str]) -> None:
     if rest:
         require(rest[0] == "--", "arguments of a session stand behind --")
         passed_on: dict[str, Callable[[list[str]], None]] = {
-            "bench": lambda options: require_bench(["run", *options]),
+            **dict.fromkeys(("bench", "report"), lambda options: require_bench(["run", *options])),
             "tests": require_pytest,
         }
         passed_on[session](rest[1:])

@@ -50,6 +50,7 @@ def test_a_page_keeps_every_rule(path: str, rule: Any) -> None:
         ("`bench run --backend jax --backend pytorch`", "unknown backend 'pytorch'"),
         ("`bench run --backend torch --mode scan`", "unknown mode 'scan'"),
         ("`bench run --fast`", "No such option: --fast"),
+        ("`bench run iris_mlp --backend jax --baseline torch`", "no row of baseline 'torch'"),
         ("`bench run iris_mlp --set optimizer.rate=1`", "no setting 'optimizer.rate'"),
         ("`bench run --set model.hidden=many`", "model.hidden cannot be 'many'"),
         ("`bench run --detect much`", "'much'"),

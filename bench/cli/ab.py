@@ -69,7 +69,7 @@ class AbOptions:
     fail_on: Annotated[
         str | None,
         typer.Option(
-            "--fail-on", metavar="PERCENT", help="Accept a slowdown up to this; default: none that can be told."
+            "--fail-on", metavar="PERCENT", help="Accept a slowdown up to this; default: fail if it is surely slower."
         ),
     ] = None
     strict: Strict = False

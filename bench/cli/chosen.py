@@ -27,7 +27,7 @@ def chosen_rows(options: WhatToRun, tasks: Iterable[str], *, has_gpu: bool) -> t
 def plan_for(options: WhatToRun, rows: tuple[Row, ...], threads: int) -> Plan:
     """Return the plan of a run of these rows. Raises `BadChoice` for what is no percentage."""
     goal = Goal(
-        workers=1 if options.quick else options.workers,
+        workers=options.workers or (1 if options.quick else None),
         effect=percent(options.detect, "--detect"),
         time_s=options.minutes * 60,
     )

@@ -31,8 +31,8 @@ def merge(
     """Put run files into a store, which every command reads as it reads run files.
 
     Merge again what has grown or is new: what the store has already is not added twice. A file is refused as a whole
-    if it holds the records of another run, or records that cannot be; the others are merged. Without RUN, the store
-    is only brought up to date with this version of levelfield.
+    if it has records of another run, or some that no run can have written; other files are merged. Without RUN, the
+    store is only brought up to date with this version of levelfield.
     """
     from bench.merging.merge import merging
 

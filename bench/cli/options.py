@@ -42,7 +42,10 @@ Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of all tasks; repeatable.")
 ]
 Baseline = Annotated[
-    str, typer.Option("--baseline", metavar="BACKEND[:MODE]", help="Also compare every row with this row.")
+    str,
+    typer.Option(
+        "--baseline", metavar="BACKEND[:MODE]", help="Also compare every row with this one, which must be chosen."
+    ),
 ]
 Ranks = Annotated[
     Literal["steady", "total"],
@@ -55,7 +58,13 @@ DataDir = Annotated[
     typer.Option("--data-dir", help="Folder with data files of yours, which is only read; default: BENCH_DATA_DIR."),
 ]
 Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, max=MOST, help="Take exactly N samples per row; no early stopping.")
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        max=MOST,
+        help="Run so many rounds, each with a new process for every row, and stop no earlier.",
+    ),
 ]
 Detect = Annotated[
     str,
@@ -74,25 +83,30 @@ ScheduleSeed = Annotated[
     int | None,
     typer.Option("--schedule-seed", min=0, max=MOST, help="Seed of the order of the rows; default: random."),
 ]
-Strict = Annotated[bool, typer.Option("--strict", help="Exit with 5 if it cannot be told whether a row is slower.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit with 5 if the samples cannot decide whether a row is slower.")
+]
 Junit = Annotated[
     Path | None,
     typer.Option(
         "--junit",
         metavar="FILE",
-        help="Also write JUnit XML: a row that is surely slower or wrong fails; one that cannot be told is skipped.",
+        help="Also write JUnit XML: a row that is surely slower or wrong fails; one that stays undecided is skipped.",
     ),
 ]
 Quick = Annotated[
     bool,
-    typer.Option("--quick", help="One sample per row, fastest modes, few epochs, no float64 check before timing."),
+    typer.Option(
+        "--quick",
+        help="One round unless --workers says more, fastest modes, few epochs, no float64 check before timing.",
+    ),
 ]
 NoInference = Annotated[
     bool,
     typer.Option("--no-inference", help="Leave out latency and throughput of the trained models."),
 ]
 QuietOption = Annotated[
-    bool, typer.Option("--quiet", help="Show no progress and no tables: errors, the answers, and the run file's name.")
+    bool, typer.Option("--quiet", help="Show only errors, one line for each task, and the name of the run file.")
 ]
 JsonOption = Annotated[
     bool,
@@ -109,7 +123,10 @@ WarmCache = Annotated[
     ),
 ]
 Resume = Annotated[
-    Path | None, typer.Option("--resume", help="Continue the run in this run file, or in this folder with --cluster.")
+    Path | None,
+    typer.Option(
+        "--resume", help="Continue the run in this run file; with --cluster, in this folder. --minutes counts from now."
+    ),
 ]
 TimeLimit = Annotated[
     float,
@@ -117,7 +134,7 @@ TimeLimit = Annotated[
         "--time-limit",
         min=1,
         max=60 * MAX_MINUTES,
-        help="Seconds after which a worker process is killed.",
+        help="Seconds that a worker process may take for one request, such as its first training, before it is killed.",
     ),
 ]
 

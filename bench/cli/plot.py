@@ -27,7 +27,7 @@ def plot(
     ],
     task: Annotated[
         list[str] | None,
-        typer.Option("--task", help="Only this task, with its settings or, for all of them, without; repeatable."),
+        typer.Option("--task", help="Only this task; a name alone stands for all settings of it; repeatable."),
     ] = None,
     backend: Annotated[list[str] | None, typer.Option("--backend", help="Only this backend; repeatable.")] = None,
     out: Annotated[

@@ -60,8 +60,8 @@ class TableOptions:
         typer.Option(
             "--where",
             metavar="COLUMN=VALUE|COLUMN!=VALUE",
-            help="Show only rows with, or without, this value, such as task=mnist_mlp; repeatable: rows with one of "
-            "the values of a column, and that for every column. Ratios and verdicts stay as they are.",
+            help="Show only rows with, or without, this value, such as task=mnist_mlp. Repeatable: of several values "
+            "of a column one is enough, and every column counts. Ratios and verdicts stay as they are.",
         ),
     ] = None
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write instead of printing.")] = None

@@ -58,7 +58,7 @@ def make_setup(threads: int | None, time_limit_s: float, data_dir: Path | None) 
         raise UserError("only Linux and macOS can measure; use WSL here. bench list, table and compare work")
     cores = usable_cores()
     if threads is not None and threads > len(cores):
-        raise UserError(f"{threads} threads on {len(cores)} cores; choose 1 to {len(cores)}")
+        raise UserError(f"asked for {threads} threads on {len(cores)} cores; choose 1 to {len(cores)}")
     environment = dict(os.environ)
     allowed_kinds(environment)  # an invalid value is refused here, before anything starts
     _require_scratch()

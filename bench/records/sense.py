@@ -140,19 +140,20 @@ def _fault_of_inference(found: Inference) -> str:
     if not found.calls:
         return ""
     if found.latency_median_s is None or not found.rows or not found.latency_s:
-        return "inference with calls and without their times"
+        return "a sample whose inference has calls and no times"
     turns = {"latency_s": len(found.latency_s), "batch_s": len(found.batch_s)}
     if len(set(turns.values())) > 1:
-        return f"inference whose lists differ in length: {', '.join(f'{name} {size}' for name, size in turns.items())}"
+        told = ", ".join(f"{name} {size}" for name, size in turns.items())
+        return f"a sample whose lists of inference differ in length: {told}"
     return ""
 
 
 def fault_of_learned(found: Learned) -> str:
     """Return what is wrong with what a process says that it learned; empty if nothing is."""
     if len(set(map(len, found.outputs))) > 1:
-        return "what was learned, with more outputs for one row than for another"
+        return "what was learned, but with more outputs for one row than for another"
     if any(len(counts) != len(found.confusion) for counts in found.confusion):
-        return "what was learned, with a confusion that is not square"
+        return "what was learned, but with a confusion that is not square"
     return ""
 
 
@@ -190,9 +191,9 @@ def _fault_of_images(lesson: Lesson) -> str:
 def _fault_of_timing(timing: Timing) -> str:
     turns = timing.turns
     if not timing.passes_s or not (len(timing.passes_s) > 1 or (turns and any(turns.passes))):
-        return "times without a steady pass"
+        return "a sample whose times have no steady pass"
     if not timing.read_s or not timing.reread_s:
-        return "times without readings of the parameters"
+        return "a sample whose times have no readings of the parameters"
     return _fault_of_turns(turns) if turns else ""
 
 
@@ -201,13 +202,13 @@ def _fault_of_turns(turns: Turns) -> str:
     if not (size == sizes[0] == sizes[1] and {0, size}.issuperset(sizes)):
         told = zip(turns.__struct_fields__, (size, *sizes), strict=True)
         counts = [f"{name} {other}" for name, other in told if other or name in NEVER_LEFT_OUT]
-        return f"turns whose lists differ in length: {', '.join(counts)}"
+        return f"a sample whose turns have lists that differ in length: {', '.join(counts)}"
     if bool(turns.reads) != bool(turns.read_s):
-        return "turns with only one of reads and read_s"
+        return "a sample whose turns have only one of reads and read_s"
     if bool(turns.took_s) != bool(turns.asked_s):
-        return "turns with only one of took_s and asked_s"
+        return "a sample whose turns have only one of took_s and asked_s"
     if 0.0 in turns.wall_s and any(
         passes and not wall_s for passes, wall_s in zip(turns.passes, turns.wall_s, strict=True)
     ):
-        return "a turn with passes that took no time"
+        return "a sample with a turn whose passes took no time"
     return ""

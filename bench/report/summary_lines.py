@@ -65,12 +65,11 @@ def _tied(rows: Sequence[tuple[RowSummary, Versus]], best: Row) -> str:
 
 
 def _once(answer: Answer) -> str:
-    passes = f"one training of {answer.passes:,} {'pass' if answer.passes == 1 else 'passes'}"
-    time = f"{seconds(answer.once.time_s)} in all{_or(answer.once)}"
+    training = f"one training ({answer.passes:,} {'pass' if answer.passes == 1 else 'passes'})"
+    row, time = answer.once.row.name, f"{seconds(answer.once.time_s)} in all{_or(answer.once)}"
     if answer.passes_to_gain is None:
-        return f"For {passes}, too: {answer.once.row.name}, {time}"
-    row = answer.once.row.name
-    return f"For {passes}: {row}, {time}; from {answer.passes_to_gain:,} passes on {answer.long.row.name}"
+        return f"For {training}, too, use {row}: {time}"
+    return f"For {training} use {row}: {time}; for {answer.passes_to_gain:,} passes or more, {answer.long.row.name}"
 
 
 def _or(use: Use) -> str:

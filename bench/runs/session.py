@@ -183,8 +183,9 @@ def plan_of(header: Header, time_s: float | None) -> Plan:
 def require_threads_for(rows: Iterable[Row], setup: WorkerSetup) -> None:
     """Raise `UserError` for the first row whose task wants more threads than the run has cores."""
     for row in rows:
-        if threads_of(row.task, 1) > setup.threads:
-            raise UserError(f"{row.task} on {setup.threads} cores; choose 1 to {setup.threads} threads")
+        wanted, given = threads_of(row.task, 1), setup.threads
+        if wanted > given:
+            raise UserError(f"{row.task} asks for {wanted} threads on {given} cores; choose 1 to {given}")
 
 
 def require_memory_for(rows: Iterable[Row], changes: Mapping[str, Any], setup: WorkerSetup) -> None:

@@ -62,6 +62,14 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Plan, Path, Any]]:
     return found
 
 
+@pytest.mark.parametrize(("words", "rounds"), [((), None), (("--quick",), 1), (("--quick", "--workers", "3"), 3)])
+def test_a_quick_run_has_one_round_unless_it_is_told_otherwise(
+    bench_here: Bench, begun: list[Any], words: tuple[str, ...], rounds: int | None
+) -> None:
+    assert bench_here("run", "linear_fit", *words).returncode == 0
+    assert begun[0][0].goal.workers == rounds
+
+
 @pytest.mark.parametrize("words", CHOICES, ids=" ".join)
 def test_the_lines_are_the_run(bench_here: Bench, begun: list[Any], words: tuple[str, ...]) -> None:
     planned = bench_here("plan", *words, "--schedule-seed", "11", "--minutes", "40", "--out", "a folder")

@@ -465,22 +465,22 @@ NONSENSE: dict[str, tuple[Line, str]] = {
     "memory of 10^30 bytes": (altered("timing", peak_memory_bytes=10**30), r"line 3: .*peak_memory_bytes"),
     "a nested setting": (altered("job", settings={"epochs": {"a": 1}}), r"line 3: .*settings"),
     "an unknown metric": (altered("quality", metric="luck"), r"Invalid enum value 'luck'"),
-    "no pass": (altered("timing", passes_s=()), "times without a steady pass"),
-    "one pass": (altered("timing", passes_s=(0.1,)), "times without a steady pass"),
-    "no reading": (altered("timing", read_s=()), "times without readings"),
-    "no later reading": (altered("timing", reread_s=()), "times without readings"),
+    "no pass": (altered("timing", passes_s=()), "times have no steady pass"),
+    "one pass": (altered("timing", passes_s=(0.1,)), "times have no steady pass"),
+    "no reading": (altered("timing", read_s=()), "times have no readings"),
+    "no later reading": (altered("timing", reread_s=()), "times have no readings"),
     "no times": (msgspec.structs.replace(RECORD, timing=None), "a good sample without timing"),
     "no result": (msgspec.structs.replace(RECORD, quality=None, resources=None), "without quality and resources"),
     "another precision": (altered("resources", dtype="float16"), "float32 that was trained in float16"),
     "turns of other lengths": (
         altered("timing", turns=msgspec.structs.replace(TURNS, took_s=(0.1,))),
-        "turns whose lists differ in length: passes 3, wall_s 3, cpu_s 3, took_s 1",
+        "turns have lists that differ in length: passes 3, wall_s 3, cpu_s 3, took_s 1",
     ),
     "inference of other lengths": (
         msgspec.structs.replace(RECORD, inference=Inference(calls=1, latency_median_s=0.1, rows=256, latency_s=(0.1,))),
-        "inference whose lists differ in length: latency_s 1, batch_s 0",
+        "lists of inference differ in length: latency_s 1, batch_s 0",
     ),
-    "calls without times": (msgspec.structs.replace(RECORD, inference=Inference(calls=1)), "calls and without their"),
+    "calls without times": (msgspec.structs.replace(RECORD, inference=Inference(calls=1)), "calls and no times"),
     "outputs of other lengths": (
         msgspec.structs.replace(RECORD, learned=Learned(outputs=((0.1, 0.9), (1.0,)))),
         "more outputs for one row than for another",
@@ -532,11 +532,11 @@ NONSENSE: dict[str, tuple[Line, str]] = {
     "a pass of a century": (altered("timing", passes_s=(0.1, 1e300)), r"<= 1000000000.0.*passes_s"),
     "times of readings without their number": (
         altered("timing", turns=msgspec.structs.replace(TURNS, read_s=(0.1, 0.1, 0.1), reads=())),
-        "turns with only one of reads and read_s",
+        "turns have only one of reads and read_s",
     ),
     "a turn that took no time": (
         altered("timing", turns=msgspec.structs.replace(TURNS, wall_s=(0.1, 0.0, 0.0))),
-        "a turn with passes that took no time",
+        "a turn whose passes took no time",
     ),
 }
 

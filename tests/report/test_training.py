@@ -46,9 +46,9 @@ def test_what_to_use_for_one_training_is_said_and_from_when_on_another_row_gains
     lines = lines_of(read_run(REFERENCE))
     assert lines[3] == (
         "mnist_mlp: tensorflow xla is the fastest, 219 ms a pass; the next, jax scan, takes 1.10 [1.03, 1.17] times as "
-        "long. For one training of 5 passes: numpy loop, 2.78 s in all; from 52 passes on tensorflow xla"
+        "long. For one training (5 passes) use numpy loop: 2.78 s in all; for 52 passes or more, tensorflow xla"
     )
-    assert "numpy loop, 2.01 s in all (this run cannot tell jax scan from it); from 159 passes on torch" in lines[1]
+    assert "numpy loop: 2.01 s in all (this run cannot tell jax scan from it); for 159 passes or more, " in lines[1]
 
 
 def test_a_row_that_is_the_best_for_one_training_too_is_named_again(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_row_that_is_the_best_for_one_training_too_is_named_again(tmp_path: Pa
     records = [a_record(FAST, block, *(0.1,) * 7, quality=quality) for block in range(2)]
     (line,) = lines_of(run_of(tmp_path, [*records, a_parity_result(FAST)]))
     assert line.startswith("linear_fit: fast x is the only row that is ranked, 100 ms a pass. ")
-    assert "For one training of 3 passes, too: fast x, 2.24 s in all" in line
+    assert "For one training (3 passes), too, use fast x: 2.24 s in all" in line
 
 
 def test_one_round_is_no_certainty(tmp_path: Path) -> None:
