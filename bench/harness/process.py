@@ -103,14 +103,16 @@ class Worker:
         return time.monotonic() - self.child.spawned_s
 
     def run(self, request: Request[R], time_limit_s: float) -> R | Failure:
-        """Return the reply to a request, or a failure that says how the child died."""
+        """Return the reply to a request, or a failure that says how the child died. Raises `Stopped`."""
         with self.lock:
             if self.killed:
-                return Failure(status="crashed", reason="the worker was stopped")
+                raise Stopped
             self.child = self.child or Child(self.cores, self.environment, request.place)
         try:
             reply = self.child.ask(request, time_limit_s)
         except ChildDied as death:
+            if self.killed:
+                raise Stopped from death
             output = self.child.output()
             self.end()
             return Failure(status=death.status, reason=str(death), output=output)
@@ -120,6 +122,10 @@ class Worker:
         if isinstance(reply, Failure) and reply.status in FAILURES:
             return replace(reply, output=self.child.output())
         return cast(R | Failure, reply)  # the type that `answer` of the request returns
+
+
+class Stopped(Exception):
+    """Raised where a thread waits for a worker that another thread has killed: what it was to do is not needed."""
 
 
 class ChildDied(Exception):

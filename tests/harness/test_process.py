@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -17,8 +18,8 @@ from bench.harness import process as launch
 from bench.harness.calibrate_job import CalibrateRequest
 from bench.harness.live import record_of
 from bench.harness.measure import MAX_READINGS, REREADINGS
-from bench.harness.process import Worker, worker_environment
-from bench.harness.protocol import REASON_CHARACTERS, CalibrationReply, Failure
+from bench.harness.process import Stopped, Worker, worker_environment
+from bench.harness.protocol import REASON_CHARACTERS, CalibrationReply
 from bench.harness.time_job import TimeRequest
 from bench.machine.calibration import LOOPS
 from bench.machine.host import usable_cores
@@ -295,6 +296,20 @@ def test_temporary_files_go_into_the_scratch_folder() -> None:
 def test_a_worker_that_was_killed_starts_no_other_process(tmp_path: Path) -> None:
     with start_worker(tmp_path) as worker:
         worker.kill()
-        assert worker.run(CalibrateRequest(), 60) == Failure(status="crashed", reason="the worker was stopped")
+        with pytest.raises(Stopped):
+            worker.run(CalibrateRequest(), 60)
         with pytest.raises(ValueError, match="no process has been started"):
             _ = worker.age_s
+
+
+def test_who_waits_for_a_worker_that_is_killed_learns_that_it_was_stopped_and_not_that_it_crashed(
+    tmp_path: Path,
+) -> None:
+    with start_worker(tmp_path) as worker, ThreadPoolExecutor(1) as pool:
+        row = a_row("thermometer_raw", "misbehaving", "hangs")
+        waiting = pool.submit(worker.run, TimeRequest(job=a_job(row), backend=MISBEHAVING), 60)
+        while worker.child is None:
+            time.sleep(0.01)
+        worker.kill()
+        with pytest.raises(Stopped):
+            waiting.result()
