@@ -88,7 +88,7 @@ ROW = a_row("linear_fit")
 FAKES: dict[str, Any] = {
     "bench.cli.run.carry_out": _carry_out,
     "bench.cli.ab.carry_out": _carry_out,
-    "bench.cli.console.gc": SimpleNamespace(freeze=lambda: None),  # garbage of earlier cases would never be freed
+    "bench.cli.reading.gc": SimpleNamespace(freeze=lambda: None),  # garbage of earlier cases would never be freed
     "bench.cli.ab.version_of": lambda *_: "1.0",
     "bench.runs.session.require_alone": lambda: None,
     "bench.runs.session.this_machine": a_machine,
