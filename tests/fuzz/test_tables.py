@@ -23,7 +23,7 @@ from bench.analysis.frame import process_frame, scaling_frame, summary_frame
 from bench.analysis.scaling import costs
 from bench.analysis.summary import summarise
 from bench.analysis.sweep import sweep_of
-from bench.cli import console
+from bench.cli import telling
 from bench.cli.table import TableOptions, _document, _frame
 from bench.errors import UserError
 from bench.records.provenance import differences
@@ -43,7 +43,7 @@ def read(name: str, content: bytes) -> Run:
 def on_a_terminal(run: Run) -> str:
     """Return what `bench run` prints at its end."""
     with redirect_stdout(StringIO()) as printed:
-        console.show_results((run,), "")
+        telling.show_results((run,), "")
     return printed.getvalue()
 
 
