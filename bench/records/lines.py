@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import accumulate, compress
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,9 +11,9 @@ import msgspec
 from bench.errors import UserError
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-WHITE = b" \t\r\n"  # around a line: JSON allows it, and some systems end lines with CR and LF
+WHITE = b" \t\r"  # around a line: JSON allows it, and systems that end lines with CR and LF leave it
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what msgspec raises for a bad line
-AT_ONCE_BYTES = 2**18  # that are read from a file: few, so that they stay in the processor's cache
+AT_ONCE_BYTES = 2**18  # that are read from a file
 
 
 class NotARunFile(UserError):
@@ -29,64 +28,42 @@ class Text(NamedTuple):
     text: bytes
 
 
-class Several(NamedTuple):
-    """Lines that follow each other, as those of `Text`."""
-
-    numbers: Sequence[int]
-    begins: Sequence[int]
-    texts: Sequence[bytes]
-
-
 class Lines(Iterator[Text]):
-    """The whole lines of a file, without blank ones; only some of them are in memory."""
+    """The whole lines of a file, without blank ones; only one of them is in memory."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.whole = 0  # bytes up to the end of the last whole line that was read
+        self.whole = 0  # bytes up to the end of the last whole line so far
         self.remarks: list[str] = []
-        self.following = self._read()
-        self.current: Iterator[Text] = iter(())
+        self.found = self._read()
 
     def __next__(self) -> Text:
-        while (line := next(self.current, None)) is None:
-            self.current = map(Text, *next(self.following))
-        return line
+        return next(self.found)
 
-    def several(self) -> Iterator[Several]:
-        """Yield the lines that are left, many at a time: most of the time goes into what is done with each alone."""
-        if left := [*self.current]:
-            yield Several(*zip(*left, strict=True))
-        yield from self.following
-
-    def _read(self) -> Iterator[Several]:
-        number = 1
+    def _read(self) -> Iterator[Text]:
         try:
             with self.path.open("rb", buffering=AT_ONCE_BYTES) as file:
-                while lines := file.readlines(AT_ONCE_BYTES):
-                    if not _is_whole(lines[-1]):
-                        cut_off = number + len(lines) - 1
+                for number, line in enumerate(file, start=1):
+                    if line[-1:] != b"\n" and line.strip() and not _is_whole(line):
                         self.remarks.append(
-                            f"{self.path}: line {cut_off} was cut off while it was written; it is left out"
+                            f"{self.path}: line {number} was cut off while it was written; it is left out"
                         )
-                        del lines[-1]
-                    *begins, self.whole = accumulate(map(len, lines), initial=self.whole)
-                    texts = [*map(stripped, lines)]
-                    numbers = range(number, number + len(lines))
-                    number = numbers.stop
-                    yield Several([*compress(numbers, texts)], [*compress(begins, texts)], [*filter(None, texts)])
+                        return
+                    begin = self.whole
+                    self.whole += len(line)
+                    if text := stripped(line):
+                        yield Text(number, begin, text)
         except OSError as error:
             raise NotARunFile(f"cannot read {self.path}: {error.strerror}") from error
 
 
 def stripped(line: bytes) -> bytes:
     """Return a line without the white space around it."""
-    return line.strip(WHITE)
+    return line.removesuffix(b"\n").strip(WHITE)
 
 
 def _is_whole(line: bytes) -> bool:
-    """Return whether a line is complete, which the last one of a file is without a break if an editor left it out."""
-    if line.endswith(b"\n") or not stripped(line):
-        return True
+    """Return whether the last line, which has no line break, is complete: an editor may have left the break out."""
     try:
         msgspec.json.decode(line.removeprefix(BYTE_ORDER_MARK))
     except UNREADABLE:

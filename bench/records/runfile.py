@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from backends.contract import Array
 from bench.errors import in_utf8, shown
 from bench.records.blocks import Blocks, BlocksSoFar
 from bench.records.columns import Columns, ColumnsSoFar
-from bench.records.lines import BYTE_ORDER_MARK, UNREADABLE, Lines, NotARunFile, Several, Text, stripped
+from bench.records.lines import BYTE_ORDER_MARK, UNREADABLE, Lines, NotARunFile, Text, stripped
 from bench.records.lists import OnDemand, repeats
 from bench.records.schema import LINES, Block, Header, Lesson, Line, ParityResult, Record, Row
 from bench.records.sense import Known, fault, fault_of_header, other_work
@@ -176,8 +176,8 @@ def read_with_numbers(path: Path) -> Numbered:
     header, decoder = header_of(next(lines, None), path)
     body = _Body(header, decoder, path)
     with without_collector():
-        for several in lines.several():
-            body.add(several)
+        for line in lines:
+            body.add(line)
     records, numbers, texts, repeated = body.records()
     others = body.others.all()
     run = Run(
@@ -254,30 +254,19 @@ class _Body:
         self.numbers, self.begins, self.hashes = array("q"), array("q"), array("q")  # of the lines of records
         self.others = OthersSoFar()
 
-    def add(self, several: Several) -> None:
-        """Add lines. Raises `NotARunFile` if one of them makes no sense."""
-        for number, begin, text, line in zip(*several, self._values(several), strict=True):
-            if wrong := fault(line, self.known):
-                raise NotARunFile(f"{self.path}: line {number} is {shown(wrong)}")
-            match line:
-                case Record():
-                    self.columns.add(line)
-                    self.numbers.append(number)
-                    self.begins.append(begin)
-                    self.hashes.append(hash(text))
-                case Block() | ParityResult() | Lesson():
-                    self.others.add(line)
-
-    def _values(self, several: Several) -> Iterable[Line]:
-        """Return the values of lines: of all at once or, if one of them is none, up to that one."""
-        texts = several.texts
-        # No value goes on from a line that ends with } to one that begins with {, so each line has at least one.
-        if all(text.startswith(b"{") and text.endswith(b"}") for text in texts):
-            with suppress(*UNREADABLE):
-                values = self.decoder.decode_lines(b"\n".join(texts))
-                if len(values) == len(texts):
-                    return values
-        return (_parse(each, self.decoder, self.path) for each in map(Text, *several))
+    def add(self, text: Text) -> None:
+        """Add a line. Raises `NotARunFile` if it makes no sense."""
+        line = _parse(text, self.decoder, self.path)
+        if wrong := fault(line, self.known):
+            raise NotARunFile(f"{self.path}: line {text.number} is {shown(wrong)}")
+        match line:
+            case Record():
+                self.columns.add(line)
+                self.numbers.append(text.number)
+                self.begins.append(text.begin)
+                self.hashes.append(hash(text.text))
+            case Block() | ParityResult() | Lesson():
+                self.others.add(line)
 
     def records(self) -> tuple[Records, Array, Callable[[Iterable[int]], Iterator[bytes]], list[tuple[int, int]]]:
         """Return the records, numbers of their lines, what reads these, and the numbers of lines that repeat others."""
