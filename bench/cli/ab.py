@@ -15,7 +15,7 @@ from msgspec import structs
 
 from backends.registry import BACKENDS, Entry
 from bench.cli import console, exit_codes, telling
-from bench.cli.compare import comparison_code, write_junit
+from bench.cli.compare import comparison_code, require_junit, write_junit
 from bench.cli.interrupts import INTERRUPTS
 from bench.cli.options import (
     DataDir,
@@ -108,6 +108,8 @@ def ab(
         version = version_of(entry, setup)
         console.say(f"{which}: {entry.framework} {version} ({entry.python or entry.path})", file=sys.stderr)
     path = options.out or default_path("ab")
+    if options.junit is not None:
+        require_junit(options.junit)
     if options.junit is not None and options.junit.absolute() == path.absolute():
         raise BadChoice(f"--junit and --out name the same file: {path}")
     with telling.apart(wanted=options.json) as output, INTERRUPTS.keeping(partial(_kept, path)):

@@ -52,6 +52,7 @@ def compare(
         require_name(kind, ALLOWABLE, "kind of difference")
     if junit is not None:
         reading.refuse_inputs(junit, (then, now))
+        require_junit(junit)
     a, b = (reading.read_one(path, "one run is compared with one other") for path in (then, now))
     limit = None if fail_on is None else percent(fail_on, "--fail-on")
     differing = _allowed_differences(a, b, allow or ())
@@ -66,6 +67,11 @@ def compare(
     open_rows = changes.undecided(found, effect)
     slower = limit is not None and bool(changes.too_slow(found, limit))
     raise typer.Exit(comparison_code(found, open_rows, effect, slower=slower, strict=strict))
+
+
+def require_junit(path: Path) -> None:
+    """Raise `BadChoice` for a file whose name says that it is no XML."""
+    console.require_ending(path, (".xml",), "JUnit XML")
 
 
 def write_junit(

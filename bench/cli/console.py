@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
 
-from bench.errors import UserError, printable
+from bench.errors import BadChoice, UserError, printable
 from bench.events import RunListener
 from bench.report import terminal
+from bench.report.formats import ending_of
 from bench.report.progress_bar import Quiet, TerminalProgress
 from bench.report.text import visible
 
@@ -52,6 +54,12 @@ def write(path: Path, content: str | bytes) -> None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode(errors="backslashreplace"))
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
+
+
+def require_ending(path: Path, known: Sequence[str], what: str) -> None:
+    """Raise `BadChoice` for a file whose ending promises something else than what will be in it."""
+    if (ending := ending_of(path)) not in known:
+        raise BadChoice(f"{what} cannot be written as {ending or 'a file without ending'} ({path}); use {known[0]}")
 
 
 def deliver(content: str | bytes, out: Path | None, style: str) -> None:

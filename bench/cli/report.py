@@ -23,6 +23,7 @@ def report(
     from bench.report.page.render import page_of
 
     reading.refuse_inputs(out, runs)
+    console.require_ending(out, (".html", ".htm"), "a page")
     page = page_of(reading.read(runs))
     console.write(out, page)
     console.say(f"report: {out} ({len(page.encode()) / 1e6:.1f} MB)")

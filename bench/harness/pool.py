@@ -7,7 +7,6 @@ import queue
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 from bench.harness.process import Worker
@@ -17,8 +16,11 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-def share_out(groups: list[list[T]], work: Callable[[T, Worker], U], setup: WorkerSetup, scratch: Path) -> Iterator[U]:
-    """Yield the result of `work` on each item as it becomes available; the items of a group share a worker."""
+def share_out(groups: list[list[T]], work: Callable[[T, Worker], U], setup: WorkerSetup) -> Iterator[U]:
+    """Yield the result of `work` on each item as it becomes available; the items of a group share a worker.
+
+    Each worker has a scratch folder of its own: what a backend does to its temporary files harms no other one.
+    """
     cores: queue.SimpleQueue[int] = queue.SimpleQueue()
     for core in setup.cores:
         cores.put(core)
@@ -28,7 +30,7 @@ def share_out(groups: list[list[T]], work: Callable[[T, Worker], U], setup: Work
     def do(group: list[T]) -> None:
         core = cores.get()
         try:
-            with replace(setup, cores=(core,)).worker(scratch) as worker:
+            with setup.scratch() as scratch, replace(setup, cores=(core,)).worker(scratch) as worker:
                 workers.append(worker)
                 for item in group:
                     results.put(work(item, worker))

@@ -207,6 +207,15 @@ def _thread_binding(probe: Probe) -> MachineFinding:
     return _graded("thread binding", level, _settings(probe, BINDING_VARIABLES) or "none", advice)
 
 
+def _other_variables(probe: Probe) -> MachineFinding:
+    names = tuple(sorted(probe.variables.keys() - {*THREAD_VARIABLES, *KERNEL_VARIABLES, *BINDING_VARIABLES}))
+    advice = (
+        f"unset {_names(probe, names)} where you have not set it for a reason: it may change what frameworks do; run"
+        " files keep it, and bench compare names it"
+    )
+    return _graded("other variables", "warning" if names else "good", _settings(probe, names) or "none", advice)
+
+
 def _timer(probe: Probe) -> MachineFinding:
     if probe.timer_step_s is None:
         return MachineFinding(
@@ -267,6 +276,6 @@ CHECKS: tuple[Callable[[Probe], MachineFinding], ...] = (
     *(_cores, _quota, _hyper_threads, _virtual_machine, _stolen_time),
     *(_governor, _turbo, _throttling),
     *(_load, _other_processes, _memory, _swap),
-    *(_thread_variables, _forced_kernels, _thread_binding),
+    *(_thread_variables, _forced_kernels, _thread_binding, _other_variables),
     *(_timer, _jitter, _drift),
 )

@@ -15,7 +15,7 @@ import psutil
 from bench.machine.container import cpu_quota_cores
 from bench.machine.host import free_memory_bytes, usable_cores
 from bench.machine.kernel import number_in, text_in
-from bench.machine.variables import BINDING_VARIABLES, KERNEL_VARIABLES, THREAD_VARIABLES
+from bench.machine.variables import settings_of_frameworks
 from bench.records.schema import Calibration
 
 CPU = "sys/devices/system/cpu"
@@ -173,5 +173,4 @@ def _timer(clock: Callable[[], float]) -> tuple[float | None, float]:
 
 
 def _variables(environment: Mapping[str, str]) -> dict[str, str]:
-    names = (*THREAD_VARIABLES, *KERNEL_VARIABLES, *BINDING_VARIABLES)
-    return {name: environment[name] for name in names if environment.get(name)}
+    return {name: value for name, value in settings_of_frameworks(environment).items() if value}

@@ -194,9 +194,9 @@ def _time_once(results: Iterable[ParityResult], references: References) -> Itera
         row, threads = result.row, threads_of(result.row.task, computer.setup.threads)
         job = Job(row=row, threads=threads, block=0, settings=dict(computer.settings))
         computer.listener.begins(str(row))
-        with computer.setup.worker(computer.scratch, threads) as worker:
+        with computer.setup.scratch() as scratch, computer.setup.worker(scratch, threads) as worker:
             request = TimeRequest(job=job, backend=computer.backend(row))
-            record = sample_alone(request, worker, computer.scratch, computer.setup.time_limit_s).record
+            record = sample_alone(request, worker, scratch, computer.setup.time_limit_s).record
         computer.listener.ended(str(row), record.status)
         if record.status == "ok":
             yield judge_timed(result, record, references)

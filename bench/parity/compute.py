@@ -42,13 +42,13 @@ class Computer:
     """Worker processes that compute arrays, one on each core; nothing here is timed."""
 
     setup: WorkerSetup
-    scratch: Path  # an empty folder
+    scratch: Path  # an empty folder, by which workers hand over arrays
     settings: Mapping[str, Any]  # settings of the tasks that the user changed
     listener: Listener
 
     def share_out(self, groups: list[list[T]], work: Callable[[T, Worker], U]) -> Iterator[U]:
         """Yield the result of `work` on each item as it becomes available; the items of a group share a worker."""
-        return share_out(groups, work, self.setup, self.scratch)
+        return share_out(groups, work, self.setup)
 
     def task(self, name: str) -> Task:
         """Return the task with these settings."""

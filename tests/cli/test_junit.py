@@ -85,6 +85,16 @@ def test_text_of_a_run_file_is_no_markup_and_no_control_character() -> None:
     assert failure.get("message", "").startswith("wrong: a\\x1b[2J\\x00 ]]> <failure")
 
 
+@pytest.mark.parametrize("name", ["speed.csv", "speed", "speed.xml.txt"])
+def test_a_name_that_promises_something_else_is_refused(bench_here: Bench, tmp_path: Path, name: str) -> None:
+    then, now = a_run(tmp_path / "then.jsonl"), a_run(tmp_path / "now.jsonl")
+    (tmp_path / name).write_text("mine")
+    result = bench_here("compare", then, now, "--junit", name)
+    assert result.returncode == 2
+    assert f"({name}); use .xml" in result.stderr
+    assert (tmp_path / name).read_text() == "mine"
+
+
 def test_a_run_file_is_not_overwritten(bench_here: Bench, tmp_path: Path) -> None:
     then, now = a_run(tmp_path / "then.jsonl"), a_run(tmp_path / "now.jsonl")
     before = (tmp_path / "now.jsonl").read_bytes()

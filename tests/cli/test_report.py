@@ -25,6 +25,16 @@ def test_a_report_is_one_file_about_several_runs(bench_here: Bench, tmp_path: Pa
     assert "thermometer_raw · b.jsonl" in page
 
 
+@pytest.mark.parametrize("name", ["mine.csv", "page.xlsx", "page.pdf", "page"])
+def test_a_name_that_promises_something_else_is_refused(bench_here: Bench, tmp_path: Path, name: str) -> None:
+    a_run(tmp_path / "a.jsonl")
+    (tmp_path / name).write_text("mine")
+    result = bench_here("report", "a.jsonl", "-o", name)
+    assert result.returncode == 2
+    assert f"({name}); use .html" in result.stderr
+    assert (tmp_path / name).read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     "command",
     [

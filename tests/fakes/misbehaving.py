@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import replace
@@ -45,6 +47,7 @@ MODES = (
     "leaves_running",
     *("pipe_text", "pipe_bytes", "pipe_no_reply", "pipe_forged", "pipe_endless", "pipe_drips"),
     *("real_time_signal", "shouts", "long_reason", "told_why"),
+    "removes_temporary",
 )
 ROW = {
     "task": "thermometer_raw",
@@ -103,6 +106,8 @@ class Misbehaving(NumpyTrainer):
                 os.kill(os.getpid(), signal.SIGKILL)
             case "raises":
                 raise ZeroDivisionError("nobody divides by zero")
+            case "removes_temporary":
+                shutil.rmtree(tempfile.gettempdir())
             case "talks":
                 print(json.dumps({"type": "record", "status": "ok"}), flush=True)
                 print("to standard error", file=sys.stderr, flush=True)

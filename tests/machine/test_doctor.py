@@ -96,6 +96,7 @@ PLANTED: list[tuple[str, str, dict[str, Any], str, str]] = [
         ("thread binding", "warning", {"variables": {name: "close"}}, f"{name}=close", f"unset {name} ")
         for name in BINDING_VARIABLES
     ),
+    ("other variables", "warning", {"variables": {"LD_PRELOAD": "a.so"}}, "LD_PRELOAD=a.so", "unset LD_PRELOAD "),
     ("timer", "warning", {"timer_cost_s": 2e-6}, "2000 ns", "tsc"),
     ("timer", "bad", {"timer_step_s": 1.6e-2}, "16000000 ns", "tsc"),
     ("timer", "bad", {"timer_step_s": None}, "does not advance", "another machine"),

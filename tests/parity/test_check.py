@@ -9,14 +9,15 @@ from typing import cast
 
 import numpy as np
 import pytest
-from support import a_parity_result, a_row, no_files
+from support import FAKES, a_parity_result, a_row, entries_in, no_files
 
 from backends.contract import Placement, Precision
 from backends.numpy_backend import NumpyTrainer
+from backends.registry import BACKENDS
 from bench.events import SilentListener
 from bench.harness.repetition import Repetition
 from bench.harness.setup import make_setup
-from bench.parity.check import judge_repetition, open_references, still_wrong
+from bench.parity.check import check_parity, judge_repetition, open_references, still_wrong
 from bench.parity.envelope import Envelope
 from bench.parity.references import NOT_JUDGED, NoReference, References
 from bench.parity.rounding import surrounded
@@ -55,6 +56,16 @@ class FakeReferences:
         if number > 100:
             raise NoReference("no envelope of repetition 101: it crashed")
         return surrounded(training(number, "float64"), training(number), number)
+
+
+def test_a_backend_that_removes_its_temporary_folder_harms_no_other_row() -> None:
+    rows = [a_row("thermometer_raw", "misbehaving", mode) for mode in ("removes_temporary", "right")]
+    rows.append(a_row("thermometer_raw"))
+    setup = replace(make_setup(1, 60, None), backends={**BACKENDS, "misbehaving": entries_in(FAKES)["misbehaving"]})
+    setup = replace(setup, environment={**setup.environment, "PYTHONPATH": str(FAKES)})
+    found = {each.row: each.agrees for each in check_parity(rows, setup, {"check_epochs": 10}, SilentListener())}
+    assert found[rows[1]] is True
+    assert found[rows[2]] is True
 
 
 def references() -> References:

@@ -27,7 +27,8 @@ COLLECTION = Collection(
     name="mnist",
     sha256=SHA256,
     other_names={
-        name: (name.replace("-idx", ".idx"), f"MNIST/raw/{name}", f"raw/{name}")  # of some mirrors, and of torchvision
+        # Of some mirrors, of torchvision, and of DCGAN-tensorflow and others.
+        name: (name.replace("-idx", ".idx"), f"MNIST/raw/{name}", f"raw/{name}", f"mnist/{name}", f"MNIST/{name}")
         for name in SHA256
     },
     sources=(
