@@ -44,16 +44,13 @@ class Known:
     tasks: frozenset[str]
     settings: Settings  # that were changed
     metrics: Mapping[str, object]  # by task; of some headers only
-    batches: Mapping[str, int]  # rows of a step, by task; of tasks that do not take all rows in each
 
     @classmethod
     def of(cls, header: Header) -> Self:
         """Collect it from a header, once for all lines."""
         metrics = {task: settings["metric"] for task, settings in header.tasks.items() if "metric" in settings}
-        sizes = {task: settings.get("batch_size") for task, settings in header.tasks.items()}
-        batches = {task: size for task, size in sizes.items() if isinstance(size, int)}
         tasks = frozenset(row.task for row in header.rows)
-        return cls({row: row for row in header.rows}, tasks, header.settings, metrics, batches)
+        return cls({row: row for row in header.rows}, tasks, header.settings, metrics)
 
 
 def fault_of_header(header: Header) -> str:
@@ -71,7 +68,6 @@ def fault(line: Line, known: Known) -> str:
                 _foreign(row, known.rows)
                 or _otherwise_set(row, line.job.settings, known.settings)
                 or _otherwise_judged(row, line.quality, known.metrics)
-                or _otherwise_batched(row, line.timing, known.batches)
                 or _fault_of_record(line)
             )
         case Header():
@@ -106,12 +102,6 @@ def _otherwise_judged(row: Row, quality: Quality | None, metrics: Mapping[str, o
     if quality is None or quality.metric == metrics.get(row.task, quality.metric):
         return ""
     return f"a sample of {row} that was judged by {quality.metric}, where the task has {metrics[row.task]}"
-
-
-def _otherwise_batched(row: Row, timing: Timing | None, batches: Mapping[str, int]) -> str:
-    if timing is None or timing.rows_per_step == batches.get(row.task, timing.rows_per_step):
-        return ""
-    return f"a sample of {row} with {timing.rows_per_step} rows a step, where the task has {batches[row.task]}"
 
 
 def other_work(columns: Columns) -> tuple[int, str] | None:

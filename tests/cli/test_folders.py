@@ -71,7 +71,7 @@ def test_a_folder_with_one_run_can_be_compared_and_drawn(folder: Path, bench_her
         ),
         (("table", "empty"), "no run file is in the folder empty"),
         (("table", "runs", "-o", "runs/a.jsonl", "--format", "csv"), "runs/a.jsonl is a run file that is read here"),
-        (("report", "runs", "-o", "runs"), "cannot write runs: Is a directory"),
+        (("report", "runs", "-o", "runs"), "a page cannot be written as a file without ending (runs); use .html"),
     ],
 )
 def test_what_a_folder_cannot_be_is_refused(

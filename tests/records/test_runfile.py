@@ -577,18 +577,6 @@ def test_lines_are_found_again_however_many_are_read_at_once(
     assert read.run.whole == path.stat().st_size - 1
 
 
-@pytest.mark.parametrize("more", [0, 1])
-def test_a_step_has_as_many_rows_as_the_task_says(path: Path, more: int) -> None:
-    size = TIMING.rows_per_step + more
-    header = msgspec.structs.replace(HEADER, tasks={"linear_fit": {"batch_size": size}})
-    path.write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in (header, RECORD)))
-    if not more:
-        assert read_run(path).records == (RECORD,)
-        return
-    with pytest.raises(NotARunFile, match=f"line 2 is a sample .* rows a step, where the task has {size}"):
-        read_run(path)
-
-
 def test_one_pass_is_enough_where_there_were_turns(path: Path) -> None:
     record = altered("timing", passes_s=(0.1,), turns=TURNS)
     assert read_run(write(path, record)).records == (record,)
