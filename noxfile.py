@@ -93,7 +93,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Check and time the headline tasks in every mode of the four frameworks, for a first answer in twelve minutes.
+    """Check and time the headline tasks in every mode of the four frameworks, for a first answer.
 
     Other arguments are passed to `bench run` instead, which by itself has Keras and scikit-learn, too.
     """
