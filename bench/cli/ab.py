@@ -110,8 +110,8 @@ def ab(
     path = options.out or default_path("ab")
     if options.junit is not None:
         require_junit(options.junit)
-    if options.junit is not None and options.junit.absolute() == path.absolute():
-        raise BadChoice(f"--junit and --out name the same file: {path}")
+        if options.junit.absolute() == path.absolute():
+            raise BadChoice(f"--junit and --out name the same file: {path}")
     with telling.apart(wanted=options.json) as output, INTERRUPTS.keeping(partial(_kept, path)):
         begun = begin(path, plan, setup, shlex.join(["bench", *sys.argv[1:]]))
         with console.progress(quiet=options.quiet) as listener:
