@@ -276,7 +276,7 @@ class Tracer:
         self.folder = folder
         self.compile_cache = compile_cache
         self.workers: dict[tuple[str, str], Worker] = {}
-        self.references: dict[tuple[str, str], Trace] = {}
+        self.references: dict[tuple[str, str], TrainingResult] = {}
 
     def worker(self, row: Row) -> Worker:
         """Return the worker of a row's backend."""
@@ -305,11 +305,11 @@ class Tracer:
         """Return the gradient of the first batch, the losses, and the parameters at the end."""
         return load_trace(self.arrays(TraceRequest, row, settings))
 
-    def reference(self, task: str, settings: Mapping[str, Any]) -> Trace:
-        """Return NumPy's trace in float64, computed once."""
+    def reference(self, task: str, settings: Mapping[str, Any]) -> TrainingResult:
+        """Return what NumPy comes to in float64, computed once."""
         key = (task, repr(sorted(settings.items())))
         if key not in self.references:
-            self.references[key] = self.trace(a_row(task, precision="float64"), settings)
+            self.references[key] = self.train(a_row(task, precision="float64"), settings)
         return self.references[key]
 
     def train(self, row: Row, settings: Any = NO_SETTINGS) -> TrainingResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -18,6 +19,14 @@ from bench.runs.plan import EFFECT, MAX_MINUTES, TIME_S
 from bench.tasks.settings import BadSetting
 
 MOST = 2**63 - 1  # of a whole number in a run file
+
+
+def refuse_nan(value: float) -> float:
+    """Return the value of an option; `nan` is refused, which is neither below nor above the limits of an option."""
+    if math.isnan(value):
+        raise typer.BadParameter("nan is not a number")
+    return value
+
 
 Tasks = Annotated[list[str] | None, typer.Argument(metavar="TASK", help="Tasks by name, or 'all'.")]
 Backends = Annotated[list[str] | None, typer.Option("--backend", help="Only this backend; repeatable.")]
@@ -76,6 +85,7 @@ Minutes = Annotated[
         "--minutes",
         min=0,
         max=MAX_MINUTES,
+        callback=refuse_nan,
         help="Time limit for sampling; after the first round of a task, none starts that would exceed it.",
     ),
 ]
@@ -134,6 +144,7 @@ TimeLimit = Annotated[
         "--time-limit",
         min=1,
         max=60 * MAX_MINUTES,
+        callback=refuse_nan,
         help="Seconds that a worker process may take for one request, such as its first training, before it is killed.",
     ),
 ]

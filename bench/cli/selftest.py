@@ -11,7 +11,7 @@ import typer
 
 from bench.cli import console, exit_codes
 from bench.cli.interrupts import INTERRUPTS
-from bench.cli.options import Backends, DataDir, Modes, Tasks, Threads, TimeLimit
+from bench.cli.options import Backends, DataDir, Modes, Tasks, Threads, TimeLimit, refuse_nan
 from bench.harness.setup import TIME_LIMIT_S, make_setup
 from bench.machine.host import gpu_names, this_machine
 from bench.records.provenance import commit, utc_now, versions
@@ -29,7 +29,10 @@ def selftest(
     ] = TASK,
     repetitions: Annotated[int, typer.Option("--repetitions", min=1, help="Number of runs with known ratios.")] = 20,
     minutes: Annotated[
-        float, typer.Option("--minutes", min=0, max=MAX_MINUTES, help="Time limit of each of these runs.")
+        float,
+        typer.Option(
+            "--minutes", min=0, max=MAX_MINUTES, callback=refuse_nan, help="Time limit of each of these runs."
+        ),
     ] = REPETITION_S / 60,
     threads: Threads = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for selftest.md and selftest.csv.")] = Path("results"),

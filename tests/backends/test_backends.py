@@ -192,9 +192,9 @@ def test_every_setting_means_the_same_everywhere(variant: str, backend: str, mod
     settings = {"epochs": 5, **VARIANTS[variant]}
     if backend == "sklearn" and settings.get("optimizer") == "adam":
         with pytest.raises(AssertionError, match=f"{NO_ADAM}|has no gelu"):
-            tracer.trace(row, settings)
+            tracer.train(row, settings)
         return
-    mine = tracer.trace(row, settings)
+    mine = tracer.train(row, settings)
     right = tracer.reference("iris_mlp", settings)
     np.testing.assert_allclose(mine.losses, right.losses, rtol=1e-10)
     for layer, reference in zip(mine.params, right.params, strict=True):
@@ -210,7 +210,8 @@ def test_training_again_from_the_same_start_gives_the_same_losses_bit_for_bit(
     require(row)
     whole = tracer.train(row, {"epochs": 3})
     np.testing.assert_array_equal(whole.losses, tracer.train(row, {"epochs": 3}).losses)
-    np.testing.assert_array_equal(whole.losses, tracer.trace(row, {"epochs": 3}).losses)
+    if (backend, mode) in QUICK:  # parity follows the same training
+        np.testing.assert_array_equal(whole.losses, tracer.trace(row, {"epochs": 3}).losses)
 
 
 @pytest.mark.parametrize(("backend", "mode"), slow_but(QUICK))
@@ -220,7 +221,7 @@ def test_a_gpu_without_one_is_unsupported_with_a_reason(backend: str, mode: str,
     row = a_row("linear_fit", backend, mode, device="gpu")
     require(a_row("linear_fit", backend, mode))
     with pytest.raises(AssertionError, match=r"CPU only|finds no (CUDA|GPU) device"):
-        tracer.trace(row)
+        tracer.train(row)
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,9 @@ FAST = ("thermometer_raw", "--backend", "numpy", "--workers", "1")
         (("run", "line_fit", "--minutes", "soon"), "Invalid value for '--minutes'"),
         (("run", "line_fit", "--minutes=-1"), "Invalid value for '--minutes'"),
         (("run", "line_fit", "--minutes", "inf"), "Invalid value for '--minutes'"),  # no JSON knows it
-        (("run", "line_fit", "--minutes", "nan"), "Invalid value for '--minutes'"),
+        (("run", "line_fit", "--minutes", "nan"), "Invalid value for '--minutes': nan is not a number"),
+        (("run", "line_fit", "--time-limit", "nan"), "Invalid value for '--time-limit': nan is not a number"),
+        (("selftest", "--minutes", "nan"), "Invalid value for '--minutes': nan is not a number"),
         (("run", "line_fit", "--schedule-seed=-1"), "Invalid value for '--schedule-seed'"),
         (("run", "line_fit", "--workers", "0"), "Invalid value for '--workers'"),
         (("compare", "file", "file"), "error: file is not a run file: line 1"),
