@@ -100,6 +100,7 @@ def ab(
     require_name(backend, BACKENDS, "backend")
     require_device(options.device, has_gpu=options.device == "gpu" and bool(gpu_names()))
     limit = None if options.fail_on is None else percent(options.fail_on, "--fail-on")
+    path = _run_file(options)
     entries = [at_place(BACKENDS[backend], which, place) for which, place in ((OLD, old), (NEW, new))]
     setup = make_setup(options.threads, options.time_limit, options.data_dir)
     setup = with_versions(setup, {each.name: each for each in entries})
@@ -107,11 +108,6 @@ def ab(
     for which, entry in zip((OLD, NEW), entries, strict=True):
         version = version_of(entry, setup)
         console.say(f"{which}: {entry.framework} {version} ({entry.python or entry.path})", file=sys.stderr)
-    path = options.out or default_path("ab")
-    if options.junit is not None:
-        require_junit(options.junit)
-        if options.junit.absolute() == path.absolute():
-            raise BadChoice(f"--junit and --out name the same file: {path}")
     with telling.apart(wanted=options.json) as output, INTERRUPTS.keeping(partial(_kept, path)):
         begun = begin(path, plan, setup, shlex.join(["bench", *sys.argv[1:]]))
         with console.progress(quiet=options.quiet) as listener:
@@ -125,6 +121,16 @@ def ab(
         if options.json:
             telling.print_changes(path, changes, code, output)
         raise typer.Exit(code)
+
+
+def _run_file(options: AbOptions) -> Path:
+    """Return the run file to write. Raises `BadChoice` for a `--junit` that is no XML, or the same file."""
+    path = options.out or default_path("ab")
+    if options.junit is not None:
+        require_junit(options.junit)
+        if options.junit.absolute() == path.absolute():
+            raise BadChoice(f"--junit and --out name the same file: {path}")
+    return path
 
 
 def _kept(path: Path) -> str:

@@ -9,6 +9,7 @@ from run_files import Bench, a_run
 from support import a_header, a_row, run_bench, write_run
 
 FAST = ("thermometer_raw", "--backend", "numpy", "--workers", "1")
+AB = ("ab", "line_fit", "--backend", "numpy", "--old", "nowhere", "--new", "nowhere")
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,9 @@ FAST = ("thermometer_raw", "--backend", "numpy", "--workers", "1")
         (("compare", "file", "file"), "error: file is not a run file: line 1"),
         (("compare", "nowhere.jsonl", "file"), "error: cannot read nowhere.jsonl: No such file or directory"),
         (("compare", "file", "file", "--allow", "code"), "error: unknown kind of difference 'code'; choose from "),
+        # Before the two versions are looked for: there is nothing at these places.
+        ((*AB, "--junit", "a.txt"), "error: JUnit XML cannot be written as .txt (a.txt); use .xml"),
+        ((*AB, "--junit", "a.xml", "--out", "./a.xml"), "error: --junit and --out name the same file: a.xml"),
         (("doctor", "--threads", "4096"), "4096 threads on "),
         (("fly",), "No such command 'fly'"),
     ],
