@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -62,6 +64,24 @@ def _constraints(session: nox.Session, numpy: str) -> Path:
     kept = [line for line in lines if numpy == "today" or not line.startswith("numpy==")]
     path = Path(session.create_tmp()).resolve() / "constraints.txt"
     path.write_text("\n".join([*kept, *(() if numpy == "today" else (NUMPY_A_YEAR_AGO,))]))
+    return path
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """Run the quick tests that need no framework with the lowest versions that pyproject.toml allows."""
+    session.install("--editable", ".[report,sklearn,test]", f"--constraint={_lowest(session)}")
+    session.run("bench", "data")
+    session.run(*PYTEST, "-m", "not slow", *(session.posargs or ("tests/cli", *WITHOUT_FRAMEWORKS)))
+
+
+def _lowest(session: nox.Session) -> Path:
+    """Write the lower bounds of all packages to a file of constraints; return its path."""
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    needed = [*project["dependencies"], *itertools.chain.from_iterable(project["optional-dependencies"].values())]
+    bounds = [re.match(r"([\w-]+)>=([\d.]+)", each) for each in needed]
+    path = Path(session.create_tmp()).resolve() / "constraints.txt"
+    path.write_text("\n".join(f"{found[1]}=={found[2]}.*" for found in bounds if found))
     return path
 
 
