@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,13 @@ def _constraints(session: nox.Session, numpy: str) -> Path:
     """Write constraints.txt with another NumPy to a file; return its path."""
     lines = Path("constraints.txt").read_text().splitlines()
     kept = [line for line in lines if numpy == "today" or not line.startswith("numpy==")]
+    return _written(session, [*kept, *(() if numpy == "today" else (NUMPY_A_YEAR_AGO,))])
+
+
+def _written(session: nox.Session, constraints: Iterable[str]) -> Path:
+    """Write constraints to a file of the session; return its path."""
     path = Path(session.create_tmp()).resolve() / "constraints.txt"
-    path.write_text("\n".join([*kept, *(() if numpy == "today" else (NUMPY_A_YEAR_AGO,))]))
+    path.write_text("\n".join(constraints))
     return path
 
 
@@ -80,9 +86,7 @@ def _lowest(session: nox.Session) -> Path:
     project = nox.project.load_toml("pyproject.toml")["project"]
     needed = [*project["dependencies"], *itertools.chain.from_iterable(project["optional-dependencies"].values())]
     bounds = [re.match(r"([\w-]+)>=([\d.]+)", each) for each in needed]
-    path = Path(session.create_tmp()).resolve() / "constraints.txt"
-    path.write_text("\n".join(f"{found[1]}=={found[2]}.*" for found in bounds if found))
-    return path
+    return _written(session, (f"{found[1]}=={found[2]}.*" for found in bounds if found))
 
 
 @nox.session
