@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from importlib import metadata
-from typing import cast, get_args
+from typing import NoReturn, cast, get_args
 
 from backends.contract import Backend, Device
 
@@ -94,7 +97,8 @@ def third_party() -> dict[str, Entry]:
     found = {}
     for point in metadata.entry_points(group=GROUP):
         try:
-            entry = point.load()
+            with _exit_refused():
+                entry = point.load()
             if not isinstance(entry, Entry):
                 raise TypeError(f"{point.value} is not a backends.registry.Entry")
             require_sound(entry)
@@ -108,6 +112,21 @@ def third_party() -> dict[str, Entry]:
             entry = Entry(point.name, "", ("unknown",), "backends", (), "", fault)
         found[point.name] = replace(entry, package=point.dist.name if point.dist else "")
     return found
+
+
+@contextmanager
+def _exit_refused() -> Iterator[None]:
+    """Make `os._exit` an error of the code that calls it: every command would end here, without a word."""
+
+    def refuse(status: int) -> NoReturn:
+        raise SystemExit(f"os._exit({status}) would end the command")
+
+    usual = os._exit
+    vars(os)["_exit"] = refuse
+    try:
+        yield
+    finally:
+        vars(os)["_exit"] = usual
 
 
 # Without the other two, JAX keeps only what took a second to compile (`jax/_src/config.py`).

@@ -146,19 +146,22 @@ def a_record(
     job = Job(row=row, threads=2, block=block)
     if changes.get("status", "ok") != "ok":
         return Record(**{"job": job, "reason": "no reason", **changes})
+    times = a_timing(*passes_s, **timing)
+    steps = times.steps_per_pass * (len(times.passes_s) - 1)  # a process that took turns has a loss for each
     usual = {
         "job": job,
         "status": "ok",
-        "timing": a_timing(*passes_s, **timing),
-        "quality": a_quality(),
+        "timing": times,
+        "quality": a_quality(losses=(0.5,) * steps) if times.turns else a_quality(),
         "resources": Resources(cores=2, dtype=row.precision, framework="1.0"),
     }
     return Record(**{**usual, **changes})
 
 
 def a_parity_result(row: Row, *, agrees: bool | None = True, **changes: Any) -> ParityResult:
-    """Return a verdict: the row is right, unless told otherwise."""
-    return ParityResult(**{"row": row, "status": "ok", "agrees": agrees, **changes})
+    """Return a verdict: the row is right, unless told otherwise. One that is wrong is so from the first gradient on."""
+    tier = "gradient" if agrees is False else ""
+    return ParityResult(**{"row": row, "status": "ok", "agrees": agrees, "tier": tier, **changes})
 
 
 def a_calibration(loop_s: float = 2e-3) -> Calibration:

@@ -26,7 +26,6 @@ from bench.parity.jobs import FollowRequest, TraceRequest
 from bench.parity.references import NoReference, References, Timed
 from bench.parity.tiers import (
     Departure,
-    Tier,
     compare_predicted,
     compare_repeated,
     compare_repetition,
@@ -36,7 +35,7 @@ from bench.parity.tiers import (
     largest_part,
     timed_losses,
 )
-from bench.records.schema import Job, ParityResult, Record, Row
+from bench.records.schema import Job, ParityResult, Record, Row, Tier
 from bench.tasks.names import threads_of
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 
@@ -24,10 +24,9 @@ from backends.contract import Array, Params, Precision, parts
 from bench.analysis.tolerance import MULTIPLE
 from bench.parity.envelope import Envelope, departures, outputs_off, relative_norms
 from bench.parity.traces import Evaluation, Trace
-from bench.records.schema import Quality
+from bench.records.schema import Quality, Tier
 
-Tier = Literal["gradient", "trajectory", "prediction", "envelope", "metric", "repetition"]
-TIERS: tuple[Tier, ...] = ("gradient", "trajectory", "prediction", "envelope", "metric", "repetition")
+TIERS: tuple[Tier, ...] = get_args(Tier)
 
 GRADIENT_RELATIVE = 1e-10
 TRAJECTORY_RELATIVE = 1e-9

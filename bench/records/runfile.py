@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 
 import msgspec
@@ -185,10 +186,16 @@ def read_with_numbers(path: Path) -> Numbered:
         header=header,
         records=records,
         others=lambda: others,
-        remarks=(*(f"{path}: line {b} repeats line {a}; it is left out" for b, a in repeated), *lines.remarks),
+        remarks=(*_of_repeated([*repeated, *body.others.repeated], path), *lines.remarks),
         whole=lines.whole,
     )
-    return Numbered(run, numbers, frozenset(number for number, _ in repeated), texts)
+    return Numbered(run, numbers, frozenset(number for _, number in repeated), texts)
+
+
+def _of_repeated(repeated: Iterable[tuple[int, int]], path: Path) -> Iterator[str]:
+    """Yield a remark on each line that repeats an earlier one, by the numbers of both."""
+    for first, number in sorted(repeated, key=itemgetter(1)):
+        yield f"{path}: line {number} repeats line {first}; it is left out"
 
 
 @contextmanager
@@ -225,14 +232,20 @@ class OthersSoFar:
 
     def __init__(self) -> None:
         self.blocks = BlocksSoFar()
+        self.rounds: dict[Block, int] = {}  # number of the line that told it first
+        self.repeated: list[tuple[int, int]] = []  # numbers of two lines that tell the same of a round
         self.parity_results: list[ParityResult] = []
         self.lessons: dict[str, Lesson] = {}
 
-    def add(self, line: Block | ParityResult | Lesson) -> None:
-        """Add a line."""
+    def add(self, line: Block | ParityResult | Lesson, number: int) -> None:
+        """Add the line of this number. One that repeats what another said of a round counts as nothing."""
         match line:
             case Block():
-                self.blocks.add(line)
+                first = self.rounds.setdefault(line, number)
+                if first != number:
+                    self.repeated.append((first, number))
+                else:
+                    self.blocks.add(line)
             case ParityResult():
                 self.parity_results.append(line)
             case Lesson():
@@ -266,7 +279,7 @@ class _Body:
                 self.begins.append(text.begin)
                 self.hashes.append(hash(text.text))
             case Block() | ParityResult() | Lesson():
-                self.others.add(line)
+                self.others.add(line, text.number)
 
     def records(self) -> tuple[Records, Array, Callable[[Iterable[int]], Iterator[bytes]], list[tuple[int, int]]]:
         """Return the records, numbers of their lines, what reads these, and the numbers of lines that repeat others."""
@@ -277,7 +290,7 @@ class _Body:
         numbers = np.array(self.numbers, int)
         if wrong := other_work(columns):
             raise NotARunFile(f"{self.path}: line {numbers[wrong[0]]} is {shown(wrong[1])}")
-        repeated = [(int(numbers[later]), int(numbers[first])) for later, first in same.items()]
+        repeated = [(int(numbers[first]), int(numbers[later])) for later, first in same.items()]
         if same:
             kept = np.delete(np.arange(len(columns)), list(same))
             columns, file, numbers = columns.take(kept), file.take(kept), numbers[kept]

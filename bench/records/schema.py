@@ -16,12 +16,14 @@ from bench.tasks.definition import Metric
 SCHEMA = 3
 
 Status = Literal["ok", "unsupported", "no data", "failed", "crashed", "timeout"]
+Tier = Literal["gradient", "trajectory", "prediction", "envelope", "metric", "repetition"]  # of parity
 FAILURES: tuple[Status, ...] = ("no data", "failed", "crashed", "timeout")
 
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]  # thirty years
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # what other languages can read
 Number = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
 UTC = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ"
 Utc = Annotated[str, Meta(pattern=f"^{UTC}$")]
 UtcOrNone = Annotated[str, Meta(pattern=f"^({UTC})?$")]
@@ -120,7 +122,7 @@ class Timing(Strict, frozen=True, kw_only=True):
     read_s: tuple[Seconds, ...]  # reading the parameters right after a pass, which waits for unfinished work
     reread_s: tuple[Seconds, ...]  # the same long after a pass, with the caches emptied
     steady: Steady
-    peak_memory_bytes: Count  # maximum resident set size of the process
+    peak_memory_bytes: Number  # maximum resident set size of the process
     peak_device_memory_bytes: Count | None  # GPU memory as reported by the framework; None on the CPU
     product_flops_per_s: Positive  # of the fastest large matrix product of this framework in this process
     product_limit_flops_per_s: Positive | None = None  # what the processor's cores can reach; None if unknown
@@ -157,7 +159,7 @@ class Inference(Strict, frozen=True, kw_only=True):
     batch_s: tuple[Seconds, ...] = ()  # mean time of a batch in each turn
     # Largest difference of an answer that was checked from the float64 forward pass of the same parameters, as a
     # multiple of what rounding explains.
-    predicted: float | None = None
+    predicted: NotNegative | None = None
 
 
 class WarmStart(Strict, frozen=True, kw_only=True):
@@ -177,15 +179,15 @@ class Quality(Strict, frozen=True, kw_only=True):
 
     losses: tuple[float | None, ...]  # [steps], each before its update; empty in a file if as in the row's first record
     metric: Metric
-    value: float | None
+    value: NotNegative | None
     parameters: tuple[float | None, ...] | None  # weights, then bias, of a model with a single small layer; else None
     truth: tuple[float, ...]  # weights and bias that generated the data; empty if unknown
     # |w2 - w1| / |w1 - w0|: w0 the initial parameters, w1 and w2 those after the first pass and after its repetition.
     # None if w1 equals w0.
-    repeated: float | None = None
+    repeated: NotNegative | None = None
     # Largest difference of any output for the evaluation rows from the float64 forward pass of the same parameters, as
     # a multiple of what rounding explains; None in files of earlier versions.
-    predicted: float | None = None
+    predicted: NotNegative | None = None
 
 
 class Learned(Strict, frozen=True, kw_only=True):
@@ -268,8 +270,8 @@ class Block(Strict, frozen=True, kw_only=True, tag="block"):
     wall_s: Seconds  # without the calibrations
     before: Calibration | None  # None if the calibration failed
     after: Calibration | None
-    foreign_cores: float | None  # mean number of cores that other processes kept busy; None if unknown
-    stolen_cores: float | None  # mean number of cores that the hypervisor gave to other machines; None if unknown
+    foreign_cores: NotNegative | None  # mean number of cores that other processes kept busy; None if unknown
+    stolen_cores: NotNegative | None  # mean number of cores that the hypervisor gave to other machines; None if unknown
 
 
 class ParityResult(Strict, frozen=True, kw_only=True, tag="verdict"):
@@ -282,14 +284,16 @@ class ParityResult(Strict, frozen=True, kw_only=True, tag="verdict"):
     settings: Settings = {}
     status: Status  # of the float64 check
     agrees: bool | None = None  # None if the check could not decide
-    tier: str = ""  # the first one that found a fault: gradient, trajectory, envelope or metric
+    tier: Tier | Literal[""] = ""  # the first one that found a fault; empty if none did
     reason: str = ""
-    gradient: float | None = None  # of the first batch in float64: maximum over weights and biases
-    losses: float | None = None  # in float64: maximum over the steps
-    parameters: float | None = None  # in float64 after training: maximum over weights and biases
-    envelope: float | None = None  # of the timed run: maximum over its steps, as a multiple of what rounding explains
-    metric: float | None = None  # of the timed run: its metric, as a multiple of what rounding explains
-    repetition: float | None = None  # of a later training from another start: as a multiple of what rounding explains
+    gradient: NotNegative | None = None  # of the first batch in float64: maximum over weights and biases
+    losses: NotNegative | None = None  # in float64: maximum over the steps
+    parameters: NotNegative | None = None  # in float64 after training: maximum over weights and biases
+    # Of the timed run: maximum over its steps, as a multiple of what rounding explains.
+    envelope: NotNegative | None = None
+    metric: NotNegative | None = None  # of the timed run: its metric, as a multiple of what rounding explains
+    # Of a later training from another start: as a multiple of what rounding explains.
+    repetition: NotNegative | None = None
 
 
 class Snapshot(Strict, frozen=True, kw_only=True):
@@ -323,12 +327,12 @@ class Machine(Strict, frozen=True, kw_only=True):
 
     system: str
     cpu: str
-    cores: Count  # cores that the suite may run on
+    cores: Number  # cores that the suite may run on
     quota_cores: Annotated[float, Meta(gt=0)] | None = None  # CPU time that a container grants; None without a limit
-    memory_bytes: Count  # of the machine, or the container's limit if that is less
+    memory_bytes: Number  # of the machine, or the container's limit if that is less
     governor: str
     gpus: tuple[str, ...]
-    load: float  # runnable processes before the run, average of one minute
+    load: NotNegative  # runnable processes before the run, average of one minute
     id: str = ""  # the same in every run on this machine, and tells nothing about it; empty if unknown
     instructions: tuple[str, ...] = ()  # of its processor, those that matrix products may use; empty if unknown
     blas: str = ""  # library of NumPy's matrix products, its version and the kind of processor it takes this one for

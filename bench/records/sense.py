@@ -32,6 +32,8 @@ from bench.records.schema import (
     Turns,
 )
 
+SHARES = frozenset({"accuracy", "threshold_accuracy"})  # metrics that are 1 at most; none is negative
+ALIKE = (*COUNTS_OF_TASK, "threads")  # the same for all samples of a task
 NEVER_LEFT_OUT = ("passes", "wall_s", "cpu_s")  # of the lists of turns, which they begin with
 _lists_of = attrgetter(*Turns.__struct_fields__)
 
@@ -79,7 +81,11 @@ def fault(line: Line, known: Known) -> str:
                 return f"a lesson of {line.task}, which the header does not name"
             return _fault_of_lesson(line)
         case ParityResult():
-            return _foreign(line.row, known.rows) or _otherwise_set(line.row, line.settings, known.settings)
+            return (
+                _foreign(line.row, known.rows)
+                or _otherwise_set(line.row, line.settings, known.settings)
+                or _fault_of_parity(line)
+            )
 
 
 def _foreign(row: Row, rows: Collection[Row]) -> str:
@@ -99,21 +105,25 @@ def _shown(settings: Settings) -> str:
 
 
 def _otherwise_judged(row: Row, quality: Quality | None, metrics: Mapping[str, object]) -> str:
-    if quality is None or quality.metric == metrics.get(row.task, quality.metric):
+    if quality is None:
         return ""
-    return f"a sample of {row} that was judged by {quality.metric}, where the task has {metrics[row.task]}"
+    if quality.metric != metrics.get(row.task, quality.metric):
+        return f"a sample of {row} that was judged by {quality.metric}, where the task has {metrics[row.task]}"
+    if quality.value is not None and quality.value > 1 and quality.metric in SHARES:
+        return f"a sample of {row} whose {quality.metric} is {quality.value:g}; 1 is the most"
+    return ""
 
 
 def other_work(columns: Columns) -> tuple[int, str] | None:
-    """Return the place of a record that did other work in a pass than the first of its task, and what is wrong with it.
+    """Return the place of a record with other work or threads than the first of its task, and what is wrong with it.
 
-    None if there is none: all backends and modes have the same batches and the same model.
+    None if there is none: all backends and modes have the same batches, the same model and as many threads.
     """
     _, task_of_row = np.unique([row.task for row in columns.rows], return_inverse=True)
     places = np.flatnonzero(columns["timed"])
     rows = columns["row"][places]
     _, firsts, which = np.unique(task_of_row[rows], return_index=True, return_inverse=True)
-    for name in COUNTS_OF_TASK:
+    for name in ALIKE:
         counts = columns[name][places]
         right = counts[firsts][which]
         for wrong in np.flatnonzero(counts != right)[:1]:
@@ -131,9 +141,37 @@ def _fault_of_record(record: Record) -> str:
     if record.status == "ok" and (timing is None or record.quality is None or resources is None):
         missing = [name for name in ("timing", "quality", "resources") if getattr(record, name) is None]
         return f"a good sample without {' and '.join(missing)}"
+    if record.status != "ok" and (timing or record.quality):
+        return f"a sample of {record.job.row} that is {record.status} and has times or a result"
     if resources is not None and resources.dtype != record.job.row.precision:
         return f"a sample of {record.job.row} that was trained in {resources.dtype}"
-    return _fault_of_timing(timing) if timing is not None else ""
+    if timing is None:
+        return ""
+    return _fault_of_timing(timing) or _fault_of_losses(record)
+
+
+def _fault_of_losses(record: Record) -> str:
+    """Return what is wrong with the number of losses: there is one for each step before the pass that is a repetition.
+
+    Processes of schema 2, which had no turns, repeated the training more often.
+    """
+    timing, quality = record.timing, record.quality
+    if not (timing and timing.turns and quality and quality.losses):
+        return ""
+    steps = timing.steps_per_pass * (len(timing.passes_s) - 1)
+    if len(quality.losses) == steps:
+        return ""
+    return f"a sample of {record.job.row} with {len(quality.losses)} losses; its first training had {steps} steps"
+
+
+def _fault_of_parity(result: ParityResult) -> str:
+    if result.agrees is False and not result.tier:
+        return f"a parity result of {result.row} that does not agree and does not say in which tier"
+    if result.agrees and result.tier:
+        return f"a parity result of {result.row} that agrees, but not in the tier {result.tier}"
+    if result.agrees and result.status != "ok":
+        return f"a parity result of {result.row} that agrees, but is {result.status}"
+    return ""
 
 
 def _fault_of_inference(found: Inference) -> str:
@@ -192,6 +230,8 @@ def _fault_of_timing(timing: Timing) -> str:
     turns = timing.turns
     if not timing.passes_s or not (len(timing.passes_s) > 1 or (turns and any(turns.passes))):
         return "a sample whose times have no steady pass"
+    if turns is None and not any(timing.steady_s):
+        return "a sample whose steady passes took no time"
     if not timing.read_s or not timing.reread_s:
         return "a sample whose times have no readings of the parameters"
     return _fault_of_turns(turns) if turns else ""

@@ -26,6 +26,7 @@ PACKAGES = ROOT / "tests" / "packages"
 ENTRIES = {  # that cannot be loaded, and what is said of them
     "entry_raises": "ModuleNotFoundError: No module named 'no_such_package'",
     "entry_exits": "SystemExit: this framework wants another processor",
+    "entry_ends_the_process": "SystemExit: os._exit(0) would end the command",
     "entry_missing": "AttributeError: module 'broken_entries' has no attribute 'NOWHERE'",
     "entry_is_none": "TypeError: broken_entries:NO_ENTRY is not a backends.registry.Entry",
     "entry_other_name": "ValueError: the entry is named 'somebody_else', its entry point 'entry_other_name'",

@@ -114,10 +114,13 @@ def test_a_copy_with_other_line_ends_is_the_same_run(change: Callable[[bytes], b
     assert kinds(merged(tmp_path / "other", copy, path)) == ["new", "known"]
 
 
-def test_a_repeated_sample_is_left_out_and_still_written_back(tmp_path: Path) -> None:
+def test_a_repeated_line_is_left_out_and_still_written_back(tmp_path: Path) -> None:
     (path,) = several(tmp_path / "runs", 1)
     lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join([*lines, lines[3]]))
+    sample = next(line for line in lines if line.startswith(b'{"type":"record"'))
+    of_round = next(line for line in lines if line.startswith(b'{"type":"block"'))
+    path.write_bytes(b"".join([*lines, sample, of_round]))
+    assert len(read_run(path).remarks) == 2
     merged(tmp_path / "lab", path)
     assert_holds(tmp_path / "lab", [read_run(path)])
     assert kinds(merged(tmp_path / "lab", path)) == ["known"]

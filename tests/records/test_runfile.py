@@ -31,6 +31,7 @@ from bench.records.schema import (
     run_file_schema,
 )
 from bench.records.writing import RunFile
+from bench.tasks.definition import Metric
 
 NOT_FINITE = [float("nan"), float("inf"), float("-inf")]
 ROW = a_row("linear_fit")
@@ -55,7 +56,7 @@ FAILED = a_record(
     ROW, job=JOB, status="crashed", reason='killed by "signal" 9', output="line one\nline two\t– ünïcödé ☃\n\x1b[0m"
 )
 VERDICT = a_parity_result(
-    ROW, settings=SETTINGS, gradient=1e-16, losses=2e-12, parameters=0.0, envelope=1e-7, metric=-1e-9
+    ROW, settings=SETTINGS, gradient=1e-16, losses=2e-12, parameters=0.0, envelope=1e-7, metric=1e-9
 )
 BLOCK = a_block("linear_fit", 1, 1 / 3, foreign_cores=0.1, stolen_cores=1e-9)
 HEADER = a_header(
@@ -518,6 +519,33 @@ NONSENSE: dict[str, tuple[Line, str]] = {
         "with no setting changed, where the header has the settings epochs=5 optimizer.learning_rate=0.1",
     ),
     "another metric": (altered("quality", metric="accuracy"), "was judged by accuracy, where the task has rmse"),
+    "an error below zero": (altered("quality", value=-1.0), r">= 0.*`\$.quality.value`"),
+    "a failed sample with times": (msgspec.structs.replace(RECORD, status="failed"), "is failed and has times or a"),
+    "an unsupported sample with a result": (
+        msgspec.structs.replace(RECORD, status="unsupported", timing=None),
+        "is unsupported and has times or a result",
+    ),
+    "steady passes without time": (altered("timing", passes_s=(0.1, 0.0, 0.0)), "steady passes took no time"),
+    "more threads than others": (altered("job", threads=1), "with threads 1; others have 2"),
+    "losses of another training": (
+        altered("timing", passes_s=(0.1, 0.1), turns=TURNS),
+        "with 3 losses; its first training had 100 steps",
+    ),
+    "a verdict that agrees and has a fault": (
+        msgspec.structs.replace(VERDICT, tier="trajectory"),
+        "that agrees, but not in the tier trajectory",
+    ),
+    "a verdict that agrees without a check": (
+        msgspec.structs.replace(VERDICT, status="crashed"),
+        "that agrees, but is crashed",
+    ),
+    "a verdict that does not say where it disagrees": (
+        msgspec.structs.replace(VERDICT, agrees=False),
+        "does not agree and does not say in which tier",
+    ),
+    "a verdict of an unknown tier": (msgspec.structs.replace(VERDICT, tier="luck"), r"Invalid enum value 'luck'"),
+    "a difference below zero": (msgspec.structs.replace(VERDICT, gradient=-1e-9), r">= 0.*`\$.gradient`"),
+    "less than no noise": (a_block("linear_fit", 2, foreign_cores=-1.0), r">= 0.*`\$.foreign_cores`"),
     "other steps": (altered("timing", steps_per_pass=7), "with steps_per_pass 7; others have 100"),
     "other rows": (altered("timing", rows_per_step=1), "with rows_per_step 1; others have 32"),
     "no FLOPs": (altered("timing", flops_per_pass=0), "with flops_per_pass 0; others have 6400"),
@@ -526,6 +554,7 @@ NONSENSE: dict[str, tuple[Line, str]] = {
         msgspec.structs.replace(RECORD, started="2026-13-01T00:00:00Z"),
         r"`\$.started`",
     ),
+    "no memory": (altered("timing", peak_memory_bytes=0), r">= 1.*`\$.timing.peak_memory_bytes`"),
     "no step": (altered("timing", steps_per_pass=0), r">= 1.*`\$.timing.steps_per_pass`"),
     "a product that took forever": (altered("timing", product_flops_per_s=0.0), r"> 0.*product_flops_per_s"),
     "a loop that took no time": (a_block("linear_fit", 2, 0.0), r"> 0.*`\$.before.loops_s"),
@@ -548,6 +577,19 @@ def test_a_line_that_cannot_come_from_the_run_is_refused_by_its_number(path: Pat
         read_run(path)
     assert "line 3" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("value", "readable"), [(0.0, True), (1.0, True), (1.01, False), (96.9, False)])
+@pytest.mark.parametrize("metric", ["accuracy", "threshold_accuracy"])
+def test_no_more_than_all_rows_can_be_right(path: Path, metric: Metric, value: float, *, readable: bool) -> None:
+    header = msgspec.structs.replace(HEADER, tasks={"linear_fit": {"metric": metric}})
+    record = altered("quality", metric=metric, value=value)
+    path.write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in (header, record)))
+    if readable:
+        assert len(read_run(path).records) == 1
+        return
+    with pytest.raises(NotARunFile, match=f"line 2 .* whose {metric} is {value:g}; 1 is the most"):
+        read_run(path)
 
 
 def test_of_several_lines_that_are_wrong_the_first_is_named(path: Path) -> None:
@@ -578,7 +620,7 @@ def test_lines_are_found_again_however_many_are_read_at_once(
 
 
 def test_one_pass_is_enough_where_there_were_turns(path: Path) -> None:
-    record = altered("timing", passes_s=(0.1,), turns=TURNS)
+    record = msgspec.structs.replace(altered("timing", passes_s=(0.1,), turns=TURNS), quality=a_quality(losses=()))
     assert read_run(write(path, record)).records == (record,)
 
 
@@ -596,6 +638,22 @@ def test_a_good_sample_that_stands_there_twice_counts_once_and_a_remark_says_so(
     again = read_run(path)
     assert again.records == run.records
     assert again.remarks == (f"{path}: line 7 repeats line 2; it is left out",)
+
+
+def test_a_round_that_stands_there_twice_counts_once_and_a_remark_says_so(path: Path) -> None:
+    once = write(path, RECORD, BLOCK, a_block("linear_fit", 2)).read_bytes()
+    lines = once.splitlines(keepends=True)
+    path.write_bytes(once + lines[2] + lines[1] + lines[3])
+    run = read_run(path)
+    assert list(run.blocks) == [BLOCK, a_block("linear_fit", 2)]
+    assert run.remarks == tuple(
+        f"{path}: line {later} repeats line {first}; it is left out" for first, later in ((3, 5), (2, 6), (4, 7))
+    )
+
+
+def test_a_round_that_was_begun_again_has_two_states(path: Path) -> None:
+    again = msgspec.structs.replace(BLOCK, wall_s=BLOCK.wall_s + 1)  # where nothing came of it in the run before
+    assert list(read_run(write(path, BLOCK, again)).blocks) == [BLOCK, again]
 
 
 @pytest.mark.parametrize("name", [b"followed", b"created", b"turns", b"quality", b"reason", b"block"])

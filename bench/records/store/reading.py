@@ -134,13 +134,13 @@ class _Stored:
         """Return what is no record, of which there are so many lines."""
         found = OthersSoFar()
         path = self.store.lines(self.machine, self.name)
-        for _, text in lines_of(path, count):
+        for number, text in lines_of(path, count):
             with reading(path):
                 line = self.decoder.decode(text)
             if isinstance(line, Header):
                 raise Damaged(f"the store is damaged: {path} has a second header")
             if not isinstance(line, Record):  # a line that repeats a record is left out
-                found.add(line)
+                found.add(line, number)
         return found.all()
 
 
