@@ -175,8 +175,14 @@ def _fault_of_parity(result: ParityResult) -> str:
 
 
 def _fault_of_inference(found: Inference) -> str:
+    named = {"median": found.latency_median_s, "95 %": found.latency_p95_s, "99 %": found.latency_p99_s}
+    quantiles = {name: latency_s for name, latency_s in named.items() if latency_s is not None}
     if not found.calls:
-        return ""
+        some = quantiles or found.latency_s or found.batch_s
+        return "a sample whose inference has times and no calls" if some else ""
+    if list(quantiles.values()) != sorted(quantiles.values()):
+        told = ", ".join(f"{name} {latency_s:g} s" for name, latency_s in quantiles.items())
+        return f"a sample whose latencies do not rise: {told}"
     if found.latency_median_s is None or not found.rows or not found.latency_s:
         return "a sample whose inference has calls and no times"
     turns = {"latency_s": len(found.latency_s), "batch_s": len(found.batch_s)}

@@ -482,6 +482,14 @@ NONSENSE: dict[str, tuple[Line, str]] = {
         "lists of inference differ in length: latency_s 1, batch_s 0",
     ),
     "calls without times": (msgspec.structs.replace(RECORD, inference=Inference(calls=1)), "calls and no times"),
+    "times without calls": (
+        msgspec.structs.replace(RECORD, inference=Inference(latency_s=(0.1,))),
+        "inference has times and no calls",
+    ),
+    "a median above what most calls took": (
+        msgspec.structs.replace(RECORD, inference=Inference(calls=200, latency_median_s=0.2, latency_p95_s=0.1)),
+        "latencies do not rise: median 0.2 s, 95 % 0.1 s",
+    ),
     "outputs of other lengths": (
         msgspec.structs.replace(RECORD, learned=Learned(outputs=((0.1, 0.9), (1.0,)))),
         "more outputs for one row than for another",
