@@ -123,7 +123,7 @@ def learned_run(path: Path, *, wrong: bool = False) -> Run:
     for row, pass_s in rows.items():
         off = 2e-6 if row.backend == "jax" else 1e-6
         quality = a_quality(losses=tuple(loss + off for loss in (1.0, 0.5, 0.25, 0.2)), metric="accuracy")
-        timing = {"steps_per_pass": 2}
+        timing = {"steps_per_pass": 2, "rows_per_step": 64}
         record = a_record(row, 0, 0.5, pass_s, timing=timing, quality=quality, learned=LEARNED[row.task])
         lines += [record, a_parity_result(row, agrees=not (wrong and row.backend == "jax"), envelope=0.5)]
     settings = {"mlp_regression": {"batch_size": "all"}, "mnist_mlp": {"batch_size": 64}}

@@ -14,9 +14,9 @@ from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
-import threadpoolctl
 
 from backends.contract import Array, Device, Params, Trainer, parts
+from bench.machine.pools import libraries_with_pools
 from bench.machine.usage import TASKS
 from bench.records.schema import Pool, Used
 
@@ -145,7 +145,7 @@ def _libraries() -> Iterator[Pool]:
 
     OMP_THREAD_LIMIT makes OpenMP start fewer threads than it says.
     """
-    for library in threadpoolctl.ThreadpoolController().lib_controllers:
+    for library in libraries_with_pools():
         threads = library.num_threads or 0
         if library.user_api == "openmp":
             threads = min(threads, library.dynlib.omp_get_thread_limit())

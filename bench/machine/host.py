@@ -17,6 +17,7 @@ import psutil
 
 from bench.machine.container import ROOT, cpu_quota_cores, memory_limits
 from bench.machine.kernel import text_in
+from bench.machine.pools import libraries_with_pools
 from bench.machine.usage import total_cpu_s
 from bench.records.schema import CoreTimes, Machine
 
@@ -138,9 +139,7 @@ def blas() -> str:
 
     Empty if it is a library that threadpoolctl does not know, such as Apple's Accelerate.
     """
-    from threadpoolctl import threadpool_info
-
-    found = [each for each in threadpool_info() if each["user_api"] == "blas"]
+    found = [each for each in (library.info() for library in libraries_with_pools()) if each["user_api"] == "blas"]
     parts = (found[0].get(name) for name in ("internal_api", "version", "architecture")) if found else ()
     return " ".join(filter(None, parts))
 

@@ -46,13 +46,16 @@ class Known:
     tasks: frozenset[str]
     settings: Settings  # that were changed
     metrics: Mapping[str, object]  # by task; of some headers only
+    batches: Mapping[str, int]  # rows of a batch, by task; of some headers only, and not where a batch is all rows
 
     @classmethod
     def of(cls, header: Header) -> Self:
         """Collect it from a header, once for all lines."""
         metrics = {task: settings["metric"] for task, settings in header.tasks.items() if "metric" in settings}
         tasks = frozenset(row.task for row in header.rows)
-        return cls({row: row for row in header.rows}, tasks, header.settings, metrics)
+        sizes = {task: settings.get("batch_size") for task, settings in header.tasks.items()}
+        batches = {task: size for task, size in sizes.items() if isinstance(size, int)}
+        return cls({row: row for row in header.rows}, tasks, header.settings, metrics, batches)
 
 
 def fault_of_header(header: Header) -> str:
@@ -70,6 +73,7 @@ def fault(line: Line, known: Known) -> str:
                 _foreign(row, known.rows)
                 or _otherwise_set(row, line.job.settings, known.settings)
                 or _otherwise_judged(row, line.quality, known.metrics)
+                or _otherwise_trained(row, line.timing, known.batches)
                 or _fault_of_record(line)
             )
         case Header():
@@ -112,6 +116,12 @@ def _otherwise_judged(row: Row, quality: Quality | None, metrics: Mapping[str, o
     if quality.value is not None and quality.value > 1 and quality.metric in SHARES:
         return f"a sample of {row} whose {quality.metric} is {quality.value:g}; 1 is the most"
     return ""
+
+
+def _otherwise_trained(row: Row, timing: Timing | None, batches: Mapping[str, int]) -> str:
+    if timing is None or timing.rows_per_step == (size := batches.get(row.task, timing.rows_per_step)):
+        return ""
+    return f"a sample of {row} with batches of {timing.rows_per_step} rows, where the task has {size}"
 
 
 def other_work(columns: Columns) -> tuple[int, str] | None:

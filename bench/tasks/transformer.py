@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta
 
 from backends.contract import Activation, Attention, Dense, Embedding, Layer, LayerNorm, MeanPool, Residual, Shape
 from bench.tasks.definition import Start
 from bench.tasks.fields import Count
 
 EPSILON = 1e-5  # of the normalizations, as in PyTorch
+Depth = Annotated[int, Meta(ge=1, le=1000)]  # blocks; Wang et al. 2022 trained 1,000 (DeepNet), and each is an object
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +26,7 @@ class Transformer:
     width: Count  # of what stands at each position
     heads: Count  # of each attention; they divide the width
     hidden: Count  # units of the first dense layer of each block
-    blocks: Count
+    blocks: Depth
     activation: Activation = "gelu"  # of the first dense layer of each block
     start: Start = "uniform"
 

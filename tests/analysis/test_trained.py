@@ -25,7 +25,8 @@ def a_run(folder: Path, *rows: Row, losses: tuple[float | None, ...] = LOSSES, *
     for row in (SLOW, FAST):
         if row in rows:
             settings[row.task]["optimizer.learning_rate"] = float(row.task.rpartition("=")[2])
-    lines: list[Any] = [a_record(row, quality=a_quality(losses=losses), timing={"steps_per_pass": 2}) for row in rows]
+    timing = {"steps_per_pass": 2, "rows_per_step": 16}
+    lines: list[Any] = [a_record(row, quality=a_quality(losses=losses), timing=timing) for row in rows]
     path = folder / f"{len(list(folder.iterdir()))}.jsonl"
     header = a_header(*rows, tasks={**settings, **tasks})
     return read_run(write_run(path, header, [*map(a_parity_result, rows), *lines]))

@@ -31,12 +31,14 @@ def kept_lines(run: Run, content: bytes) -> list[bytes]:
     torn = [remark for remark in run.remarks if "cut off" in remark]
     if torn:
         lines.pop()
-    kept, seen = [], set()
+    kept, records, rounds = [], set(), list[Any]()
     for line in lines:
         told = json.loads(line)
-        if line not in seen or told.get("type") != "record" or told.get("status") != "ok":
+        is_round, is_good = told.get("type") == "block", told.get("type") == "record" and told.get("status") == "ok"
+        if not (is_round and told in rounds) and not (is_good and line in records):
             kept.append(line)
-        seen.add(line)
+        rounds += [told] * is_round
+        records.add(line)
     assert len(lines) - len(kept) == len(run.remarks) - len(torn), f"unexplained remarks: {run.remarks}"
     return kept
 

@@ -34,7 +34,7 @@ def training_of(name: str, **settings: Any) -> tuple[Task, Training]:
 
 
 def sound(lesson: Lesson) -> bool:
-    return fault(lesson, Known({}, frozenset([lesson.task]), {}, {})) == ""
+    return fault(lesson, Known({}, frozenset([lesson.task]), {}, {}, {})) == ""
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -76,9 +76,10 @@ def test_instructions_and_library_of_matrix_products_are_named(monkeypatch: pyte
         {"user_api": "openmp", "internal_api": "libgomp", "version": None},
         {"user_api": "blas", "internal_api": "openblas", "version": "0.3.31", "architecture": "Zen"},
     ]
-    monkeypatch.setattr("threadpoolctl.threadpool_info", lambda: pools)
+    loaded = [SimpleNamespace(info=lambda pool=pool: pool) for pool in pools]
+    monkeypatch.setattr(machine, "libraries_with_pools", lambda: loaded)
     assert machine.blas() == "openblas 0.3.31 Zen"
-    monkeypatch.setattr("threadpoolctl.threadpool_info", lambda: pools[:1])
+    monkeypatch.setattr(machine, "libraries_with_pools", lambda: loaded[:1])
     assert machine.blas() == ""
 
 

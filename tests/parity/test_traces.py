@@ -24,7 +24,7 @@ from bench.parity.arrays import (
     save_trace,
     save_training_result,
 )
-from bench.parity.cache import SOURCES, EnvelopeCache, cache_key
+from bench.parity.cache import SEAL_BYTES, SOURCES, EnvelopeCache, cache_key
 from bench.parity.envelope import NESTED, Envelope, departures, load_envelope, relative_norms, save_envelope
 from bench.parity.rounding import surrounded
 from bench.parity.traces import params_after, traces, training_results
@@ -222,8 +222,8 @@ def member(array: Array, claimed: bytes = b"", wanted: bytes = b"") -> bytes:
 
 
 def test_a_file_of_arrays_that_would_grow_is_refused_before_it_does(tmp_path: Path) -> None:
-    kept, path = EnvelopeCache(tmp_path), tmp_path / "a.npz"
-    kept.put("a", an_envelope())
+    path = tmp_path / "a.npz"
+    save_envelope(path, an_envelope())
     whole = path.read_bytes()
     for content in (
         rewritten(whole, {}, zipfile.ZIP_DEFLATED),
@@ -233,13 +233,26 @@ def test_a_file_of_arrays_that_would_grow_is_refused_before_it_does(tmp_path: Pa
         rewritten(whole, {"metric.npy": member(np.array("0.9"))}),
     ):
         path.write_bytes(content)
-        assert kept.get("a") is None
         tracemalloc.start()
         with pytest.raises(BadArrays):
             load_envelope(path)
         assert tracemalloc.get_traced_memory()[1] < 10**6
         tracemalloc.stop()
     path.write_bytes(rewritten(whole, {}))
+    assert np.array_equal(load_envelope(path).spread, an_envelope().spread)
+
+
+def test_an_envelope_of_another_key_or_changed_by_hand_is_computed_again(tmp_path: Path) -> None:
+    kept, path = EnvelopeCache(tmp_path), tmp_path / "a.npz"
+    kept.put("b", replace(an_envelope(), metric=2.0))
+    foreign = (tmp_path / "b.npz").read_bytes()
+    kept.put("a", an_envelope())
+    whole = path.read_bytes()
+    by_hand = rewritten(whole, {"losses.npy": member(np.full(len(an_envelope().losses), np.nan))})
+    for content in (foreign, by_hand, whole[:SEAL_BYTES] + by_hand, by_hand[SEAL_BYTES:]):
+        path.write_bytes(content)
+        assert kept.get("a") is None
+    path.write_bytes(whole)
     assert kept.get("a") is not None
 
 

@@ -600,6 +600,23 @@ def test_no_more_than_all_rows_can_be_right(path: Path, metric: Metric, value: f
         read_run(path)
 
 
+@pytest.mark.parametrize("size", [32, "all"])
+def test_a_sample_has_batches_of_the_size_that_the_header_names(path: Path, size: int | str) -> None:
+    assert len(read_run(write_batches(path, size)).records) == 1
+
+
+def test_a_sample_with_batches_of_another_size_is_refused(path: Path) -> None:
+    with pytest.raises(NotARunFile, match=r"line 2 is a sample of .* with batches of 32 rows, where the task has 33"):
+        read_run(write_batches(path, 33))
+
+
+def write_batches(path: Path, size: int | str) -> Path:
+    """Write the sample, whose batches have 32 rows, below a header with another batch size."""
+    header = msgspec.structs.replace(HEADER, tasks={"linear_fit": {"batch_size": size}})
+    path.write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in (header, RECORD)))
+    return path
+
+
 def test_of_several_lines_that_are_wrong_the_first_is_named(path: Path) -> None:
     foreign = altered("job", row=a_row("iris_mlp"))
     path.write_bytes(HEADER_LINE + RECORD_LINE + msgspec.json.encode(foreign) + b"\ndamaged\n" + RECORD_LINE)

@@ -66,6 +66,7 @@ def test_the_settings_of_its_family() -> None:
             r"fit its data: Attention\(width=64, heads=5\) has a width that is no multiple",
         ),
         ({"model.heads": "0"}, r"model.heads cannot be '0'; it takes a whole number of at least 1"),
+        ({"model.blocks": "1001"}, r"model.blocks cannot be '1001'; .* of at most 1000"),
         ({"data.positions": "0"}, r"data.positions cannot be '0'"),
         ({"data.vocabulary": "none"}, r"data.vocabulary cannot be 'none'"),
         ({"model.stack": "1"}, r"text_transformer has no setting 'model.stack'"),
