@@ -18,13 +18,14 @@ from bench.errors import require_name
 from bench.events import Listener
 from bench.harness.availability import unavailable_backend
 from bench.harness.live import sample_alone
+from bench.harness.output import place_in
 from bench.harness.process import Worker
 from bench.harness.protocol import Done, Failure
 from bench.harness.setup import WorkerSetup
 from bench.harness.time_job import TimeRequest
 from bench.parity.check import check_parity
 from bench.parity.references import NOT_JUDGED
-from bench.records.schema import Job, ParityResult, Record, Row
+from bench.records.schema import FAILURES, Job, ParityResult, Record, Row
 from bench.runs.selection import choose_tasks
 
 CheckStatus = Literal["holds", "fails", "unsupported", "not run"]
@@ -177,7 +178,8 @@ class Examination:
             return self._fails(WAITS, mode, f"{'; '.join(sentences)}. {TIMED_LESSON}")
         if record.status == "ok":
             return BackendFinding(check=WAITS, mode=mode, status="holds", reason=record.reason)
-        return self._no_result(WAITS, mode, record, lambda got: f"{got}. {TIMED_LESSON}")
+        place = place_in(record.output, BACKENDS[self.backend].module)  # if it raised, which needs no guess
+        return self._no_result(WAITS, mode, record, lambda got: f"{got}{place}" if place else f"{got}. {TIMED_LESSON}")
 
     def _sample(self, task: str, settings: dict[str, Any], mode: str, number: int) -> Record:
         job = Job(row=self._row(task, mode), threads=self.setup.threads, block=number, settings=settings)
@@ -195,11 +197,11 @@ class Examination:
         name = f"{PARITY}{row.task}"
         if result.status == "unsupported":
             return BackendFinding(check=name, mode=row.mode, status="unsupported", reason=result.reason)
-        if result.agrees is None and result.reason.startswith(NOT_JUDGED):
+        if result.status == "no data" or (result.agrees is None and result.reason.startswith(NOT_JUDGED)):
             return BackendFinding(check=name, mode=row.mode, status="not run", reason=result.reason)
         if result.agrees is not True:
             said = result.reason if result.status == "ok" else f"{result.status}: {result.reason}"
-            lesson = "" if result.status == "timeout" else f". {PARITY_LESSON}"
+            lesson = "" if result.status in FAILURES else f". {PARITY_LESSON}"  # which is about numbers
             return self._fails(name, row.mode, f"{said}{lesson}")
         return BackendFinding(check=name, mode=row.mode, status="holds")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import IO
 
 LINES = 30
@@ -16,6 +17,9 @@ TELLING = re.compile(
 )
 # Lines that only say where: frames of a traceback or of a C++ stack.
 FRAME = re.compile(r'^\s|^(?:File "|Traceback|#\d|@\s|\*\*\*|0x)')
+A_FRAME = re.compile(
+    r'^ *File "(?P<path>[^"]+)", line (?P<line>\d+), in (?P<function>.+)\n +(?P<code>\S.*)$', re.MULTILINE
+)
 REASON_CHARACTERS = 500
 
 
@@ -33,3 +37,17 @@ def telling_line(output: str) -> str:
     telling = [line for line in lines if TELLING.search(line)]
     found = (telling or lines or [""])[-1].strip()
     return found if len(found) <= REASON_CHARACTERS else f"{found[:REASON_CHARACTERS]} …"
+
+
+def place_in(output: str, module: str) -> str:
+    """Return where the exception of a printed traceback was raised, to follow its text; empty without a traceback.
+
+    That is the last line of a module, by its import name, and the last line of all, in what the module calls.
+    """
+    frames = [*A_FRAME.finditer(output)]
+    own = [frame for frame in frames if Path(frame["path"]).stem == module.rpartition(".")[2]]
+    shown = (
+        f" at {Path(frame['path']).name}:{frame['line']} in {frame['function']}: {frame['code']}"
+        for frame in (*own[-1:], *frames[-1:])
+    )
+    return "".join(dict.fromkeys(shown))

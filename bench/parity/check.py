@@ -16,6 +16,7 @@ from backends.contract import Device, Params
 from bench.events import Listener
 from bench.harness.availability import fetch_data, unavailable
 from bench.harness.live import sample_alone
+from bench.harness.output import place_in
 from bench.harness.process import Worker
 from bench.harness.repetition import Repetition
 from bench.harness.setup import WorkerSetup
@@ -200,7 +201,8 @@ def _time_once(results: Iterable[ParityResult], references: References) -> Itera
         if record.status == "ok":
             yield judge_timed(result, record, references)
         else:
-            yield replace(result, status=record.status, agrees=None, reason=record.reason)
+            place = place_in(record.output, request.backend.module)
+            yield replace(result, status=record.status, agrees=None, reason=f"{record.reason}{place}")
 
 
 def _shown_check(row: Row, references: References, worker: Worker) -> ParityResult:

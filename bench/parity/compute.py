@@ -14,6 +14,7 @@ from backends.contract import Precision
 from backends.registry import REFERENCE, Entry
 from bench.errors import UserError
 from bench.events import Listener
+from bench.harness.output import place_in
 from bench.harness.pool import share_out
 from bench.harness.process import Worker
 from bench.harness.protocol import Failure
@@ -67,7 +68,7 @@ class Computer:
         with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
             reply = worker.run(replace(request, folder=folder), self.setup.time_limit_s)
             if isinstance(reply, Failure):
-                raise NotComputed(reply.status, reply.reason)
+                raise NotComputed(reply.status, f"{reply.reason}{place_in(reply.output, request.backend.module)}")
             try:
                 return {int(file.stem): load(file) for file in Path(folder).iterdir()}
             except BadArrays as error:

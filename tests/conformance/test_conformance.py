@@ -204,6 +204,17 @@ def test_the_command_shows_a_mark_for_each_check_and_mode_and_explains_what_fail
     assert "[checks 1/48] entry, too_fast: ok" in result.stderr
 
 
+def test_a_backend_that_raises_is_told_where_and_nothing_is_guessed(tmp_path: Path) -> None:
+    checks = ("--check", WAITS, "--check", "parity linear_fit", "--task", "linear_fit")
+    result = check_backend(tmp_path, "nonconforming", "--mode", "raises_late", *checks)
+    assert result.returncode == 1
+    told = r"failed: RuntimeError: this buffer is in use at nonconforming.py:\d+ in train: raise RuntimeError\(.*\)$"
+    assert re.search(f"^raises_late: {WAITS}, parity linear_fit: NO: {told}", result.stdout, re.MULTILINE), (
+        result.stdout
+    )
+    assert "Usual cause" not in result.stdout
+
+
 def test_what_holds_is_0_and_a_mode_that_can_train_nothing_is_1(tmp_path: Path) -> None:
     assert check_backend(tmp_path, "nonconforming", "--mode", "right", "--check", "entry").returncode == 0
     checks = ("--check", "entry", "--check", "refuses", "--check", "shapes")

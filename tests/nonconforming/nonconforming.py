@@ -307,6 +307,16 @@ class Raises(NumpyTrainer):
         raise ZeroDivisionError("nobody divides by zero")
 
 
+class RaisesLate(NumpyTrainer):
+    calls = 0
+
+    def train(self, order: Any) -> Any:
+        self.calls += 1
+        if self.calls == 4:
+            raise RuntimeError("this buffer is in use")
+        return super().train(order)
+
+
 class Hangs(NumpyTrainer):
     def train(self, order: Any) -> Any:
         time.sleep(1000)
@@ -348,6 +358,7 @@ TRAINERS: dict[str, Callable[[Problem, Placement], Trainer]] = {
     "keeps_a_cache": KeepsACache,
     "exits": Exits,
     "raises": Raises,
+    "raises_late": RaisesLate,
     "hangs": Hangs,
 }
 OTHERS = ("any_device", "wrong_error", "no_reason", "no_product", "no_words", "unsupported")
