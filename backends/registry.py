@@ -77,10 +77,16 @@ def require_sound(entry: Entry) -> None:
     for assignment in entry.keeping:
         if not assignment.partition("=")[0].isidentifier() or "=" not in assignment:
             raise ValueError(f"keeping must be texts NAME=VALUE, got {assignment!r}")
-    for kind, names in {"framework": (entry.framework,), "also_needs": entry.also_needs}.items():
-        for name in names:
-            if not name.isidentifier():
-                raise ValueError(f"{kind} must be the import name of a package, got {name!r}")
+    _require_names("framework", (entry.framework,), "be the import name of a package")
+    _require_names("also_needs", entry.also_needs, "be the import name of a package")
+    _require_names("variables", entry.variables, "name environment variables")
+    _require_names("caches", entry.caches, "name environment variables")
+
+
+def _require_names(kind: str, names: tuple[str, ...], wanted: str) -> None:
+    for name in names:
+        if not name.isidentifier():
+            raise ValueError(f"{kind} must {wanted}, got {name!r}")
 
 
 def _require_types(entry: Entry) -> None:
@@ -90,6 +96,17 @@ def _require_types(entry: Entry) -> None:
             raise TypeError(f"{field.name} must be a string, got {value!r}")
         if field.type != "str" and not (isinstance(value, tuple) and all(isinstance(part, str) for part in value)):
             raise TypeError(f"{field.name} must be a tuple of strings, got {value!r}")
+        for text in (value,) if isinstance(value, str) else value:
+            if not _is_writable(text):
+                raise ValueError(f"{field.name} must be text that a file can hold, got {text!r}")
+
+
+def _is_writable(text: str) -> bool:
+    """Return whether a text can be an argument of a process and stand in a file: no zero byte, no half of a pair."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def third_party() -> dict[str, Entry]:

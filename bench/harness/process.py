@@ -107,7 +107,11 @@ class Worker:
         with self.lock:
             if self.killed:
                 raise Stopped
-            self.child = self.child or Child(self.cores, self.environment, request.place)
+            try:
+                self.child = self.child or Child(self.cores, self.environment, request.place)
+            except OSError as error:  # the Python of an entry is not there, or the system has no process to give
+                reason = f"cannot start {error.filename or 'a process'}: {error.strerror}"
+                return Failure(status="failed", reason=reason)
         try:
             reply = self.child.ask(request, time_limit_s)
         except ChildDied as death:
@@ -146,29 +150,35 @@ class Child:
         self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         packages = filter(None, (place.path, _own_packages(place, environment), environment.get("PYTHONPATH")))
         self.spawned_s = time.monotonic()
-        self.process = subprocess.Popen(
-            [
-                place.python or sys.executable,
-                "-P",
-                "-m",
-                "bench.harness.child",
-                str(to_parent),
-                ",".join(map(str, cores)),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=self.log,
-            stderr=subprocess.STDOUT,
-            pass_fds=(to_parent, with_parent),
-            env={
-                **environment,
-                **_own_caches(place, environment),
-                **_kept_caches(place, environment),
-                **({} if place.gpus else NO_GPUS),
-                "PYTHONPATH": os.pathsep.join(packages),
-                MARK: self.mark,
-            },
-            start_new_session=True,
-        )
+        try:
+            self.process = subprocess.Popen(
+                [
+                    place.python or sys.executable,
+                    "-P",
+                    "-m",
+                    "bench.harness.child",
+                    str(to_parent),
+                    ",".join(map(str, cores)),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=self.log,
+                stderr=subprocess.STDOUT,
+                pass_fds=(to_parent, with_parent),
+                env={
+                    **environment,
+                    **_own_caches(place, environment),
+                    **_kept_caches(place, environment),
+                    **({} if place.gpus else NO_GPUS),
+                    "PYTHONPATH": os.pathsep.join(packages),
+                    MARK: self.mark,
+                },
+                start_new_session=True,
+            )
+        except BaseException:
+            for each in (self.replies, self.life, to_parent, with_parent):
+                os.close(each)
+            self.log.close()
+            raise
         if sys.platform == "linux":
             end_group_with(with_parent, self.process.pid)
         os.close(to_parent)

@@ -130,6 +130,11 @@ def test_an_entrys_module_can_be_imported_before_the_registry() -> None:
             "also_needs must be the import name of a package, got 'google.protobuf'",
         ),
         ({"fault": 5}, "fault must be a string, got 5"),
+        ({"caches": ("X=Y",)}, "caches must name environment variables, got 'X=Y'"),
+        ({"variables": ("",)}, "variables must name environment variables, got ''"),
+        ({"modes": ("plain", "\ud800")}, r"modes must be text that a file can hold, got '\\ud800'"),
+        ({"caches": ("A\0B",)}, r"caches must be text that a file can hold, got 'A\\x00B'"),
+        ({"python": "python\0"}, r"python must be text that a file can hold, got 'python\\x00'"),
     ],
 )
 def test_an_entry_with_fields_of_other_types_is_refused(changes: dict[str, Any], message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from msgspec.structs import replace
 from support import FAKES, ROOT, a_job, a_row, entries_in
 
 from backends.contract import Device
@@ -197,6 +199,20 @@ def test_what_a_backend_does_to_its_process_or_pipe_costs_only_its_own_row(
     assert len(record.reason) < 1000
     assert len(record.output) < 100_000
     assert record_of(request("right"), kept, 60).status == "ok"
+
+
+def test_a_python_that_cannot_start_costs_only_its_own_row_and_leaves_nothing_open(tmp_path: Path) -> None:
+    right = request("right")
+    elsewhere = replace(right, backend=dataclasses.replace(right.backend, python=str(tmp_path / "no-python")))
+    with start_worker(tmp_path) as worker:
+        before = psutil.Process().num_fds()
+        record = record_of(elsewhere, worker, 60)
+        assert psutil.Process().num_fds() == before
+        assert (record.status, record.reason) == (
+            "failed",
+            f"cannot start {tmp_path / 'no-python'}: No such file or directory",
+        )
+        assert record_of(right, worker, 60).status == "ok"
 
 
 def test_a_reply_without_end_does_not_outlast_the_time_limit(tmp_path: Path) -> None:
