@@ -17,7 +17,15 @@ from bench.merging.catalog import Addition, Catalog, Known
 from bench.merging.files import remove_leftovers, replacing
 from bench.merging.sameness import digest_of, first_difference
 from bench.records.lines import Lines, NotARunFile
-from bench.records.store.layout import MARKER, Store, marker_content, require_arrow, store_around, store_at
+from bench.records.store.layout import (
+    MARKER,
+    Store,
+    marker_content,
+    require_arrow,
+    require_utf8,
+    store_around,
+    store_at,
+)
 from bench.records.store.reading import stored_lines
 from bench.records.writing import lock
 from bench.scratch import scratch_folder
@@ -44,6 +52,7 @@ def merging(folder: Path) -> Iterator[Merging]:
     At the end, also where the block was interrupted, what was merged becomes part of the store. Raises `UserError`.
     """
     require_arrow()
+    require_utf8(folder)
     store = store_at(folder) or _begin(folder)
     with store.marker.open("rb") as marker:
         lock(marker.fileno(), folder, "merge")

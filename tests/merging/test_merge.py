@@ -126,6 +126,18 @@ def test_a_repeated_line_is_left_out_and_still_written_back(tmp_path: Path) -> N
     assert kinds(merged(tmp_path / "lab", path)) == ["known"]
 
 
+def test_a_store_in_a_path_that_is_no_utf8_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    (path,) = several(tmp_path / "runs", 1)
+    folder = tmp_path / os.fsdecode(b"sty\xff")
+    with pytest.raises(UserError, match=r"sty\\udcff cannot be a store: its path must be UTF-8"):
+        merged(folder, path)
+    assert not folder.exists()
+    merged(tmp_path / "lab", path)
+    (tmp_path / "lab").rename(folder)
+    with pytest.raises(UserError, match="its path must be UTF-8"):
+        store_at(folder)
+
+
 def test_a_header_alone_is_a_run(tmp_path: Path) -> None:
     path = write_run(tmp_path / "run.jsonl", a_header(ROW), [])
     merged(tmp_path / "lab", path)

@@ -25,7 +25,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from bench.errors import UserError, shown
+from bench.errors import UserError, in_utf8, shown
 from bench.records.lines import NotARunFile
 
 MARKER = "levelfield-store.json"
@@ -100,7 +100,16 @@ def store_at(path: Path) -> Store | None:
         raise Damaged(f"{path} is no store: {MARKER} is damaged") from error
     if known != FORMAT:
         raise NotARunFile(f"{path} is a store of format {shown(str(known))}; this version reads format {FORMAT}")
+    require_utf8(path)
     return Store(path)
+
+
+def require_utf8(path: Path) -> None:
+    """Raise `NotARunFile` for a path with bytes that are no UTF-8: PyArrow opens no file there."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise NotARunFile(f"{in_utf8(str(path))} cannot be a store: its path must be UTF-8; choose another") from error
 
 
 def store_around(path: Path) -> Store | None:
