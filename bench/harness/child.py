@@ -15,6 +15,7 @@ from backends.contract import Unsupported
 from bench.errors import UserError
 from bench.harness.protocol import Failure, Reply, decode_request, encode_reply, key_of
 from bench.harness.workbench import Workbench
+from bench.machine.leftovers import adopt_orphans
 from bench.tasks.datasets.fetch import DataMissing
 
 OUT_OF_MEMORY_SCORE = Path("/proc/self/oom_score_adj")  # on Linux; the process with the highest one is killed first
@@ -27,6 +28,7 @@ def main() -> None:
         os.sched_setaffinity(0, cores)
         with suppress(OSError):
             OUT_OF_MEMORY_SCORE.write_text("1000")  # this process is to die where memory runs out, not its parent
+        adopt_orphans()
     workbench = Workbench()
     with os.fdopen(pipe, "wb") as replies:
         for line in sys.stdin.buffer:

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from bench.harness.output import last_lines, telling_line
 from bench.harness.protocol import BadReply, Failure, Place, R, Reply, Request, decode_reply, encode_request
-from bench.machine.leftovers import MARK, Leftover, commands, end_leftovers, leftovers
+from bench.machine.leftovers import MARK, Leftover, below, commands, end_leftovers, leftovers
 from bench.machine.variables import CACHE_FOLDERS, CACHE_VARIABLES, THREAD_VARIABLES
 from bench.records.schema import FAILURES, Status
 from bench.tasks.datasets.folders import CACHE_DIR, data_folders
@@ -221,13 +221,14 @@ class Child:
         Return the commands of what it has left running, which is killed too.
         """
         self.resume()
+        known = below(self.process.pid)
         with contextlib.suppress(BrokenPipeError):
             self.requests.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=CLOSING_S)
         self.process.kill()  # nothing, if it has ended
         self.process.wait()
-        left = self._end_leftovers()
+        left = self._end_leftovers(known)
         self._signal(signal.SIGKILL)  # elsewhere than on Linux its children may still be running
         os.close(self.replies)
         os.close(self.life)
@@ -236,13 +237,14 @@ class Child:
 
     def kill(self) -> None:
         """Kill the child and all that it has started, stopped or not, also what has left its process group."""
+        known = below(self.process.pid)
         self._signal(signal.SIGKILL)
         self.process.wait()
-        self._end_leftovers()
+        self._end_leftovers(known)
 
-    def _end_leftovers(self) -> tuple[Leftover, ...]:
-        """End what the child, which has ended, has left running; return it."""
-        return end_leftovers(lambda: leftovers(self.process.pid, self.mark), time.monotonic)
+    def _end_leftovers(self, known: Mapping[int, int]) -> tuple[Leftover, ...]:
+        """End what the child, which has ended, has left running; return it. `known` was below it before."""
+        return end_leftovers(lambda: leftovers(self.process.pid, self.mark, known), time.monotonic)
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):  # all of them have ended

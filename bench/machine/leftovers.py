@@ -6,12 +6,12 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
-from bench.machine.usage import PROCESSES, process_of
+from bench.machine.usage import PROCESSES, processes, with_all_below
 
 MARK = "LEVELFIELD_WORKER"  # a variable that every process below a worker inherits; its value is the worker's own
 GRACE_S = 2.0  # for what ends by itself when the worker has: PyTorch's compilers look for it once a second
@@ -19,6 +19,8 @@ LOOK_S = 0.02
 ROUNDS = 50
 SHOWN = 5  # commands
 SHOWN_CHARACTERS = 80
+PR_SET_CHILD_SUBREAPER = 36  # of linux/prctl.h
+NOTHING_KNOWN: Mapping[int, int] = MappingProxyType({})
 
 
 class Leftover(NamedTuple):
@@ -28,26 +30,40 @@ class Leftover(NamedTuple):
     command: str
 
 
-def leftovers(session: int, mark: str) -> tuple[Leftover, ...]:
-    """Return the living processes of a session, and those with a mark in their environment; none but on Linux.
+def adopt_orphans() -> None:
+    """Keep what is started below this process below it, also where the parent in between ends; on Linux alone.
 
-    The mark finds a daemon that has begun a session of its own, unless it has also cleared its environment.
+    A daemon would otherwise come below the first process of the system. See PR_SET_CHILD_SUBREAPER in prctl(2).
+    """
+    import ctypes
+
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def below(pid: int) -> dict[int, int]:
+    """Return the numbers of the processes below a living one, and when each was started; none but on Linux."""
+    found = processes()
+    return {each: found[each].started for each in with_all_below({pid}, found) - {pid}}
+
+
+def leftovers(session: int, mark: str, known: Mapping[int, int] = NOTHING_KNOWN) -> tuple[Leftover, ...]:
+    """Return what is alive of a session, with a mark in its environment, or `known`; none but on Linux.
+
+    The mark finds a daemon that has begun a session of its own. One that has also cleared its environment is known, if
+    `below` found it while its worker was alive.
     """
     wanted = f"{MARK}={mark}".encode()
+    everyone = processes()
+    mine = with_all_below((pid for pid, each in everyone.items() if known.get(pid) == each.started), everyone)
     found = []
-    for folder in PROCESSES.iterdir() if PROCESSES.is_dir() else ():
+    for pid, each in everyone.items():
         with suppress(OSError):  # it has ended, or belongs to another user
-            if folder.name.isdigit() and _belongs(folder, session, wanted):
+            folder = PROCESSES / str(pid)
+            own = pid in mine or each.session == session
+            if not each.ended and (own or wanted in (folder / "environ").read_bytes().split(b"\0")):
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-                found.append(Leftover(int(folder.name), command[:SHOWN_CHARACTERS]))
+                found.append(Leftover(pid, command[:SHOWN_CHARACTERS]))
     return tuple(found)
-
-
-def _belongs(folder: Path, session: int, wanted: bytes) -> bool:
-    process = process_of((folder / "stat").read_text())
-    if process.ended:
-        return False
-    return process.session == session or wanted in (folder / "environ").read_bytes().split(b"\0")
 
 
 def end_leftovers(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -123,6 +123,13 @@ def helpers() -> tuple[Helper, ...]:
     A helper whose own parent has ended is no longer below this process, but still in its session, and the other way
     round for one that has begun a session of its own. Elsewhere there are none.
     """
+    found, own = processes(), os.getpid()
+    of_session = {pid for pid, each in found.items() if each.session == own}
+    return tuple(Helper(pid, found[pid].cpu_s) for pid in sorted(with_all_below({own, *of_session}, found) - {own}))
+
+
+def processes() -> dict[int, Process]:
+    """Return the processes of this system that can be seen, by number; none but on Linux."""
     found: dict[int, Process] = {}
     for folder in PROCESSES.iterdir() if PROCESSES.is_dir() else ():
         try:
@@ -130,11 +137,15 @@ def helpers() -> tuple[Helper, ...]:
                 found[int(folder.name)] = process_of((folder / "stat").read_text())
         except (FileNotFoundError, ProcessLookupError, PermissionError):  # it has ended, or belongs to another user
             continue
-    own = os.getpid()
-    below = {pid for pid, each in found.items() if each.session == own or each.parent == own}
-    while more := {pid for pid, each in found.items() if each.parent in below} - below:
-        below |= more
-    return tuple(Helper(pid, found[pid].cpu_s) for pid in sorted(below - {own}))
+    return found
+
+
+def with_all_below(pids: Iterable[int], among: Mapping[int, Process]) -> set[int]:
+    """Return these processes, and those among some that they, or what they have started, have started."""
+    found = set(pids)
+    while more := {pid for pid, each in among.items() if each.parent in found} - found:
+        found |= more
+    return found
 
 
 class Process(NamedTuple):
@@ -144,10 +155,12 @@ class Process(NamedTuple):
     session: int
     cpu_s: float  # with that of the children that it has waited for
     ended: bool  # nothing is left of it but its exit status
+    started: int  # in ticks since the system's start: its number may be given to another process later
 
 
 def process_of(stat: str) -> Process:
     """Return a process from its `/proc/<pid>/stat`."""
     fields = stat[stat.rindex(")") + 2 :].split()  # the name in brackets may contain anything
     cpu_s = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # utime, stime, cutime, cstime
-    return Process(parent=int(fields[1]), session=int(fields[3]), cpu_s=cpu_s, ended=fields[0] in "ZX")
+    ended, started = fields[0] in "ZX", int(fields[19])
+    return Process(parent=int(fields[1]), session=int(fields[3]), cpu_s=cpu_s, ended=ended, started=started)

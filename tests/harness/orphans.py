@@ -32,9 +32,11 @@ class HelperRequest(Request[Done], frozen=True, kw_only=True):
 class DaemonRequest(Request[Done], frozen=True, kw_only=True):
     """A request to start a process in a session of its own, whose parent has ended."""
 
+    cleared: bool = False  # whether it has no environment
+
     def answer(self, workbench: Workbench) -> Done:
         """Do so."""
-        subprocess.run([sys.executable, "-c", DAEMON], check=True)
+        subprocess.run([sys.executable, "-c", DAEMON], env={} if self.cleared else None, check=True)
         return Done()
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from harness.orphans import PATH, DaemonRequest, HelperRequest, a_worker
 
@@ -49,6 +50,21 @@ def test_a_process_that_left_the_group_ends_with_the_worker_too(tmp_path: Path) 
         mark = worker.child.mark
         assert len(leftovers(NO_SESSION, mark)) == 2
     assert left(mark) == ()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_one_that_has_also_cleared_its_environment_ends_with_the_worker_and_is_told(
+    killed: bool, tmp_path: Path
+) -> None:
+    with a_worker(tmp_path) as worker:
+        assert worker.run(DaemonRequest(cleared=True), 60) == Done()
+        assert worker.child is not None
+        (daemon,) = psutil.Process(worker.child.process.pid).children()  # its own parent has ended
+        assert len(leftovers(NO_SESSION, worker.child.mark)) == 1  # the worker: nothing else has the mark
+        if killed:
+            worker.child.kill()
+    assert not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE  # until the system's first process looks
+    assert killed or [command.split()[1] for command in worker.left] == ["-c"]
 
 
 def test_where_memory_runs_out_the_system_ends_a_worker_before_others(tmp_path: Path) -> None:

@@ -280,8 +280,8 @@ def test_windows_add_up_what_helpers_did() -> None:
 def test_the_cpu_time_of_a_process_is_read_whatever_its_name_is() -> None:
     ticks = os.sysconf("SC_CLK_TCK")
     numbers = " ".join(map(str, range(1, 12)))  # fields 4 to 14 of proc(5), of which the last is utime
-    found = usage.process_of(f"7 (a) R) (b) S {numbers} 100 1000 10000 9 9 9")
-    assert found == (1, 3, (11 + 100 + 1000 + 10000) / ticks, False)
+    found = usage.process_of(f"7 (a) R) (b) S {numbers} 100 1000 10000 9 9 9 9 77 9")
+    assert found == (1, 3, (11 + 100 + 1000 + 10000) / ticks, False, 77)
 
 
 def test_usage_of_several_windows_adds_up() -> None:
