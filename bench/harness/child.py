@@ -18,6 +18,7 @@ from bench.harness.workbench import Workbench
 from bench.machine.leftovers import adopt_orphans
 from bench.tasks.datasets.fetch import DataMissing
 
+REASON_CHARACTERS = 1000  # advice comes last in messages, such as which variable to set where /tmp is mounted noexec
 OUT_OF_MEMORY_SCORE = Path("/proc/self/oom_score_adj")  # on Linux; the process with the highest one is killed first
 
 
@@ -51,7 +52,9 @@ def answer(line: bytes, workbench: Workbench) -> Reply:
         return Failure(status="failed", reason=str(error) or "out of memory")
     except Exception as error:  # a backend may raise anything, and it must not stop the other rows
         traceback.print_exc()
-        return Failure(status="failed", reason=f"{type(error).__name__}: {error}"[:500])
+        reason = f"{type(error).__name__}: {error}"
+        cut = reason if len(reason) <= REASON_CHARACTERS else f"{reason[:REASON_CHARACTERS]} …"
+        return Failure(status="failed", reason=cut)
 
 
 if __name__ == "__main__":

@@ -108,10 +108,10 @@ def differences(then: Header, now: Header) -> tuple[Difference, ...]:
     told = {"machine id": (then.machine.id, now.machine.id), "host": (then.host, now.host)}
     machine |= {name: pair for name, pair in told.items() if all(pair)}
     found = [Difference("machine", name, *pair) for name, pair in machine.items() if pair[0] != pair[1]]
-    found += _of_mappings("machine", "variable ", then.environment, now.environment)
-    found += _of_mappings("versions", "", then.versions, now.versions)
+    found += _of_mappings("machine", "variable ", "not set", then.environment, now.environment)
+    found += _of_mappings("versions", "", "not installed", then.versions, now.versions)
     for task in (task for task in then.tasks if task in now.tasks):
-        found += _of_mappings("settings", f"{task} ", then.tasks[task], now.tasks[task])
+        found += _of_mappings("settings", f"{task} ", None, then.tasks[task], now.tasks[task])
     if then.commit != now.commit:
         found.append(Difference("code", "commit", then.commit, now.commit))
     return tuple(found)
@@ -136,9 +136,11 @@ def _gib(header: Header) -> str:
     )
 
 
-def _of_mappings(kind: Kind, prefix: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
+def _of_mappings(
+    kind: Kind, prefix: str, missing: str | None, then: Mapping[str, Any], now: Mapping[str, Any]
+) -> list[Difference]:
     names = dict.fromkeys((*then, *now))
-    pairs = ((name, then.get(name), now.get(name)) for name in names)
+    pairs = ((name, then.get(name, missing), now.get(name, missing)) for name in names)
     return [Difference(kind, f"{prefix}{name}", a, b) for name, a, b in pairs if _plain(a) != _plain(b)]
 
 

@@ -30,8 +30,13 @@ from bench.runs.selection import require_row
 from bench.tasks.memory import require_memory
 from bench.tasks.names import threads_of
 
-# Endings of tables and pictures. A sweep writes those beside its run file, under the same name.
-OTHER_ENDINGS = frozenset({".csv", ".png", ".svg", ".pdf", ".md", ".html", ".tex", ".parquet", ".xlsx"})
+# Endings of tables and pictures, which a sweep writes beside its run file, and of files that no command reads.
+OTHER_ENDINGS = frozenset(
+    {
+        *(".csv", ".png", ".svg", ".pdf", ".md", ".html", ".tex", ".parquet", ".xlsx"),
+        *(".json", ".gz", ".bz2", ".xz", ".zst", ".zip"),
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +79,8 @@ def begin(
     exists already.
     """
     if path.suffix.lower() in OTHER_ENDINGS:
-        raise UserError(f"a run file is JSON Lines, so its name cannot end in {path.suffix}; name it {path.stem}.jsonl")
+        name = f"{path.stem.removesuffix('.jsonl')}.jsonl"
+        raise UserError(f"a run file is JSON Lines, so its name cannot end in {path.suffix}; name it {name}")
     require_alone()
     require_threads_for(plan.rows, setup)
     require_memory_for(plan.rows, plan.settings, setup)

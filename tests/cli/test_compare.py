@@ -109,7 +109,7 @@ def test_a_limit_that_is_none_is_refused(limit: str, compare: Bench, tmp_path: P
 
 DIFFERENT: dict[str, tuple[dict[str, Any], str]] = {
     "machine": ({"machine": a_machine(cpu="another CPU")}, "processor: a CPU then, another CPU now"),
-    "versions": ({"versions": {"numpy": "3.0"}}, "numpy: none then, 3.0 now"),
+    "versions": ({"versions": {"numpy": "3.0"}}, "numpy: not installed then, 3.0 now"),
     "settings": ({"tasks": {ROW.task: {"epochs": 7}}}, "thermometer_raw epochs: 5 then, 7 now"),
 }
 

@@ -154,3 +154,12 @@ def test_names_of_files_that_are_no_text_or_commands_end_as_others_do(bench_here
     result = bench_here("table", "a.jsonl", "--out", f"{'x' * 300}.csv")
     assert result.returncode == 2
     assert result.stderr == f"error: cannot use {'x' * 300}.csv: File name too long\n"
+
+
+@pytest.mark.parametrize("name", ["run.csv", "run.JSON", "run.jsonl.gz", "run.zip"])
+def test_a_run_file_whose_name_promises_something_else_is_refused(name: str, tmp_path: Path) -> None:
+    result = run_bench("run", "linear_fit", "--backend", "numpy", "--workers", "1", "--out", name, cwd=tmp_path)
+    assert result.returncode == 2
+    ending = Path(name).suffix
+    assert f"a run file is JSON Lines, so its name cannot end in {ending}; name it run.jsonl\n" in result.stderr
+    assert not (tmp_path / name).exists()

@@ -71,8 +71,8 @@ FACTS: list[tuple[dict[str, Any], Difference, str]] = [
     ),
     (
         {"environment": {}},
-        Difference("machine", "variable OMP_PROC_BIND", "true", None),
-        "variable OMP_PROC_BIND: true then, none now",
+        Difference("machine", "variable OMP_PROC_BIND", "true", "not set"),
+        "variable OMP_PROC_BIND: true then, not set now",
     ),
     (
         {"versions": {"numpy": "2.5.0", "torch": "2.13.0"}},
@@ -81,13 +81,13 @@ FACTS: list[tuple[dict[str, Any], Difference, str]] = [
     ),
     (
         {"versions": {"numpy": "2.4.6"}},
-        Difference("versions", "torch", "2.13.0", None),
-        "torch: 2.13.0 then, none now",
+        Difference("versions", "torch", "2.13.0", "not installed"),
+        "torch: 2.13.0 then, not installed now",
     ),
     (
         {"versions": {**USUAL["versions"], "jax": "0.10"}},
-        Difference("versions", "jax", None, "0.10"),
-        "jax: none then, 0.10 now",
+        Difference("versions", "jax", "not installed", "0.10"),
+        "jax: not installed then, 0.10 now",
     ),
     (
         with_setting("epochs", 50),
