@@ -55,7 +55,8 @@ def _panel(ax: Axes, panel: Panel, costs: Mapping[Curve, Cost]) -> None:
     ax.set_xlabel(axis.label)
     ax.set_ylabel("seconds per step (95 % interval)")
     ax.grid(alpha=0.25)
-    ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, title="dashed: the fit")
+    if any(curves.values()):  # where no row is ranked, there is nothing to name
+        ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, title="dashed: the fit")
 
 
 def _crossings(ax: Axes, panel: Panel) -> None:

@@ -6,10 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from made_up_sweeps import (
-    a_sweep,
-    costs_of,
-)
+from made_up_sweeps import BATCHES, SMALL_FIRST, a_sweep, costs_of, point
 
 from bench.analysis.sweep import sweep_of
 from bench.report import plots
@@ -19,6 +16,12 @@ from bench.report.pictures.style import CannotPlot
 def test_a_plot_is_a_picture(tmp_path: Path) -> None:
     run = a_sweep(tmp_path)
     plots.draw_scaling(sweep_of(run), costs_of(run), "about", tmp_path / "s.png")
+    assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_sweep_without_a_ranked_row_is_drawn_without_curves_and_without_a_warning(tmp_path: Path) -> None:
+    run = a_sweep(tmp_path, wrong=tuple(point(batch, mode) for batch in BATCHES for mode in SMALL_FIRST))
+    plots.draw_scaling(sweep_of(run), {}, "about", tmp_path / "s.png")  # a warning would fail this test
     assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
 
 
