@@ -97,8 +97,8 @@ CHECKS: dict[str, Check] = {
             look=behaviour.continues,
             why="an epoch is one call of train, and its end is not the end of the training",
             where="Trainer.train in backends/contract.py",
-            cause="the optimizer's state or its step count is reset in each call of train, which only reset may do; or, "
-            "where all losses of a call are the same, a buffer is used again: copy the loss of each step",
+            cause="the optimizer's state or its step count is reset in each call of train, which only reset may do; "
+            "or, where all losses of a call are the same, a buffer is used again: copy the loss of each step",
             precisions=("float64",),
         ),
         Check(

@@ -742,6 +742,7 @@ NEAR_MNIST = (
     "train-images-idx3-ubyte.zip",
     "train-images-idx3-ubyte (1)",
     "train-images.idx3",
+    "TRAIN-IMAGES-IDX3-UBYTE",
 )
 
 

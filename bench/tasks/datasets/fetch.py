@@ -150,10 +150,11 @@ def _require_no_near_miss(collection: Collection, missing: Iterable[str], named:
     for folder in named:
         with suppress(OSError):
             there = [path.name for path in itertools.islice(folder.iterdir(), LOOKED_AT)]
+            others = {each.lower(): each for each in there if each not in expected}
             for name in sorted(missing):
-                if near := get_close_matches(name, [each for each in there if each not in expected], n=1, cutoff=NEAR):
+                if near := get_close_matches(name.lower(), others, n=1, cutoff=NEAR):
                     raise DataMissing(
-                        f"{folder} has {near[0]}, and {collection.name} needs {name}: if it is that file, rename it, "
+                        f"{folder} has {others[near[0]]}, and {collection.name} needs {name}: if it is that file, rename it, "
                         "unpacked or as .gz; if not, name another folder with --data-dir"
                     )
 
