@@ -147,15 +147,15 @@ def _unpack(collection: Collection, folders: tuple[Path, ...], listener: Downloa
 def _require_no_near_miss(collection: Collection, missing: Iterable[str], named: Iterable[Path]) -> None:
     """Raise `DataMissing` if a folder of the user has a file that is named almost like one that is missing."""
     expected = {Path(other).name for name in collection.sha256 for other in collection.names(name)}
+    wanted = {name.lower(): name for name in missing}
     for folder in named:
         with suppress(OSError):
             there = [path.name for path in itertools.islice(folder.iterdir(), LOOKED_AT)]
-            others = {each.lower(): each for each in there if each not in expected}
-            for name in sorted(missing):
-                if near := get_close_matches(name.lower(), others, n=1, cutoff=NEAR):
+            for other in sorted(set(there) - expected):
+                if near := get_close_matches(other.lower(), wanted, n=1, cutoff=NEAR):
                     raise DataMissing(
-                        f"{folder} has {others[near[0]]}, and {collection.name} needs {name}: if it is that file, rename it, "
-                        "unpacked or as .gz; if not, name another folder with --data-dir"
+                        f"{folder} has {other}, and {collection.name} needs {wanted[near[0]]}: if it is that file, "
+                        "rename it, unpacked or as .gz; if not, name another folder with --data-dir"
                     )
 
 
