@@ -5,7 +5,6 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import bench.conformance.behaviour as behaviour
 import bench.conformance.interface as interface
@@ -13,6 +12,7 @@ from backends.contract import Placement, Precision, Unsupported
 from backends.registry import Entry
 from bench.conformance.cases import CASES
 from bench.conformance.subject import Subject, Violation
+from bench.harness.output import place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,14 +168,6 @@ CHECKS: dict[str, Check] = {
 }
 
 
-def place_of(error: Exception, module: str) -> str:
-    """Return where an exception was raised: in the backend's own module, and in what that one calls."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if Path(frame.filename).stem == module.rpartition(".")[2]]
-    shown = (f" at {Path(each.filename).name}:{each.lineno} in {each.name}: {each.line}" for each in (*own, frames[-1]))
-    return "".join(list(dict.fromkeys(shown))[-2:])
-
-
 def run_check(check: Check, entry: Entry, placement: Placement) -> str:
     """Run a check on a backend; return the cases it could not be run on, empty if it was run on all.
 
@@ -198,7 +190,8 @@ def run_check(check: Check, entry: Entry, placement: Placement) -> str:
             raise Violation(check.explain(f"{where}{violation}", violation.cause)) from violation
         except Exception as error:  # code of other people may raise anything
             traceback.print_exc()
-            raised = f"{where}raised {type(error).__name__}: {error}{place_of(error, entry.module)}"
+            at = place(traceback.extract_tb(error.__traceback__), entry.module)
+            raised = f"{where}raised {type(error).__name__}: {error}{at}"
             raise Violation(check.lesson(raised)) from error
         tried += 1
         if not check.every_case:

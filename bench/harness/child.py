@@ -13,6 +13,7 @@ from pathlib import Path
 
 from backends.contract import Unsupported
 from bench.errors import UserError
+from bench.harness.output import beginning
 from bench.harness.protocol import Failure, Reply, decode_request, encode_reply, key_of
 from bench.harness.workbench import Workbench
 from bench.machine.leftovers import adopt_orphans
@@ -52,9 +53,7 @@ def answer(line: bytes, workbench: Workbench) -> Reply:
         return Failure(status="failed", reason=str(error) or "out of memory")
     except Exception as error:  # a backend may raise anything, and it must not stop the other rows
         traceback.print_exc()
-        reason = f"{type(error).__name__}: {error}"
-        cut = reason if len(reason) <= REASON_CHARACTERS else f"{reason[:REASON_CHARACTERS]} …"
-        return Failure(status="failed", reason=cut)
+        return Failure(status="failed", reason=beginning(f"{type(error).__name__}: {error}", REASON_CHARACTERS))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from traceback import FrameSummary
 from typing import IO
 
 LINES = 30
@@ -35,19 +37,24 @@ def telling_line(output: str) -> str:
     """Return the line that tells the cause of an end: the last one that names an error, or else the last one."""
     lines = [line for line in output.splitlines() if line.strip() and not FRAME.search(line)]
     telling = [line for line in lines if TELLING.search(line)]
-    found = (telling or lines or [""])[-1].strip()
-    return found if len(found) <= REASON_CHARACTERS else f"{found[:REASON_CHARACTERS]} …"
+    return beginning((telling or lines or [""])[-1].strip(), REASON_CHARACTERS)
+
+
+def beginning(text: str, characters: int) -> str:
+    """Return a text, of a longer one the first characters and a sign that there were more."""
+    return text if len(text) <= characters else f"{text[:characters]} …"
 
 
 def place_in(output: str, module: str) -> str:
-    """Return where the exception of a printed traceback was raised, to follow its text; empty without a traceback.
+    """Return where the exception of a printed traceback was raised, as `place` does; empty without a traceback."""
+    found = (each.group("path", "line", "function", "code") for each in A_FRAME.finditer(output))
+    return place([FrameSummary(path, int(line), function, line=code) for path, line, function, code in found], module)
 
-    That is the last line of a module, by its import name, and the last line of all, in what the module calls.
-    """
-    frames = [*A_FRAME.finditer(output)]
-    own = [frame for frame in frames if Path(frame["path"]).stem == module.rpartition(".")[2]]
+
+def place(frames: Sequence[FrameSummary], module: str) -> str:
+    """Return where an exception was raised, to follow its text: in a module, by its import name, and what it calls."""
+    own = [frame for frame in frames if Path(frame.filename).stem == module.rpartition(".")[2]]
     shown = (
-        f" at {Path(frame['path']).name}:{frame['line']} in {frame['function']}: {frame['code']}"
-        for frame in (*own[-1:], *frames[-1:])
+        f" at {Path(each.filename).name}:{each.lineno} in {each.name}: {each.line}" for each in (*own, *frames[-1:])
     )
-    return "".join(dict.fromkeys(shown))
+    return "".join(list(dict.fromkeys(shown))[-2:])

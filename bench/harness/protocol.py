@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from backends.registry import Entry
+from bench.harness.output import beginning
 from bench.harness.workbench import Workbench
 from bench.records.schema import Calibration, Count, Job, Learned, Lesson, Record, Seconds, Status, Steady, Strict
 
@@ -217,6 +218,4 @@ def _bounded(failure: Failure) -> Failure:
     """Return a failure whose reason, which may be text of a backend, has a reasonable length."""
     if failure.status == "ok":
         raise BadReply("a failure whose status is ok")
-    if len(failure.reason) <= REASON_CHARACTERS:
-        return failure
-    return msgspec.structs.replace(failure, reason=f"{failure.reason[:REASON_CHARACTERS]} …")
+    return msgspec.structs.replace(failure, reason=beginning(failure.reason, REASON_CHARACTERS))

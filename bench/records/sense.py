@@ -109,13 +109,9 @@ def _shown(settings: Settings) -> str:
 
 
 def _otherwise_judged(row: Row, quality: Quality | None, metrics: Mapping[str, object]) -> str:
-    if quality is None:
+    if quality is None or quality.metric == metrics.get(row.task, quality.metric):
         return ""
-    if quality.metric != metrics.get(row.task, quality.metric):
-        return f"a sample of {row} that was judged by {quality.metric}, where the task has {metrics[row.task]}"
-    if quality.value is not None and quality.value > 1 and quality.metric in SHARES:
-        return f"a sample of {row} whose {quality.metric} is {quality.value:g}; 1 is the most"
-    return ""
+    return f"a sample of {row} that was judged by {quality.metric}, where the task has {metrics[row.task]}"
 
 
 def _otherwise_trained(row: Row, timing: Timing | None, batches: Mapping[str, int]) -> str:
@@ -147,11 +143,13 @@ def _fault_of_record(record: Record) -> str:
         return wrong
     if record.learned is not None and (wrong := fault_of_learned(record.learned)):
         return wrong
-    timing, resources = record.timing, record.resources
-    if record.status == "ok" and (timing is None or record.quality is None or resources is None):
+    timing, quality, resources = record.timing, record.quality, record.resources
+    if quality is not None and quality.metric in SHARES and quality.value is not None and quality.value > 1:
+        return f"a sample of {record.job.row} whose {quality.metric} is {quality.value:g}; 1 is the most"
+    if record.status == "ok" and (timing is None or quality is None or resources is None):
         missing = [name for name in ("timing", "quality", "resources") if getattr(record, name) is None]
         return f"a good sample without {' and '.join(missing)}"
-    if record.status != "ok" and (timing or record.quality):
+    if record.status != "ok" and (timing or quality):
         return f"a sample of {record.job.row} that is {record.status} and has times or a result"
     if resources is not None and resources.dtype != record.job.row.precision:
         return f"a sample of {record.job.row} that was trained in {resources.dtype}"
