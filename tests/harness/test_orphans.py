@@ -28,6 +28,17 @@ def left(mark: str) -> tuple[Leftover, ...]:
     return found
 
 
+def count(mark: str, expected: int) -> int:
+    """Wait until there are so many with a mark; return how many there are.
+
+    A process that has just been started has no environment for a moment.
+    """
+    deadline = time.monotonic() + 30
+    while (found := len(leftovers(NO_SESSION, mark))) != expected and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return found
+
+
 @pytest.mark.parametrize("state", ["stopped", "busy"])
 def test_a_worker_and_its_helper_end_when_their_parent_is_killed(state: str, tmp_path: Path) -> None:
     process = subprocess.Popen(
@@ -37,7 +48,7 @@ def test_a_worker_and_its_helper_end_when_their_parent_is_killed(state: str, tmp
     assert process.stdout is not None
     with process.stdout:
         mark = process.stdout.readline().strip()
-    assert len(leftovers(NO_SESSION, mark)) == 2
+    assert count(mark, 2) == 2
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert left(mark) == ()
@@ -48,7 +59,7 @@ def test_a_process_that_left_the_group_ends_with_the_worker_too(tmp_path: Path) 
         assert worker.run(DaemonRequest(), 60) == Done()
         assert worker.child is not None
         mark = worker.child.mark
-        assert len(leftovers(NO_SESSION, mark)) == 2
+        assert count(mark, 2) == 2
     assert left(mark) == ()
 
 
